@@ -56,10 +56,11 @@ struct OpDef {
   bool differentiable = true;  // false: gradients silently stop here (comparisons, argmax, casts to integers)
   int panelInput = -1;         // the input that may arrive in panel16 layout
   bool panelOutput = false;    // can write its output in panel16 layout (attribute outPanel = 1)
+  bool needsRows = false;      // picks rows out of its first input: unpacking all of it first would be a waste
 };
 
+// Both are defined by ops/registry.cpp, which gathers the lists of native/ops.
 const OpDef* findOp(std::string_view name);  // null if unknown
 std::vector<std::string_view> opNames();
 
-// Registration happens in static lists, one per file of native/ops; registry.cpp gathers them.
 }  // namespace chainrule
