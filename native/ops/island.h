@@ -46,6 +46,6 @@ struct LoweredIsland {
 };
 LoweredIsland lowerIsland(const IslandCode& code, const Dims& space, std::span<const TensorType> in,
                           const cpu::KernelTable& kernels);
-Lowering lowerElementwise(const LowerContext& c);
+Lowering lowerElementwise(const LowerContext& c);  // of a single elementwise node
 
 }  // namespace chainrule::ops

@@ -7,7 +7,7 @@ namespace {
 
 std::unordered_map<std::string_view, const OpDef*> gather() {
   std::unordered_map<std::string_view, const OpDef*> table;
-  for (const auto& list : {ops::argOps(), ops::convOps(), ops::cumsumOps(), ops::elementwiseOps(), ops::gatherOps(),
+  for (const auto& list : {ops::argOps(), ops::convOps(), ops::cumulativeOps(), ops::elementwiseOps(), ops::gatherOps(),
                            ops::groupOps(), ops::islandOps(), ops::joinOps(), ops::matmulOps(), ops::moveOps(),
                            ops::orthogonalOps(), ops::panelOps(), ops::poolOps(), ops::randomOps(), ops::reduceOps(),
                            ops::softmaxOps(), ops::sourceOps(), ops::viewOps()}) {

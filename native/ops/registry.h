@@ -9,7 +9,7 @@ namespace chainrule::ops {
 
 std::span<const OpDef> argOps();
 std::span<const OpDef> convOps();
-std::span<const OpDef> cumsumOps();
+std::span<const OpDef> cumulativeOps();
 std::span<const OpDef> elementwiseOps();
 std::span<const OpDef> gatherOps();
 std::span<const OpDef> groupOps();

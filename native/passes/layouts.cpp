@@ -7,8 +7,8 @@
 namespace chainrule {
 namespace {
 
-bool takesPanel(const Node& node, size_t input) {
-  return (node.op->panelInput == int(input) && !node.attrs.has("rowMajor")) || node.op->name == "pack";
+bool takesPanel(const Graph& graph, const Node& node, size_t input) {
+  return node.op->panelInput == int(input) && node.op->takesPanel(graph, node);
 }
 
 // Groups whose flat values meet in an elementwise op (parameters, gradients, optimizer slots) must lie alike in memory.
@@ -52,7 +52,7 @@ void decide(const Graph& graph, std::vector<VariableInfo>& variables) {
       if (node.op->needsRows && i == 0) {
         variable.layoutFixed = true;
         variable.type.layout = Layout::rowMajor;
-      } else if (!variable.layoutFixed && node.op->panelInput == int(i) && !node.attrs.has("rowMajor")) {
+      } else if (!variable.layoutFixed && takesPanel(graph, node, i)) {
         variable.type.layout = Layout::panel16;
       }
     }
@@ -83,6 +83,10 @@ Graph chooseLayouts(const Graph& graph) {
   const std::vector<int> uses = useCounts(graph);
 
   // The one pack that a weight gradient goes into tells its producer the layout to write.
+  const auto writesPanel = [&](ValueId value) {
+    const Node& producer = graph.nodeOf(value);
+    return producer.op->panelOutput && producer.op->panelOutput(graph, producer);
+  };
   std::vector<bool> toPanel(graph.nodes.size(), false);
   for (const Node& node : graph.nodes) {
     if (node.op->name != "pack") continue;
@@ -90,7 +94,7 @@ Graph chooseLayouts(const Graph& graph) {
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       const ValueId value = node.inputs[i];
       const bool panel = made.variables[size_t(members[i])].type.layout == Layout::panel16;
-      if (panel && uses[value] == 1 && graph.nodeOf(value).op->panelOutput) toPanel[graph.values[value].node] = true;
+      if (panel && uses[value] == 1 && writesPanel(value)) toPanel[graph.values[value].node] = true;
     }
   }
 
@@ -98,7 +102,8 @@ Graph chooseLayouts(const Graph& graph) {
     const Node& node = graph.nodes[id];
     std::vector<ValueId> inputs = rewrite.mappedInputs(node);
     for (size_t i = 0; i < inputs.size(); ++i) {
-      if (made.type(inputs[i]).layout == Layout::panel16 && !takesPanel(node, i)) {
+      const bool accepted = node.op->inputOffset || takesPanel(graph, node, i);  // a pack converts by itself
+      if (made.type(inputs[i]).layout == Layout::panel16 && !accepted) {
         inputs[i] = made.addOne("unpackPanels", {inputs[i]});
       }
     }
