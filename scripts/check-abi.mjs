@@ -28,10 +28,16 @@ export function checkAbi(addon, libgomp) {
     [libgomp, ceilings.libgomp],
   ]) {
     const versions = needed(file);
-    console.log(`${file} needs ${Object.entries(versions).map((pair) => pair.join('_')).join(', ')}`);
+    console.log(
+      `${file} needs ${Object.entries(versions)
+        .map((pair) => pair.join('_'))
+        .join(', ')}`,
+    );
     for (const [name, version] of Object.entries(versions)) {
       if (ceiling[name] && isNewer(version, ceiling[name])) {
-        throw new Error(`${file} needs ${name}_${version}; we promise ${name}_${ceiling[name]} at most (see: objdump -T)`);
+        throw new Error(
+          `${file} needs ${name}_${version}; we promise ${name}_${ceiling[name]} at most (see: objdump -T)`,
+        );
       }
     }
   }

@@ -8,7 +8,8 @@ function exportedNames(code) {
   for (const [, name] of code.matchAll(/Object\.defineProperty\(exports, "([^"]+)", \{ enumerable/g)) names.add(name);
   for (const [, name] of code.matchAll(/^exports\.([A-Za-z_$][\w$]*) = /gm)) names.add(name);
   names.delete('__esModule');
-  if (/__exportStar\(/.test(code)) throw new Error('lib/index.ts: name every export (no `export *`), the ESM facade needs the list');
+  if (/__exportStar\(/.test(code))
+    throw new Error('lib/index.ts: name every export (no `export *`), the ESM facade needs the list');
   return [...names].sort();
 }
 

@@ -19,7 +19,9 @@ copyFileSync('build/Release/chainrule.node', addon);
 if (process.platform === 'linux') {
   execFileSync('strip', ['--strip-unneeded', addon]);
   // Slim images lack libgomp. The addon's rpath is $ORIGIN, so a copy beside it is found first. A real file, not a link.
-  const library = execFileSync(process.env.CXX ?? 'g++', ['-print-file-name=libgomp.so.1'], { encoding: 'utf8' }).trim();
+  const library = execFileSync(process.env.CXX ?? 'g++', ['-print-file-name=libgomp.so.1'], {
+    encoding: 'utf8',
+  }).trim();
   if (!existsSync(library)) throw new Error('libgomp.so.1 was not found beside the compiler');
   copyFileSync(realpathSync(library), `${folder}/libgomp.so.1`);
   checkAbi(addon, `${folder}/libgomp.so.1`);

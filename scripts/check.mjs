@@ -1,0 +1,40 @@
+// npm run check: formatting and lint, types, layers, sizes, package shape. Every check runs; the exit code sums up.
+import { spawnSync } from 'node:child_process';
+import { checkLayering } from './check-layering.mjs';
+import { checkSizes } from './check-sizes.mjs';
+import { buildDist, install, listFiles } from './prepare.mjs';
+
+install();
+await buildDist(); // the package's shape is judged by its files
+
+let failed = false;
+
+function report(name, problems, notes = []) {
+  console.log(`${problems.length ? 'FAIL' : 'ok  '} ${name}`);
+  for (const line of [...problems, ...notes.map((note) => `note: ${note}`)]) console.log(`     ${line}`);
+  failed ||= problems.length > 0;
+}
+
+function tool(name, command, args) {
+  const { status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 1 << 26 });
+  report(name, status === 0 ? [] : `${stdout ?? ''}${stderr ?? ''}`.trimEnd().split('\n'));
+}
+
+function nodeTool(name, file, args) {
+  tool(name, process.execPath, [`node_modules/${file}`, ...args]);
+}
+
+nodeTool('format and lint (biome)', '@biomejs/biome/bin/biome', ['check', '--error-on-warnings', '--colors=off', '.']);
+nodeTool('types (tsc)', 'typescript/bin/tsc', ['-p', 'tsconfig.check.json']);
+report('layers', checkLayering());
+const sizes = checkSizes();
+report('sizes and names', sizes.errors, sizes.reports);
+
+const cpp = ['native', 'test/native'].flatMap(listFiles).filter((file) => /\.(cpp|h|inl|cu)$/.test(file));
+if (spawnSync('clang-format', ['--version']).status === 0)
+  tool('format (C++)', 'clang-format', ['--dry-run', '--Werror', ...cpp]);
+else console.log('skip format (C++): clang-format is not installed (pip install clang-format==14.0.6)');
+
+nodeTool('package (publint)', 'publint/src/cli.js', ['--strict']);
+nodeTool('package types (attw)', '@arethetypeswrong/cli/dist/index.js', ['--pack', '.', '--no-emoji', '--no-color']);
+process.exit(failed ? 1 : 0);
