@@ -33,7 +33,7 @@ const library = [
   ['index'],
 ];
 
-function checkNative(file, text) {
+export function checkNative(file, text) {
   const folder = file.split('/')[1];
   const problems = [];
   if (!native[folder]) return [`native/${folder} is in no layer`];
@@ -64,7 +64,7 @@ function rank(file) {
   return { name, level: library.findIndex((level) => level.includes(name)) };
 }
 
-function checkLibrary(file, text) {
+export function checkLibrary(file, text) {
   const own = rank(file);
   if (own.level < 0) return [`lib/${own.name} is in no layer`];
   const problems = [];
