@@ -6,8 +6,8 @@ import { install, run } from './prepare.mjs';
 export const variants = {
   release: ['-DCMAKE_BUILD_TYPE=Release'],
   debug: ['-DCMAKE_BUILD_TYPE=Debug'],
-  asan: ['-DCMAKE_BUILD_TYPE=RelWithDebInfo', '-DCHAINRULE_SANITIZE=address,undefined'],
-  tsan: ['-DCMAKE_BUILD_TYPE=RelWithDebInfo', '-DCHAINRULE_SANITIZE=thread'],
+  asan: ['-DCMAKE_BUILD_TYPE=Debug', '-DCHAINRULE_SANITIZE=address,undefined'],
+  tsan: ['-DCMAKE_BUILD_TYPE=Debug', '-DCHAINRULE_SANITIZE=thread'],
 };
 
 /** Builds a variant and returns the path of its addon. */
