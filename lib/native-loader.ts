@@ -1,5 +1,5 @@
 import { existsSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { familySync, versionSync } from 'detect-libc';
 import { ChainruleError } from './errors.js';
 
@@ -44,7 +44,7 @@ export function loadAddon(): LoadedAddon {
 
 function candidates(): Candidate[] {
   const explicit = process.env.CHAINRULE_BINARY;
-  if (explicit) return [fromPath(explicit, 'CHAINRULE_BINARY')]; // who names a file wants that file or an error
+  if (explicit) return [fromPath(resolve(explicit), 'CHAINRULE_BINARY')]; // who names a file wants that file or an error
   return [...developerBuilds(), prebuild()];
 }
 

@@ -8,7 +8,7 @@ const limit = 500;
 const smell = 300;
 const crowd = 25;
 // Such a name says that nobody decided where its content belongs.
-const nameless = /(^|\/)(utils?|helpers?|misc|common|stuff|v2|new|old)(\.[^/]*)?(\/|$)/i;
+const nameless = /(^|\/)(utils?|helpers?|misc|v2)(\.[^/]*)?(\/|$)/i;
 
 export function checkSizes() {
   const errors = [];
