@@ -1,11 +1,10 @@
-// npm run check: formatting and lint, types, layers, sizes, package shape. Every check runs; the exit code sums up.
+// npm run check: formatting and lint, types, layers, sizes, package shape. A failed check does not stop the next.
 import { spawnSync } from 'node:child_process';
 import { checkLayering } from './check-layering.mjs';
 import { checkSizes } from './check-sizes.mjs';
 import { buildDist, install, listFiles } from './prepare.mjs';
 
 install();
-await buildDist(); // the package's shape is judged by its files
 
 let failed = false;
 
@@ -36,6 +35,8 @@ const formatter = spawnSync('clang-format', ['--version'], { encoding: 'utf8' })
 if (/version 14\./.test(formatter)) tool('format (C++)', 'clang-format', ['--dry-run', '--Werror', ...cpp]);
 else console.log('skip format (C++): clang-format 14 is not installed (pip install clang-format==14.0.6)');
 
+if (failed) process.exit(1); // the shape of a package is judged by its files, and broken code has none
+await buildDist();
 nodeTool('package (publint)', 'publint/src/cli.js', ['--strict']);
 nodeTool('package types (attw)', '@arethetypeswrong/cli/dist/index.js', ['--pack', '.', '--no-emoji', '--no-color']);
 process.exit(failed ? 1 : 0);
