@@ -1,0 +1,3 @@
+import { version } from 'chainrule';
+
+console.log(`chainrule ${version}`);
