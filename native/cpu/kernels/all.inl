@@ -1,0 +1,11 @@
+// All kernels of one ISA, in the namespace of its vector types.
+#include "cpu/simd/math.inl"
+#include "cpu/simd/generic.inl"
+#include "cpu/kernels/island.inl"
+#include "cpu/kernels/reduce.inl"
+#include "cpu/kernels/rows.inl"
+#include "cpu/kernels/copy.inl"
+#include "cpu/kernels/pack.inl"
+#include "cpu/kernels/tile.inl"
+#include "cpu/kernels/gemm.inl"
+#include "cpu/kernels/todo.inl"

@@ -1,0 +1,24 @@
+// Rows of kernels.list whose bodies are still to come.
+constexpr decltype(nullptr) convForward = nullptr;
+constexpr decltype(nullptr) convPackTransposed = nullptr;
+constexpr decltype(nullptr) convBackwardData = nullptr;
+constexpr decltype(nullptr) convBackwardFilter = nullptr;
+constexpr decltype(nullptr) depthwiseForward = nullptr;
+constexpr decltype(nullptr) depthwiseBackwardData = nullptr;
+constexpr decltype(nullptr) depthwiseBackwardFilter = nullptr;
+constexpr decltype(nullptr) maxPool = nullptr;
+constexpr decltype(nullptr) maxPoolBackward = nullptr;
+constexpr decltype(nullptr) averagePool = nullptr;
+constexpr decltype(nullptr) averagePoolBackward = nullptr;
+constexpr decltype(nullptr) gatherRows = nullptr;
+constexpr decltype(nullptr) sortIndices = nullptr;
+constexpr decltype(nullptr) scatterAddRows = nullptr;
+constexpr decltype(nullptr) oneHot = nullptr;
+constexpr decltype(nullptr) randomBits = nullptr;
+constexpr decltype(nullptr) randomUniform = nullptr;
+constexpr decltype(nullptr) randomNormal = nullptr;
+constexpr decltype(nullptr) randomTruncatedNormal = nullptr;
+constexpr decltype(nullptr) randomBernoulli = nullptr;
+constexpr decltype(nullptr) dropout = nullptr;
+constexpr decltype(nullptr) findNonFinite = nullptr;
+constexpr decltype(nullptr) findOutside = nullptr;
