@@ -3,7 +3,7 @@
  *
  * Dimensions cross the border as numbers: n >= 0 is a size, -k stands for k times the batch size N.
  */
-import { loadAddon } from './native-loader';
+import { loadAddon } from './native-loader.js';
 
 export type DType = 'float32' | 'int32' | 'uint8' | 'bool' | 'uint32';
 export type NativeArray = Float32Array | Int32Array | Uint8Array | Uint32Array;
@@ -145,4 +145,8 @@ export interface NativeAddon {
   elementwiseOps(): { name: string; arity: number; differentiable: boolean }[];
 }
 
-export const native: NativeAddon = loadAddon();
+const loaded = loadAddon();
+
+export const native = loaded.addon as NativeAddon;
+/** Which file was loaded and why, for `chainrule info`. */
+export const nativeOrigin = { path: loaded.path, reason: loaded.reason };
