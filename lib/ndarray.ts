@@ -142,5 +142,6 @@ export function isTypedArray(value: unknown): value is TypedArray {
 /** True for what fromNested takes: numbers, typed arrays and nested arrays of them. */
 export function isArrayInput(value: unknown): value is ArrayInput {
   if (value instanceof NDArray || isTypedArray(value) || typeof value === 'number' || typeof value === 'boolean') return true;
-  return Array.isArray(value) && (value.length === 0 || isArrayInput(value[0]) || typeof value[0] === 'string');
+  if (!Array.isArray(value) || value[0] instanceof NDArray) return false; // a list of NDArrays is several arrays
+  return value.length === 0 || isArrayInput(value[0]) || typeof value[0] === 'string';
 }

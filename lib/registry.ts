@@ -32,8 +32,9 @@ export class Registry<T> {
     return undefined;
   }
 
+  /** The names as users type them, in camelCase. */
   names(): string[] {
-    return [...this.entries.values()].map((entry) => entry.name);
+    return [...this.entries.values()].map(({ name }) => name[0]!.toLowerCase() + name.slice(1));
   }
 }
 

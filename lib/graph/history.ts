@@ -30,10 +30,12 @@ export interface Origin {
 }
 
 /** A symbolic tensor that stands for an input of a functional model. */
-export function symbolicInput(name: string, dims: readonly number[], dtype: DType): Tensor {
+export function symbolicInput(layer: { name: string }, dims: readonly number[], dtype: DType): Tensor {
   const outputs: Tensor[] = [];
+  const { name } = layer;
   const operation: Operation = {
     name,
+    layer,
     replay: () => {
       throw new ChainruleError('ERR_CHAINRULE_STATE', `input "${name}" is not connected to the inputs of the model.`);
     },
