@@ -26,10 +26,16 @@ export class Dimension {
   }
 }
 
+export interface Logits {
+  readonly value: Tensor;
+  readonly of: 'softmax' | 'sigmoid';
+  readonly axis?: number;
+}
+
 /** The handle of a value in a graph: an id with a shape and a dtype. It holds no numbers and nothing to dispose. */
 export class Tensor {
-  /** The logits behind a softmax or sigmoid: cross-entropy uses them, which is exact where probabilities round to 0 or 1. */
-  logits: Tensor | undefined;
+  /** What a softmax or sigmoid was made of: cross-entropy uses it, which is exact where probabilities round to 0 or 1. */
+  logits: Logits | undefined;
   /** Which time steps count, where a layer above made a mask. */
   mask: Tensor | undefined;
 
@@ -59,11 +65,11 @@ export class Tensor {
   }
 
   [Symbol.toPrimitive](): never {
-    throw noValue(`${this.describe()}`, 'Compare and choose with ops.where(), or get numbers with await compute(() => …) or await step.run(…).');
+    throw noValue(this.describe(), 'Compare and choose with ops.where(), or get numbers with await compute(() => …) or await step.run(…).');
   }
 
   toJSON(): never {
-    return this[Symbol.toPrimitive]();
+    throw noValue(this.describe(), 'Get numbers with await compute(() => …) or await step.run(…).');
   }
 
   [inspect.custom](): string {

@@ -14,15 +14,16 @@ export const softplus = (x: Operand): Tensor => floatUnary('softplus', x);
 export function sigmoid(x: Operand): Tensor {
   const logits = float(x);
   const result = emit('sigmoid', [logits]);
-  result.logits = logits;
+  result.logits = { value: logits, of: 'sigmoid' };
   return result;
 }
 
 /** exp(x) / Σ exp(x) along an axis. Its input stays known, as for sigmoid. */
 export function softmax(x: Operand, axis = -1): Tensor {
   const logits = float(x);
-  const result = emit('softmax', [logits], { axis: oneAxis('softmax', logits, axis) });
-  result.logits = logits;
+  const at = oneAxis('softmax', logits, axis);
+  const result = emit('softmax', [logits], { axis: at });
+  result.logits = { value: logits, of: 'softmax', axis: at };
   return result;
 }
 
