@@ -25,11 +25,13 @@ void JsQueue::letGo() {
 void JsQueue::call(napi_env env, napi_value, void*, void* data) {
   const std::unique_ptr<std::function<void(Napi::Env)>> work(static_cast<std::function<void(Napi::Env)>*>(data));
   if (!env) return;  // the environment is being torn down
-  const Napi::HandleScope scope(env);
   try {
+    const Napi::HandleScope scope(env);
     (*work)(Napi::Env(env));
   } catch (const Napi::Error& error) {
-    napi_fatal_exception(env, error.Value());
+    // A callback of the user threw, or the environment is being terminated and takes no more calls.
+    napi_value exception = error.IsEmpty() ? nullptr : napi_value(error.Value());
+    if (exception) napi_fatal_exception(env, exception);
   }
 }
 
