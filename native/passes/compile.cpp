@@ -5,7 +5,8 @@ namespace chainrule {
 // The list of passes. In debug builds the graph is verified between them.
 Graph optimize(Graph graph) {
   using Pass = Graph (*)(const Graph&);
-  for (const Pass pass : {Pass(simplify), Pass(chooseLayouts), Pass(fuse)}) {
+  // Twice, because what the first run bypasses is dead only afterwards.
+  for (const Pass pass : {Pass(simplify), Pass(simplify), Pass(chooseLayouts), Pass(fuse)}) {
     graph = pass(graph);
 #ifndef NDEBUG
     verify(graph);

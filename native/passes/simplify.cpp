@@ -50,6 +50,14 @@ ValueId identity(const Graph& graph, const Node& node, const std::vector<ValueId
   return kNone;
 }
 
+// The value that `value` only stretches.
+std::optional<ValueId> beforeBroadcast(const Graph& graph, ValueId value) {
+  const Node& producer = graph.nodeOf(value);
+  const bool stretches = producer.op->name == "broadcastTo" ||
+                         (producer.op->name == "reshape" && graph.type(producer.inputs[0]).shape.empty());
+  return stretches ? std::optional(producer.inputs[0]) : std::nullopt;
+}
+
 }  // namespace
 
 Graph simplify(const Graph& graph) {
@@ -63,15 +71,18 @@ Graph simplify(const Graph& graph) {
     std::vector<ValueId> inputs = rewrite.mappedInputs(node);
     const ValueType& type = graph.type(node.first);
 
-    // An elementwise op broadcasts by itself: take the value before broadcastTo where the result keeps its shape.
+    // An elementwise op broadcasts by itself: take the value before broadcastTo, or the scalar before a reshape to ones, where the
+    // result keeps its shape.
     if (node.op->elementwise) {
       for (ValueId& input : inputs) {
-        const Node& producer = made.nodeOf(input);
-        if (producer.op->name != "broadcastTo") continue;
-        const ValueId before = std::exchange(input, producer.inputs[0]);
-        std::vector<ValueType> types;
-        for (ValueId value : inputs) types.push_back(made.type(value));
-        if (!(node.op->infer({made, node.op->name, types, node.attrs})[0].shape == type.shape)) input = before;
+        while (const auto before = beforeBroadcast(made, input)) {
+          const ValueId wide = std::exchange(input, *before);
+          std::vector<ValueType> types;
+          for (ValueId value : inputs) types.push_back(made.type(value));
+          if (node.op->infer({made, node.op->name, types, node.attrs})[0].shape == type.shape) continue;
+          input = wide;
+          break;
+        }
       }
     }
     if (const ValueId same = identity(made, node, inputs); same != kNone && made.type(same) == type) {

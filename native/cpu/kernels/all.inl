@@ -8,4 +8,8 @@
 #include "cpu/kernels/pack.inl"
 #include "cpu/kernels/tile.inl"
 #include "cpu/kernels/gemm.inl"
+#include "cpu/kernels/pool.inl"
+#include "cpu/kernels/gather.inl"
+#include "cpu/kernels/random.inl"
+#include "cpu/kernels/peak.inl"
 #include "cpu/kernels/todo.inl"

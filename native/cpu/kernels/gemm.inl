@@ -30,7 +30,6 @@ static void multiplyBlock(const Gemm& g, const float* packed, int64_t row, int64
   for (int64_t p = panelBegin; p < panelEnd;) {
     int wide = widest;
     while (p + (1 << wide) > panelEnd) --wide;
-    const bool last = p + (1 << wide) == panels;
     const int64_t valid = p + (1 << wide) == panels ? g.n - (panels - 1) * kPanel : kPanel;  // columns of the last of these panels
     TileOutput out{nullptr, g.cRow, g.cPanel, g.cPadded ? kPanel : valid, valid, k0 > 0 || g.accumulate, k1 == g.k,
                    g.bias ? g.bias + p * kPanel : nullptr, g.activation};

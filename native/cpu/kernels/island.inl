@@ -170,6 +170,10 @@ static void expandPeriodic(int32_t* dst, const T* src, int64_t period, int64_t s
 }
 
 struct IslandRun {
+  // The arrays stay unset: clearing them would cost more than a small program.
+  IslandRun(const Island& island, const void* const* inputs, void* const* outputs, void* scratch)
+      : island(island), inputs(inputs), outputs(outputs), scratch(static_cast<int32_t*>(scratch)) {}
+
   const Island& island;
   const void* const* inputs;
   void* const* outputs;
@@ -277,7 +281,7 @@ static void chooseDirect(IslandRun& run) {
 
 static void island(const Island& island, const void* const* inputs, void* const* outputs, int64_t begin, int64_t end, void* scratch) {
   if (begin >= end) return;
-  IslandRun run{island, inputs, outputs, static_cast<int32_t*>(scratch), {}, {}, {}, {}};
+  IslandRun run(island, inputs, outputs, scratch);
   const int64_t longest = end - begin < island.tile ? end - begin : island.tile;
   for (int i = 0; i < island.inputCount; ++i) {
     run.phase[i] = -1;

@@ -18,36 +18,40 @@ static void reduceRows(const T* x, int64_t n, T* out, int64_t rowBegin, int64_t 
   }
 }
 
-// Columns in groups of `vectors` vectors; `count` < lanes masks the only vector. Blocks of rows keep the sums short.
+// Columns in groups of `vectors` vectors (`count` < lanes masks a single one), rows in blocks that keep the sums short:
+// out = out + the fold of rows [begin, end), or the latter alone for the first block.
 constexpr int64_t kRowBlock = 128;
 
 template <typename Op, int vectors, typename T>
-CHAINRULE_INLINE void reduceColumnGroup(const T* x, int64_t n, int64_t inner, T* out, int count) {
+CHAINRULE_INLINE void reduceColumnGroup(const T* x, int64_t begin, int64_t end, int64_t inner, T* out, int count) {
   using V = typename VectorOf<T>::Type;
-  V total[vectors], part[vectors];
-  for (V& v : total) v = Op::neutral(V{});
-  for (int64_t block = 0; block < n; block += kRowBlock) {
-    const int64_t end = least(n, block + kRowBlock);
-    for (V& v : part) v = Op::neutral(V{});
-    for (int64_t row = block; row < end; ++row) {
-      const T* p = x + row * inner;
+  V part[vectors];
+  for (V& v : part) v = Op::neutral(V{});
+  for (int64_t row = begin; row < end; ++row) {
+    const T* p = x + row * inner;
 #pragma GCC unroll 8
-      for (int j = 0; j < vectors; ++j) part[j] = Op::join(part[j], count < lanes ? loadPartial(p, count) : load(p + j * lanes));
-    }
-#pragma GCC unroll 8
-    for (int j = 0; j < vectors; ++j) total[j] = Op::join(total[j], part[j]);
+    for (int j = 0; j < vectors; ++j) part[j] = Op::join(part[j], count < lanes ? loadPartial(p, count) : load(p + j * lanes));
   }
-  if (count < lanes) return storePartial(out, total[0], count);
 #pragma GCC unroll 8
-  for (int j = 0; j < vectors; ++j) store(out + j * lanes, total[j]);
+  for (int j = 0; j < vectors; ++j) {
+    if (begin > 0) part[j] = Op::join(count < lanes ? loadPartial(out, count) : load(out + j * lanes), part[j]);
+    if (count < lanes) storePartial(out, part[0], count);
+    else store(out + j * lanes, part[j]);
+  }
 }
 
 template <typename Op, typename T>
 static void reduceColumns(const T* x, int64_t n, int64_t inner, T* out, int64_t begin, int64_t end) {
-  int64_t i = begin;
-  for (; i + 4 * lanes <= end; i += 4 * lanes) reduceColumnGroup<Op, 4>(x + i, n, inner, out + i, lanes);
-  for (; i + lanes <= end; i += lanes) reduceColumnGroup<Op, 1>(x + i, n, inner, out + i, lanes);
-  if (i < end) reduceColumnGroup<Op, 1>(x + i, n, inner, out + i, int(end - i));
+  int64_t block = 0;
+  do {
+    const int64_t stop = least(n, block + kRowBlock);
+    int64_t i = begin;
+    for (; i + 8 * lanes <= end; i += 8 * lanes) reduceColumnGroup<Op, 8>(x + i, block, stop, inner, out + i, lanes);
+    for (; i + 2 * lanes <= end; i += 2 * lanes) reduceColumnGroup<Op, 2>(x + i, block, stop, inner, out + i, lanes);
+    for (; i + lanes <= end; i += lanes) reduceColumnGroup<Op, 1>(x + i, block, stop, inner, out + i, lanes);
+    if (i < end) reduceColumnGroup<Op, 1>(x + i, block, stop, inner, out + i, int(end - i));
+    block = stop;
+  } while (block < n);
 }
 
 template <typename Op>

@@ -27,27 +27,71 @@ struct TileOutput {
 
 constexpr int kVectors = kPanel / lanes;  // of a panel's row
 
+// Reads or writes vector j of a row of the tile; only the last panel can be incomplete.
+template <int panels, bool whole>
+struct TileRow {
+  Mask masks[kVectors];
+  [[gnu::always_inline]] inline explicit TileRow(int64_t columns) {
+    for (int j = 0; j < kVectors; ++j) masks[j] = firstLanes(int(columns) - j * lanes);
+  }
+  [[gnu::always_inline]] inline Float read(const float* p, int j) const {
+    return whole || j / kVectors < panels - 1 ? load(p) : loadMasked(p, masks[j % kVectors]);
+  }
+  [[gnu::always_inline]] inline void write(float* p, int j, Float value) const {
+    if (whole || j / kVectors < panels - 1) store(p, value);
+    else storeMasked(p, value, masks[j % kVectors]);
+  }
+};
+
+template <int rows, int panels, bool whole>
+CHAINRULE_INLINE void startTile(const TileOutput& out, Float (&acc)[rows][panels * kVectors]) {
+  const TileRow<panels, whole> row(out.columns);
+#pragma GCC unroll 6
+  for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 8
+    for (int j = 0; j < panels * kVectors; ++j) acc[r][j] = row.read(out.c + r * out.cRow + j / kVectors * out.cPanel + j % kVectors * lanes, j);
+  }
+}
+template <int rows, int panels, bool whole>
+CHAINRULE_INLINE void finishTile(const TileOutput& out, Float (&acc)[rows][panels * kVectors]) {
+  if (out.finish && out.bias) {
+    const TileRow<panels, whole> row(out.biasColumns);
+#pragma GCC unroll 8
+    for (int j = 0; j < panels * kVectors; ++j) {
+      const Float bias = row.read(out.bias + j * lanes, j);
+#pragma GCC unroll 6
+      for (int r = 0; r < rows; ++r) acc[r][j] = acc[r][j] + bias;
+    }
+  }
+  if (out.finish && out.activation == Activation::relu) {
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 8
+      for (int j = 0; j < panels * kVectors; ++j) acc[r][j] = relu(acc[r][j]);
+    }
+  }
+  const TileRow<panels, whole> row(out.columns);
+#pragma GCC unroll 6
+  for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 8
+    for (int j = 0; j < panels * kVectors; ++j) row.write(out.c + r * out.cRow + j / kVectors * out.cPanel + j % kVectors * lanes, j, acc[r][j]);
+  }
+}
+
 template <int rows, int panels>
 static void tile(const TileInput& in, const TileOutput& out) {
   constexpr int width = panels * kVectors;
   Float acc[rows][width];
-  const bool whole = out.columns == kPanel;
-  if (out.accumulate) {
-#pragma GCC unroll 6
-    for (int r = 0; r < rows; ++r) {
-#pragma GCC unroll 8
-      for (int j = 0; j < width; ++j) {
-        const float* c = out.c + r * out.cRow + j / kVectors * out.cPanel + j % kVectors * lanes;
-        const int64_t valid = out.columns - j % kVectors * lanes;
-        acc[r][j] = whole || j / kVectors < panels - 1 || valid >= lanes ? load(c) : valid > 0 ? loadPartial(c, int(valid)) : Float(0.0f);
-      }
-    }
-  } else {
+  if (!out.accumulate) {
 #pragma GCC unroll 6
     for (int r = 0; r < rows; ++r) {
 #pragma GCC unroll 8
       for (int j = 0; j < width; ++j) acc[r][j] = Float(0.0f);
     }
+  } else if (out.columns == kPanel) {
+    startTile<rows, panels, true>(out, acc);
+  } else {
+    startTile<rows, panels, false>(out, acc);
   }
 
   const int64_t aRow = in.aRow, aCol = in.aCol, bRow = in.bRow, bPanel = in.bPanel;
@@ -72,33 +116,8 @@ static void tile(const TileInput& in, const TileOutput& out) {
     }
   }
 
-  if (out.finish && out.bias) {
-#pragma GCC unroll 8
-    for (int j = 0; j < width; ++j) {
-      const float* bias = out.bias + j * lanes;
-      const int64_t valid = out.biasColumns - j % kVectors * lanes;
-      const Float value = j / kVectors < panels - 1 || valid >= lanes ? load(bias) : valid > 0 ? loadPartial(bias, int(valid)) : Float(0.0f);
-#pragma GCC unroll 6
-      for (int r = 0; r < rows; ++r) acc[r][j] = acc[r][j] + value;
-    }
-  }
-  if (out.finish && out.activation == Activation::relu) {
-#pragma GCC unroll 6
-    for (int r = 0; r < rows; ++r) {
-#pragma GCC unroll 8
-      for (int j = 0; j < width; ++j) acc[r][j] = relu(acc[r][j]);
-    }
-  }
-#pragma GCC unroll 6
-  for (int r = 0; r < rows; ++r) {
-#pragma GCC unroll 8
-    for (int j = 0; j < width; ++j) {
-      float* c = out.c + r * out.cRow + j / kVectors * out.cPanel + j % kVectors * lanes;
-      const int64_t valid = out.columns - j % kVectors * lanes;
-      if (whole || j / kVectors < panels - 1 || valid >= lanes) store(c, acc[r][j]);
-      else if (valid > 0) storePartial(c, acc[r][j], int(valid));
-    }
-  }
+  if (out.columns == kPanel && (!out.bias || out.biasColumns == kPanel)) finishTile<rows, panels, true>(out, acc);
+  else finishTile<rows, panels, false>(out, acc);
 }
 
 using TileFunction = void (*)(const TileInput&, const TileOutput&);

@@ -95,8 +95,11 @@ CHAINRULE_INLINE Float log1p(Float a) {
 }
 
 CHAINRULE_INLINE Float sigmoid(Float a) {
-  const Float e = exp(-abs(a));
-  return select(a < Float(0.0f), e, Float(1.0f)) / (Float(1.0f) + e);
+  const Float e = exp(-abs(a)), d = Float(1.0f) + e, lost = e - (d - Float(1.0f));
+  const Mask negative = a < Float(0.0f);
+  const Float y = select(negative, e, Float(1.0f)) / d;
+  const Float inverse = select(negative, Float(1.0f) - y, y);  // 1 / d, to correct for what rounding took from d
+  return fma(y * -lost, inverse, y);
 }
 
 CHAINRULE_INLINE Float tanh(Float a) {

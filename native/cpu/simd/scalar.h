@@ -70,7 +70,8 @@ CHAINRULE_INLINE Float orBits(Float a, Float b) { return Raw(RawInt(a.v) | RawIn
 CHAINRULE_INLINE Float xorBits(Float a, Float b) { return Raw(RawInt(a.v) ^ RawInt(b.v)); }
 
 // The product is exact in double; the sum is rounded to odd, after which rounding to float equals rounding once.
-CHAINRULE_INLINE Float fma(Float a, Float b, Float c) {
+// A call, or the kernels would take minutes to compile.
+[[gnu::noinline]] static void roundedOnce(Float& result, const Float& a, const Float& b, const Float& c) {
   const RawDouble product = __builtin_convertvector(a.v, RawDouble) * __builtin_convertvector(b.v, RawDouble);
   const RawDouble addend = __builtin_convertvector(c.v, RawDouble);
   const RawDouble sum = product + addend;
@@ -81,7 +82,12 @@ CHAINRULE_INLINE Float fma(Float a, Float b, Float c) {
   const RawLong even = ~(bits << 63 >> 63);
   const RawLong away = RawLong((error > 0) ^ (sum < 0));  // the true sum is larger in magnitude
   const RawLong step = (away & 1) | (~away & -1);
-  return __builtin_convertvector(RawDouble(bits + (step & inexact & even)), Raw);
+  result = __builtin_convertvector(RawDouble(bits + (step & inexact & even)), Raw);
+}
+CHAINRULE_INLINE Float fma(Float a, Float b, Float c) {
+  Float result;
+  roundedOnce(result, a, b, c);
+  return result;
 }
 
 CHAINRULE_INLINE Int operator+(Int a, Int b) { return RawInt(RawUnsigned(a.v) + RawUnsigned(b.v)); }
@@ -125,8 +131,24 @@ CHAINRULE_INLINE Float select(Mask m, Float a, Float b) { return Raw((RawInt(a.v
 CHAINRULE_INLINE Int select(Mask m, Int a, Int b) { return (a.v & m.v) | (b.v & ~m.v); }
 CHAINRULE_INLINE Int toLanes(Mask m) { return m.v & 1; }
 CHAINRULE_INLINE Int abs(Int a) { return select(a < Int(0), -a, a); }
+#if defined(__SSE2__)
+// x86 itself, for what it does to denormals. Float operation(Float a, Float b) by halves.
+#define BY_HALVES(name, operation)                                             \
+  CHAINRULE_INLINE Float name(Float a, Float b) {                              \
+    __m128 x[2], y[2];                                                         \
+    __builtin_memcpy(x, &a.v, 32);                                             \
+    __builtin_memcpy(y, &b.v, 32);                                             \
+    const __m128 result[2] = {operation(x[0], y[0]), operation(x[1], y[1])};   \
+    __builtin_memcpy(&a.v, result, 32);                                        \
+    return a;                                                                  \
+  }
+BY_HALVES(minOr, _mm_min_ps)
+BY_HALVES(maxOr, _mm_max_ps)
+#undef BY_HALVES
+#else
 CHAINRULE_INLINE Float minOr(Float a, Float b) { return select(a < b, a, b); }
 CHAINRULE_INLINE Float maxOr(Float a, Float b) { return select(a > b, a, b); }
+#endif
 
 CHAINRULE_INLINE Float toFloat(Int a) { return __builtin_convertvector(a.v, Raw); }
 CHAINRULE_INLINE Int toInt(Float a) {
