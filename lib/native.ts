@@ -3,6 +3,7 @@
  *
  * Dimensions cross the border as numbers: n >= 0 is a size, -k stands for k times the batch size N.
  */
+import { ChainruleError } from './errors.js';
 import { loadAddon } from './native-loader.js';
 
 export type DType = 'float32' | 'int32' | 'uint8' | 'bool' | 'uint32';
@@ -150,5 +151,6 @@ export interface NativeAddon {
 const loaded = loadAddon();
 
 export const native = loaded.addon as NativeAddon;
+native.setErrorClass(ChainruleError);
 /** Which file was loaded and why, for `chainrule info`. */
 export const nativeOrigin = { path: loaded.path, reason: loaded.reason };

@@ -12,7 +12,7 @@ struct Expr {
   Graph* graph = nullptr;
   ValueId id = kNone;
 
-  const Shape& shape() const { return graph->type(id).shape; }
+  Shape shape() const { return graph->type(id).shape; }  // a copy: appending to the graph moves its values
   DType dtype() const { return graph->type(id).dtype; }
   bool valid() const { return id != kNone; }
 };

@@ -49,7 +49,7 @@ const scan = (start: number, step: (a: number, b: number) => number): Reference 
   });
 
 const cumulative: OpCase[] = [
-  { shape: [-1], axis: 0, rows: [0, 1, 2, 7, 16, 33] },
+  { shape: [-1], axis: 0, rows: [1, 2, 7, 16, 33] },
   { shape: [-1, 9], axis: 1, rows: [1, 8] },
   { shape: [-1, 17], axis: 0, rows: [1, 3, 9] },
   { shape: [-1, 3, 5], axis: 1, rows: [2] },
@@ -122,7 +122,7 @@ const softmaxes: OpCase[] = (['softmax', 'logSoftmax'] as const).flatMap((op) =>
   const reference = lines(op === 'softmax' ? softmax : logSoftmax);
   return [
     ...[
-      { shape: [-1, 10], axis: 1, rows: [0, 1, 3, 16, 17] },
+      { shape: [-1, 10], axis: 1, rows: [1, 3, 16, 17] },
       { shape: [-1, 33], axis: 1, rows: [2] },
       { shape: [-1, 1], axis: 1, rows: [4] },
       { shape: [-1, 7], axis: 0, rows: [1, 2, 9] },

@@ -68,7 +68,7 @@ const plain = [false, true].flatMap((transposeA) =>
 );
 
 const shaped: [string, number[], number[], number[], boolean?][] = [
-  ['a batch of rows', [-1, 20], [20, 10], [0, 1, 2, 5, 6, 7, 12, 33]],
+  ['a batch of rows', [-1, 20], [20, 10], [1, 2, 5, 6, 7, 12, 33]],
   ['one column', [-1, 9], [9, 1], [1, 2, 17]],
   ['rows of three dimensions', [-1, 4, 5], [5, 7], [1, 3]],
   ['a batch of matrices', [-1, 3, 5], [-1, 5, 4], [1, 6]],

@@ -104,7 +104,7 @@ interface Conv {
 }
 
 const convolutions: Conv[] = [
-  { about: '3 x 3, one channel', x: [-1, 7, 8, 1], w: [3, 3, 1, 4], rows: [0, 1, 2, 5] },
+  { about: '3 x 3, one channel', x: [-1, 7, 8, 1], w: [3, 3, 1, 4], rows: [1, 2, 5] },
   { about: '3 x 3, same', x: [-1, 6, 6, 3], w: [3, 3, 3, 16], padding: [1, 1, 1, 1], rows: [1, 3] },
   { about: '1 x 1', x: [-1, 5, 4, 17], w: [1, 1, 17, 9], rows: [1, 2] },
   { about: '1 x 1 with strides', x: [-1, 5, 7, 8], w: [1, 1, 8, 3], strides: [2, 3] },
@@ -149,7 +149,7 @@ const realConvolutions = [
 ];
 
 const pools: Conv[] = [
-  { about: '2 x 2', x: [-1, 6, 8, 3], w: [2, 2], strides: [2, 2], rows: [0, 1, 3] },
+  { about: '2 x 2', x: [-1, 6, 8, 3], w: [2, 2], strides: [2, 2], rows: [1, 3] },
   { about: '2 x 2, a remainder is dropped', x: [-1, 5, 7, 17], w: [2, 2], strides: [2, 2] },
   { about: '3 x 3 overlapping, same', x: [-1, 6, 5, 4], w: [3, 3], strides: [2, 2], padding: [1, 1, 1, 1] },
   { about: 'uneven window and padding', x: [-1, 7, 6, 9], w: [3, 2], strides: [1, 3], padding: [0, 2, 1, 0] },
