@@ -11,4 +11,6 @@
 #include "cpu/kernels/pool.inl"
 #include "cpu/kernels/gather.inl"
 #include "cpu/kernels/random.inl"
+#include "cpu/kernels/conv.inl"
+#include "cpu/kernels/conv_filter.inl"
 #include "cpu/kernels/todo.inl"
