@@ -132,6 +132,42 @@ KERNEL_CASE(convRandom) {
   for (int round = 0; round < 250; ++round) checkConv(randomShape(round), pick(0, 1));
 }
 
+KERNEL_CASE(convDepthwise) {
+  for (int round = 0; round < 200; ++round) {
+    ConvShape s = randomShape(1 + 3 * round);
+    const int64_t multiplier = pick(0, 2) == 0 ? pick(2, 3) : 1;
+    s.cin = s.groups = size();
+    s.cout = s.cin * multiplier;
+    if (s.n * s.oh * s.ow * s.cout * s.kh * s.kw > 2000000) continue;
+    const bool integersOnly = pick(0, 1), relu = pick(0, 1);
+    std::vector<float> x = floats(s.n * s.h * s.w * s.cin), w = floats(s.kh * s.kw * s.cout), dy = floats(s.n * s.oh * s.ow * s.cout), bias = floats(s.cout);
+    if (integersOnly) {
+      for (auto* v : {&x, &w, &dy, &bias}) {
+        for (float& f : *v) f = float(int(f * 4));
+      }
+    }
+    const Exact e = exactConv(s, x, w, dy, bias, relu);
+    std::vector<float> first[3];
+    for (const KernelTable* table : tables()) {
+      std::vector<float> y(dy.size(), NAN), dx(x.size(), NAN), dw(w.size(), NAN);
+      const int64_t chunks = depthwiseFilterChunks(s);
+      std::vector<float> parts(chunks * w.size(), NAN);
+      randomSplit(s.n * s.oh, [&](int64_t b, int64_t end) { table->depthwiseForward(s, x.data(), w.data(), bias.data(), relu ? Activation::relu : Activation::none, y.data(), b, end); });
+      randomSplit(s.n * s.h, [&](int64_t b, int64_t end) { table->depthwiseBackwardData(s, dy.data(), w.data(), dx.data(), b, end); });
+      randomSplit(chunks, [&](int64_t b, int64_t end) { table->depthwiseBackwardFilter(s, x.data(), dy.data(), parts.data(), b, end); });
+      table->reduceOuter(Reduce::sum, DType::f32, parts.data(), chunks, int64_t(w.size()), dw.data(), 0, int64_t(w.size()));
+      expectNear(y, e.y, bounds(e.ySize, s.kh * s.kw, integersOnly), "depthwise forward");
+      expectNear(dx, e.dx, bounds(e.dxSize, s.kh * s.kw * multiplier, integersOnly), "depthwise backwardData");
+      expectNear(dw, e.dw, bounds(e.dwSize, s.n * s.oh * s.ow, integersOnly), "depthwise backwardFilter");
+      const std::vector<float>* all[] = {&y, &dx, &dw};
+      for (int i = 0; i < 3; ++i) {
+        if (first[i].empty()) first[i] = *all[i];
+        else expectSame(first[i], *all[i], "depthwise between isas");
+      }
+    }
+  }
+}
+
 KERNEL_CASE(convLarge) {
   ConvShape s;
   s.n = 9, s.h = s.w = 28, s.cin = 1, s.kh = s.kw = 3, s.oh = s.ow = 26, s.cout = 32;

@@ -13,4 +13,4 @@
 #include "cpu/kernels/random.inl"
 #include "cpu/kernels/conv.inl"
 #include "cpu/kernels/conv_filter.inl"
-#include "cpu/kernels/todo.inl"
+#include "cpu/kernels/depthwise.inl"
