@@ -79,6 +79,6 @@ struct GradientContext {
 };
 
 // Sums `gradient` over the axes that broadcasting added or stretched, so that it has the operand's shape.
-Expr unbroadcast(Expr gradient, const Shape& shape);
+Expr unbroadcast(Expr gradient, Shape shape);
 
 }  // namespace chainrule

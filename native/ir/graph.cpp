@@ -165,7 +165,7 @@ GroupLayout groupLayout(const Graph& graph, int group) {
   return layout;
 }
 
-Expr unbroadcast(Expr gradient, const Shape& shape) {
+Expr unbroadcast(Expr gradient, Shape shape) {
   if (gradient.shape() == shape) return gradient;
   const int extra = gradient.shape().size() - shape.size();
   std::vector<int64_t> axes;

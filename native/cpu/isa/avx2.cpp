@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "base/philox.h"
+#include "cpu/conv_rows.h"
 #include "cpu/kernel_table.h"
 #include "cpu/simd/inline.h"
 #include "cpu/split.h"

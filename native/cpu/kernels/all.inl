@@ -12,4 +12,6 @@
 #include "cpu/kernels/gather.inl"
 #include "cpu/kernels/random.inl"
 #include "cpu/kernels/peak.inl"
-#include "cpu/kernels/todo.inl"
+#include "cpu/kernels/conv.inl"
+#include "cpu/kernels/conv_filter.inl"
+#include "cpu/kernels/depthwise.inl"

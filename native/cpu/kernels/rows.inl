@@ -4,7 +4,9 @@ struct ShiftedExp {  // e^(x - shift), stored to y on the way if y is not null
   const float* x;
   float* y;
   Float shift;
+  int64_t n;
   [[gnu::always_inline]] inline Float at(int64_t i) const {
+    if (i % 16 == 0) __builtin_prefetch(x + i + n);  // the next row arrives while this one is computed
     const Float e = exp(load(x + i) - shift);
     if (y) store(y + i, e);
     return e;
@@ -30,7 +32,7 @@ CHAINRULE_INLINE Float rowMaximum(const float* x, int64_t n) {
 // The maximum of a row and the sum of e^(x - maximum); y, if not null, gets the exponentials.
 CHAINRULE_INLINE Float exponentials(const float* x, float* y, int64_t n, Float& maximum) {
   maximum = rowMaximum(x, n);
-  ShiftedExp source{x, y, maximum};
+  ShiftedExp source{x, y, maximum, n};
   return foldRow<SumOf, Float>(source, n);
 }
 

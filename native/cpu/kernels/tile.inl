@@ -120,12 +120,48 @@ static void tile(const TileInput& in, const TileOutput& out) {
   else finishTile<rows, panels, false>(out, acc);
 }
 
+// The same with a table of offsets along k, for convolutions whose runs are only a few values long. in.count values, in.aCol unused.
+template <int rows, int panels>
+static void gatheredTile(const float* a, const int32_t* offsets, const float* b, const TileInput& in, const TileOutput& out) {
+  constexpr int width = panels * kVectors;
+  Float acc[rows][width];
+#pragma GCC unroll 6
+  for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 8
+    for (int j = 0; j < width; ++j) acc[r][j] = Float(0.0f);
+  }
+  const int64_t aRow = in.aRow, bPanel = in.bPanel, k = in.count;
+  a += in.aOffset;
+  for (int64_t i = 0; i < k; ++i) {
+    const float* a0 = a + offsets[i];
+    const float* a3 = a0 + 3 * aRow;
+    Float bv[width];
+#pragma GCC unroll 8
+    for (int j = 0; j < width; ++j) bv[j] = load(b + j / kVectors * bPanel + j % kVectors * lanes);
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; ++r) {
+      const Float av = broadcast(r < 3 ? a0 + r * aRow : a3 + (r - 3) * aRow);
+#pragma GCC unroll 8
+      for (int j = 0; j < width; ++j) acc[r][j] = fma(av, bv[j], acc[r][j]);
+    }
+    b += kPanel;
+  }
+  if (out.columns == kPanel && (!out.bias || out.biasColumns == kPanel)) finishTile<rows, panels, true>(out, acc);
+  else finishTile<rows, panels, false>(out, acc);
+}
+
 using TileFunction = void (*)(const TileInput&, const TileOutput&);
 
 // By rows - 1 and log2(panels). Few rows take more panels, so that about 8 to 12 chains hide the latency of fma.
 constexpr TileFunction tiles[6][3] = {
     {tile<1, 1>, tile<1, 2>, tile<1, 4>}, {tile<2, 1>, tile<2, 2>, nullptr}, {tile<3, 1>, tile<3, 2>, nullptr},
     {tile<4, 1>, nullptr, nullptr},       {tile<5, 1>, nullptr, nullptr},    {tile<6, 1>, nullptr, nullptr},
+};
+using GatheredTileFunction = void (*)(const float*, const int32_t*, const float*, const TileInput&, const TileOutput&);
+constexpr GatheredTileFunction gatheredTiles[6][3] = {
+    {gatheredTile<1, 1>, gatheredTile<1, 2>, gatheredTile<1, 4>}, {gatheredTile<2, 1>, gatheredTile<2, 2>, nullptr},
+    {gatheredTile<3, 1>, gatheredTile<3, 2>, nullptr},            {gatheredTile<4, 1>, nullptr, nullptr},
+    {gatheredTile<5, 1>, nullptr, nullptr},                       {gatheredTile<6, 1>, nullptr, nullptr},
 };
 CHAINRULE_INLINE int widestTile(int64_t rows) { return rows == 1 ? 2 : rows <= 3 ? 1 : 0; }
 

@@ -98,6 +98,7 @@ CHAINRULE_INLINE Mask operator>(Int a, Int b) { return b < a; }
 CHAINRULE_INLINE Mask operator!=(Int a, Int b) { return !(a == b); }
 CHAINRULE_INLINE Mask operator<=(Int a, Int b) { return !(b < a); }
 CHAINRULE_INLINE Mask operator>=(Int a, Int b) { return !(a < b); }
+CHAINRULE_INLINE Float andBits(Float a, Mask m) { return _mm256_and_ps(a.v, floatMask(m)); }  // zero where m is false
 CHAINRULE_INLINE bool any(Mask m) { return !_mm256_testz_si256(m.v, m.v); }
 CHAINRULE_INLINE int laneBits(Mask m) { return _mm256_movemask_ps(floatMask(m)); }
 CHAINRULE_INLINE Float select(Mask m, Float a, Float b) { return _mm256_blendv_ps(b.v, a.v, floatMask(m)); }

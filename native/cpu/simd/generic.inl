@@ -49,6 +49,11 @@ constexpr int64_t kFoldBlock = 4096;
 
 template <typename Op, typename V, typename Source>
 CHAINRULE_INLINE V foldRow(Source& source, int64_t n) {
+  if (n <= lanes && n > 0) return foldLanes<Op>(n == lanes ? source.at(0) : source.partial(0, int(n)));
+  if (n <= 2 * lanes && n > 0) {
+    const V first = source.at(0);
+    return foldLanes<Op>(Op::join(first, n == 2 * lanes ? source.at(lanes) : source.partial(lanes, int(n) - lanes)));
+  }
   V total[kVirtualVectors], part[kVirtualVectors];
   for (V& v : total) v = Op::neutral(V{});
   for (int64_t block = 0; block < n; block += kFoldBlock) {

@@ -4,60 +4,64 @@
 
 CHAINRULE_INLINE Mask operator==(Mask a, Mask b) { return (a & b) | !(a | b); }
 
-CHAINRULE_INLINE Float scaleByPower(Float a, Int n) {  // a * 2^n in two steps, for n in [-252, 254]
-  const Int half = shiftRight<1>(n);
-  const Float first = floatOf(shiftLeft<23>(half + Int(127))), second = floatOf(shiftLeft<23>(n - half + Int(127)));
-  return a * first * second;
+// Polynomials are evaluated by halves (Estrin): the loops below are bound by latency, not by the number of multiplications.
+
+// x = n ln2 + r, |r| <= ln2 / 2. The integer n sits in the low bits of `shifted`.
+CHAINRULE_INLINE Float reduceExponent(Float x, Float& n, Int& shifted) {
+  const Float magic(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
+  const Float t = fma(x, Float(1.4426950216e+00f), magic);
+  n = t - magic;
+  shifted = bitsOf(t);
+  return fma(n, Float(1.9046542121e-09f), fma(n, Float(-6.9314718246e-01f), x));
+}
+CHAINRULE_INLINE Float powerOfTwo(Int shifted, int32_t more) {  // 2^(n + more), in [-126, 127]
+  return floatOf(shiftLeft<23>(shifted + Int(more + 127)));
 }
 
-// x = n ln2 + r, |r| <= ln2 / 2; returns r.
-CHAINRULE_INLINE Float reduceExponent(Float x, Float& n) {
-  n = round(x * Float(1.4426950216e+00f));
-  return fma(n, Float(-1.4286067653e-06f), fma(n, Float(-6.9314575195e-01f), x));
+// e^r - 1 = r + r^2 (1/2 + r/6 + …)
+CHAINRULE_INLINE Float expm1Reduced(Float r) {
+  const Float s = r * r;
+  const Float q0 = fma(Float(1.666666716e-01f), r, Float(0.5f)), q1 = fma(Float(8.333273232e-03f), r, Float(4.166635498e-02f));
+  const Float q2 = fma(Float(1.991426252e-04f), r, Float(1.394109800e-03f));
+  return fma(s, fma(fma(q2, s, q1), s, q0), r);
 }
 
-// (e^r - 1 - r) / r^2
-CHAINRULE_INLINE Float expTail(Float r) {
-  Float q(1.991426252e-04f);
-  q = fma(q, r, Float(1.394109800e-03f));
-  q = fma(q, r, Float(8.333273232e-03f));
-  q = fma(q, r, Float(4.166635498e-02f));
-  q = fma(q, r, Float(1.666666716e-01f));
-  return fma(q, r, Float(0.5f));
-}
-
-CHAINRULE_INLINE Float exp(Float a) {
-  const Float x = maxOr(Float(-104.0f), minOr(Float(89.0f), a));
+// e^x for x in [-87.3, 88.3]; NaN stays NaN.
+CHAINRULE_INLINE Float boundedExp(Float x) {
   Float n;
-  const Float r = reduceExponent(x, n);
-  const Float p = fma(r * r, expTail(r), r) + Float(1.0f);
-  return scaleByPower(p, toInt(n));
+  Int shifted;
+  const Float r = reduceExponent(x, n, shifted);
+  return (expm1Reduced(r) + Float(1.0f)) * powerOfTwo(shifted, 0);
+}
+
+CHAINRULE_INLINE Float exp(Float x) {
+  Float n;
+  Int shifted;
+  const Float r = reduceExponent(x, n, shifted);
+  const Int bits = bitsOf(expm1Reduced(r) + Float(1.0f)) + shiftLeft<23>(shifted);  // n up to 128, where 2^n itself overflows
+  const Float y = andBits(floatOf(bits), x >= Float(-87.33654f));
+  return select(x <= Float(88.72283f), y, x + Float(__builtin_inff()));  // inf, or NaN
 }
 
 CHAINRULE_INLINE Float expm1(Float a) {
   const Float x = maxOr(Float(-40.0f), minOr(Float(89.0f), a));
   Float n;
-  const Float r = reduceExponent(x, n);
-  const Float p = fma(r * r, expTail(r), r);
+  Int shifted;
+  const Float r = reduceExponent(x, n, shifted);
+  const Float p = expm1Reduced(r);
   // 2^n (p + 1) - 1, half as large so that n = 128 does not overflow too early.
-  const Float half = floatOf(shiftLeft<23>(toInt(n) + Int(126)));
+  const Float half = powerOfTwo(shifted, -1);
   const Float scaled = fma(half, p, half - Float(0.5f)) * Float(2.0f);
   return select(n == Float(0.0f), p, scaled);
 }
 
 // log(1 + f) for 1 + f in [sqrt(1/2), sqrt(2)], without the first term f.
 CHAINRULE_INLINE Float logTail(Float f) {
-  Float q(6.752707064e-02f);
-  q = fma(q, f, Float(-1.168524697e-01f));
-  q = fma(q, f, Float(1.189071238e-01f));
-  q = fma(q, f, Float(-1.240428910e-01f));
-  q = fma(q, f, Float(1.421906352e-01f));
-  q = fma(q, f, Float(-1.666804552e-01f));
-  q = fma(q, f, Float(2.000214309e-01f));
-  q = fma(q, f, Float(-2.500000894e-01f));
-  q = fma(q, f, Float(3.333331347e-01f));
-  const Float square = f * f;
-  return fma(square * f, q, square * Float(-0.5f));
+  const Float f2 = f * f, f4 = f2 * f2;
+  const Float q0 = fma(Float(-2.500000894e-01f), f, Float(3.333331347e-01f)), q1 = fma(Float(-1.666804552e-01f), f, Float(2.000214309e-01f));
+  const Float q2 = fma(Float(-1.240428910e-01f), f, Float(1.421906352e-01f)), q3 = fma(Float(-1.168524697e-01f), f, Float(1.189071238e-01f));
+  const Float high = fma(Float(6.752707064e-02f), f4, fma(q3, f2, q2));
+  return fma(f2 * f, fma(high, f4, fma(q1, f2, q0)), f2 * Float(-0.5f));
 }
 
 // a = m 2^e with m in [sqrt(1/2), sqrt(2)), for positive normal a.
@@ -95,45 +99,35 @@ CHAINRULE_INLINE Float log1p(Float a) {
 }
 
 CHAINRULE_INLINE Float sigmoid(Float a) {
-  const Float e = exp(-abs(a)), d = Float(1.0f) + e, lost = e - (d - Float(1.0f));
   const Mask negative = a < Float(0.0f);
-  const Float y = select(negative, e, Float(1.0f)) / d;
+  const Float lowest(-87.33654f), x = -abs(a), e = boundedExp(maxOr(lowest, x));
+  const Float d = Float(1.0f) + e, lost = e - (d - Float(1.0f));
+  const Float y = select(negative, andBits(e, x >= lowest), Float(1.0f)) / d;
   const Float inverse = select(negative, Float(1.0f) - y, y);  // 1 / d, to correct for what rounding took from d
   return fma(y * -lost, inverse, y);
 }
 
 CHAINRULE_INLINE Float tanh(Float a) {
-  const Float x = abs(a), z = a * a;
-  Float q(-5.692558363e-03f);
-  q = fma(q, z, Float(2.062823996e-02f));
-  q = fma(q, z, Float(-5.373651534e-02f));
-  q = fma(q, z, Float(1.333140582e-01f));
-  q = fma(q, z, Float(-3.333328068e-01f));
+  const Float x = abs(a), z = a * a, z2 = z * z;
+  const Float q0 = fma(Float(1.333140582e-01f), z, Float(-3.333328068e-01f)), q1 = fma(Float(2.062823996e-02f), z, Float(-5.373651534e-02f));
+  const Float q = fma(fma(Float(-5.692558363e-03f), z2, q1), z2, q0);
   const Float small = fma(q * z, a, a);
-  const Float large = Float(1.0f) - Float(2.0f) / (exp(x + x) + Float(1.0f));
+  const Float bounded = minOr(Float(10.0f), x);  // tanh is 1 from 9.02 on
+  const Float large = Float(1.0f) - Float(2.0f) / (boundedExp(bounded + bounded) + Float(1.0f));
   return select(x < Float(0.625f), small, orBits(large, signOf(a)));
 }
 
 CHAINRULE_INLINE Float erf(Float a) {
-  const Float x = abs(a), z = a * a;
-  Float q(7.996649947e-05f);
-  q = fma(q, z, Float(-8.049769676e-04f));
-  q = fma(q, z, Float(5.192405079e-03f));
-  q = fma(q, z, Float(-2.685573138e-02f));
-  q = fma(q, z, Float(1.128362566e-01f));
-  q = fma(q, z, Float(-3.761262894e-01f));
-  q = fma(q, z, Float(1.283791661e-01f));
+  const Float x = abs(a), z = a * a, z2 = z * z;
+  const Float q0 = fma(Float(-3.761262894e-01f), z, Float(1.283791661e-01f)), q1 = fma(Float(-2.685573138e-02f), z, Float(1.128362566e-01f));
+  const Float q2 = fma(Float(-8.049769676e-04f), z, Float(5.192405079e-03f));
+  const Float q = fma(fma(fma(Float(7.996649947e-05f), z2, q2), z2, q1), z2, q0);
   const Float small = fma(q, a, a);
-  const Float t = minOr(Float(3.93f), x);  // erf is 1 from there on
-  Float p(2.116198812e-05f);               // erfc(t) = exp(-p)
-  p = fma(p, t, Float(-4.352213291e-04f));
-  p = fma(p, t, Float(4.174661823e-03f));
-  p = fma(p, t, Float(-2.512869239e-02f));
-  p = fma(p, t, Float(1.082940772e-01f));
-  p = fma(p, t, Float(6.333345175e-01f));
-  p = fma(p, t, Float(1.129520893e+00f));
-  p = fma(p, t, Float(-1.758879807e-04f));
-  const Float large = Float(1.0f) - exp(-p);
+  const Float t = minOr(Float(3.93f), x), t2 = t * t, t4 = t2 * t2;  // erf is 1 from there on
+  const Float p0 = fma(Float(1.129520893e+00f), t, Float(-1.758879807e-04f)), p1 = fma(Float(1.082940772e-01f), t, Float(6.333345175e-01f));
+  const Float p2 = fma(Float(4.174661823e-03f), t, Float(-2.512869239e-02f)), p3 = fma(Float(2.116198812e-05f), t, Float(-4.352213291e-04f));
+  const Float p = fma(fma(p3, t2, p2), t4, fma(p1, t2, p0));  // erfc(t) = exp(-p)
+  const Float large = Float(1.0f) - boundedExp(-p);
   return select(x < Float(0.925f), small, orBits(large, signOf(a)));
 }
 
@@ -253,11 +247,11 @@ CHAINRULE_INLINE Float powMagnitude(Float a, Float b) {
   const Float pLow = fma(b, logHigh, -p) + b * logLow;
   const Float x = maxOr(Float(-104.0f), minOr(Float(89.0f), p));
   Float n;
-  const Float r = reduceExponent(x, n);
-  const Mask finite = (abs(p) < Float(104.0f));
-  const Float rest = select(finite, pLow, Float(0.0f));
-  const Float rr = r + rest;
-  return scaleByPower(fma(rr * rr, expTail(rr), rr) + Float(1.0f), toInt(n));
+  Int shifted;
+  const Float r = reduceExponent(x, n, shifted) + select(abs(p) < Float(104.0f), pLow, Float(0.0f));
+  // In two steps, for results near both ends of the range.
+  const Int whole = toInt(n), half = shiftRight<1>(whole);
+  return (expm1Reduced(r) + Float(1.0f)) * floatOf(shiftLeft<23>(half + Int(127))) * floatOf(shiftLeft<23>(whole - half + Int(127)));
 }
 
 CHAINRULE_INLINE Float pow(Float a, Float b) {

@@ -121,6 +121,7 @@ CHAINRULE_INLINE Mask operator<(Int a, Int b) { return {a.v < b.v}; }
 CHAINRULE_INLINE Mask operator<=(Int a, Int b) { return {a.v <= b.v}; }
 CHAINRULE_INLINE Mask operator>(Int a, Int b) { return {a.v > b.v}; }
 CHAINRULE_INLINE Mask operator>=(Int a, Int b) { return {a.v >= b.v}; }
+CHAINRULE_INLINE Float andBits(Float a, Mask m) { return Raw(RawInt(a.v) & m.v); }
 CHAINRULE_INLINE int laneBits(Mask m) {
   int bits = 0;
   for (int i = 0; i < lanes; ++i) bits |= (m.v[i] & 1) << i;
