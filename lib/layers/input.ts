@@ -42,6 +42,17 @@ export class InputLayer extends Layer {
   override get output(): Tensor {
     return this.tensor;
   }
+
+  /** Compares a tensor that is fed here with the declared shape. @internal */
+  check(fed: Tensor, model: string): void {
+    const fits = fed.rank === this.batchShape.length && this.batchShape.every((dim, axis) => dim === null || axis === 0 || fed.shape[axis] === null || fed.shape[axis] === dim);
+    if (fits) return;
+    throw new ChainruleError(
+      'ERR_CHAINRULE_SHAPE',
+      `model "${model}": input "${this.name}" expects shape ${shapeText(this.batchShape)} but got ${shapeText(fed.shape)}.`,
+      { details: { layer: this.name, expected: [...this.batchShape], got: [...fed.shape] } },
+    );
+  }
 }
 
 /** A symbolic tensor to call layers on: the start of a functional model (https://keras.io/api/layers/core_layers/input/). */

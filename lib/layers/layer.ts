@@ -141,10 +141,13 @@ export abstract class Layer extends Configured {
 
   /** Own weights (trainable first), then those of the layers inside, as Keras orders them. */
   get weights(): Variable[] {
-    const { variables, layers } = tracked(this, isLayer);
-    const own = [...new Set([...this.#own, ...variables])];
-    const mine = [...own.filter((variable) => !frozen.has(variable)), ...own.filter((variable) => frozen.has(variable))];
-    return [...new Set([...mine, ...layers.flatMap((layer) => layer.weights)])];
+    return [...new Set([...this.ownWeights, ...this.sublayers.flatMap((layer) => layer.weights)])];
+  }
+
+  /** The weights of this layer itself, trainable first. */
+  get ownWeights(): Variable[] {
+    const own = [...new Set([...this.#own, ...tracked(this, isLayer).variables])];
+    return [...own.filter((variable) => !frozen.has(variable)), ...own.filter((variable) => frozen.has(variable))];
   }
 
   get trainableWeights(): Variable[] {
@@ -162,9 +165,8 @@ export abstract class Layer extends Configured {
   /** Freezes or thaws this layer and all layers inside. */
   set trainable(value: boolean) {
     this.#trainable = value;
-    const { variables, layers } = tracked(this, isLayer);
-    for (const variable of [...this.#own, ...variables]) if (!frozen.has(variable)) variable.trainable = value;
-    for (const layer of layers) layer.trainable = value;
+    for (const variable of this.ownWeights) if (!frozen.has(variable)) variable.trainable = value;
+    for (const layer of this.sublayers) layer.trainable = value;
   }
 
   /** Calls of this layer in functional models. */
