@@ -6,7 +6,7 @@
       "sources": ["<!@(node scripts/sources.mjs --header build/generated/build_info.h)"],
       "include_dirs": ["native", "build/generated"],
       "dependencies": ["<!(node -p \"require('node-addon-api').targets\"):node_addon_api_except"],
-      "defines": ["NAPI_VERSION=9"],
+      "defines": ["NAPI_VERSION=9", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS", "NDEBUG"],
       "cflags_cc!": ["-fno-rtti", "-std=gnu++17", "-std=gnu++20"],
       "cflags_cc": ["-std=c++20", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden"],
       "conditions": [

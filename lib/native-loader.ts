@@ -1,5 +1,5 @@
 import { existsSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { familySync, versionSync } from 'detect-libc';
 import { ChainruleError } from './errors.js';
 
@@ -20,6 +20,10 @@ interface Candidate {
 const root = join(__dirname, '..');
 const libc = process.platform === 'linux' ? (familySync() ?? 'glibc') : '';
 const target = `${process.platform}-${process.arch}`;
+const binary = libc ? `chainrule.${libc}.node` : 'chainrule.node';
+
+/** Where the binary of the package lies, and where `chainrule build-native` puts its own. */
+export const prebuildPath = join(root, 'prebuilds', target, binary);
 
 /** Finds and loads the addon: an explicit path, a developer's build, the binary that came with the package. */
 export function loadAddon(): LoadedAddon {
@@ -40,7 +44,7 @@ export function loadAddon(): LoadedAddon {
 
 function candidates(): Candidate[] {
   const explicit = process.env.CHAINRULE_BINARY;
-  if (explicit) return [fromPath(explicit, 'CHAINRULE_BINARY')]; // who names a file wants that file or an error
+  if (explicit) return [fromPath(resolve(explicit), 'CHAINRULE_BINARY')]; // who names a file wants that file or an error
   return [...developerBuilds(), prebuild()];
 }
 
@@ -54,9 +58,8 @@ function developerBuilds(): Candidate[] {
 }
 
 function prebuild(): Candidate {
-  const name = libc ? `chainrule.${libc}.node` : 'chainrule.node';
-  const path = join(root, 'prebuilds', target, name);
-  return { path, reason: 'came with the package', load: literalRequire[`${target}/${name}`] ?? (() => require(path)) };
+  const load = literalRequire[`${target}/${binary}`] ?? (() => require(prebuildPath));
+  return { path: prebuildPath, reason: 'came with the package', load };
 }
 
 /** Bundlers follow only literal paths. */

@@ -75,6 +75,7 @@ class Graph {
   std::vector<Node> nodes;
   std::vector<ValueInfo> values;
   std::vector<ValueId> inputs;
+  std::vector<ValueType> inputTypes;
   std::vector<std::string> inputNames;
   std::vector<Constant> constants;
   std::vector<VariableInfo> variables;

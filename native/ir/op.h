@@ -13,6 +13,7 @@
 namespace chainrule {
 
 class Graph;
+struct Node;
 struct GradientContext;
 struct LowerContext;  // plan/plan.h: a graph only carries the pointer
 struct Lowering;
@@ -52,14 +53,23 @@ struct OpDef {
   bool elementwise = false;    // output i depends on element i of the broadcast inputs only
   bool view = false;           // the output is the first input's memory under another shape
   bool source = false;         // input, constant, variable: bound, not computed
-  bool takesEpilogue = false;  // an island over its output may run inside the op
+  // Questions about one node, null = no: may an island over its output run inside the op; may the input `panelInput` arrive in
+  // panel16 layout; can the output be written in it (attribute outPanel = 1)?
+  bool (*takesEpilogue)(const Graph&, const Node&) = nullptr;
+  bool (*takesPanel)(const Graph&, const Node&) = nullptr;
+  bool (*panelOutput)(const Graph&, const Node&) = nullptr;
+  int panelInput = -1;
   bool differentiable = true;  // false: gradients silently stop here (comparisons, argmax, casts to integers)
-  int panelInput = -1;         // the input that may arrive in panel16 layout
-  bool panelOutput = false;    // can write its output in panel16 layout (attribute outPanel = 1)
+  bool inPlace = false;        // the output may be the memory of an input of equal size that dies here
+  // A view that starts at a byte offset of its input's memory.
+  int64_t (*viewOffset)(const Graph&, const Attrs&) = nullptr;
+  // An op that joins its inputs in its output's memory: where input i may be computed in place, or -1.
+  int64_t (*inputOffset)(const Graph&, const Attrs&, int input, Layout layout) = nullptr;
+  bool needsRows = false;      // picks rows out of its first input: unpacking all of it first would be a waste
 };
 
+// Both are defined by ops/registry.cpp, which gathers the lists of native/ops.
 const OpDef* findOp(std::string_view name);  // null if unknown
 std::vector<std::string_view> opNames();
 
-// Registration happens in static lists, one per file of native/ops; registry.cpp gathers them.
 }  // namespace chainrule

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <atomic>
 #include <functional>
 #include <span>
 
-#include "ir/op.h"
+#include "ir/graph.h"
 
 namespace chainrule {
 
@@ -29,10 +30,26 @@ struct TensorType {
 
 // What an op sees when a graph becomes a plan for one batch size.
 struct LowerContext {
+  const Graph& graph;
+  const Node& node;
+  int64_t batch;
   std::span<const TensorType> in;
   std::span<const TensorType> out;
-  const Attrs& attrs;
   const cpu::KernelTable& kernels;
+  std::span<const bool> used;  // parts of the output that somebody reads; the others have no memory
+
+  const Attrs& attrs() const { return node.attrs; }
+  const Shape& outShape(int part = 0) const { return graph.type(node.first + ValueId(part)).shape; }
+};
+
+// Where a launch reports data it cannot compute with (an index out of range): the first position wins, on any team size.
+struct Fault {
+  std::atomic<int64_t> position{INT64_MAX};
+  void report(int64_t at) {
+    int64_t seen = position.load();
+    while (at < seen && !position.compare_exchange_weak(seen, at)) {
+    }
+  }
 };
 
 struct Range {
@@ -52,6 +69,7 @@ struct StepArgs {
   int members = 1;
   void* team = nullptr;
   void (*meet)(void* team, int member) = nullptr;
+  Fault* fault = nullptr;
   int64_t rowOffset = 0;  // global index of row 0 of the batch, for random ops
 
   template <typename T>
@@ -81,6 +99,7 @@ struct Lowering {
   double cost = 0;          // nanoseconds on one core, roughly; decides whether the team is worth waking
   size_t sharedScratch = 0;
   size_t memberScratch = 0;
+  bool serial = false;      // only member 0 runs it
 };
 
 }  // namespace chainrule

@@ -1,0 +1,33 @@
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/philox.h"
+#include "cpu/kernel_table.h"
+#include "cpu/simd/inline.h"
+#include "cpu/split.h"
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+#else
+#pragma GCC target("avx2,fma,f16c")
+#endif
+
+namespace chainrule::cpu::avx2 {
+#include "cpu/simd/avx2.h"
+#include "cpu/kernels/all.inl"
+extern const KernelTable table;
+constexpr KernelTable table{"avx2",
+#define KERNEL(result, name, parameters) name,
+#include "cpu/kernels.list"
+};
+}  // namespace chainrule::cpu::avx2
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+
+#endif

@@ -1,0 +1,24 @@
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/philox.h"
+#include "cpu/kernel_table.h"
+#include "cpu/simd/inline.h"
+#include "cpu/split.h"
+
+// Generic vectors cross no function boundary here: everything that takes one is inlined.
+#pragma GCC diagnostic ignored "-Wpsabi"
+
+namespace chainrule::cpu::scalar {
+#include "cpu/simd/scalar.h"
+#include "cpu/kernels/all.inl"
+extern const KernelTable table;
+constexpr KernelTable table{"scalar",
+#define KERNEL(result, name, parameters) name,
+#include "cpu/kernels.list"
+};
+}  // namespace chainrule::cpu::scalar

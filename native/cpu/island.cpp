@@ -1,0 +1,217 @@
+#include "cpu/island.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace chainrule::cpu {
+namespace {
+
+// What the table of primitives says of an op: its opcodes by lane type.
+struct OpRow {
+  std::string_view name;
+  Opcode f32, i32;
+};
+
+#define ROW_F(name) {#name, Opcode::name##_f32, Opcode::none},
+#define ROW_N(name) {#name, Opcode::name##_f32, Opcode::name##_i32},
+#define ROW_C(name) {#name, Opcode::name##_f32, Opcode::name##_i32},
+#define ROW_P(name) {#name, Opcode::name##_f32, Opcode::none},
+#define ROW_B(name) {#name, Opcode::none, Opcode::name##_i32},
+#define ROW_S(name) {#name, Opcode::name##_f32, Opcode::name##_i32},
+#define UNARY(name, kind, forward, ga) ROW_##kind(name)
+#define BINARY(name, kind, forward, ga, gb) ROW_##kind(name)
+#define TERNARY(name, kind, forward, ga, gb, gc) ROW_##kind(name)
+constexpr OpRow opRows[] = {
+#include "ops/elementwise.def"
+};
+
+// Operands per opcode.
+constexpr uint8_t operandCounts[] = {
+    0,
+#define COUNT_F(n) n,
+#define COUNT_N(n) n, n,
+#define COUNT_C(n) n, n,
+#define COUNT_P(n) n,
+#define COUNT_B(n) n,
+#define COUNT_S(n) n, n,
+#define UNARY(name, kind, forward, ga) COUNT_##kind(1)
+#define BINARY(name, kind, forward, ga, gb) COUNT_##kind(2)
+#define TERNARY(name, kind, forward, ga, gb, gc) COUNT_##kind(3)
+#define CAST(name, from, to, forward) 1,
+#include "ops/elementwise.def"
+    3, 3, 3, 3, 3,
+};
+static_assert(sizeof operandCounts == size_t(Opcode::count));
+
+uint8_t& operand(Island::Code& code, int i) { return i == 0 ? code.a : i == 1 ? code.b : code.c; }
+int operands(const Island::Code& code) { return operandCounts[int(code.op)]; }
+
+void collapseAxes(Island& island) {
+  int rank = 0;
+  for (int axis = 0; axis < island.rank; ++axis) {
+    if (island.dims[axis] == 1) continue;
+    bool joins = rank > 0;
+    for (int i = 0; joins && i < island.inputCount; ++i) {
+      const int64_t* strides = island.inputs[i].strides;
+      joins = strides[rank - 1] == strides[axis] * island.dims[axis];
+    }
+    const int target = joins ? rank - 1 : rank++;
+    island.dims[target] = joins ? island.dims[target] * island.dims[axis] : island.dims[axis];
+    for (int i = 0; i < island.inputCount; ++i) island.inputs[i].strides[target] = island.inputs[i].strides[axis];
+  }
+  if (rank == 0) {
+    island.dims[0] = 1;
+    for (int i = 0; i < island.inputCount; ++i) island.inputs[i].strides[0] = 0;
+    rank = 1;
+  }
+  island.rank = rank;
+  island.elements = 1;
+  for (int axis = 0; axis < rank; ++axis) island.elements *= island.dims[axis];
+}
+
+// The number of elements after which the input repeats, if it is contiguous up to there; 0 if it is not of this kind.
+int64_t periodOf(const Island& island, const IslandInput& input) {
+  int64_t size = 1;
+  int axis = island.rank - 1;
+  for (; axis >= 0 && input.strides[axis] == size; --axis) size *= island.dims[axis];
+  for (; axis >= 0; --axis) {
+    if (input.strides[axis] != 0) return 0;
+  }
+  return size;
+}
+
+void classifyInputs(Island& island) {
+  using Access = Island::Access;
+  const int64_t inner = island.dims[island.rank - 1];
+  bool expands = false;
+  island.tile = kIslandTile;
+  for (int i = 0; i < island.inputCount; ++i) {
+    const IslandInput& input = island.inputs[i];
+    const int64_t period = periodOf(island, input);
+    const bool scalar = std::all_of(input.strides, input.strides + island.rank, [](int64_t stride) { return stride == 0; });
+    island.period[i] = period;
+    island.access[i] = scalar ? Access::scalar : period == island.elements ? Access::inPlace : period > 0 ? Access::periodic : Access::general;
+    expands |= island.access[i] == Access::periodic || island.access[i] == Access::general;
+    // Tiles of whole periods find the expanded input of the tile before still valid.
+    const int64_t common = period > 0 ? std::lcm(period, int64_t(16)) : kIslandTile + 1;
+    if (island.access[i] == Access::periodic && island.tile == kIslandTile && common <= kIslandTile) {
+      island.tile = kIslandTile / common * common;
+    }
+  }
+  island.rowWise = expands && inner >= kIslandTile;
+  if (island.rowWise) island.tile = kIslandTile;
+}
+
+Opcode joined(Opcode inner, Opcode outer, bool second) {
+  if (inner == Opcode::mul_f32 && outer == Opcode::add_f32) return Opcode::mulAdd;
+  if (inner == Opcode::mul_f32 && outer == Opcode::sub_f32) return second ? Opcode::subMul : Opcode::mulSub;
+  if (inner == Opcode::add_f32 && outer == Opcode::mul_f32) return Opcode::addMul;
+  if (inner == Opcode::sub_f32 && outer == Opcode::mul_f32) return Opcode::subThenMul;
+  return Opcode::none;
+}
+
+// Copies the instructions to code, putting a pair into one op where the first has no other user.
+void joinPairs(Island& island) {
+  const int base = island.inputCount + island.constantCount;
+  uint8_t uses[256] = {};
+  for (int i = 0; i < island.instructionCount; ++i) {
+    const IslandInstruction& in = island.instructions[i];
+    island.code[i] = {in.op, uint8_t(base + i), in.a, in.b, in.c};
+    for (int k = 0; k < operands(island.code[i]); ++k) {
+      uint8_t& count = uses[operand(island.code[i], k)];
+      if (count < 2) ++count;
+    }
+  }
+  for (int i = 0; i < island.outputCount; ++i) uses[island.outputs[i].value] = 2;
+  bool dropped[kIslandInstructions] = {};
+  for (int i = 0; i < island.instructionCount; ++i) {
+    Island::Code& outer = island.code[i];
+    for (int k = 0; k < 2 && operands(outer) == 2; ++k) {
+      const int value = operand(outer, k);
+      if (value < base || uses[value] != 1 || dropped[value - base]) continue;
+      const Island::Code inner = island.code[value - base];
+      const Opcode op = joined(inner.op, outer.op, k == 1);
+      if (op == Opcode::none) continue;
+      outer = {op, outer.dst, inner.a, inner.b, operand(outer, 1 - k)};
+      dropped[value - base] = true;
+    }
+  }
+  island.codeCount = 0;
+  for (int i = 0; i < island.instructionCount; ++i) {
+    if (!dropped[i]) island.code[island.codeCount++] = island.code[i];
+  }
+  island.registerCount = base + island.instructionCount;
+}
+
+// Tiles of scratch for the registers; a temporary's tile is free again after its last reader.
+void assignTiles(Island& island) {
+  const int base = island.inputCount + island.constantCount;
+  int lastRead[256];
+  std::fill(lastRead, lastRead + 256, -1);
+  for (int i = 0; i < island.codeCount; ++i) {
+    for (int k = 0; k < operands(island.code[i]); ++k) lastRead[operand(island.code[i], k)] = i;
+  }
+  for (int i = 0; i < island.outputCount; ++i) {
+    const int value = island.outputs[i].value;
+    island.outputRegister[i] = uint8_t(value);
+    island.outputCode[i] = -1;
+    for (int k = 0; k < island.codeCount; ++k) {
+      if (island.code[k].dst == value) island.outputCode[i] = int16_t(k);
+    }
+    lastRead[value] = island.codeCount;  // outputs live to the end
+  }
+  int tiles = 0;
+  for (int i = 0; i < base; ++i) {
+    island.tileOf[i] = uint8_t(tiles++);
+    if (i < island.inputCount) island.lastRead[i] = uint8_t(lastRead[i] < 0 ? 0 : lastRead[i]);
+  }
+  uint8_t free[256];
+  int freeCount = 0;
+  for (int i = 0; i < island.codeCount; ++i) {
+    Island::Code& code = island.code[i];
+    uint8_t dying[3];
+    int dyingCount = 0;
+    for (int k = 0; k < operands(code); ++k) {
+      const uint8_t value = operand(code, k);
+      if (value < base || lastRead[value] != i) continue;
+      lastRead[value] = -1;  // once, should it be read twice
+      dying[dyingCount++] = island.tileOf[value];
+    }
+    for (int k = 0; k < dyingCount; ++k) free[freeCount++] = dying[k];
+    island.tileOf[code.dst] = freeCount > 0 ? free[--freeCount] : uint8_t(tiles++);
+  }
+  island.tileCount = tiles;
+}
+
+}  // namespace
+
+Opcode opcodeFor(std::string_view name, DType operand) {
+  for (const OpRow& row : opRows) {
+    if (row.name == name) return operand == DType::f32 ? row.f32 : row.i32;
+  }
+  return Opcode::none;
+}
+
+Opcode castOpcode(DType from, DType to) {
+  if (from == to) return Opcode::none;
+  if (from == DType::f32) {
+    if (to == DType::boolean) return Opcode::castF32ToBool;
+    if (to == DType::u32) return Opcode::castF32ToU32;
+    return Opcode::castF32ToI32;  // a u8 store keeps the low byte
+  }
+  if (to == DType::f32) return from == DType::u32 ? Opcode::castU32ToF32 : Opcode::castI32ToF32;
+  if (to == DType::boolean) return Opcode::castI32ToBool;
+  if (to == DType::u8) return from == DType::boolean ? Opcode::none : Opcode::castI32ToU8;
+  return Opcode::none;
+}
+
+void finishIsland(Island& island) {
+  collapseAxes(island);
+  classifyInputs(island);
+  joinPairs(island);
+  assignTiles(island);
+}
+
+int64_t islandScratchBytes(const Island& island) { return int64_t(island.tileCount) * kIslandTile * 4; }
+
+}  // namespace chainrule::cpu

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "base/dtype.h"
+
+namespace chainrule::cpu {
+
+// Opcodes of the elementwise interpreter, generated from the table of primitives: name_f32 and, where the kind allows, name_i32.
+enum class Opcode : uint8_t {
+  none,
+#define OPCODES_F(name) name##_f32,
+#define OPCODES_N(name) name##_f32, name##_i32,
+#define OPCODES_C(name) name##_f32, name##_i32,
+#define OPCODES_P(name) name##_f32,
+#define OPCODES_B(name) name##_i32,
+#define OPCODES_S(name) name##_f32, name##_i32,
+#define UNARY(name, kind, forward, ga) OPCODES_##kind(name)
+#define BINARY(name, kind, forward, ga, gb) OPCODES_##kind(name)
+#define TERNARY(name, kind, forward, ga, gb, gc) OPCODES_##kind(name)
+#define CAST(name, from, to, forward) name,
+#include "ops/elementwise.def"
+#undef OPCODES_F
+#undef OPCODES_N
+#undef OPCODES_C
+#undef OPCODES_P
+#undef OPCODES_B
+#undef OPCODES_S
+  // Two ops in one pass over a tile; finishIsland introduces them. Rounded twice, so the bits are those of the pair.
+  mulAdd,     // a * b + c
+  mulSub,     // a * b - c
+  subMul,     // c - a * b
+  addMul,     // (a + b) * c
+  subThenMul, // (a - b) * c
+  count,
+};
+
+// `name` applied to lanes of `operand` (the dtype of the data operands: of b and c for select); none if there is no such op.
+// u8, boolean and u32 operands use the i32 lanes.
+Opcode opcodeFor(std::string_view name, DType operand);
+// none means that the lanes already are what `to` stores.
+Opcode castOpcode(DType from, DType to);
+
+constexpr int kIslandRank = 8;
+constexpr int kIslandInputs = 24;
+constexpr int kIslandConstants = 24;
+constexpr int kIslandInstructions = 160;
+constexpr int kIslandOutputs = 16;
+constexpr int kIslandTile = 512;  // elements
+
+struct IslandInput {
+  DType dtype = DType::f32;          // u8 and boolean widen to i32 lanes
+  int64_t strides[kIslandRank] = {}; // in elements, one per axis of the iteration space; 0 = broadcast
+};
+struct IslandInstruction {
+  Opcode op = Opcode::none;
+  uint8_t a = 0, b = 0, c = 0;  // value numbers; unused ones are ignored
+};
+struct IslandOutput {
+  uint8_t value = 0;
+  DType dtype = DType::f32;  // u8 keeps the low byte, boolean stores lane != 0
+};
+
+// A fused elementwise program over an iteration space. Values are numbered: inputs, then constants, then one per instruction.
+// Outputs are contiguous over the space. An output may be the memory of an input with the same (contiguous) indexing.
+struct Island {
+  int rank = 0;
+  int64_t dims[kIslandRank] = {};
+  int inputCount = 0, constantCount = 0, instructionCount = 0, outputCount = 0;
+  IslandInput inputs[kIslandInputs];
+  uint32_t constants[kIslandConstants] = {};  // bits of an f32 or i32 lane
+  IslandInstruction instructions[kIslandInstructions];
+  IslandOutput outputs[kIslandOutputs];
+
+  // What finishIsland derives.
+  struct Code {
+    Opcode op;
+    uint8_t dst, a, b, c;  // registers
+  };
+  enum class Access : uint8_t { inPlace, scalar, periodic, general };
+  int64_t elements = 0;
+  int64_t tile = kIslandTile;
+  int codeCount = 0, registerCount = 0, tileCount = 0;
+  Code code[kIslandInstructions];
+  Access access[kIslandInputs];
+  int64_t period[kIslandInputs];
+  uint8_t lastRead[kIslandInputs];          // index of the last code that reads the input
+  uint8_t outputRegister[kIslandOutputs];
+  int16_t outputCode[kIslandOutputs];       // the code that writes it, -1 for inputs and constants
+  uint8_t tileOf[kIslandInputs + kIslandConstants + kIslandInstructions];
+  bool rowWise = false;                     // tiles stay within a row of the last axis
+};
+
+// Collapses axes, joins pairs of instructions, assigns registers. Call once after filling in; the island is then read-only.
+void finishIsland(Island& island);
+// Bytes of scratch that one member needs to run it (64-byte aligned).
+int64_t islandScratchBytes(const Island& island);
+
+}  // namespace chainrule::cpu

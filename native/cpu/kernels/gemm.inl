@@ -1,0 +1,64 @@
+// Matrix product: five loops around the micro-kernel. Blocks of k continue each other's chains through C.
+
+constexpr int64_t kBlockK = 256;     // 16 KB of a panel stay in L1
+constexpr int64_t kBlockRows = 144;  // 144 KB of A stay in L2
+
+// Rows [row, row + rows) and k [k0, k1) of A, tile by tile: element (r, k) of a tile of R rows at [k * R + r].
+static void packA(const Gemm& g, int64_t row, int64_t rows, int64_t k0, int64_t k1, float* out) {
+  const RowTiles tilesOfRows(rows);
+  for (int64_t t = 0; t < tilesOfRows.count; ++t) {
+    const int64_t count = tilesOfRows.rowsOf(t);
+    const float* a = g.a + (row + tilesOfRows.startOf(t)) * g.aRow + k0 * g.aCol;
+    for (int64_t k = 0; k < k1 - k0; ++k) {
+      for (int64_t r = 0; r < count; ++r) *out++ = a[r * g.aRow + k * g.aCol];
+    }
+  }
+}
+
+// Copying A pays when many panels reuse it and its own layout is unkind to caches.
+CHAINRULE_INLINE bool packsA(const Gemm& g, int64_t rows, int64_t panels) {
+  if (rows <= 6 || panels < 8 || g.k < 64) return false;
+  const int64_t stride = g.aCol == 1 ? g.aRow : g.aCol;
+  return stride % 512 == 0 || g.k > 2 * kBlockK;
+}
+
+// All panels of the range for one block of rows and k.
+static void multiplyBlock(const Gemm& g, const float* packed, int64_t row, int64_t rows, int64_t k0, int64_t k1, int64_t panelBegin, int64_t panelEnd) {
+  const RowTiles tilesOfRows(rows);
+  const int widest = widestTile(tilesOfRows.rowsOf(0));
+  const int64_t panels = panelCount(g.n);
+  for (int64_t p = panelBegin; p < panelEnd;) {
+    int wide = widest;
+    while (p + (1 << wide) > panelEnd) --wide;
+    const int64_t valid = p + (1 << wide) == panels ? g.n - (panels - 1) * kPanel : kPanel;  // columns of the last of these panels
+    TileOutput out{nullptr, g.cRow, g.cPanel, g.cPadded ? kPanel : valid, valid, k0 > 0 || g.accumulate, k1 == g.k,
+                   g.bias ? g.bias + p * kPanel : nullptr, g.activation};
+    for (int64_t t = 0; t < tilesOfRows.count; ++t) {
+      const int64_t count = tilesOfRows.rowsOf(t), start = tilesOfRows.startOf(t);
+      const float* b = g.b + p * g.bPanel + k0 * g.bRow;
+      const Segment segment = packed ? Segment{packed + start * (k1 - k0), b, k1 - k0} : Segment{g.a + (row + start) * g.aRow + k0 * g.aCol, b, k1 - k0};
+      const TileInput in{&segment, 1, 0, 0, packed ? 1 : g.aRow, packed ? count : g.aCol, g.bRow, g.bPanel};
+      out.c = g.c + (row + start) * g.cRow + p * g.cPanel;
+      tiles[count - 1][wide](in, out);  // later tiles have fewer rows, so theirs are at least as wide
+    }
+    p += 1 << wide;
+  }
+}
+
+static void gemm(const Gemm& g, int64_t rowBegin, int64_t rowEnd, int64_t panelBegin, int64_t panelEnd, void* scratch) {
+  if (rowBegin >= rowEnd || panelBegin >= panelEnd) return;
+  const int64_t rows = rowEnd - rowBegin;
+  const bool pack = packsA(g, rows, panelEnd - panelBegin);
+  const int64_t blockK = rows <= 6 ? most(g.k, 1) : kBlockK;
+  int64_t k0 = 0;
+  do {
+    // A short rest joins the block before it.
+    const int64_t k1 = g.k - k0 < blockK + blockK / 2 ? g.k : k0 + blockK;
+    for (int64_t row = rowBegin; row < rowEnd; row += kBlockRows) {
+      const int64_t count = least(kBlockRows, rowEnd - row);
+      if (pack) packA(g, row, count, k0, k1, static_cast<float*>(scratch));
+      multiplyBlock(g, pack ? static_cast<const float*>(scratch) : nullptr, row, count, k0, k1, panelBegin, panelEnd);
+    }
+    k0 = k1;
+  } while (k0 < g.k);
+}

@@ -1,0 +1,310 @@
+// The elementwise interpreter: a fused program runs tile by tile, one short vector loop per op, everything in L1.
+
+// One struct per primitive: run() is the table's forward expression.
+#define UNARY(name, kind, forward, ga)              \
+  struct name##Op {                                 \
+    template <typename V>                           \
+    CHAINRULE_INLINE auto run(V a) {                \
+      return forward;                               \
+    }                                               \
+  };
+#define BINARY(name, kind, forward, ga, gb)         \
+  struct name##Op {                                 \
+    template <typename V>                           \
+    CHAINRULE_INLINE auto run(V a, V b) {           \
+      return forward;                               \
+    }                                               \
+  };
+#define TERNARY(name, kind, forward, ga, gb, gc)    \
+  struct name##Op {                                 \
+    template <typename C, typename V>               \
+    CHAINRULE_INLINE auto run(C a, V b, V c) {      \
+      return forward;                               \
+    }                                               \
+  };
+#define CAST(name, from, to, forward) UNARY(name, from, forward, NONE)
+#include "ops/elementwise.def"
+
+struct mulAddOp { CHAINRULE_INLINE Float run(Float a, Float b, Float c) { return a * b + c; } };
+struct mulSubOp { CHAINRULE_INLINE Float run(Float a, Float b, Float c) { return a * b - c; } };
+struct subMulOp { CHAINRULE_INLINE Float run(Float a, Float b, Float c) { return c - a * b; } };
+struct addMulOp { CHAINRULE_INLINE Float run(Float a, Float b, Float c) { return (a + b) * c; } };
+struct subThenMulOp { CHAINRULE_INLINE Float run(Float a, Float b, Float c) { return (a - b) * c; } };
+
+CHAINRULE_INLINE void storeLanes(void* p, Float a) { store(static_cast<float*>(p), a); }
+CHAINRULE_INLINE void storeLanes(void* p, Int a) { store(static_cast<int32_t*>(p), a); }
+CHAINRULE_INLINE void storeLanes(void* p, Mask a) { storeLanes(p, toLanes(a)); }
+CHAINRULE_INLINE void loadLanes(const void* p, Float& a) { a = load(static_cast<const float*>(p)); }
+CHAINRULE_INLINE void loadLanes(const void* p, Int& a) { a = load(static_cast<const int32_t*>(p)); }
+
+// n is a multiple of lanes. dst may be an operand.
+using TileLoop = void (*)(void* dst, const void* a, const void* b, const void* c, int64_t n);
+
+template <typename Op, typename V>
+static void unaryLoop(void* dst, const void* a, const void*, const void*, int64_t n) {
+  for (int64_t i = 0; i < n * 4; i += lanes * 4) {
+    V x;
+    loadLanes(static_cast<const char*>(a) + i, x);
+    storeLanes(static_cast<char*>(dst) + i, Op::run(x));
+  }
+}
+template <typename Op, typename V>
+static void binaryLoop(void* dst, const void* a, const void* b, const void*, int64_t n) {
+  for (int64_t i = 0; i < n * 4; i += lanes * 4) {
+    V x, y;
+    loadLanes(static_cast<const char*>(a) + i, x);
+    loadLanes(static_cast<const char*>(b) + i, y);
+    storeLanes(static_cast<char*>(dst) + i, Op::run(x, y));
+  }
+}
+template <typename Op, typename A, typename V>
+static void ternaryLoop(void* dst, const void* a, const void* b, const void* c, int64_t n) {
+  for (int64_t i = 0; i < n * 4; i += lanes * 4) {
+    A x;
+    V y, z;
+    loadLanes(static_cast<const char*>(a) + i, x);
+    loadLanes(static_cast<const char*>(b) + i, y);
+    loadLanes(static_cast<const char*>(c) + i, z);
+    storeLanes(static_cast<char*>(dst) + i, Op::run(x, y, z));
+  }
+}
+
+#define LOOPS_F(loop, name, ...) loop<name##Op, __VA_ARGS__ Float>,
+#define LOOPS_N(loop, name, ...) loop<name##Op, __VA_ARGS__ Float>, loop<name##Op, __VA_ARGS__ Int>,
+#define LOOPS_C(loop, name, ...) LOOPS_N(loop, name, __VA_ARGS__)
+#define LOOPS_P(loop, name, ...) LOOPS_F(loop, name, __VA_ARGS__)
+#define LOOPS_B(loop, name, ...) loop<name##Op, __VA_ARGS__ Int>,
+#define LOOPS_S(loop, name, ...) ternaryLoop<name##Op, Int, Float>, ternaryLoop<name##Op, Int, Int>,
+#define CASTS_f32(name) unaryLoop<name##Op, Float>,
+#define CASTS_i32(name) unaryLoop<name##Op, Int>,
+#define UNARY(name, kind, forward, ga) LOOPS_##kind(unaryLoop, name)
+#define BINARY(name, kind, forward, ga, gb) LOOPS_##kind(binaryLoop, name)
+#define TERNARY(name, kind, forward, ga, gb, gc) LOOPS_##kind(ternaryLoop, name)
+#define CAST(name, from, to, forward) CASTS_##from(name)
+constexpr TileLoop tileLoops[] = {
+    nullptr,
+#include "ops/elementwise.def"
+    ternaryLoop<mulAddOp, Float, Float>,
+    ternaryLoop<mulSubOp, Float, Float>,
+    ternaryLoop<subMulOp, Float, Float>,
+    ternaryLoop<addMulOp, Float, Float>,
+    ternaryLoop<subThenMulOp, Float, Float>,
+};
+static_assert(sizeof tileLoops / sizeof tileLoops[0] == size_t(Opcode::count));
+#undef LOOPS_F
+#undef LOOPS_N
+#undef LOOPS_C
+#undef LOOPS_P
+#undef LOOPS_B
+#undef LOOPS_S
+#undef CASTS_f32
+#undef CASTS_i32
+
+
+static void splat(int32_t* dst, int32_t bits, int64_t n) {  // n is rounded up to whole vectors
+  for (int64_t i = 0; i < n; i += lanes) store(dst + i, Int(bits));
+}
+static void copyWords(int32_t* dst, const int32_t* src, int64_t n) {
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) store(dst + i, load(src + i));
+  for (; i < n; ++i) dst[i] = src[i];
+}
+static void widenBytes(int32_t* dst, const uint8_t* src, int64_t n) {
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) store(dst + i, loadBytes(src + i));
+  for (; i < n; ++i) dst[i] = src[i];
+}
+CHAINRULE_INLINE void widenRun(int32_t* dst, const int32_t* src, int64_t n) { copyWords(dst, src, n); }
+CHAINRULE_INLINE void widenRun(int32_t* dst, const uint8_t* src, int64_t n) { widenBytes(dst, src, n); }
+
+// Elements [start, start + n) of a strided input, run by run along the last axis.
+template <typename T>
+static void expandStrided(int32_t* dst, const T* src, const Island& island, const int64_t* strides, int64_t start, int64_t n) {
+  int64_t index[kIslandRank];
+  const int last = island.rank - 1;
+  int64_t offset = 0, rest = start;
+  for (int axis = last; axis >= 0; --axis) {
+    index[axis] = rest % island.dims[axis];
+    rest /= island.dims[axis];
+    offset += index[axis] * strides[axis];
+  }
+  const int64_t stride = strides[last];
+  for (;;) {
+    const int64_t left = island.dims[last] - index[last], run = left < n ? left : n;
+    if (stride == 1) {
+      widenRun(dst, src + offset, run);
+    } else {
+      for (int64_t i = 0; i < run; ++i) dst[i] = int32_t(src[offset + i * stride]);
+    }
+    dst += run;
+    n -= run;
+    if (n == 0) return;
+    offset += (run - island.dims[last]) * stride;
+    index[last] = 0;
+    for (int axis = last - 1; axis >= 0; --axis) {
+      offset += strides[axis];
+      if (++index[axis] < island.dims[axis]) break;
+      offset -= strides[axis] * island.dims[axis];
+      index[axis] = 0;
+    }
+  }
+}
+
+// n elements of an input that repeats every `period` elements: one period, then copies of what is there already.
+template <typename T>
+static void expandPeriodic(int32_t* dst, const T* src, int64_t period, int64_t start, int64_t n) {
+  const int64_t phase = start % period;
+  int64_t done = period - phase < n ? period - phase : n;
+  widenRun(dst, src + phase, done);
+  if (done < n) {
+    const int64_t wrap = phase < n - done ? phase : n - done;
+    widenRun(dst + done, src, wrap);
+    done += wrap;
+  }
+  for (int64_t whole = done; done < n;) {
+    const int64_t run = whole < n - done ? whole : n - done;
+    copyWords(dst + done, dst, run);
+    done += run;
+    whole += run;
+  }
+}
+
+struct IslandRun {
+  // The arrays stay unset: clearing them would cost more than a small program.
+  IslandRun(const Island& island, const void* const* inputs, void* const* outputs, void* scratch)
+      : island(island), inputs(inputs), outputs(outputs), scratch(static_cast<int32_t*>(scratch)) {}
+
+  const Island& island;
+  const void* const* inputs;
+  void* const* outputs;
+  int32_t* scratch;
+  int64_t filled[kIslandInputs];  // elements of the expanded tile that are valid for `phase`
+  int64_t phase[kIslandInputs];
+  int8_t direct[kIslandInstructions];  // the output that the code writes in place, or -1
+  const void* source[256];
+};
+
+CHAINRULE_INLINE int32_t* tileOf(IslandRun& run, int reg) { return run.scratch + int64_t(run.island.tileOf[reg]) * kIslandTile; }
+CHAINRULE_INLINE bool isWide(DType type) { return type != DType::u8 && type != DType::boolean; }
+
+template <typename T>
+static void prepareInput(IslandRun& run, int i, const T* base, int64_t start, int64_t n, bool tail) {
+  const Island& island = run.island;
+  const IslandInput& input = island.inputs[i];
+  int32_t* tile = tileOf(run, i);
+  run.source[i] = tile;
+  switch (island.access[i]) {
+    case Island::Access::scalar:
+      return;  // splat once per run
+    case Island::Access::inPlace:
+      if (sizeof(T) == 4 && !tail) run.source[i] = base + start;
+      else widenRun(tile, base + start, n);
+      return;
+    case Island::Access::periodic:
+      if (sizeof(T) == 4 && island.rowWise && !tail) {
+        run.source[i] = base + start % island.period[i];
+      } else if (start % island.period[i] != run.phase[i] || n > run.filled[i]) {
+        expandPeriodic(tile, base, island.period[i], start, n);
+        run.phase[i] = start % island.period[i];
+        run.filled[i] = n;
+      }
+      return;
+    case Island::Access::general: {
+      if (!island.rowWise) return expandStrided(tile, base, island, input.strides, start, n);
+      const int last = island.rank - 1;
+      int64_t rest = start / island.dims[last], offset = 0;
+      const int64_t row = rest;
+      for (int axis = last - 1; axis >= 0; --axis) {
+        offset += rest % island.dims[axis] * input.strides[axis];
+        rest /= island.dims[axis];
+      }
+      if (input.strides[last] == 0) {  // a column: one value per row
+        if (row != run.phase[i] || n > run.filled[i]) {
+          splat(tile, int32_t(base[offset]), n);
+          run.phase[i] = row;
+          run.filled[i] = n;
+        }
+      } else if (sizeof(T) == 4 && input.strides[last] == 1 && !tail) {
+        run.source[i] = base + offset + start % island.dims[last];
+      } else {
+        expandStrided(tile, base, island, input.strides, start, n);
+      }
+      return;
+    }
+  }
+}
+
+// The n elements from start on. tail: n < lanes, nothing may be read or written in place.
+static void runTile(IslandRun& run, int64_t start, int64_t n, bool tail) {
+  const Island& island = run.island;
+  for (int i = 0; i < island.inputCount; ++i) {
+    if (isWide(island.inputs[i].dtype)) prepareInput(run, i, static_cast<const int32_t*>(run.inputs[i]), start, n, tail);
+    else prepareInput(run, i, static_cast<const uint8_t*>(run.inputs[i]), start, n, tail);
+  }
+  const int64_t whole = tail ? lanes : n;
+  for (int i = 0; i < island.codeCount; ++i) {
+    const Island::Code code = island.code[i];
+    void* dst = tileOf(run, code.dst);
+    if (run.direct[i] >= 0 && !tail) dst = static_cast<int32_t*>(run.outputs[run.direct[i]]) + start;
+    run.source[code.dst] = dst;
+    tileLoops[int(code.op)](dst, run.source[code.a], run.source[code.b], run.source[code.c], whole);
+  }
+  for (int i = 0; i < island.outputCount; ++i) {
+    const int32_t* from = static_cast<const int32_t*>(run.source[island.outputRegister[i]]);
+    const DType dtype = island.outputs[i].dtype;
+    if (isWide(dtype)) {
+      int32_t* to = static_cast<int32_t*>(run.outputs[i]) + start;
+      if (from != to) copyWords(to, from, n);
+      continue;
+    }
+    uint8_t* to = static_cast<uint8_t*>(run.outputs[i]) + start;
+    int64_t k = 0;
+    for (; k + lanes <= n; k += lanes) {
+      const Int value = load(from + k);
+      storeBytes(to + k, dtype == DType::boolean ? toLanes(value != Int(0)) : value);
+    }
+    for (; k < n; ++k) to[k] = dtype == DType::boolean ? from[k] != 0 : uint8_t(from[k]);
+  }
+}
+
+// Which outputs may be written as they are computed: not those that share memory with an input that is still to be read.
+static void chooseDirect(IslandRun& run) {
+  const Island& island = run.island;
+  for (int i = 0; i < island.codeCount; ++i) run.direct[i] = -1;
+  for (int i = 0; i < island.outputCount; ++i) {
+    const int code = island.outputCode[i];
+    bool direct = code >= 0 && isWide(island.outputs[i].dtype) && run.direct[code] < 0;
+    for (int k = 0; direct && k < island.inputCount; ++k) direct = run.inputs[k] != run.outputs[i] || island.lastRead[k] <= code;
+    if (direct) run.direct[code] = int8_t(i);
+  }
+}
+
+static void island(const Island& island, const void* const* inputs, void* const* outputs, int64_t begin, int64_t end, void* scratch) {
+  if (begin >= end) return;
+  IslandRun run(island, inputs, outputs, scratch);
+  const int64_t longest = end - begin < island.tile ? end - begin : island.tile;
+  for (int i = 0; i < island.inputCount; ++i) {
+    run.phase[i] = -1;
+    if (island.access[i] != Island::Access::scalar) continue;
+    const bool wide = isWide(island.inputs[i].dtype);
+    splat(tileOf(run, i), wide ? *static_cast<const int32_t*>(inputs[i]) : *static_cast<const uint8_t*>(inputs[i]), longest);
+  }
+  for (int i = 0; i < island.constantCount; ++i) {
+    const int reg = island.inputCount + i;
+    splat(tileOf(run, reg), int32_t(island.constants[i]), longest);
+    run.source[reg] = tileOf(run, reg);
+  }
+  chooseDirect(run);
+  const int64_t inner = island.dims[island.rank - 1];
+  for (int64_t start = begin; start < end;) {
+    int64_t n = end - start < island.tile ? end - start : island.tile;
+    if (island.rowWise) {
+      const int64_t left = inner - start % inner;
+      if (left < n) n = left;
+    }
+    const int64_t whole = n / lanes * lanes;
+    if (whole > 0) runTile(run, start, whole, false);
+    if (whole < n) runTile(run, start + whole, n - whole, true);
+    start += n;
+  }
+}

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+
+#include "base/dtype.h"
+
+// The arguments of the kernels: plain structs of sizes and pointers.
+namespace chainrule::cpu {
+
+constexpr int64_t kPanel = 16;  // columns of a packed panel
+constexpr int64_t panelCount(int64_t columns) { return (columns + kPanel - 1) / kPanel; }
+
+enum class Activation : uint8_t { none, relu };
+enum class Reduce : uint8_t { sum, prod, max, min, any, all };
+
+// C[M][N] = activation((accumulate ? C : 0) + A[M][K] * B[K][N] + bias). Every element is one FMA chain over k.
+struct Gemm {
+  int64_t m = 0, n = 0, k = 0;
+  const float* a = nullptr;
+  int64_t aRow = 0, aCol = 1;  // element (i, k) at a[i * aRow + k * aCol]
+  const float* b = nullptr;    // element (k, 16 p + j) at b[p * bPanel + k * bRow + j]
+  int64_t bRow = kPanel;       // 16 for packed panels; the leading dimension for a row-major B
+  int64_t bPanel = 0;          // k * 16 for packed panels (more if k is a slice); 16 for a row-major B
+  float* c = nullptr;          // element (i, 16 p + j) at c[i * cRow + p * cPanel + j]
+  int64_t cRow = 0, cPanel = kPanel;
+  bool cPadded = false;        // all 16 columns of the last panel may be written (C is in panel layout itself)
+  bool accumulate = false;     // false: C is never read
+  const float* bias = nullptr; // n values or null
+  Activation activation = Activation::none;
+};
+
+// NHWC. Filter [kh][kw][cin / groups][cout], output channel o belongs to group o / (cout / groups).
+struct ConvShape {
+  int64_t n = 0, h = 0, w = 0, cin = 0;
+  int64_t kh = 0, kw = 0;
+  int64_t strideH = 1, strideW = 1, dilationH = 1, dilationW = 1;
+  int64_t padTop = 0, padLeft = 0;  // what lies below and to the right follows from oh and ow
+  int64_t oh = 0, ow = 0, cout = 0;
+  int64_t groups = 1;
+
+  constexpr int64_t groupIn() const { return cin / groups; }
+  constexpr int64_t groupOut() const { return cout / groups; }
+  constexpr int64_t filterRows() const { return kh * kw * groupIn(); }
+};
+
+struct PoolShape {
+  int64_t n = 0, h = 0, w = 0, c = 0;
+  int64_t kh = 0, kw = 0, strideH = 1, strideW = 1;
+  int64_t padTop = 0, padLeft = 0;
+  int64_t oh = 0, ow = 0;
+  constexpr bool wideIndex() const { return kh * kw > 256; }  // argmax is i32 instead of u8
+};
+
+// A random tensor of rows: element e of the local row r is that of global row rowOffset + r in draw `draw` of the key's stream.
+struct RandomStream {
+  uint32_t key0 = 0, key1 = 0;
+  uint32_t draw = 0;
+  int64_t rowOffset = 0;
+  int64_t rowSize = 0;
+};
+
+// dims of an iteration space and the strides, in elements, of the tensor that is not contiguous. Strides may be 0 or negative.
+struct StridedSpace {
+  int rank = 0;
+  int64_t dims[8] = {};
+  int64_t strides[8] = {};
+};
+
+}  // namespace chainrule::cpu

@@ -1,0 +1,196 @@
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "cpu/float_mode.h"
+#include "cpu/kernel_table.h"
+#include "cpu/split.h"
+#include "cpu/team.h"
+
+// Microbenchmark of the kernels on one core: kernel_bench [filter]. Figures beside the FMA peak measured in the same run.
+using namespace chainrule;
+using namespace chainrule::cpu;
+
+namespace {
+
+const char* filter = "";
+double peak = 0;
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+// Best seconds per call of several blocks of at least 20 ms.
+template <typename F>
+double best(F&& body) {
+  body();
+  int64_t repeats = 1;
+  double least = 1e9;
+  for (int block = 0; block < 12;) {
+    const double start = now();
+    for (int64_t i = 0; i < repeats; ++i) body();
+    const double time = now() - start;
+    if (time < 0.02) {
+      repeats = time < 0.002 ? repeats * 8 : repeats * 2;
+      continue;
+    }
+    least = std::min(least, time / double(repeats));
+    ++block;
+  }
+  return least;
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2,fma"))) void fmaChains(int64_t n, float* out) {
+  typedef float V __attribute__((vector_size(32)));
+  V a[12], x = {1, 1, 1, 1, 1, 1, 1, 1}, y = {0.5f};
+  for (int j = 0; j < 12; ++j) a[j] = x * float(j) * *out;  // different, or the compiler makes them one
+  for (int64_t i = 0; i < n; ++i) {
+#pragma GCC unroll 12
+    for (int j = 0; j < 12; ++j) a[j] = __builtin_ia32_vfmaddps256(a[j], x, y);
+  }
+  for (int j = 1; j < 12; ++j) a[0] += a[j];
+  *out = a[0][0];
+}
+void measurePeak() {
+  float sink = 0.5f;
+  const double t = best([&] { fmaChains(100000, &sink); });
+  peak = 100000.0 * 12 * 16 / t * 1e-9;
+  std::printf("fma peak %.1f GFLOP/s\n", peak);
+}
+#else
+void measurePeak() {}
+#endif
+
+void report(const std::string& name, double seconds, double flops, double bytes = 0) {
+  std::printf("%-44s %10.2f us", name.c_str(), seconds * 1e6);
+  if (flops > 0) std::printf("  %7.1f GFLOP/s %5.1f %%", flops / seconds * 1e-9, peak > 0 ? 100 * flops / seconds * 1e-9 / peak : 0);
+  if (bytes > 0) std::printf("  %6.1f GB/s", bytes / seconds * 1e-9);
+  std::printf("\n");
+  std::fflush(stdout);
+}
+bool wanted(const char* name) { return std::strstr(name, filter) != nullptr; }
+
+std::vector<float> values(int64_t n) {
+  std::vector<float> v(n);
+  uint32_t x = 1;
+  for (float& f : v) f = float(int32_t(x = x * 1664525 + 1013904223)) * 0x1p-31f;
+  return v;
+}
+
+void benchGemm(const char* name, int64_t m, int64_t n, int64_t k, bool transposedA = false) {
+  if (!wanted(name)) return;
+  const auto a = values(m * k), b = values(n * k);
+  std::vector<float> packed(panelCount(n) * k * kPanel), c(m * n);
+  kernels().packB(b.data(), n, 1, k, n, packed.data(), 0, panelCount(n));
+  Gemm g;
+  g.m = m, g.n = n, g.k = k;
+  g.a = a.data(), g.aRow = transposedA ? 1 : k, g.aCol = transposedA ? m : 1;
+  g.b = packed.data(), g.bPanel = k * kPanel;
+  g.c = c.data(), g.cRow = n;
+  std::vector<char> scratch(gemmScratchBytes(g) + 64);
+  report(std::string(name) + " " + std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k),
+         best([&] { kernels().gemm(g, 0, m, 0, panelCount(n), scratch.data()); }), 2.0 * m * n * k, m == 1 ? 4.0 * n * k : 0);
+}
+
+void benchPack(int64_t k, int64_t n) {
+  if (!wanted("pack")) return;
+  const auto b = values(n * k);
+  std::vector<float> packed(panelCount(n) * k * kPanel);
+  report("packB row-major " + std::to_string(k) + "x" + std::to_string(n), best([&] { kernels().packB(b.data(), n, 1, k, n, packed.data(), 0, panelCount(n)); }), 0, 8.0 * n * k);
+  report("packB transposed " + std::to_string(k) + "x" + std::to_string(n), best([&] { kernels().packB(b.data(), 1, k, k, n, packed.data(), 0, panelCount(n)); }), 0, 8.0 * n * k);
+}
+
+Island chain(int64_t n, std::vector<IslandInstruction> code, int inputs, std::vector<float> constants = {}) {
+  Island island;
+  island.rank = 1;
+  island.dims[0] = n;
+  island.inputCount = inputs;
+  for (int i = 0; i < inputs; ++i) island.inputs[i].strides[0] = 1;
+  for (float c : constants) std::memcpy(&island.constants[island.constantCount++], &c, 4);
+  for (const auto& in : code) island.instructions[island.instructionCount++] = in;
+  island.outputCount = 1;
+  island.outputs[0] = {uint8_t(inputs + island.constantCount + island.instructionCount - 1), DType::f32};
+  finishIsland(island);
+  return island;
+}
+
+void benchIsland(const char* name, const Island& island) {
+  if (!wanted("island")) return;
+  const int64_t n = island.elements;
+  const auto a = values(n), b = values(n);
+  std::vector<float> y(n);
+  std::vector<char> scratch(islandScratchBytes(island) + 64);
+  const void* in[] = {a.data(), b.data()};
+  void* out[] = {y.data()};
+  const double t = best([&] { kernels().island(island, in, out, 0, n, scratch.data() + (64 - uintptr_t(scratch.data()) % 64)); });
+  std::printf("%-44s %10.3f us  %6.2f Gelements/s\n", ("island " + std::string(name) + " n=" + std::to_string(n)).c_str(), t * 1e6, double(n) / t * 1e-9);
+}
+
+void benchIslands() {
+  for (int64_t n : {3, 8, 64, 512, 8192, 65536, 1 << 20}) {
+    benchIsland("a*b+a (1 op)", chain(n, {{Opcode::mul_f32, 0, 1, 0}, {Opcode::add_f32, 2, 0, 0}}, 2));
+    benchIsland("7 simple ops", chain(n, {{Opcode::mul_f32, 0, 2, 0}, {Opcode::add_f32, 4, 3, 0}, {Opcode::maximum_f32, 5, 1, 0}, {Opcode::mul_f32, 6, 0, 0},
+                                          {Opcode::sub_f32, 7, 1, 0}, {Opcode::mul_f32, 8, 8, 0}, {Opcode::add_f32, 9, 0, 0}}, 2, {0.5f, 1.5f}));
+    benchIsland("exp", chain(n, {{Opcode::exp_f32, 0, 0, 0}}, 1));
+    benchIsland("tanh", chain(n, {{Opcode::tanh_f32, 0, 0, 0}}, 1));
+  }
+}
+
+void benchRows() {
+  if (!wanted("rows")) return;
+  for (auto [rows, n] : {std::pair<int64_t, int64_t>{8192, 1024}, {128, 10}, {256, 64}}) {
+    const auto x = values(rows * n);
+    std::vector<float> y(rows * n), s(std::max(rows, n));
+    const std::string size = " " + std::to_string(rows) + "x" + std::to_string(n);
+    report("rows softmax" + size, best([&] { kernels().softmax(x.data(), y.data(), n, 0, rows); }), 0, 8.0 * rows * n);
+    report("rows softmaxBackward" + size, best([&] { kernels().softmaxBackward(y.data(), x.data(), y.data(), n, 0, rows); }), 0, 12.0 * rows * n);
+    report("rows reduceInner sum" + size, best([&] { kernels().reduceInner(Reduce::sum, DType::f32, x.data(), n, s.data(), 0, rows); }), 0, 4.0 * rows * n);
+    report("rows reduceOuter sum" + size, best([&] { kernels().reduceOuter(Reduce::sum, DType::f32, x.data(), rows, n, s.data(), 0, n); }), 0, 4.0 * rows * n);
+  }
+}
+
+void benchTeam() {
+  if (!wanted("team")) return;
+  Team team(2);
+  const double region = best([&] { team.run([](int) {}); });
+  double barrier = 0;
+  team.run([&](int member) {
+    const double start = now();
+    for (int i = 0; i < 100000; ++i) team.barrier(member);
+    if (member == 0) barrier = (now() - start) / 100000;
+  });
+  std::printf("team of 2: run() %.2f us, barrier %.0f ns\n", region * 1e6, barrier * 1e9);
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  if (count > 1) filter = arguments[1];
+  const FlushDenormals flush;
+  std::printf("isa %s\n", std::string(isaName()).c_str());
+  measurePeak();
+  benchGemm("gemm", 1024, 1024, 1024);
+  benchGemm("gemm", 512, 512, 512);
+  benchGemm("gemm", 2048, 2048, 2048);
+  benchGemm("gemm TN", 1024, 1024, 1024, true);
+  for (int64_t m : {1, 4, 6, 8, 16, 64}) benchGemm("gemm dense", m, 1024, 1024);
+  benchGemm("gemm W4", 128, 512, 784);
+  benchGemm("gemm W4", 128, 256, 512);
+  benchGemm("gemm W4", 128, 10, 256);
+  benchGemm("gemm W4 dW", 784, 512, 128, true);
+  benchGemm("gemm W4 dW", 512, 256, 128, true);
+  benchGemm("gemm W3", 32, 128, 32);
+  benchGemm("gemm W3", 32, 64, 128);
+  benchGemm("gemm W3", 32, 1, 64);
+  benchGemm("gemm cube", 48, 48, 48);
+  benchGemm("gemm cube", 96, 96, 96);
+  benchGemm("gemm cube", 192, 192, 192);
+  benchGemm("gemm k=4", 480, 480, 4);
+  benchGemm("gemm k=16", 480, 480, 16);
+  benchPack(1024, 1024);
+  benchIslands();
+  benchRows();
+  benchTeam();
+}

@@ -1,0 +1,235 @@
+#include "check.h"
+
+// Random elementwise programs over random strided operands, against an element-by-element evaluation.
+using namespace check;
+
+namespace {
+
+union Lane {
+  float f;
+  int32_t i;
+};
+
+// The reference meaning of the exact ops of the random programs.
+Lane evaluate(Opcode op, Lane a, Lane b, Lane c) {
+  Lane y{};
+  switch (op) {
+    case Opcode::add_f32: y.f = a.f + b.f; break;
+    case Opcode::sub_f32: y.f = a.f - b.f; break;
+    case Opcode::mul_f32: y.f = a.f * b.f; break;
+    case Opcode::neg_f32: y.f = -a.f; break;
+    case Opcode::square_f32: y.f = a.f * a.f; break;
+    case Opcode::maximum_f32: y.f = a.f > b.f ? a.f : b.f; break;
+    case Opcode::minimum_f32: y.f = a.f < b.f ? a.f : b.f; break;
+    case Opcode::whenPositive_f32: y.f = a.f > 0 ? b.f : 0; break;
+    case Opcode::relu_f32: y.f = 0 > a.f ? 0 : a.f; break;
+    case Opcode::less_f32: y.i = a.f < b.f; break;
+    case Opcode::equal_f32: y.i = a.f == b.f; break;
+    case Opcode::castF32ToI32: y.i = int32_t(a.f); break;
+    case Opcode::add_i32: y.i = a.i + b.i; break;
+    case Opcode::mul_i32: y.i = int32_t(uint32_t(a.i) * uint32_t(b.i)); break;
+    case Opcode::maximum_i32: y.i = a.i > b.i ? a.i : b.i; break;
+    case Opcode::greaterEqual_i32: y.i = a.i >= b.i; break;
+    case Opcode::castI32ToF32: y.f = float(a.i); break;
+    case Opcode::castI32ToBool: y.i = a.i != 0; break;
+    case Opcode::castI32ToU8: y.i = a.i & 255; break;
+    case Opcode::select_f32: y.f = a.i ? b.f : c.f; break;
+    case Opcode::select_i32: y.i = a.i ? b.i : c.i; break;
+    case Opcode::floorDivide_i32: y.i = b.i == 0 ? 0 : int32_t(std::floor(double(a.i) / b.i)); break;
+    default: expect(false, "the reference lacks opcode %d", int(op));
+  }
+  return y;
+}
+
+struct Pick {
+  Opcode op;
+  const char* types;  // of the operands, then the result
+};
+constexpr Pick picks[] = {
+    {Opcode::add_f32, "fff"}, {Opcode::sub_f32, "fff"}, {Opcode::mul_f32, "fff"}, {Opcode::mul_f32, "fff"}, {Opcode::add_f32, "fff"},
+    {Opcode::neg_f32, "ff"}, {Opcode::square_f32, "ff"}, {Opcode::maximum_f32, "fff"}, {Opcode::minimum_f32, "fff"},
+    {Opcode::whenPositive_f32, "fff"}, {Opcode::relu_f32, "ff"}, {Opcode::less_f32, "ffi"}, {Opcode::equal_f32, "ffi"},
+    {Opcode::castF32ToI32, "fi"}, {Opcode::add_i32, "iii"}, {Opcode::mul_i32, "iii"}, {Opcode::maximum_i32, "iii"},
+    {Opcode::greaterEqual_i32, "iii"}, {Opcode::castI32ToF32, "if"}, {Opcode::castI32ToBool, "ii"}, {Opcode::castI32ToU8, "ii"},
+    {Opcode::select_f32, "ifff"}, {Opcode::select_i32, "iiii"}, {Opcode::floorDivide_i32, "iii"}, {Opcode::sub_f32, "fff"},
+};
+
+struct Program {
+  Island island;
+  std::vector<char> types;                       // f or i per value
+  std::vector<std::vector<uint8_t>> memory;      // of inputs
+  std::vector<int> aliases;                      // output -> the input that it overwrites, or -1
+};
+
+void randomSpace(Island& island) {
+  island.rank = int(pick(0, 4));
+  int64_t total = 1;
+  for (int axis = 0; axis < island.rank; ++axis) {
+    const int64_t options[] = {size(), pick(1, 4), pick(500, 1200), pick(1, 70)};
+    island.dims[axis] = options[pick(0, 3)];
+    if (total * island.dims[axis] > 20000) island.dims[axis] = 1;
+    total *= island.dims[axis];
+  }
+}
+
+void randomInput(Program& program, IslandInput& input) {
+  Island& island = program.island;
+  const DType dtypes[] = {DType::f32, DType::f32, DType::f32, DType::i32, DType::u8, DType::boolean};
+  input.dtype = dtypes[pick(0, 5)];
+  // Broadcast some axes; now and then permute or pad the rest.
+  const int style = int(pick(0, 5));
+  int64_t stride = 1, span = 1;
+  int order[kIslandRank];
+  for (int axis = 0; axis < island.rank; ++axis) order[axis] = axis;
+  if (style == 5) {
+    for (int axis = island.rank - 1; axis > 0; --axis) std::swap(order[axis], order[pick(0, axis)]);
+  }
+  for (int k = island.rank - 1; k >= 0; --k) {
+    const int axis = order[k];
+    const bool broadcast = style == 1 || (style >= 2 && pick(0, 1));
+    input.strides[axis] = broadcast ? 0 : stride;
+    if (broadcast) continue;
+    span += stride * (island.dims[axis] - 1);
+    stride *= island.dims[axis] + (style == 4 ? pick(0, 1) : 0);
+  }
+  const int64_t bytes = byteSize(input.dtype);
+  std::vector<uint8_t> memory(size_t(span * bytes));
+  for (int64_t i = 0; i < span; ++i) {
+    if (input.dtype == DType::f32) {
+      const float v = uniform(-3, 3);
+      std::memcpy(&memory[i * 4], &v, 4);
+    } else if (input.dtype == DType::i32) {
+      const int32_t v = int32_t(pick(-9, 9));
+      std::memcpy(&memory[i * 4], &v, 4);
+    } else {
+      memory[i] = uint8_t(input.dtype == DType::u8 ? pick(0, 255) : pick(0, 1));
+    }
+  }
+  program.memory.push_back(std::move(memory));
+}
+
+Program randomProgram() {
+  Program program;
+  Island& island = program.island;
+  randomSpace(island);
+  island.inputCount = int(pick(1, 5));
+  for (int i = 0; i < island.inputCount; ++i) {
+    randomInput(program, island.inputs[i]);
+    program.types.push_back(island.inputs[i].dtype == DType::f32 ? 'f' : 'i');
+  }
+  island.constantCount = int(pick(1, 3));
+  for (int i = 0; i < island.constantCount; ++i) {
+    Lane lane;
+    if (pick(0, 1)) lane.f = uniform(-2, 2), program.types.push_back('f');
+    else lane.i = int32_t(pick(-3, 3)), program.types.push_back('i');
+    island.constants[i] = uint32_t(lane.i);
+  }
+  const int wanted = int(pick(1, 12));
+  for (int tries = 0; tries < 400 && island.instructionCount < wanted; ++tries) {
+    const Pick& p = picks[pick(0, int64_t(std::size(picks)) - 1)];
+    const int operands = int(std::strlen(p.types)) - 1;
+    uint8_t values[3] = {};
+    bool fits = true;
+    for (int k = 0; k < operands; ++k) {
+      const int newest = int(program.types.size()) - 1;
+      values[k] = uint8_t(pick(0, 1) ? newest : pick(0, newest));
+      fits &= program.types[values[k]] == p.types[k];
+    }
+    if (!fits) continue;
+    island.instructions[island.instructionCount++] = {p.op, values[0], values[1], values[2]};
+    program.types.push_back(p.types[operands]);
+  }
+  island.outputCount = int(pick(1, 3));
+  for (int i = 0; i < island.outputCount; ++i) {
+    const int value = island.instructionCount == 0 ? 0 : int(program.types.size()) - 1 - int(pick(0, std::min(2, island.instructionCount - 1)));
+    const DType integerTypes[] = {DType::i32, DType::u8, DType::boolean};
+    island.outputs[i] = {uint8_t(value), program.types[value] == 'f' ? DType::f32 : integerTypes[pick(0, 2)]};
+  }
+  return program;
+}
+
+std::vector<std::vector<uint8_t>> reference(const Program& program, int64_t elements) {
+  const Island& island = program.island;
+  std::vector<std::vector<uint8_t>> outputs;
+  for (int i = 0; i < island.outputCount; ++i) outputs.emplace_back(size_t(elements * byteSize(island.outputs[i].dtype)));
+  for (int64_t e = 0; e < elements; ++e) {
+    Lane values[256];
+    int count = 0;
+    for (int i = 0; i < island.inputCount; ++i) {
+      int64_t offset = 0, rest = e;
+      for (int axis = island.rank - 1; axis >= 0; --axis) {
+        offset += rest % island.dims[axis] * island.inputs[i].strides[axis];
+        rest /= island.dims[axis];
+      }
+      const uint8_t* p = program.memory[i].data() + offset * byteSize(island.inputs[i].dtype);
+      Lane lane{};
+      if (byteSize(island.inputs[i].dtype) == 4) std::memcpy(&lane, p, 4);
+      else lane.i = *p;
+      values[count++] = lane;
+    }
+    for (int i = 0; i < island.constantCount; ++i) std::memcpy(&values[count++], &island.constants[i], 4);
+    for (int i = 0; i < island.instructionCount; ++i) {
+      const IslandInstruction& in = island.instructions[i];
+      values[count++] = evaluate(in.op, values[in.a], values[in.b], values[in.c]);
+    }
+    for (int i = 0; i < island.outputCount; ++i) {
+      const Lane lane = values[island.outputs[i].value];
+      const DType dtype = island.outputs[i].dtype;
+      if (byteSize(dtype) == 4) std::memcpy(&outputs[i][e * 4], &lane, 4);
+      else outputs[i][e] = dtype == DType::boolean ? lane.i != 0 : uint8_t(lane.i);
+    }
+  }
+  return outputs;
+}
+
+}  // namespace
+
+KERNEL_CASE(islandRandomPrograms) {
+  for (int round = 0; round < 1500; ++round) {
+    const Program program = randomProgram();
+    int64_t elements = 1;
+    for (int axis = 0; axis < program.island.rank; ++axis) elements *= program.island.dims[axis];
+    const auto expected = reference(program, elements);
+    Island island = program.island;
+    finishIsland(island);
+    expect(island.elements == elements, "elements %lld", static_cast<long long>(island.elements));
+    for (const KernelTable* table : tables()) {
+      auto memory = program.memory;
+      auto outputs = expected;
+      std::vector<const void*> in;
+      std::vector<void*> out;
+      for (auto& m : memory) in.push_back(m.data());
+      for (size_t o = 0; o < outputs.size(); ++o) {
+        std::fill(outputs[o].begin(), outputs[o].end(), 0xCD);
+        out.push_back(outputs[o].data());
+      }
+      // The first output overwrites an input of the same size and indexing where there is one.
+      int alias = -1;
+      for (int i = 0; i < island.inputCount; ++i) {
+        if (island.access[i] == Island::Access::inPlace && byteSize(island.inputs[i].dtype) == byteSize(island.outputs[0].dtype) && pick(0, 1)) alias = i;
+      }
+      if (alias >= 0) out[0] = memory[alias].data();
+      Scratch scratch(islandScratchBytes(island));
+      randomSplit(elements, [&](int64_t begin, int64_t end) { table->island(island, in.data(), out.data(), begin, end, scratch.data()); });
+      if (alias >= 0) outputs[0] = memory[alias];
+      for (size_t o = 0; o < outputs.size(); ++o) {
+        for (size_t i = 0; i < outputs[o].size(); ++i) {
+          if (outputs[o][i] == expected[o][i]) continue;
+          expect(false, "%s round %d: output %zu byte %zu of %zu (rank %d, inner %lld, rowWise %d, alias %d)", table->isa, round, o, i, outputs[o].size(),
+                 island.rank, static_cast<long long>(island.dims[island.rank - 1]), island.rowWise, alias);
+          break;
+        }
+      }
+    }
+  }
+}
+
+KERNEL_CASE(islandOpcodes) {
+  expect(opcodeFor("add", DType::f32) == Opcode::add_f32, "add");
+  expect(opcodeFor("add", DType::u32) == Opcode::add_i32, "add of u32");
+  expect(opcodeFor("exp", DType::i32) == Opcode::none, "exp of i32");
+  expect(opcodeFor("logicalNot", DType::boolean) == Opcode::logicalNot_i32, "logicalNot");
+  expect(opcodeFor("nothing", DType::f32) == Opcode::none, "unknown op");
+  expect(castOpcode(DType::u8, DType::f32) == Opcode::castI32ToF32, "u8 to f32");
+  expect(castOpcode(DType::boolean, DType::i32) == Opcode::none, "bool to i32");
+}

@@ -1,0 +1,100 @@
+#include "check.h"
+
+// Packing and matrix products: exact on small integers, close on floats, bit-equal between ISAs and for every split.
+using namespace check;
+
+namespace {
+
+struct Layout {
+  int64_t rowStride, colStride, size;
+};
+Layout randomLayout(int64_t rows, int64_t columns) {
+  const int64_t pad = pick(0, 1) * pick(1, 5);
+  if (pick(0, 1)) return {columns + pad, 1, rows * (columns + pad)};
+  return {1, rows + pad, columns * (rows + pad)};
+}
+
+void checkGemm(int64_t m, int64_t n, int64_t k) {
+  const Layout la = randomLayout(m, k), lb = randomLayout(k, n);
+  const bool integersOnly = pick(0, 1), accumulate = pick(0, 3) == 0, bias = pick(0, 1), relu = pick(0, 3) == 0, panelC = pick(0, 3) == 0;
+  std::vector<float> a = floats(la.size), b = floats(lb.size), biases = floats(n), start = floats(m * n);
+  if (integersOnly) {
+    for (auto* v : {&a, &b, &biases, &start}) {
+      for (float& x : *v) x = float(int(x * 8));
+    }
+  }
+  std::vector<double> exact(m * n), bound(m * n);
+  for (int64_t i = 0; i < m; ++i) {
+    for (int64_t j = 0; j < n; ++j) {
+      double sum = accumulate ? start[i * n + j] : 0, size = std::fabs(sum);
+      for (int64_t l = 0; l < k; ++l) {
+        const double p = double(a[i * la.rowStride + l * la.colStride]) * b[l * lb.rowStride + j * lb.colStride];
+        sum += p;
+        size += std::fabs(p);
+      }
+      if (bias) sum += biases[j], size += std::fabs(biases[j]);
+      if (relu && sum < 0) sum = 0;
+      exact[i * n + j] = sum;
+      bound[i * n + j] = integersOnly ? 0 : (double(k) + 4) * 0x1p-24 * size;
+    }
+  }
+  const int64_t panels = panelCount(n);
+  std::vector<float> first;
+  for (const KernelTable* table : tables()) {
+    std::vector<float> packed(panels * k * kPanel, NAN), unpacked(lb.size, NAN);
+    randomSplit(panels, [&](int64_t begin, int64_t end) { table->packB(b.data(), lb.rowStride, lb.colStride, k, n, packed.data(), begin, end); });
+    randomSplit(panels, [&](int64_t begin, int64_t end) { table->unpackB(packed.data(), k, n, unpacked.data(), lb.rowStride, lb.colStride, begin, end); });
+    for (int64_t l = 0; l < k; ++l) {
+      for (int64_t j = 0; j < n; ++j) {
+        const int64_t at = l * lb.rowStride + j * lb.colStride;
+        if (unpacked[at] != b[at]) return expect(false, "%s: unpackB k=%d n=%d", table->isa, int(k), int(n));
+      }
+    }
+    std::vector<float> c(panelC ? panels * m * kPanel : m * n, NAN);
+    Gemm g;
+    g.m = m, g.n = n, g.k = k;
+    g.a = a.data(), g.aRow = la.rowStride, g.aCol = la.colStride;
+    g.b = packed.data(), g.bPanel = k * kPanel;
+    g.c = c.data(), g.cRow = panelC ? kPanel : n, g.cPanel = panelC ? m * kPanel : kPanel, g.cPadded = panelC;
+    g.accumulate = accumulate, g.bias = bias ? biases.data() : nullptr, g.activation = relu ? Activation::relu : Activation::none;
+    if (accumulate) {
+      for (int64_t i = 0; i < m; ++i) {
+        for (int64_t j = 0; j < panels * kPanel; ++j) {
+          if (j < n) c[i * g.cRow + j / kPanel * g.cPanel + j % kPanel] = start[i * n + j];
+          else if (panelC) c[i * g.cRow + j / kPanel * g.cPanel + j % kPanel] = 0;
+        }
+      }
+    }
+    // A row-major B of whole panels may be used unpacked.
+    if (lb.colStride == 1 && n % kPanel == 0 && pick(0, 1)) g.b = b.data(), g.bRow = lb.rowStride, g.bPanel = kPanel;
+    Scratch scratch(gemmScratchBytes(g));
+    randomSplit(m, [&](int64_t r0, int64_t r1) {
+      randomSplit(panels, [&](int64_t p0, int64_t p1) { table->gemm(g, r0, r1, p0, p1, scratch.data()); });
+    });
+    std::vector<float> plain(m * n);
+    for (int64_t i = 0; i < m; ++i) {
+      for (int64_t j = 0; j < n; ++j) plain[i * n + j] = c[i * g.cRow + j / kPanel * g.cPanel + j % kPanel];
+    }
+    char what[80];
+    std::snprintf(what, sizeof what, "%s gemm %dx%dx%d", table->isa, int(m), int(n), int(k));
+    if (first.empty()) {
+      first = plain;
+      expectNear(plain, exact, bound, what);
+    } else {
+      expectSame(first, plain, what);
+    }
+  }
+}
+
+}  // namespace
+
+KERNEL_CASE(gemmSmall) {
+  for (int round = 0; round < 600; ++round) checkGemm(size(), size(), size());
+}
+KERNEL_CASE(gemmBlocked) {
+  // More than one block of k and of rows, and A packed.
+  for (int64_t k : {255, 256, 257, 384, 385, 512, 700, 1024}) checkGemm(pick(100, 180), pick(100, 180), k);
+  checkGemm(7, 300, 2048);
+  checkGemm(150, 160, 512);
+  checkGemm(1, 200, 3000);
+}
