@@ -20,9 +20,10 @@ const native = {
 /** lib/: a file or folder may import itself and every line above its own. `import type` is free. */
 const library = [
   ['errors'],
+  ['names', 'registry', 'config'],
   ['native-loader'],
   ['native'],
-  ['ndarray'],
+  ['ndarray', 'nested'],
   ['graph'],
   ['ops'],
   ['initializers', 'regularizers', 'constraints', 'activations', 'losses', 'metrics', 'schedules'],

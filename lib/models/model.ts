@@ -252,6 +252,12 @@ export class Model<O = NDArray> extends Layer {
     throw new ChainruleError('ERR_CHAINRULE_NOT_BUILT', `${what}: model "${this.name}" is not built, so it has no weights yet. Give its first layer an inputShape, call model.build([null, …]), or fit it first.`);
   }
 
+  /** Whether a logged number should rise or fall, where that is known. @internal */
+  metricDirection(name: string): 'up' | 'down' | undefined {
+    if (name === 'loss' || name.endsWith('_loss')) return 'down';
+    return this.compiledMetrics?.named.find((one) => one.name === name)?.metric.direction;
+  }
+
   /** Makes this the one fit of the model; the result ends it. @internal */
   beginFit(): () => void {
     if (this.#fitting) throw busy(this.name);
