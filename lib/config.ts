@@ -92,7 +92,10 @@ export class Family<T extends Configured> {
       const name = 'class_name' in spec ? spec.class_name : 'className' in spec ? spec.className : undefined;
       if (typeof name === 'string') return this.create(name, optionsFromConfig(spec.config ?? {}));
     }
-    throw new ChainruleError('ERR_CHAINRULE_OPTION', `a ${this.registry.kind} is a name, an object of its class or a config; got ${String(spec)}.`);
+    throw new ChainruleError(
+      'ERR_CHAINRULE_OPTION',
+      `a ${this.registry.kind} is a name, an object of its class or a config; got ${String(spec)}.`,
+    );
   }
 
   serialize(value: T): Serialized {

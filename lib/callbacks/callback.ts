@@ -1,25 +1,25 @@
-import type { Logs } from '../models/programs.js';
 import type { Model } from '../models/model.js';
-
-type Hook<A extends unknown[]> = (...args: A) => void | Promise<void>;
+import type { Logs } from '../models/programs.js';
 
 /** Hooks around training; all optional, all awaited. Batch hooks make fit go step by step. */
 export interface CallbackHooks {
-  setParams?: (params: FitParams) => void;
-  setModel?: (model: Model) => void;
-  onTrainBegin?: Hook<[logs?: Logs]>;
-  onTrainEnd?: Hook<[logs?: Logs]>;
-  onEpochBegin?: Hook<[epoch: number, logs?: Logs]>;
-  onEpochEnd?: Hook<[epoch: number, logs: Logs]>;
-  onTrainBatchBegin?: Hook<[batch: number, logs?: Logs]>;
-  onTrainBatchEnd?: Hook<[batch: number, logs: Logs]>;
+  setParams?(params: FitParams): void;
+  setModel?(model: Model): void;
+  onTrainBegin?(logs?: Logs): HookResult;
+  onTrainEnd?(logs?: Logs): HookResult;
+  onEpochBegin?(epoch: number, logs?: Logs): HookResult;
+  onEpochEnd?(epoch: number, logs: Logs): HookResult;
+  onTrainBatchBegin?(batch: number, logs?: Logs): HookResult;
+  onTrainBatchEnd?(batch: number, logs: Logs): HookResult;
   /** Another name of onTrainBatchBegin. */
-  onBatchBegin?: Hook<[batch: number, logs?: Logs]>;
+  onBatchBegin?(batch: number, logs?: Logs): HookResult;
   /** Another name of onTrainBatchEnd. */
-  onBatchEnd?: Hook<[batch: number, logs: Logs]>;
-  onTestBegin?: Hook<[logs?: Logs]>;
-  onTestEnd?: Hook<[logs: Logs]>;
+  onBatchEnd?(batch: number, logs: Logs): HookResult;
+  onTestBegin?(logs?: Logs): HookResult;
+  onTestEnd?(logs: Logs): HookResult;
 }
+
+type HookResult = void | Promise<void>;
 
 export interface FitParams {
   verbose: number;
@@ -28,8 +28,7 @@ export interface FitParams {
   steps: number | undefined;
 }
 
-/** The base of callbacks that are classes; plain objects with some of the hooks do as well (https://keras.io/api/callbacks/). */
-export interface Callback extends CallbackHooks {}
+/** The base of callbacks that are classes, which define the hooks of CallbackHooks that they need; plain objects with some of the hooks do as well (https://keras.io/api/callbacks/). */
 export abstract class Callback {
   model!: Model;
   params!: FitParams;
@@ -60,9 +59,12 @@ export class CallbackList {
     }
   }
 
-  async call<K extends Exclude<keyof CallbackHooks, 'setParams' | 'setModel'>>(hook: K, ...args: Parameters<NonNullable<CallbackHooks[K]>>): Promise<void> {
+  async call<K extends Exclude<keyof CallbackHooks, 'setParams' | 'setModel'>>(
+    hook: K,
+    ...args: Parameters<NonNullable<CallbackHooks[K]>>
+  ): Promise<void> {
     for (const callback of this.callbacks) {
-      const fn = callback[hook] as ((...all: unknown[]) => void | Promise<void>) | undefined;
+      const fn = callback[hook] as ((...all: unknown[]) => HookResult) | undefined;
       await fn?.apply(callback, args);
     }
   }

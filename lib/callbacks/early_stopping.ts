@@ -28,7 +28,16 @@ export class EarlyStopping extends MonitorCallback {
   private bestWeights: NDArray[] | undefined;
 
   constructor(options: EarlyStoppingOptions = {}) {
-    checkOptions('EarlyStopping', options, ['monitor', 'mode', 'minDelta', 'patience', 'verbose', 'baseline', 'restoreBestWeights', 'startFromEpoch']);
+    checkOptions('EarlyStopping', options, [
+      'monitor',
+      'mode',
+      'minDelta',
+      'patience',
+      'verbose',
+      'baseline',
+      'restoreBestWeights',
+      'startFromEpoch',
+    ]);
     super(options);
     this.patience = options.patience ?? 0;
     this.verbose = options.verbose ?? 0;
@@ -37,15 +46,15 @@ export class EarlyStopping extends MonitorCallback {
     this.startFromEpoch = options.startFromEpoch ?? 0;
   }
 
-  override onTrainBegin = (): void => {
+  onTrainBegin(): void {
     this.wait = 0;
     this.stoppedEpoch = 0;
     this.bestEpoch = 0;
     this.best = this.baseline;
     this.bestWeights = undefined;
-  };
+  }
 
-  override onEpochEnd = async (epoch: number, logs: Logs): Promise<void> => {
+  async onEpochEnd(epoch: number, logs: Logs): Promise<void> {
     const current = this.current(logs);
     if (current === undefined || epoch < this.startFromEpoch) return;
     if (this.restoreBestWeights && !this.bestWeights) await this.remember(epoch);
@@ -59,14 +68,16 @@ export class EarlyStopping extends MonitorCallback {
       this.stoppedEpoch = epoch;
       this.model.stopTraining = true;
     }
-  };
+  }
 
-  override onTrainEnd = async (): Promise<void> => {
-    if (this.verbose > 0 && this.stoppedEpoch > 0) process.stderr.write(`Epoch ${this.stoppedEpoch + 1}: early stopping\n`);
+  async onTrainEnd(): Promise<void> {
+    if (this.verbose > 0 && this.stoppedEpoch > 0)
+      process.stderr.write(`Epoch ${this.stoppedEpoch + 1}: early stopping\n`);
     if (!this.bestWeights) return;
-    if (this.verbose > 0) process.stderr.write(`Restoring model weights from the end of the best epoch: ${this.bestEpoch + 1}.\n`);
+    if (this.verbose > 0)
+      process.stderr.write(`Restoring model weights from the end of the best epoch: ${this.bestEpoch + 1}.\n`);
     await this.model.setWeights(this.bestWeights);
-  };
+  }
 
   private async remember(epoch: number): Promise<void> {
     this.bestWeights = await this.model.getWeights();

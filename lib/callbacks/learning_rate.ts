@@ -12,22 +12,30 @@ export class LearningRateScheduler extends Callback {
     readonly options: { verbose?: 0 | 1 } = {},
   ) {
     super();
-    if (typeof schedule !== 'function') throw new ChainruleError('ERR_CHAINRULE_OPTION', 'LearningRateScheduler: a function (epoch, learningRate) → number is expected.');
+    if (typeof schedule !== 'function')
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        'LearningRateScheduler: a function (epoch, learningRate) → number is expected.',
+      );
     checkOptions('LearningRateScheduler', options, ['verbose']);
   }
 
-  override onEpochBegin = async (epoch: number): Promise<void> => {
+  async onEpochBegin(epoch: number): Promise<void> {
     const rate = await this.schedule(epoch, currentRate(this.model.optimizer.learningRate, 'LearningRateScheduler'));
     if (typeof rate !== 'number' || !(rate >= 0)) {
-      throw new ChainruleError('ERR_CHAINRULE_OPTION', `LearningRateScheduler: the schedule must return a number >= 0, got ${String(rate)} in epoch ${epoch}.`);
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `LearningRateScheduler: the schedule must return a number >= 0, got ${String(rate)} in epoch ${epoch}.`,
+      );
     }
     this.model.optimizer.learningRate = rate;
-    if (this.options.verbose) process.stderr.write(`Epoch ${epoch + 1}: LearningRateScheduler setting learning rate to ${rate}.\n`);
-  };
+    if (this.options.verbose)
+      process.stderr.write(`Epoch ${epoch + 1}: LearningRateScheduler setting learning rate to ${rate}.\n`);
+  }
 
-  override onEpochEnd = (_epoch: number, logs: Logs): void => {
+  onEpochEnd(_epoch: number, logs: Logs): void {
     logs.learning_rate = currentRate(this.model.optimizer.learningRate, 'LearningRateScheduler');
-  };
+  }
 }
 
 export interface ReduceLROnPlateauOptions extends MonitorOptions {
@@ -53,23 +61,36 @@ export class ReduceLROnPlateau extends MonitorCallback {
   private resting = 0;
 
   constructor(options: ReduceLROnPlateauOptions = {}) {
-    checkOptions('ReduceLROnPlateau', options, ['monitor', 'mode', 'minDelta', 'factor', 'patience', 'verbose', 'cooldown', 'minLr']);
+    checkOptions('ReduceLROnPlateau', options, [
+      'monitor',
+      'mode',
+      'minDelta',
+      'factor',
+      'patience',
+      'verbose',
+      'cooldown',
+      'minLr',
+    ]);
     super({ ...options, minDelta: options.minDelta ?? 1e-4 });
     this.factor = options.factor ?? 0.1;
     this.patience = options.patience ?? 10;
     this.verbose = options.verbose ?? 0;
     this.cooldown = options.cooldown ?? 0;
     this.minLr = options.minLr ?? 0;
-    if (!(this.factor < 1)) throw new ChainruleError('ERR_CHAINRULE_OPTION', `ReduceLROnPlateau: factor must be below 1, got ${String(options.factor)}.`);
+    if (!(this.factor < 1))
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `ReduceLROnPlateau: factor must be below 1, got ${String(options.factor)}.`,
+      );
   }
 
-  override onTrainBegin = (): void => {
+  onTrainBegin(): void {
     this.wait = 0;
     this.resting = 0;
     this.best = undefined;
-  };
+  }
 
-  override onEpochEnd = (epoch: number, logs: Logs): void => {
+  onEpochEnd(epoch: number, logs: Logs): void {
     // The logged rate is the one before a change at this epoch's end.
     const rate = currentRate(this.model.optimizer.learningRate, 'ReduceLROnPlateau');
     logs.learning_rate = rate;
@@ -85,14 +106,18 @@ export class ReduceLROnPlateau extends MonitorCallback {
     } else if (this.resting === 0 && ++this.wait >= this.patience && rate > Math.fround(this.minLr)) {
       const reduced = Math.max(rate * this.factor, this.minLr);
       this.model.optimizer.learningRate = reduced;
-      if (this.verbose) process.stderr.write(`Epoch ${epoch + 1}: ReduceLROnPlateau reducing learning rate to ${reduced}.\n`);
+      if (this.verbose)
+        process.stderr.write(`Epoch ${epoch + 1}: ReduceLROnPlateau reducing learning rate to ${reduced}.\n`);
       this.resting = this.cooldown;
       this.wait = 0;
     }
-  };
+  }
 }
 
 function currentRate(rate: unknown, who: string): number {
   if (typeof rate === 'number') return rate;
-  throw new ChainruleError('ERR_CHAINRULE_STATE', `${who}: the optimizer's learning rate is a schedule already; make the optimizer with a number.`);
+  throw new ChainruleError(
+    'ERR_CHAINRULE_STATE',
+    `${who}: the optimizer's learning rate is a schedule already; make the optimizer with a number.`,
+  );
 }

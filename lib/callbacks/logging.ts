@@ -5,12 +5,12 @@ import { Callback, type CallbackHooks } from './callback.js';
 
 /** Ends fit when the loss of an epoch is NaN or infinite (https://keras.io/api/callbacks/terminate_on_nan/). */
 export class TerminateOnNaN extends Callback {
-  override onEpochEnd = (epoch: number, logs: Logs): void => {
+  onEpochEnd(epoch: number, logs: Logs): void {
     const { loss } = logs;
     if (typeof loss !== 'number' || Number.isFinite(loss)) return;
     process.stderr.write(`Epoch ${epoch + 1}: invalid loss ${loss}, terminating training.\n`);
     this.model.stopTraining = true;
-  };
+  }
 }
 
 /** Hooks given as functions (https://keras.io/api/callbacks/lambda_callback/); a plain object does the same. */
@@ -34,28 +34,29 @@ export class CSVLogger extends Callback {
   ) {
     super();
     checkOptions('CSVLogger', options, ['separator', 'append']);
-    if (typeof filename !== 'string' || filename === '') throw new ChainruleError('ERR_CHAINRULE_OPTION', 'CSVLogger: a file name is expected.');
+    if (typeof filename !== 'string' || filename === '')
+      throw new ChainruleError('ERR_CHAINRULE_OPTION', 'CSVLogger: a file name is expected.');
     this.separator = options.separator ?? ',';
     this.append = options.append ?? false;
   }
 
-  override onTrainBegin = async (): Promise<void> => {
+  async onTrainBegin(): Promise<void> {
     this.file = await open(this.filename, this.append ? 'a' : 'w');
     this.keys = undefined;
-  };
+  }
 
-  override onEpochEnd = async (epoch: number, logs: Logs): Promise<void> => {
+  async onEpochEnd(epoch: number, logs: Logs): Promise<void> {
     if (!this.keys) {
       this.keys = Object.keys(logs).sort();
       const { size } = await this.file!.stat();
       if (size === 0) await this.file!.write(`${['epoch', ...this.keys].join(this.separator)}\n`);
     }
-    const cell = (value: number | number[] | undefined): string => (value === undefined ? 'NA' : Array.isArray(value) ? `"[${value.join(', ')}]"` : String(value));
+    const cell = (value: number | undefined): string => (value === undefined ? 'NA' : String(value));
     await this.file!.write(`${[epoch, ...this.keys.map((key) => cell(logs[key]))].join(this.separator)}\n`);
-  };
+  }
 
-  override onTrainEnd = async (): Promise<void> => {
+  async onTrainEnd(): Promise<void> {
     await this.file?.close();
     this.file = undefined;
-  };
+  }
 }

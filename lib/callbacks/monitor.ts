@@ -26,7 +26,10 @@ export abstract class MonitorCallback extends Callback {
     this.mode = options.mode ?? 'auto';
     this.minDelta = Math.abs(options.minDelta ?? 0);
     if (!['auto', 'min', 'max'].includes(this.mode)) {
-      throw new ChainruleError('ERR_CHAINRULE_OPTION', `${this.constructor.name}: mode must be 'auto', 'min' or 'max', got ${String(options.mode)}.`);
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `${this.constructor.name}: mode must be 'auto', 'min' or 'max', got ${String(options.mode)}.`,
+      );
     }
   }
 
@@ -34,7 +37,10 @@ export abstract class MonitorCallback extends Callback {
   protected current(logs: Logs): number | undefined {
     const value = logs[this.monitor];
     if (typeof value === 'number') return value;
-    process.emitWarning(`${this.constructor.name} watches "${this.monitor}", which is not available; there are ${Object.keys(logs).join(', ')}.`, 'ChainruleWarning');
+    process.emitWarning(
+      `${this.constructor.name} watches "${this.monitor}", which is not available; there are ${Object.keys(logs).join(', ')}.`,
+      'ChainruleWarning',
+    );
     return undefined;
   }
 
@@ -50,6 +56,9 @@ export abstract class MonitorCallback extends Callback {
     const name = this.monitor.replace(/^val_/, '');
     const direction = this.model.metricDirection(name);
     if (direction) return direction;
-    throw new ChainruleError('ERR_CHAINRULE_OPTION', `${this.constructor.name}: whether "${this.monitor}" should rise or fall is not known; pass mode: 'max' or mode: 'min'.`);
+    throw new ChainruleError(
+      'ERR_CHAINRULE_OPTION',
+      `${this.constructor.name}: whether "${this.monitor}" should rise or fall is not known; pass mode: 'max' or mode: 'min'.`,
+    );
   }
 }

@@ -1,7 +1,7 @@
 import { ChainruleError } from '../errors.js';
 import { flatten, pack } from '../graph/structure.js';
 import { type DType, type NativeDataset, native } from '../native.js';
-import { type ArrayInput, bound, isArrayInput, NDArray, shapeText } from '../ndarray.js';
+import { type ArrayInput, bound, isArrayInput, type NDArray, shapeText } from '../ndarray.js';
 import { fromNestedAsync, notFinite } from '../nested.js';
 
 /** One array, several in a list, or several by name. */
@@ -35,15 +35,27 @@ export class Table {
     if (columns.length === 0) throw new ChainruleError('ERR_CHAINRULE_INPUT', 'there is no data: pass x.');
     const rows = columns[0]!.array.shape[0] ?? -1;
     for (const { name, array } of columns) {
-      if (array.rank === 0) throw new ChainruleError('ERR_CHAINRULE_SHAPE', `${name} is a single number; data needs a first axis, its rows.`);
+      if (array.rank === 0)
+        throw new ChainruleError(
+          'ERR_CHAINRULE_SHAPE',
+          `${name} is a single number; data needs a first axis, its rows.`,
+        );
       if (array.shape[0] !== rows) {
         const first = columns[0]!.name;
-        throw new ChainruleError('ERR_CHAINRULE_SHAPE', `${first} has ${rows} rows but ${name} has ${array.shape[0]}; every array needs one row per sample.`, {
-          details: { [first]: rows, [name]: array.shape[0] },
-        });
+        throw new ChainruleError(
+          'ERR_CHAINRULE_SHAPE',
+          `${first} has ${rows} rows but ${name} has ${array.shape[0]}; every array needs one row per sample.`,
+          {
+            details: { [first]: rows, [name]: array.shape[0] },
+          },
+        );
       }
     }
-    if (rows === 0) throw new ChainruleError('ERR_CHAINRULE_INPUT', `${columns[0]!.name} has no rows (shape ${shapeText(columns[0]!.array.shape)}); at least one sample is needed.`);
+    if (rows === 0)
+      throw new ChainruleError(
+        'ERR_CHAINRULE_INPUT',
+        `${columns[0]!.name} has no rows (shape ${shapeText(columns[0]!.array.shape)}); at least one sample is needed.`,
+      );
     return new Table(columns, layout, rows);
   }
 
@@ -53,7 +65,10 @@ export class Table {
 
   /** What a program depends on: names, dtypes, dimensions beside the batch, and the structure. */
   get signature(): string {
-    return JSON.stringify([this.layout, this.columns.map(({ name, array }) => [name, array.dtype, array.shape.slice(1)])]);
+    return JSON.stringify([
+      this.layout,
+      this.columns.map(({ name, array }) => [name, array.dtype, array.shape.slice(1)]),
+    ]);
   }
 
   /** The structure of x, y and sampleWeight with other leaves. */
@@ -72,7 +87,10 @@ export class Table {
   /** The native twin; small data is copied, large arrays are pinned: don't write to them meanwhile. */
   toNative(): NativeDataset {
     const bytes = this.columns.reduce((total, { array }) => total + array.data.byteLength, 0);
-    return new native.Dataset(this.columns.map(({ array }) => bound(array)), bytes <= 1 << 20);
+    return new native.Dataset(
+      this.columns.map(({ array }) => bound(array)),
+      bytes <= 1 << 20,
+    );
   }
 }
 
@@ -94,7 +112,11 @@ export async function toTable(data: BatchParts, options: TableOptions = {}): Pro
     const first = columns.length;
     for (const { item, path } of leaves) columns.push({ name: path, array: await toArray(item, path, options) });
     let next = first;
-    layout[part] = pack(shaped, leaves.map(() => next++), leafTest(shaped, part === 'x' ? options.inputs : undefined));
+    layout[part] = pack(
+      shaped,
+      leaves.map(() => next++),
+      leafTest(shaped, part === 'x' ? options.inputs : undefined),
+    );
   }
   const adjusted = fitRanks(columns, layout.x, options.inputs);
   return Table.of(adjusted, layout as unknown as BatchParts);
@@ -115,24 +137,58 @@ function byInputs(value: unknown, inputs: unknown): unknown {
     if (isRecord) return leaves.map(({ name }) => named(value as Record<string, unknown>, name ?? '', leaves));
     if (Array.isArray(value) && value.length === inputs.length) return value;
     if (leaves.length === 1) return [value];
-    throw new ChainruleError('ERR_CHAINRULE_INPUT', `x: the model has ${leaves.length} inputs (${leaves.map(({ name }) => `"${name}"`).join(', ')}); pass a list of as many arrays or a record by name.`);
+    throw new ChainruleError(
+      'ERR_CHAINRULE_INPUT',
+      `x: the model has ${leaves.length} inputs (${leaves.map(({ name }) => `"${name}"`).join(', ')}); pass a list of as many arrays or a record by name.`,
+    );
   }
-  if (leaves.length === 1) return isRecord && Object.keys(value as object).length === 1 && !isArrayInput(value) ? Object.values(value as object)[0] : value;
+  if (leaves.length === 1)
+    return isRecord && Object.keys(value as object).length === 1 && !isArrayInput(value)
+      ? Object.values(value as object)[0]
+      : value;
   const names = Object.keys(inputs as object);
-  if (isRecord) return Object.fromEntries(names.map((name) => [name, named(value as Record<string, unknown>, name, names.map((one) => ({ name: one })))]));
-  if (Array.isArray(value) && value.length === names.length) return Object.fromEntries(names.map((name, i) => [name, value[i]]));
-  throw new ChainruleError('ERR_CHAINRULE_INPUT', `x: the model's inputs are ${names.map((name) => `"${name}"`).join(', ')}; pass a record with these names.`);
+  if (isRecord)
+    return Object.fromEntries(
+      names.map((name) => [
+        name,
+        named(
+          value as Record<string, unknown>,
+          name,
+          names.map((one) => ({ name: one })),
+        ),
+      ]),
+    );
+  if (Array.isArray(value) && value.length === names.length)
+    return Object.fromEntries(names.map((name, i) => [name, value[i]]));
+  throw new ChainruleError(
+    'ERR_CHAINRULE_INPUT',
+    `x: the model's inputs are ${names.map((name) => `"${name}"`).join(', ')}; pass a record with these names.`,
+  );
 }
 
 function named(record: Record<string, unknown>, name: string, all: readonly { name?: string }[]): unknown {
   if (record[name] !== undefined) return record[name];
-  throw new ChainruleError('ERR_CHAINRULE_INPUT', `x: input "${name}" is missing; the model's inputs are ${all.map((one) => `"${one.name}"`).join(', ')}, got ${Object.keys(record).map((key) => `"${key}"`).join(', ')}.`);
+  throw new ChainruleError(
+    'ERR_CHAINRULE_INPUT',
+    `x: input "${name}" is missing; the model's inputs are ${all.map((one) => `"${one.name}"`).join(', ')}, got ${Object.keys(
+      record,
+    )
+      .map((key) => `"${key}"`)
+      .join(', ')}.`,
+  );
 }
 
 async function toArray(item: unknown, name: string, options: TableOptions): Promise<NDArray> {
-  if (typeof item === 'string') throw new ChainruleError('ERR_CHAINRULE_INPUT', `${name} is the string "${item.slice(0, 40)}"; numbers are expected.`);
+  if (typeof item === 'string')
+    throw new ChainruleError(
+      'ERR_CHAINRULE_INPUT',
+      `${name} is the string "${item.slice(0, 40)}"; numbers are expected.`,
+    );
   if (!isArrayInput(item)) {
-    throw new ChainruleError('ERR_CHAINRULE_INPUT', `${name}: an array is expected (nested arrays, a typed array, an NDArray), got ${item === null ? 'null' : Array.isArray(item) ? 'a list of something else' : typeof item}.`);
+    throw new ChainruleError(
+      'ERR_CHAINRULE_INPUT',
+      `${name}: an array is expected (nested arrays, a typed array, an NDArray), got ${item === null ? 'null' : Array.isArray(item) ? 'a list of something else' : typeof item}.`,
+    );
   }
   return fromNestedAsync(item, { name, allowNonFinite: options.allowNonFinite });
 }
@@ -146,8 +202,10 @@ function fitRanks(columns: readonly Column[], xLayout: unknown, inputs: unknown)
     const { array } = column;
     if (!input || numbers.length !== tensors.length) return column;
     const rank = input.dims.length;
-    if (array.rank === rank - 1 && input.dims.at(-1) === 1) return { ...column, array: array.reshape([...array.shape, 1]) };
-    if (array.rank === rank + 1 && array.shape.at(-1) === 1) return { ...column, array: array.reshape(array.shape.slice(0, -1)) };
+    if (array.rank === rank - 1 && input.dims.at(-1) === 1)
+      return { ...column, array: array.reshape([...array.shape, 1]) };
+    if (array.rank === rank + 1 && array.shape.at(-1) === 1)
+      return { ...column, array: array.reshape(array.shape.slice(0, -1)) };
     return column;
   });
 }
@@ -164,14 +222,23 @@ export async function checkFinite(dataset: NativeDataset, table: Table): Promise
 }
 
 /** Looks for labels that are no class; names the row and the label. */
-export async function checkLabels(dataset: NativeDataset, table: Table, column: number, classes: number): Promise<void> {
+export async function checkLabels(
+  dataset: NativeDataset,
+  table: Table,
+  column: number,
+  classes: number,
+): Promise<void> {
   const bad = await dataset.firstBad(column, { low: 0, high: classes });
   if (bad < 0) return;
   const { name, array } = table.columns[column]!;
   const [row] = placeOf(array, bad);
-  throw new ChainruleError('ERR_CHAINRULE_INPUT', `${name}: row ${row} has class ${array.data[bad]}, but the model's output has ${classes} classes, 0 … ${classes - 1}. Check the labels or the units of the last layer.`, {
-    details: { row, label: array.data[bad], classes },
-  });
+  throw new ChainruleError(
+    'ERR_CHAINRULE_INPUT',
+    `${name}: row ${row} has class ${array.data[bad]}, but the model's output has ${classes} classes, 0 … ${classes - 1}. Check the labels or the units of the last layer.`,
+    {
+      details: { row, label: array.data[bad], classes },
+    },
+  );
 }
 
 function placeOf(array: NDArray, element: number): number[] {

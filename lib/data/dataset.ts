@@ -1,6 +1,6 @@
 import { ChainruleError } from '../errors.js';
-import { flatten, pack } from '../graph/structure.js';
 import { nextSeed } from '../graph/seed.js';
+import { flatten, pack } from '../graph/structure.js';
 import { isArrayInput, NDArray } from '../ndarray.js';
 import { fromNested } from '../nested.js';
 import { type BatchParts, type Table, toTable } from './columns.js';
@@ -8,7 +8,11 @@ import { permutation } from './permutation.js';
 
 /** One element of a stream: x, y and weights by name, or as [x, y] or [x, y, sampleWeight]. */
 export type DatasetElement = BatchParts | readonly unknown[];
-export type DatasetSource = BatchParts | AsyncIterable<DatasetElement> | Iterable<DatasetElement> | (() => AsyncIterable<DatasetElement> | Iterable<DatasetElement>);
+export type DatasetSource =
+  | BatchParts
+  | AsyncIterable<DatasetElement>
+  | Iterable<DatasetElement>
+  | (() => AsyncIterable<DatasetElement> | Iterable<DatasetElement>);
 
 type Stage =
   | { kind: 'shuffle'; bufferSize: number; seed: number }
@@ -39,8 +43,15 @@ export class Dataset implements AsyncIterable<BatchParts> {
 
   /** From `{ x, y, sampleWeight }` arrays, an (async) iterable of samples or batches, or a function that gives one for each pass. */
   static from(source: DatasetSource): Dataset {
-    const usable = typeof source === 'function' || isIterable(source) || (typeof source === 'object' && source !== null && 'x' in source);
-    if (!usable) throw new ChainruleError('ERR_CHAINRULE_INPUT', 'Dataset.from: expected { x, y } arrays, an iterable of { x, y } or [x, y], or a function that gives one.');
+    const usable =
+      typeof source === 'function' ||
+      isIterable(source) ||
+      (typeof source === 'object' && source !== null && 'x' in source);
+    if (!usable)
+      throw new ChainruleError(
+        'ERR_CHAINRULE_INPUT',
+        'Dataset.from: expected { x, y } arrays, an iterable of { x, y } or [x, y], or a function that gives one.',
+      );
     return new Dataset(source, []);
   }
 
@@ -67,7 +78,13 @@ export class Dataset implements AsyncIterable<BatchParts> {
   /** @internal */
   plan(): DatasetPlan | undefined {
     if (!this.inMemory) return undefined;
-    const plan: DatasetPlan = { data: this.source as BatchParts, shuffle: false, seed: undefined, batchSize: undefined, take: undefined };
+    const plan: DatasetPlan = {
+      data: this.source as BatchParts,
+      shuffle: false,
+      seed: undefined,
+      batchSize: undefined,
+      take: undefined,
+    };
     for (const stage of this.stages) {
       if (plan.batchSize !== undefined) return undefined;
       if (stage.kind === 'shuffle') Object.assign(plan, { shuffle: true, seed: stage.seed });
@@ -106,7 +123,9 @@ export class Dataset implements AsyncIterable<BatchParts> {
     }
     const table: Table = await toTable(source as BatchParts, { allowNonFinite: true });
     for (let row = 0; row < table.rows; row++) {
-      yield table.fill(table.arrays.map((array) => array.rows(row, row + 1).reshape(array.shape.slice(1)))) as BatchParts;
+      yield table.fill(
+        table.arrays.map((array) => array.rows(row, row + 1).reshape(array.shape.slice(1))),
+      ) as BatchParts;
     }
   }
 }
@@ -134,7 +153,12 @@ async function* apply(stage: Stage, stream: AsyncGenerator<BatchParts>, pass: nu
   }
 }
 
-async function* shuffled(stream: AsyncGenerator<BatchParts>, size: number, seed: number, pass: number): AsyncGenerator<BatchParts> {
+async function* shuffled(
+  stream: AsyncGenerator<BatchParts>,
+  size: number,
+  seed: number,
+  pass: number,
+): AsyncGenerator<BatchParts> {
   let buffer: BatchParts[] = [];
   let block = 0;
   const drain = (): BatchParts[] => {
@@ -152,14 +176,21 @@ async function* shuffled(stream: AsyncGenerator<BatchParts>, size: number, seed:
 
 /** Samples side by side on a new first axis. */
 function stack(samples: readonly BatchParts[]): BatchParts {
-  const leaves = samples.map((sample) => flatten(sample, isArrayInput).map(({ item, path }) => (isArrayInput(item) ? fromNested(item, { name: path, allowNonFinite: true }) : item)));
+  const leaves = samples.map((sample) =>
+    flatten(sample, isArrayInput).map(({ item, path }) =>
+      isArrayInput(item) ? fromNested(item, { name: path, allowNonFinite: true }) : item,
+    ),
+  );
   const columns = leaves[0]!.map((first, i) => {
     if (!(first instanceof NDArray)) return first;
     const data = new (first.data.constructor as new (size: number) => NDArray['data'])(first.size * samples.length);
     leaves.forEach((leaf, row) => {
       const array = leaf[i] as NDArray;
       if (array.size !== first.size) {
-        throw new ChainruleError('ERR_CHAINRULE_SHAPE', `Dataset.batch: sample ${row} of a batch has shape [${array.shape.join(', ')}], the first has [${first.shape.join(', ')}]; samples of a batch need one shape.`);
+        throw new ChainruleError(
+          'ERR_CHAINRULE_SHAPE',
+          `Dataset.batch: sample ${row} of a batch has shape [${array.shape.join(', ')}], the first has [${first.shape.join(', ')}]; samples of a batch need one shape.`,
+        );
       }
       data.set(array.data, row * first.size);
     });
@@ -183,6 +214,8 @@ function isIterable(value: unknown): value is AsyncIterable<DatasetElement> | It
 
 function positive(method: string, name: string, value: number): number {
   if (Number.isInteger(value) && value > 0) return value;
-  throw new ChainruleError('ERR_CHAINRULE_OPTION', `Dataset.${method}: ${name} must be an integer >= 1, got ${String(value)}.`);
+  throw new ChainruleError(
+    'ERR_CHAINRULE_OPTION',
+    `Dataset.${method}: ${name} must be an integer >= 1, got ${String(value)}.`,
+  );
 }
-

@@ -52,7 +52,8 @@ interface Entry {
 
 /** Reads a safetensors file with the checks of its reference implementation; anything foreign is ERR_CHAINRULE_FORMAT. */
 export function readSafetensors(file: Uint8Array, label = 'safetensors file'): TensorFile {
-  const broken = (what: string): ChainruleError => new ChainruleError('ERR_CHAINRULE_FORMAT', `${label}: ${what}. It is truncated or no safetensors file.`);
+  const broken = (what: string): ChainruleError =>
+    new ChainruleError('ERR_CHAINRULE_FORMAT', `${label}: ${what}. It is truncated or no safetensors file.`);
   if (file.length < 8) throw broken(`${file.length} bytes are too few for a header`);
   const length = new DataView(file.buffer, file.byteOffset).getBigUint64(0, true);
   if (length > BigInt(maxHeader)) throw broken(`the header claims ${length} bytes`);
@@ -70,8 +71,13 @@ export function readSafetensors(file: Uint8Array, label = 'safetensors file'): T
     const size = reader?.size ?? sizes[dtype];
     if (size === undefined) throw broken(`tensor "${name}" has the unknown dtype "${dtype}"`);
     const count = shape.reduce((product, dim) => product * dim, 1);
-    if (!Number.isSafeInteger(count * size) || count * size !== end - begin) throw broken(`tensor "${name}" of shape [${shape.join(', ')}] does not fill its ${end - begin} bytes`);
-    if (!reader) throw new ChainruleError('ERR_CHAINRULE_FORMAT', `${label}: tensor "${name}" has dtype ${dtype}, which is not supported; convert it to F32 first.`);
+    if (!Number.isSafeInteger(count * size) || count * size !== end - begin)
+      throw broken(`tensor "${name}" of shape [${shape.join(', ')}] does not fill its ${end - begin} bytes`);
+    if (!reader)
+      throw new ChainruleError(
+        'ERR_CHAINRULE_FORMAT',
+        `${label}: tensor "${name}" has dtype ${dtype}, which is not supported; convert it to F32 first.`,
+      );
     // A copy, so that the data is aligned whatever the offset.
     const bytes = file.slice(start + begin, start + end).buffer;
     tensors.set(name, new NDArray(reader.read(bytes), shape, reader.dtype));
@@ -102,7 +108,8 @@ function readHeader(bytes: Uint8Array, broken: Broken): { entries: Entry[]; meta
   const metadata = new Map<string, string>();
   for (const [name, value] of Object.entries(header as object)) {
     if (name === '__metadata__') {
-      if (typeof value !== 'object' || value === null || Array.isArray(value)) throw broken('__metadata__ is no object');
+      if (typeof value !== 'object' || value === null || Array.isArray(value))
+        throw broken('__metadata__ is no object');
       for (const [key, item] of Object.entries(value as object)) {
         if (typeof item !== 'string') throw broken(`__metadata__ "${key}" is no text`);
         metadata.set(key, item);
@@ -118,7 +125,8 @@ function readEntry(name: string, value: unknown, broken: Broken): Entry {
   const { dtype, shape, data_offsets: offsets } = value as Record<string, unknown>;
   if (typeof dtype !== 'string') throw broken(`tensor "${name}" has no dtype`);
   if (!Array.isArray(shape) || !shape.every(isSize)) throw broken(`tensor "${name}" has no valid shape`);
-  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize) || offsets[0]! > offsets[1]!) throw broken(`tensor "${name}" has no valid data_offsets`);
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize) || offsets[0]! > offsets[1]!)
+    throw broken(`tensor "${name}" has no valid data_offsets`);
   return { name, dtype, shape, begin: offsets[0]!, end: offsets[1]! };
 }
 
@@ -155,5 +163,8 @@ function duplicateKey(text: string): string | undefined {
 function toInt32(value: bigint): number {
   const number = Number(value);
   if (number >= -(2 ** 31) && number < 2 ** 31) return number;
-  throw new ChainruleError('ERR_CHAINRULE_FORMAT', `safetensors file: the 64-bit integer ${value} does not fit into int32.`);
+  throw new ChainruleError(
+    'ERR_CHAINRULE_FORMAT',
+    `safetensors file: the 64-bit integer ${value} does not fit into int32.`,
+  );
 }

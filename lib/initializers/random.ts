@@ -79,7 +79,8 @@ export class VarianceScaling extends RandomInitializer {
     this.scale = options.scale ?? 1;
     this.mode = options.mode ?? 'fan_in';
     this.distribution = options.distribution ?? 'truncated_normal';
-    if (!(this.scale > 0)) throw new ChainruleError('ERR_CHAINRULE_OPTION', `${this.className}: scale must be > 0, got ${this.scale}.`);
+    if (!(this.scale > 0))
+      throw new ChainruleError('ERR_CHAINRULE_OPTION', `${this.className}: scale must be > 0, got ${this.scale}.`);
   }
 
   override call(shape: readonly number[]): Tensor {
@@ -159,7 +160,11 @@ export class Orthogonal extends RandomInitializer {
   }
 
   override call(shape: readonly number[]): Tensor {
-    if (shape.length < 2) throw new ChainruleError('ERR_CHAINRULE_SHAPE', `Orthogonal: needs at least 2 dimensions, got ${shapeText(shape)}.`);
+    if (shape.length < 2)
+      throw new ChainruleError(
+        'ERR_CHAINRULE_SHAPE',
+        `Orthogonal: needs at least 2 dimensions, got ${shapeText(shape)}.`,
+      );
     const columns = shape.at(-1)!;
     const rows = shape.slice(0, -1).reduce((product, dim) => product * dim, 1);
     return reshape(random.orthogonal(rows, columns, this), shape);
@@ -167,5 +172,12 @@ export class Orthogonal extends RandomInitializer {
 }
 
 initializerFamily.add(RandomNormal, 'normal').add(TruncatedNormal).add(RandomUniform, 'uniform').add(VarianceScaling);
-initializerFamily.add(GlorotUniform, 'xavierUniform').add(GlorotNormal, 'xavierNormal').add(HeUniform, 'kaimingUniform');
-initializerFamily.add(HeNormal, 'kaimingNormal').add(LecunUniform).add(LecunNormal).add(Orthogonal, 'OrthogonalInitializer');
+initializerFamily
+  .add(GlorotUniform, 'xavierUniform')
+  .add(GlorotNormal, 'xavierNormal')
+  .add(HeUniform, 'kaimingUniform');
+initializerFamily
+  .add(HeNormal, 'kaimingNormal')
+  .add(LecunUniform)
+  .add(LecunNormal)
+  .add(Orthogonal, 'OrthogonalInitializer');

@@ -11,10 +11,19 @@ import type { PredictOptions } from './predict.js';
 import { buildPredict } from './programs.js';
 
 /** What inner layers give for data, by layer name; a layer that was called several times gives `name`, `name:1`, … */
-export async function activationsOf(model: Model, x: DataInput, layerNames: readonly string[] | undefined, options: PredictOptions): Promise<Record<string, NDArray>> {
+export async function activationsOf(
+  model: Model,
+  x: DataInput,
+  layerNames: readonly string[] | undefined,
+  options: PredictOptions,
+): Promise<Record<string, NDArray>> {
   model.needBuilt('activations');
   const { network } = model as Model & { network?: Network };
-  if (!network) throw new ChainruleError('ERR_CHAINRULE_UNSUPPORTED', `activations: model "${model.name}" is a class of its own; return what you want to see from its call.`);
+  if (!network)
+    throw new ChainruleError(
+      'ERR_CHAINRULE_UNSUPPORTED',
+      `activations: model "${model.name}" is a class of its own; return what you want to see from its call.`,
+    );
   for (const name of layerNames ?? []) model.getLayer(name);
   const wanted: Record<string, Tensor> = {};
   for (const layer of model.layers) {
@@ -26,7 +35,11 @@ export async function activationsOf(model: Model, x: DataInput, layerNames: read
       });
   }
   const table = await toTable({ x }, { inputs: model.inputStructure, allowNonFinite: options.allowNonFinite });
-  const call = (inputs: TensorStructure): TensorStructure => network.replay(flatten(inputs).map((leaf) => leaf.item as Tensor), wanted);
+  const call = (inputs: TensorStructure): TensorStructure =>
+    network.replay(
+      flatten(inputs).map((leaf) => leaf.item as Tensor),
+      wanted,
+    );
   const { executable } = await buildPredict(model, table, call);
   const arrays = await executable.run(table.arrays, { signal: options.signal });
   return Object.fromEntries(Object.keys(wanted).map((name, i) => [name, arrays[i]!]));

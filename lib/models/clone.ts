@@ -1,8 +1,8 @@
+import { optionsFromConfig } from '../config.js';
 import { ChainruleError } from '../errors.js';
 import { flatten, mapStructure, type Structure } from '../graph/structure.js';
 import { isSymbolic, type Tensor } from '../graph/tensor.js';
-import { optionsFromConfig } from '../config.js';
-import { input, InputLayer } from '../layers/input.js';
+import { InputLayer, input } from '../layers/input.js';
 import { isLayer, type Layer } from '../layers/layer.js';
 import { Functional } from './functional.js';
 import type { Model } from './model.js';
@@ -16,7 +16,10 @@ export function cloneModel<M extends Model>(model: M): M {
     return copy as unknown as M;
   }
   if (model instanceof Functional) return cloneFunctional(model) as unknown as M;
-  throw new ChainruleError('ERR_CHAINRULE_UNSUPPORTED', `cloneModel: model "${model.name}" is a class of its own; make another with new ${model.className}().`);
+  throw new ChainruleError(
+    'ERR_CHAINRULE_UNSUPPORTED',
+    `cloneModel: model "${model.name}" is a class of its own; make another with new ${model.className}().`,
+  );
 }
 
 function cloneLayer(layer: Layer): Layer {
@@ -45,7 +48,7 @@ function cloneFunctional(model: Functional): Functional {
       if (!copies.has(layer)) copies.set(layer, cloneLayer(layer));
       result = copies.get(layer)!.apply(args as Tensor);
     } else result = node.operation.replay(args);
-    flatten(result).forEach((leaf, i) => values.set(node.outputs[i]!, leaf.item as Tensor));
+    for (const [i, leaf] of flatten(result).entries()) values.set(node.outputs[i]!, leaf.item as Tensor);
   }
   const renewed = (structure: unknown): Structure<Tensor> => mapStructure(structure, now) as Structure<Tensor>;
   return new Functional(renewed(model.inputStructure), renewed(model.network.outputs), { name: model.name });

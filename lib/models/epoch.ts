@@ -1,6 +1,6 @@
+import { checkLabels, type Table } from '../data/columns.js';
 import { ChainruleError } from '../errors.js';
 import type { NativeJob } from '../native.js';
-import { checkLabels, type Table } from '../data/columns.js';
 import type { StepProgram } from './programs.js';
 import type { Source, StreamSource, TableSource } from './source.js';
 
@@ -47,14 +47,24 @@ async function tableEpoch(run: EpochRun, source: TableSource): Promise<EpochResu
   };
   if (!run.before && !run.after) {
     const steps = await untilStopped(run, () =>
-      program.step.epoch(source.native, { ...options, firstStep: 0, steps: total, ...(run.onProgress && { onProgress: run.onProgress }) }, run.signal, run.started),
+      program.step.epoch(
+        source.native,
+        { ...options, firstStep: 0, steps: total, ...(run.onProgress && { onProgress: run.onProgress }) },
+        run.signal,
+        run.started,
+      ),
     );
     return { steps: steps?.steps ?? total, program };
   }
   let step = 0;
   for (; step < total && !run.stopped?.(); step++) {
     await run.before?.(step);
-    if (!(await untilStopped(run, () => program.step.epoch(source.native, { ...options, firstStep: step, steps: 1 }, run.signal, run.started)))) break;
+    if (
+      !(await untilStopped(run, () =>
+        program.step.epoch(source.native, { ...options, firstStep: step, steps: 1 }, run.signal, run.started),
+      ))
+    )
+      break;
     run.onProgress?.(step + 1);
     await run.after?.(step, program);
   }

@@ -5,7 +5,7 @@ import { ChainruleError, checkOptions } from '../errors.js';
 import { Executable } from '../graph/executable.js';
 import { nextSeed } from '../graph/seed.js';
 import { Trace } from '../graph/trace.js';
-import { checkClassWeight, type ClassWeight } from './class_weight.js';
+import { type ClassWeight, checkClassWeight } from './class_weight.js';
 import { type EpochRun, runEpoch } from './epoch.js';
 import { runTest } from './evaluate.js';
 import { History } from './history.js';
@@ -44,10 +44,32 @@ export interface FitOptions {
   signal?: AbortSignal;
 }
 
-const known = ['batchSize', 'epochs', 'verbose', 'callbacks', 'validationSplit', 'validationData', 'shuffle', 'classWeight', 'sampleWeight', 'initialEpoch', 'stepsPerEpoch', 'validationSteps', 'validationBatchSize', 'validationFreq', 'allowNonFinite', 'signal'];
+const known = [
+  'batchSize',
+  'epochs',
+  'verbose',
+  'callbacks',
+  'validationSplit',
+  'validationData',
+  'shuffle',
+  'classWeight',
+  'sampleWeight',
+  'initialEpoch',
+  'stepsPerEpoch',
+  'validationSteps',
+  'validationBatchSize',
+  'validationFreq',
+  'allowNonFinite',
+  'signal',
+];
 
 /** Keras's fit (https://keras.io/api/models/model_training_apis/#fit-method). */
-export async function fit(model: Model, x: DataInput | Dataset, y: DataInput | FitOptions | undefined, given?: FitOptions): Promise<History> {
+export async function fit(
+  model: Model,
+  x: DataInput | Dataset,
+  y: DataInput | FitOptions | undefined,
+  given?: FitOptions,
+): Promise<History> {
   const options = (x instanceof Dataset ? (y as FitOptions | undefined) : given) ?? {};
   checkOptions('fit', options, known);
   checkNumbers(options);
@@ -61,11 +83,17 @@ export async function fit(model: Model, x: DataInput | Dataset, y: DataInput | F
   }
 }
 
-async function train(model: Model, x: DataInput | Dataset, y: DataInput | undefined, options: FitOptions): Promise<History> {
+async function train(
+  model: Model,
+  x: DataInput | Dataset,
+  y: DataInput | undefined,
+  options: FitOptions,
+): Promise<History> {
   const { source, validation } = await sources(model, x, y, options);
   const epochs = options.epochs ?? 1;
   const verbose = options.verbose === undefined || options.verbose === 'auto' ? 1 : options.verbose;
-  const steps = source.steps === undefined ? options.stepsPerEpoch : Math.min(source.steps, options.stepsPerEpoch ?? source.steps);
+  const steps =
+    source.steps === undefined ? options.stepsPerEpoch : Math.min(source.steps, options.stepsPerEpoch ?? source.steps);
   const params: FitParams = { verbose, epochs, steps };
   const callbacks = new CallbackList(options.callbacks ?? []);
   const history = new History(params);
@@ -73,7 +101,9 @@ async function train(model: Model, x: DataInput | Dataset, y: DataInput | undefi
   const seed = nextSeed();
   const { state, programs } = model.trainSlot;
   const program: EpochRun['program'] = (table) =>
-    programs.get(`${table.signature}|${model.trainableKey}|${JSON.stringify(options.classWeight ?? null)}`, () => buildStep(model, 'train', table, state, options.classWeight));
+    programs.get(`${table.signature}|${model.trainableKey}|${JSON.stringify(options.classWeight ?? null)}`, () =>
+      buildStep(model, 'train', table, state, options.classWeight),
+    );
   const fresh = new Set<unknown>();
   callbacks.begin(model, params);
   await callbacks.call('onTrainBegin');
@@ -108,7 +138,11 @@ async function train(model: Model, x: DataInput | Dataset, y: DataInput | undefi
       return found;
     };
     const result = await runEpoch(run);
-    if (!result.program) throw new ChainruleError('ERR_CHAINRULE_INPUT', `fit: the data gave no batch in epoch ${epoch}. An iterator is used up after one pass: pass a function that makes one, () => iterate().`);
+    if (!result.program)
+      throw new ChainruleError(
+        'ERR_CHAINRULE_INPUT',
+        `fit: the data gave no batch in epoch ${epoch}. An iterator is used up after one pass: pass a function that makes one, () => iterate().`,
+      );
     const logs = await result.program.logs();
     if (validation && validates(options.validationFreq, epoch)) {
       await callbacks.call('onTestBegin');
@@ -145,23 +179,47 @@ async function finalize(model: Model): Promise<void> {
   await (await Executable.compile(trace, [])).run([]);
 }
 
-async function sources(model: Model, x: DataInput | Dataset, y: DataInput | undefined, options: FitOptions): Promise<{ source: Source; validation: Source | undefined }> {
+async function sources(
+  model: Model,
+  x: DataInput | Dataset,
+  y: DataInput | undefined,
+  options: FitOptions,
+): Promise<{ source: Source; validation: Source | undefined }> {
   const all = await toSource(model, x, y, { ...options, shuffle: options.shuffle ?? true });
   const { validationData, validationSplit } = options;
-  const forTest = { batchSize: options.validationBatchSize ?? options.batchSize, allowNonFinite: options.allowNonFinite };
-  if (validationData instanceof Dataset) return { source: all, validation: await toSource(model, validationData, undefined, forTest) };
+  const forTest = {
+    batchSize: options.validationBatchSize ?? options.batchSize,
+    allowNonFinite: options.allowNonFinite,
+  };
+  if (validationData instanceof Dataset)
+    return { source: all, validation: await toSource(model, validationData, undefined, forTest) };
   if (validationData) {
     const [vx, vy, sampleWeight] = validationData;
     return { source: all, validation: await toSource(model, vx, vy, { ...forTest, sampleWeight }) };
   }
   if (!validationSplit) return { source: all, validation: undefined };
-  if (!(all instanceof TableSource)) throw new ChainruleError('ERR_CHAINRULE_OPTION', 'fit: validationSplit needs arrays; for a Dataset pass validationData.');
+  if (!(all instanceof TableSource))
+    throw new ChainruleError(
+      'ERR_CHAINRULE_OPTION',
+      'fit: validationSplit needs arrays; for a Dataset pass validationData.',
+    );
   const at = Math.floor(all.rows * (1 - validationSplit));
   if (at === 0 || at === all.rows) {
-    throw new ChainruleError('ERR_CHAINRULE_OPTION', `fit: validationSplit ${validationSplit} of ${all.rows} rows leaves ${at} for training and ${all.rows - at} for validation; both need at least one.`);
+    throw new ChainruleError(
+      'ERR_CHAINRULE_OPTION',
+      `fit: validationSplit ${validationSplit} of ${all.rows} rows leaves ${at} for training and ${all.rows - at} for validation; both need at least one.`,
+    );
   }
   const held = all.part(at, all.rows, false);
-  const sized = new TableSource(held.table, at, all.rows, forTest.batchSize ?? 32, false, held.allowNonFinite, held.native);
+  const sized = new TableSource(
+    held.table,
+    at,
+    all.rows,
+    forTest.batchSize ?? 32,
+    false,
+    held.allowNonFinite,
+    held.native,
+  );
   return { source: all.part(0, at, all.shuffle), validation: sized };
 }
 
@@ -173,12 +231,21 @@ function checkNumbers(options: FitOptions): void {
   for (const name of ['epochs', 'batchSize', 'stepsPerEpoch', 'validationSteps', 'validationBatchSize'] as const) {
     const value = options[name];
     if (value === undefined || (Number.isInteger(value) && value >= 1)) continue;
-    throw new ChainruleError('ERR_CHAINRULE_OPTION', `fit: ${name} must be an integer >= 1, got ${String(value)}.`, { details: { option: name, value } });
+    throw new ChainruleError('ERR_CHAINRULE_OPTION', `fit: ${name} must be an integer >= 1, got ${String(value)}.`, {
+      details: { option: name, value },
+    });
   }
   const { validationSplit, classWeight, sampleWeight } = options;
   if (validationSplit !== undefined && !(validationSplit >= 0 && validationSplit < 1)) {
-    throw new ChainruleError('ERR_CHAINRULE_OPTION', `fit: validationSplit must be a number from 0 to below 1, got ${String(validationSplit)}.`);
+    throw new ChainruleError(
+      'ERR_CHAINRULE_OPTION',
+      `fit: validationSplit must be a number from 0 to below 1, got ${String(validationSplit)}.`,
+    );
   }
-  if (classWeight && sampleWeight !== undefined) throw new ChainruleError('ERR_CHAINRULE_OPTION', 'fit: classWeight and sampleWeight cannot be used together; multiply the class weights into sampleWeight.');
+  if (classWeight && sampleWeight !== undefined)
+    throw new ChainruleError(
+      'ERR_CHAINRULE_OPTION',
+      'fit: classWeight and sampleWeight cannot be used together; multiply the class weights into sampleWeight.',
+    );
   if (classWeight) checkClassWeight(classWeight);
 }

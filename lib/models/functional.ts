@@ -2,14 +2,18 @@ import { ChainruleError } from '../errors.js';
 import { flatten, mapStructure, type Structure } from '../graph/structure.js';
 import { isSymbolic, type Tensor } from '../graph/tensor.js';
 import { InputLayer } from '../layers/input.js';
-import { type Layer, type LayerOptions, type ShapeStructure, type TensorStructure } from '../layers/layer.js';
+import type { Layer, LayerOptions, ShapeStructure, TensorStructure } from '../layers/layer.js';
 import { uniqueName } from '../names.js';
 import type { NDArray } from '../ndarray.js';
 import { Model } from './model.js';
 import { Network } from './network.js';
 
 /** What predict of a functional model gives: arrays in the structure of its outputs. */
-export type PredictionOf<T> = T extends Tensor ? NDArray : T extends readonly unknown[] ? NDArray[] : { [K in keyof T]: NDArray };
+export type PredictionOf<T> = T extends Tensor
+  ? NDArray
+  : T extends readonly unknown[]
+    ? NDArray[]
+    : { [K in keyof T]: NDArray };
 
 export interface FunctionalOptions<T> {
   inputs: Structure<Tensor>;
@@ -29,7 +33,10 @@ export class Functional<O = NDArray> extends Model<O> {
     const list = flatten(inputs).map((leaf) => leaf.item);
     for (const item of list) {
       if (isSymbolic(item)) continue;
-      throw new ChainruleError('ERR_CHAINRULE_STATE', 'functional: inputs must be symbolic tensors: input({ shape }), or the output of a layer of another model.');
+      throw new ChainruleError(
+        'ERR_CHAINRULE_STATE',
+        'functional: inputs must be symbolic tensors: input({ shape }), or the output of a layer of another model.',
+      );
     }
     this.#inputs = inputs;
     this.#outputs = outputs;
@@ -66,7 +73,10 @@ export class Functional<O = NDArray> extends Model<O> {
     const live = flatten(inputs).map((leaf) => leaf.item as Tensor);
     const expected = this.network.inputs;
     if (live.length !== expected.length) {
-      throw new ChainruleError('ERR_CHAINRULE_VALUE', `model "${this.name}" takes ${expected.length} inputs, got ${live.length}.`);
+      throw new ChainruleError(
+        'ERR_CHAINRULE_VALUE',
+        `model "${this.name}" takes ${expected.length} inputs, got ${live.length}.`,
+      );
     }
     live.forEach((tensor, i) => {
       const layer = expected[i]!.origin!.node.operation.layer;
@@ -77,7 +87,14 @@ export class Functional<O = NDArray> extends Model<O> {
 }
 
 /** A model from symbolic inputs and outputs, each one tensor, a list or a record. */
-export function functional<T extends Structure<Tensor>>({ inputs, outputs, name, trainable }: FunctionalOptions<T>): Functional<PredictionOf<T>> {
-  return new Functional<PredictionOf<T>>(inputs, outputs, { ...(name !== undefined && { name }), ...(trainable !== undefined && { trainable }) });
+export function functional<T extends Structure<Tensor>>({
+  inputs,
+  outputs,
+  name,
+  trainable,
+}: FunctionalOptions<T>): Functional<PredictionOf<T>> {
+  return new Functional<PredictionOf<T>>(inputs, outputs, {
+    ...(name !== undefined && { name }),
+    ...(trainable !== undefined && { trainable }),
+  });
 }
-

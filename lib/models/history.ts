@@ -13,7 +13,6 @@ export class History {
   /** @internal */
   add(epoch: number, logs: Logs): void {
     this.epoch.push(epoch);
-    // A metric of several numbers (precision at several thresholds) keeps them as they are.
-    for (const [name, value] of Object.entries(logs)) (this.history[name] ??= []).push(value as number);
+    for (const [name, value] of Object.entries(logs)) (this.history[name] ??= []).push(value);
   }
 }

@@ -1,9 +1,9 @@
-export { cloneModel } from './clone.js';
 export type { ClassWeight } from './class_weight.js';
+export { cloneModel } from './clone.js';
 export type { CompileOptions } from './compile.js';
 export type { EvaluateOptions } from './evaluate.js';
 export type { FitOptions } from './fit.js';
-export { Functional, functional, type FunctionalOptions } from './functional.js';
+export { Functional, type FunctionalOptions, functional } from './functional.js';
 export { History } from './history.js';
 export { Model } from './model.js';
 export type { PredictOptions } from './predict.js';

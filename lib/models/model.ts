@@ -14,10 +14,10 @@ import type { Optimizer } from '../optimizers/optimizer.js';
 import { activationsOf } from './activations.js';
 import { type Compiled, type CompileOptions, compileModel } from './compile.js';
 import { type CompiledLoss, type CompiledMetrics, matchOutputs } from './compiled.js';
-import { evaluate, type EvaluateOptions, onBatch } from './evaluate.js';
-import { fit, type FitOptions } from './fit.js';
+import { type EvaluateOptions, evaluate, onBatch } from './evaluate.js';
+import { type FitOptions, fit as train } from './fit.js';
 import type { History } from './history.js';
-import { predict, type PredictOptions, RowPredictor } from './predict.js';
+import { type PredictOptions, predict, RowPredictor } from './predict.js';
 import { type Logs, type PredictProgram, ProgramCache, type StepProgram } from './programs.js';
 import { type Batch, type StepContext, Trackers } from './step.js';
 import { printSummary, type SummaryOptions } from './summary.js';
@@ -75,7 +75,10 @@ export class Model<O = NDArray> extends Layer {
   }
 
   override call(_inputs: TensorStructure, _ctx: { training: boolean }): TensorStructure {
-    throw new ChainruleError('ERR_CHAINRULE_UNSUPPORTED', `model "${this.name}" (${this.className}) has no call(inputs, ctx); a class that extends Model describes its computation there.`);
+    throw new ChainruleError(
+      'ERR_CHAINRULE_UNSUPPORTED',
+      `model "${this.name}" (${this.className}) has no call(inputs, ctx); a class that extends Model describes its computation there.`,
+    );
   }
 
   /** Makes the weights for inputs of a shape, batch included as null: `model.build([null, 20])`. */
@@ -83,9 +86,19 @@ export class Model<O = NDArray> extends Layer {
     const trace = new Trace();
     let inputs = 0;
     const shapes = inputShape as unknown;
-    const isShape = (item: unknown): boolean => Array.isArray(item) && item.every((dim) => dim === null || typeof dim === 'number');
+    const isShape = (item: unknown): boolean =>
+      Array.isArray(item) && item.every((dim) => dim === null || typeof dim === 'number');
     trace.run(() => {
-      const x = mapStructure(shapes, (shape) => trace.input(`x.${inputs++}`, 'float32', (shape as Shape).map((dim, i) => dim ?? (i === 0 ? -1 : 1))), isShape);
+      const x = mapStructure(
+        shapes,
+        (shape) =>
+          trace.input(
+            `x.${inputs++}`,
+            'float32',
+            (shape as Shape).map((dim, i) => dim ?? (i === 0 ? -1 : 1)),
+          ),
+        isShape,
+      );
       this.call(x as TensorStructure, { training: false });
     });
   }
@@ -94,7 +107,10 @@ export class Model<O = NDArray> extends Layer {
   getLayer(which: string | number): Layer {
     const found = typeof which === 'number' ? this.layers.at(which) : this.layers.find((layer) => layer.name === which);
     if (found) return found;
-    throw new ChainruleError('ERR_CHAINRULE_OPTION', `model "${this.name}" has no layer ${typeof which === 'string' ? `"${which}"` : which}; its layers are ${this.layers.map((layer) => `"${layer.name}"`).join(', ')}.`);
+    throw new ChainruleError(
+      'ERR_CHAINRULE_OPTION',
+      `model "${this.name}" has no layer ${typeof which === 'string' ? `"${which}"` : which}; its layers are ${this.layers.map((layer) => `"${layer.name}"`).join(', ')}.`,
+    );
   }
 
   /** Fixes optimizer, loss and metrics for fit and evaluate. */
@@ -132,7 +148,7 @@ export class Model<O = NDArray> extends Layer {
   fit(x: DataInput, y?: DataInput, options?: FitOptions): Promise<History>;
   fit(data: Dataset, options?: FitOptions): Promise<History>;
   fit(x: DataInput | Dataset, y?: DataInput | FitOptions, options?: FitOptions): Promise<History> {
-    return fit(this as unknown as Model, x, y, options);
+    return train(this as unknown as Model, x, y, options);
   }
 
   /** Loss and metrics on data, without training. It may run during a fit. */
@@ -163,7 +179,11 @@ export class Model<O = NDArray> extends Layer {
   }
 
   /** One training step on one batch; metrics start anew. */
-  async trainOnBatch(x: DataInput, y?: DataInput, options: { sampleWeight?: DataInput; signal?: AbortSignal } = {}): Promise<Logs> {
+  async trainOnBatch(
+    x: DataInput,
+    y?: DataInput,
+    options: { sampleWeight?: DataInput; signal?: AbortSignal } = {},
+  ): Promise<Logs> {
     const end = this.beginFit();
     try {
       return await onBatch(this as unknown as Model, 'train', { x, y, ...options });
@@ -173,23 +193,31 @@ export class Model<O = NDArray> extends Layer {
   }
 
   /** Loss and metrics of one batch. */
-  testOnBatch(x: DataInput, y?: DataInput, options: { sampleWeight?: DataInput; signal?: AbortSignal } = {}): Promise<Logs> {
+  testOnBatch(
+    x: DataInput,
+    y?: DataInput,
+    options: { sampleWeight?: DataInput; signal?: AbortSignal } = {},
+  ): Promise<Logs> {
     return onBatch(this as unknown as Model, 'test', { x, y, ...options });
   }
 
   /** The outputs of inner layers (all, or those named) for data: a record by layer name. */
-  activations(x: DataInput, layerNames?: readonly string[], options: PredictOptions = {}): Promise<Record<string, NDArray>> {
+  activations(
+    x: DataInput,
+    layerNames?: readonly string[],
+    options: PredictOptions = {},
+  ): Promise<Record<string, NDArray>> {
     return activationsOf(this as unknown as Model, x, layerNames, options);
   }
 
   /** Describes a training step; override it for your own. Returned tensors are logged as means over the epoch. */
-  trainStep(batch: Batch, step: StepContext): Record<string, Tensor> | void {
+  trainStep(batch: Batch, step: StepContext): Record<string, Tensor> {
     const loss = step.minimize(() => this.forward(batch, true, step));
     return { loss: step.track('loss', loss) };
   }
 
   /** Describes an evaluation step. */
-  testStep(batch: Batch, step: StepContext): Record<string, Tensor> | void {
+  testStep(batch: Batch, step: StepContext): Record<string, Tensor> {
     return { loss: step.track('loss', this.forward(batch, false, step)) };
   }
 
@@ -203,7 +231,8 @@ export class Model<O = NDArray> extends Layer {
     const outputs = matchOutputs(this.outputNames, batch.y, yPred, batch.sampleWeight);
     let total = this.compiledLoss?.apply(outputs, (name, value) => step?.track(name, value));
     const penalties = currentTrace('computeLoss').losses.splice(0);
-    for (const weight of this.trainableWeights) if (weight.regularizer) penalties.push(weight.regularizer.apply(weight.read()));
+    for (const weight of this.trainableWeights)
+      if (weight.regularizer) penalties.push(weight.regularizer.apply(weight.read()));
     for (const penalty of penalties) total = total ? add(total, penalty) : penalty;
     return total ?? float(0);
   }
@@ -243,13 +272,19 @@ export class Model<O = NDArray> extends Layer {
   /** @internal */
   needCompiled(what: string): Compiled {
     if (this.compiled) return this.compiled;
-    throw new ChainruleError('ERR_CHAINRULE_STATE', `${what}: model "${this.name}" is not compiled. Call model.compile({ optimizer, loss }) first.`);
+    throw new ChainruleError(
+      'ERR_CHAINRULE_STATE',
+      `${what}: model "${this.name}" is not compiled. Call model.compile({ optimizer, loss }) first.`,
+    );
   }
 
   /** @internal */
   needBuilt(what: string): void {
     if (this.built) return;
-    throw new ChainruleError('ERR_CHAINRULE_NOT_BUILT', `${what}: model "${this.name}" is not built, so it has no weights yet. Give its first layer an inputShape, call model.build([null, …]), or fit it first.`);
+    throw new ChainruleError(
+      'ERR_CHAINRULE_NOT_BUILT',
+      `${what}: model "${this.name}" is not built, so it has no weights yet. Give its first layer an inputShape, call model.build([null, …]), or fit it first.`,
+    );
   }
 
   /** Whether a logged number should rise or fall, where that is known. @internal */
@@ -297,6 +332,8 @@ export class Model<O = NDArray> extends Layer {
 }
 
 function busy(name: string): ChainruleError {
-  return new ChainruleError('ERR_CHAINRULE_BUSY', `model "${name}" is being fitted; await that fit (or abort it) before the next. Predict and evaluate may run meanwhile.`);
+  return new ChainruleError(
+    'ERR_CHAINRULE_BUSY',
+    `model "${name}" is being fitted; await that fit (or abort it) before the next. Predict and evaluate may run meanwhile.`,
+  );
 }
-

@@ -14,7 +14,10 @@ export class Network {
     readonly inputs: readonly Tensor[],
     readonly outputs: unknown,
   ) {
-    const sorted = sortNodes(inputs, flatten(outputs).map((leaf) => leaf.item as Tensor));
+    const sorted = sortNodes(
+      inputs,
+      flatten(outputs).map((leaf) => leaf.item as Tensor),
+    );
     this.nodes = sorted.nodes;
     this.layers = sorted.layers;
   }
@@ -26,7 +29,7 @@ export class Network {
     for (const node of this.nodes) {
       if (node.outputs.every((output) => values.has(output))) continue;
       const result = node.operation.replay(mapStructure(node.args, now));
-      flatten(result).forEach((leaf, i) => values.set(node.outputs[i]!, leaf.item as Tensor));
+      for (const [i, leaf] of flatten(result).entries()) values.set(node.outputs[i]!, leaf.item as Tensor);
     }
     return mapStructure(wanted, now) as TensorStructure;
   }
@@ -38,7 +41,11 @@ function sortNodes(inputs: readonly Tensor[], outputs: readonly Tensor[]): { nod
   const layerOrder = new Map<Layer, number>();
   const met = new Set<HistoryNode>();
   const visit = (tensor: Tensor): void => {
-    if (!isSymbolic(tensor)) throw new ChainruleError('ERR_CHAINRULE_STATE', 'functional: outputs must be symbolic tensors, made by calling layers on input().');
+    if (!isSymbolic(tensor))
+      throw new ChainruleError(
+        'ERR_CHAINRULE_STATE',
+        'functional: outputs must be symbolic tensors, made by calling layers on input().',
+      );
     const { node } = tensor.origin;
     if (met.has(node)) return;
     met.add(node);
@@ -46,7 +53,10 @@ function sortNodes(inputs: readonly Tensor[], outputs: readonly Tensor[]): { nod
     if (isLayer(layer) && !layerOrder.has(layer)) layerOrder.set(layer, layerOrder.size);
     if (starts.has(tensor)) return;
     if (node.inputs.length === 0) {
-      throw new ChainruleError('ERR_CHAINRULE_STATE', `functional: an output depends on the input "${node.operation.name}", which is not among the model's inputs; add it to inputs.`);
+      throw new ChainruleError(
+        'ERR_CHAINRULE_STATE',
+        `functional: an output depends on the input "${node.operation.name}", which is not among the model's inputs; add it to inputs.`,
+      );
     }
     for (const input of node.inputs) visit(input);
     done.push(node);
@@ -79,7 +89,10 @@ function byDepth(nodes: readonly HistoryNode[], inputs: readonly Tensor[], order
   for (const input of inputs) {
     const { node } = input.origin!;
     const { layer } = node.operation;
-    if (isLayer(layer) && !nodes.includes(node)) layerDepths.set(layer, Math.max(layerDepths.get(layer) ?? 0, depths.get(node) ?? 0));
+    if (isLayer(layer) && !nodes.includes(node))
+      layerDepths.set(layer, Math.max(layerDepths.get(layer) ?? 0, depths.get(node) ?? 0));
   }
-  return [...order.keys()].sort((a, b) => (layerDepths.get(b) ?? 0) - (layerDepths.get(a) ?? 0) || order.get(a)! - order.get(b)!);
+  return [...order.keys()].sort(
+    (a, b) => (layerDepths.get(b) ?? 0) - (layerDepths.get(a) ?? 0) || order.get(a)! - order.get(b)!,
+  );
 }

@@ -1,11 +1,11 @@
 import { type DataInput, Table, toTable } from '../data/columns.js';
-import { Dataset } from '../data/dataset.js';
+import type { Dataset } from '../data/dataset.js';
 import { ChainruleError, checkOptions } from '../errors.js';
 import { Executable } from '../graph/executable.js';
 import { flatten, pack } from '../graph/structure.js';
 import type { Tensor } from '../graph/tensor.js';
 import type { NativeProgram } from '../native.js';
-import { allocate, type ArrayInput, isArrayInput, NDArray, shapeText, sizeOf } from '../ndarray.js';
+import { type ArrayInput, allocate, isArrayInput, NDArray, shapeText, sizeOf } from '../ndarray.js';
 import { fromNested } from '../nested.js';
 import type { Model } from './model.js';
 import { buildPredict, describePredict, type PredictProgram, type ProgramCache } from './programs.js';
@@ -16,25 +16,44 @@ export interface PredictOptions {
   batchSize?: number;
   /** Accept NaN and Infinity in the data (default false). */
   allowNonFinite?: boolean;
+  /** Nothing is printed; accepted for Keras's habit. */
+  verbose?: 0 | 1 | 2 | 'auto';
   signal?: AbortSignal;
 }
 
 /** The outputs for all rows, in the structure of the model's outputs. */
-export async function predict(model: Model, programs: ProgramCache<PredictProgram>, x: DataInput | Dataset, options: PredictOptions): Promise<unknown> {
-  checkOptions('predict', options, ['batchSize', 'allowNonFinite', 'signal']);
+export async function predict(
+  model: Model,
+  programs: ProgramCache<PredictProgram>,
+  x: DataInput | Dataset,
+  options: PredictOptions,
+): Promise<unknown> {
+  checkOptions('predict', options, ['batchSize', 'allowNonFinite', 'verbose', 'signal']);
   const batchSize = checkBatchSize(options.batchSize);
   model.needBuilt('predict');
   options.signal?.throwIfAborted();
   const source = await toSource(model, x, undefined, options);
-  const program = (table: Table): Promise<PredictProgram> => programs.get(table.signature, () => buildPredict(model, table));
+  const program = (table: Table): Promise<PredictProgram> =>
+    programs.get(table.signature, () => buildPredict(model, table));
   if (source.kind === 'table') {
     const { executable, result, outputs } = await program(source.table);
     const { table, rows } = source;
     const { signal } = options;
     checkRows(model, outputs);
-    if (rows <= batchSize && rows === table.rows) return pack(result, await executable.run(table.arrays, { checkFinite: !options.allowNonFinite, signal }));
+    if (rows <= batchSize && rows === table.rows)
+      return pack(result, await executable.run(table.arrays, { checkFinite: !options.allowNonFinite, signal }));
     await source.check([]);
-    const epoch = { batchSize: source.batchSize, begin: 0, end: rows, shuffle: false, seed: 0, epoch: 0, firstStep: 0, steps: source.steps, collect: true };
+    const epoch = {
+      batchSize: source.batchSize,
+      begin: 0,
+      end: rows,
+      shuffle: false,
+      seed: 0,
+      epoch: 0,
+      firstStep: 0,
+      steps: source.steps,
+      collect: true,
+    };
     return pack(result, (await executable.epoch(source.native, epoch, signal)).outputs);
   }
   const parts: NDArray[][] = [];
@@ -43,17 +62,29 @@ export async function predict(model: Model, programs: ProgramCache<PredictProgra
   for await (const table of source.batches()) {
     const found = await program(table);
     result = found.result;
-    parts.push(await found.executable.run(table.arrays, { rowOffset: row, checkFinite: !options.allowNonFinite, signal: options.signal }));
+    parts.push(
+      await found.executable.run(table.arrays, {
+        rowOffset: row,
+        checkFinite: !options.allowNonFinite,
+        signal: options.signal,
+      }),
+    );
     row += table.rows;
   }
   if (parts.length === 0) throw new ChainruleError('ERR_CHAINRULE_INPUT', 'predict: the data gave no batch.');
-  return pack(result, parts[0]!.map((_, i) => joinRows(parts.map((part) => part[i]!))));
+  return pack(
+    result,
+    parts[0]!.map((_, i) => joinRows(parts.map((part) => part[i]!))),
+  );
 }
 
 function checkRows(model: Model, outputs: readonly Tensor[]): void {
   for (const output of outputs) {
     if (output.dims[0] !== undefined && output.dims[0] < 0) continue;
-    throw new ChainruleError('ERR_CHAINRULE_SHAPE', `predict: an output of model "${model.name}" has shape ${shapeText(output.shape)}, without the batch on axis 0; outputs need one row per sample.`);
+    throw new ChainruleError(
+      'ERR_CHAINRULE_SHAPE',
+      `predict: an output of model "${model.name}" has shape ${shapeText(output.shape)}, without the batch on axis 0; outputs need one row per sample.`,
+    );
   }
 }
 
@@ -95,7 +126,11 @@ export class RowPredictor {
   /** Rows as nested arrays or an NDArray. */
   predictRows(x: ArrayInput): NDArray {
     this.model.needBuilt('predictSync');
-    if (!isArrayInput(x)) throw new ChainruleError('ERR_CHAINRULE_INPUT', 'predictSync: a Float32Array (one row), nested rows or an NDArray is expected.');
+    if (!isArrayInput(x))
+      throw new ChainruleError(
+        'ERR_CHAINRULE_INPUT',
+        'predictSync: a Float32Array (one row), nested rows or an NDArray is expected.',
+      );
     const array = fromNested(x, { name: 'x' });
     const key = `${array.dtype}|${array.shape.slice(1).join()}`;
     let found = this.synchronous.get(key);
@@ -116,8 +151,19 @@ export class RowPredictor {
   async warmup(programs: ProgramCache<PredictProgram>, batchSizes: readonly number[]): Promise<void> {
     const shapes = this.inputShapes('warmup');
     for (const size of batchSizes) checkBatchSize(size);
-    const columns = shapes.map(({ name, shape, dtype }) => ({ name, array: new NDArray(allocate(dtype, sizeOf(shape)), [1, ...shape], dtype) }));
-    const table = await toTable({ x: pack(this.model.inputStructure, columns.map(({ array }) => array)) }, { inputs: this.model.inputStructure });
+    const columns = shapes.map(({ name, shape, dtype }) => ({
+      name,
+      array: new NDArray(allocate(dtype, sizeOf(shape)), [1, ...shape], dtype),
+    }));
+    const table = await toTable(
+      {
+        x: pack(
+          this.model.inputStructure,
+          columns.map(({ array }) => array),
+        ),
+      },
+      { inputs: this.model.inputStructure },
+    );
     const { executable } = await programs.get(table.signature, () => buildPredict(this.model, table));
     await executable.run(table.arrays);
     await executable.program.prepare(batchSizes);
@@ -126,10 +172,21 @@ export class RowPredictor {
 
   private prepare(): RowProgram {
     const shapes = this.inputShapes('predictSync');
-    if (shapes.length !== 1) throw new ChainruleError('ERR_CHAINRULE_UNSUPPORTED', `predictSync: model "${this.model.name}" has ${shapes.length} inputs; it takes one row of one input. Use await predict.`);
+    if (shapes.length !== 1)
+      throw new ChainruleError(
+        'ERR_CHAINRULE_UNSUPPORTED',
+        `predictSync: model "${this.model.name}" has ${shapes.length} inputs; it takes one row of one input. Use await predict.`,
+      );
     const { shape } = shapes[0]!;
-    const { trace, outputs } = describePredict(this.model, tableLike(new NDArray(new Float32Array(sizeOf(shape)), [1, ...shape])));
-    if (outputs.length !== 1) throw new ChainruleError('ERR_CHAINRULE_UNSUPPORTED', `predictSync: model "${this.model.name}" has ${outputs.length} outputs; use await predict.`);
+    const { trace, outputs } = describePredict(
+      this.model,
+      tableLike(new NDArray(new Float32Array(sizeOf(shape)), [1, ...shape])),
+    );
+    if (outputs.length !== 1)
+      throw new ChainruleError(
+        'ERR_CHAINRULE_UNSUPPORTED',
+        `predictSync: model "${this.model.name}" has ${outputs.length} outputs; use await predict.`,
+      );
     checkRows(this.model, outputs);
     const { program } = Executable.compileSync(trace, outputs);
     return { program, inputSize: sizeOf(shape), outputSize: sizeOf(outputs[0]!.dims.slice(1)) };
@@ -139,15 +196,26 @@ export class RowPredictor {
     this.model.needBuilt(what);
     const leaves = flatten(this.model.inputStructure).map((leaf) => leaf.item as Tensor | undefined);
     const known = leaves.every((leaf) => leaf !== undefined);
-    if (known) return leaves.map((leaf, i) => ({ name: `x.${i}`, shape: [...leaf!.dims.slice(1)], dtype: leaf!.dtype }));
+    if (known)
+      return leaves.map((leaf, i) => ({ name: `x.${i}`, shape: [...leaf!.dims.slice(1)], dtype: leaf!.dtype }));
     const { buildShape } = this.model;
-    const rows = Array.isArray(buildShape) && buildShape.every((dim) => dim === null || typeof dim === 'number') ? (buildShape as (number | null)[]).slice(1) : undefined;
-    if (rows?.every((dim) => typeof dim === 'number')) return [{ name: 'x', shape: rows as number[], dtype: 'float32' }];
-    throw new ChainruleError('ERR_CHAINRULE_NOT_BUILT', `${what}: the input shape of model "${this.model.name}" is not known; call model.build([null, …]) with it first, or pass nested rows.`);
+    const rows =
+      Array.isArray(buildShape) && buildShape.every((dim) => dim === null || typeof dim === 'number')
+        ? (buildShape as (number | null)[]).slice(1)
+        : undefined;
+    if (rows?.every((dim) => typeof dim === 'number'))
+      return [{ name: 'x', shape: rows as number[], dtype: 'float32' }];
+    throw new ChainruleError(
+      'ERR_CHAINRULE_NOT_BUILT',
+      `${what}: the input shape of model "${this.model.name}" is not known; call model.build([null, …]) with it first, or pass nested rows.`,
+    );
   }
 
   private wrongSize(what: string, got: number, expected: number): ChainruleError {
-    return new ChainruleError('ERR_CHAINRULE_SHAPE', `predictSync: ${what} has ${got} numbers, model "${this.model.name}" ${what === 'row' ? 'takes' : 'gives'} ${expected}. For several rows pass nested arrays or an NDArray.`);
+    return new ChainruleError(
+      'ERR_CHAINRULE_SHAPE',
+      `predictSync: ${what} has ${got} numbers, model "${this.model.name}" ${what === 'row' ? 'takes' : 'gives'} ${expected}. For several rows pass nested arrays or an NDArray.`,
+    );
   }
 }
 

@@ -1,4 +1,3 @@
-import { gatherWeights, type ClassWeight } from './class_weight.js';
 import type { Table } from '../data/columns.js';
 import { ChainruleError } from '../errors.js';
 import { Executable } from '../graph/executable.js';
@@ -8,10 +7,12 @@ import { isTensor, Tensor } from '../graph/tensor.js';
 import { Trace } from '../graph/trace.js';
 import type { TensorStructure } from '../layers/layer.js';
 import type { Metric } from '../metrics/metric.js';
+import { type ClassWeight, gatherWeights } from './class_weight.js';
 import type { Model } from './model.js';
 import { type Batch, rowCount, StepContext } from './step.js';
 
-export type Logs = Record<string, number | number[]>;
+/** Losses and metrics by name; a metric of several numbers gives `name[0]`, `name[1]`, … */
+export type Logs = Record<string, number>;
 
 /** A check that the labels of a column are classes of an output. */
 export interface ColumnCheck {
@@ -29,7 +30,13 @@ export interface StepProgram {
 }
 
 /** Describes one step on batches like `table` and compiles it. */
-export async function buildStep(model: Model, kind: 'train' | 'test', table: Table, state: StateBundle, classWeight?: ClassWeight): Promise<StepProgram> {
+export async function buildStep(
+  model: Model,
+  kind: 'train' | 'test',
+  table: Table,
+  state: StateBundle,
+  classWeight?: ClassWeight,
+): Promise<StepProgram> {
   const trace = new Trace();
   trace.state = state;
   const { logged, checks } = trace.run(() => {
@@ -37,29 +44,47 @@ export async function buildStep(model: Model, kind: 'train' | 'test', table: Tab
     const batch = table.fill(inputs) as Batch;
     if (classWeight) batch.sampleWeight = gatherWeights(classWeight, batch.y);
     model.compiledLoss?.labelChecks.splice(0);
-    const context = new StepContext(model.trackers, rowCount(inputs[0]!), { optimizer: model.compiled?.optimizer, variables: () => model.trainableWeights });
-    const result = (kind === 'train' ? model.trainStep(batch, context) : model.testStep(batch, context)) ?? {};
-    for (const [name, value] of Object.entries(result)) if (value instanceof Tensor) context.track(name, value);
+    const context = new StepContext(model.trackers, rowCount(inputs[0]!), {
+      optimizer: model.compiled?.optimizer,
+      variables: () => model.trainableWeights,
+    });
+    const result = kind === 'train' ? model.trainStep(batch, context) : model.testStep(batch, context);
+    for (const [name, value] of Object.entries(result ?? {})) if (value instanceof Tensor) context.track(name, value);
     const metrics = new Map<string, Metric>(context.tracked);
     for (const { name, metric } of model.compiledMetrics?.named ?? []) metrics.set(name, metric);
     // Sorted, as Keras logs them.
     const names = [...metrics.keys()].sort();
-    const labels = model.compiledLoss?.labelChecks.map(({ target, classes }) => ({ column: inputs.indexOf(target), classes })) ?? [];
-    return { logged: names.map((name) => ({ name, metric: metrics.get(name)! })), checks: labels.filter(({ column }) => column >= 0) };
+    const labels =
+      model.compiledLoss?.labelChecks.map(({ target, classes }) => ({ column: inputs.indexOf(target), classes })) ?? [];
+    return {
+      logged: names.map((name) => ({ name, metric: metrics.get(name)! })),
+      checks: labels.filter(({ column }) => column >= 0),
+    };
   });
   const results = new Trace();
   results.state = state;
   const values = results.run(() => logged.map(({ metric }) => metric.result()));
   const resets = new Trace();
   resets.state = state;
-  resets.run(() => new Set(logged.map(({ metric }) => metric)).forEach((metric) => metric.resetState()));
-  const [step, result, reset] = await Promise.all([Executable.compile(trace, []), Executable.compile(results, values), Executable.compile(resets, [])]);
+  resets.run(() => {
+    for (const metric of new Set(logged.map((one) => one.metric))) metric.resetState();
+  });
+  const [step, result, reset] = await Promise.all([
+    Executable.compile(trace, []),
+    Executable.compile(results, values),
+    Executable.compile(resets, []),
+  ]);
   return {
     step,
     checks,
     async logs() {
       const arrays = await result.run([]);
-      return Object.fromEntries(logged.map(({ name }, i) => [name, arrays[i]!.rank === 0 ? arrays[i]!.data[0]! : Array.from(arrays[i]!.data)]));
+      return Object.fromEntries(
+        logged.flatMap(({ name }, i) => {
+          const { data, rank } = arrays[i]!;
+          return rank === 0 ? [[name, data[0]!]] : Array.from(data, (value, k) => [`${name}[${k}]`, value]);
+        }),
+      );
     },
     async reset() {
       await reset.run([]);
@@ -75,7 +100,11 @@ export interface PredictProgram {
   outputs: readonly Tensor[];
 }
 
-export function describePredict(model: Model, table: Table, call: (x: TensorStructure) => unknown = (x) => model.predictStep(x)): { trace: Trace; result: unknown; outputs: Tensor[] } {
+export function describePredict(
+  model: Model,
+  table: Table,
+  call: (x: TensorStructure) => unknown = (x) => model.predictStep(x),
+): { trace: Trace; result: unknown; outputs: Tensor[] } {
   const trace = new Trace();
   trace.state = new StateBundle();
   const result = trace.run(() => {
@@ -83,11 +112,16 @@ export function describePredict(model: Model, table: Table, call: (x: TensorStru
     return call(table.fill(inputs).x as TensorStructure);
   });
   const outputs = flatten(result).map((leaf) => leaf.item);
-  if (!outputs.every(isTensor)) throw new ChainruleError('ERR_CHAINRULE_VALUE', `model "${model.name}": call must return tensors.`);
+  if (!outputs.every(isTensor))
+    throw new ChainruleError('ERR_CHAINRULE_VALUE', `model "${model.name}": call must return tensors.`);
   return { trace, result, outputs: outputs as Tensor[] };
 }
 
-export async function buildPredict(model: Model, table: Table, call?: (x: TensorStructure) => unknown): Promise<PredictProgram> {
+export async function buildPredict(
+  model: Model,
+  table: Table,
+  call?: (x: TensorStructure) => unknown,
+): Promise<PredictProgram> {
   const { trace, result, outputs } = describePredict(model, table, call);
   return { executable: await Executable.compile(trace, outputs), result, outputs };
 }
@@ -115,4 +149,3 @@ export class ProgramCache<P> {
     this.programs.clear();
   }
 }
-

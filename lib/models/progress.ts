@@ -57,8 +57,14 @@ export class Progress {
     const elapsed = (now - this.started) / 1000;
     const perStep = this.perStep(steps, now);
     const count = `${steps}/${this.params.steps ?? steps}`;
-    if (this.live) this.out.write(`\r${this.bar(steps, this.params.steps ?? steps)} ${elapsed.toFixed(0)}s ${unit(perStep)}/step${format(logs)}\x1b[K\n`);
-    else this.out.write(`Epoch ${this.epoch + 1}/${this.params.epochs} - ${count} - ${elapsed.toFixed(0)}s - ${unit(perStep)}/step${format(logs)}\n`);
+    if (this.live)
+      this.out.write(
+        `\r${this.bar(steps, this.params.steps ?? steps)} ${elapsed.toFixed(0)}s ${unit(perStep)}/step${format(logs)}\x1b[K\n`,
+      );
+    else
+      this.out.write(
+        `Epoch ${this.epoch + 1}/${this.params.epochs} - ${count} - ${elapsed.toFixed(0)}s - ${unit(perStep)}/step${format(logs)}\n`,
+      );
     // Metrics that were asked for late belong to no line any more.
     this.epoch = -1;
   }
@@ -81,10 +87,12 @@ export class Progress {
 
 /** ` - accuracy: 0.8912 - loss: 0.3804`; small numbers as 1.0000e-04. */
 export function format(logs: Logs): string {
-  const number = (value: number): string => (Math.abs(value) > 1e-3 || value === 0 || !Number.isFinite(value) ? value.toFixed(4) : exponent(value));
-  const text = (value: number | number[]): string => (typeof value === 'number' ? number(value) : `[${value.map(number).join(', ')}]`);
+  const number = (value: number): string =>
+    Math.abs(value) > 1e-3 || value === 0 || !Number.isFinite(value) ? value.toFixed(4) : exponent(value);
+  const text = (value: number | number[]): string =>
+    typeof value === 'number' ? number(value) : `[${value.map(number).join(', ')}]`;
   return Object.entries(logs)
-    .map(([name, value]) => ` - ${name}: ${text(value)}`)
+    .map(([name, value]) => ` - ${name}: ${number(value)}`)
     .join('');
 }
 

@@ -60,7 +60,8 @@ export class Sequential extends Model {
   }
 
   override build(inputShape: Shape): void {
-    if (this.layers.length === 0) throw new ChainruleError('ERR_CHAINRULE_NOT_BUILT', `model "${this.name}" has no layers; add one first.`);
+    if (this.layers.length === 0)
+      throw new ChainruleError('ERR_CHAINRULE_NOT_BUILT', `model "${this.name}" has no layers; add one first.`);
     const first = this.#layers[0];
     const start = first instanceof InputLayer ? first : new InputLayer({ batchShape: inputShape });
     let x: Tensor = start.tensor;
@@ -76,10 +77,16 @@ export class Sequential extends Model {
 
   #append(layer: Layer): void {
     if (!isLayer(layer)) {
-      throw new ChainruleError('ERR_CHAINRULE_OPTION', `sequential: element ${this.#layers.length} is no layer (got ${layer === null ? 'null' : typeof layer}); use layers.dense({ … }) and the like.`);
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `sequential: element ${this.#layers.length} is no layer (got ${layer === null ? 'null' : typeof layer}); use layers.dense({ … }) and the like.`,
+      );
     }
     if (this.#layers.some((other) => other.name === layer.name)) {
-      throw new ChainruleError('ERR_CHAINRULE_OPTION', `sequential: two layers are named "${layer.name}"; layer names must be unique. Give one of them another name.`);
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `sequential: two layers are named "${layer.name}"; layer names must be unique. Give one of them another name.`,
+      );
     }
     this.#layers.push(layer);
   }
@@ -104,6 +111,9 @@ export class Sequential extends Model {
 }
 
 /** A stack of layers; with an inputShape on the first it is built at once. */
-export function sequential(layers: readonly Layer[] = [], options: { name?: string; trainable?: boolean } = {}): Sequential {
+export function sequential(
+  layers: readonly Layer[] = [],
+  options: { name?: string; trainable?: boolean } = {},
+): Sequential {
   return new Sequential(layers, options);
 }

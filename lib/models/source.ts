@@ -1,4 +1,4 @@
-import { type BatchParts, checkFinite, checkLabels, type DataInput, Table, toTable } from '../data/columns.js';
+import { type BatchParts, checkFinite, checkLabels, type DataInput, type Table, toTable } from '../data/columns.js';
 import { Dataset } from '../data/dataset.js';
 import { ChainruleError } from '../errors.js';
 import type { NativeDataset } from '../native.js';
@@ -44,7 +44,16 @@ export class TableSource {
 
   /** Rows [begin, end) of the same data. */
   part(begin: number, end: number, shuffle: boolean): TableSource {
-    return new TableSource(this.table, begin, end, this.batchSize, shuffle, this.allowNonFinite, this.native, this.seed);
+    return new TableSource(
+      this.table,
+      begin,
+      end,
+      this.batchSize,
+      shuffle,
+      this.allowNonFinite,
+      this.native,
+      this.seed,
+    );
   }
 
   /** Looks for NaN and wrong labels, off the main thread, once per kind of check. */
@@ -74,12 +83,18 @@ export class StreamSource {
 
   /** Batches as tables, one pass. */
   async *batches(): AsyncGenerator<Table> {
-    for await (const batch of this.dataset) yield await toTable(batch, { allowNonFinite: this.allowNonFinite, inputs: this.inputs });
+    for await (const batch of this.dataset)
+      yield await toTable(batch, { allowNonFinite: this.allowNonFinite, inputs: this.inputs });
   }
 }
 
 /** A source from what fit, evaluate and predict accept. */
-export async function toSource(model: Model, x: DataInput | Dataset, y: unknown, options: SourceOptions): Promise<Source> {
+export async function toSource(
+  model: Model,
+  x: DataInput | Dataset,
+  y: unknown,
+  options: SourceOptions,
+): Promise<Source> {
   const batchSize = checkBatchSize(options.batchSize);
   const allowNonFinite = options.allowNonFinite ?? false;
   const inputs = model.inputStructure;
@@ -87,7 +102,16 @@ export async function toSource(model: Model, x: DataInput | Dataset, y: unknown,
     const plan = x.plan();
     if (!plan) return new StreamSource(x, inputs, allowNonFinite);
     const table = await toTable(plan.data, { allowNonFinite, inputs });
-    return new TableSource(table, 0, Math.min(plan.take ?? table.rows, table.rows), plan.batchSize ?? batchSize, plan.shuffle, allowNonFinite, undefined, plan.seed);
+    return new TableSource(
+      table,
+      0,
+      Math.min(plan.take ?? table.rows, table.rows),
+      plan.batchSize ?? batchSize,
+      plan.shuffle,
+      allowNonFinite,
+      undefined,
+      plan.seed,
+    );
   }
   const table = await toTable({ x, y, sampleWeight: options.sampleWeight } as BatchParts, { allowNonFinite, inputs });
   return new TableSource(table, 0, table.rows, batchSize, options.shuffle ?? false, allowNonFinite);
@@ -96,5 +120,7 @@ export async function toSource(model: Model, x: DataInput | Dataset, y: unknown,
 export function checkBatchSize(batchSize: number | undefined): number {
   if (batchSize === undefined) return 32;
   if (Number.isInteger(batchSize) && batchSize > 0) return batchSize;
-  throw new ChainruleError('ERR_CHAINRULE_OPTION', `batchSize must be an integer >= 1, got ${String(batchSize)}.`, { details: { batchSize } });
+  throw new ChainruleError('ERR_CHAINRULE_OPTION', `batchSize must be an integer >= 1, got ${String(batchSize)}.`, {
+    details: { batchSize },
+  });
 }

@@ -1,5 +1,5 @@
-import type { StateBundle } from '../graph/state.js';
 import { valueAndGrad } from '../graph/grad.js';
+import type { StateBundle } from '../graph/state.js';
 import type { Tensor } from '../graph/tensor.js';
 import { currentTrace } from '../graph/trace.js';
 import type { Variable } from '../graph/variable.js';

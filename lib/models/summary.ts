@@ -23,18 +23,40 @@ export interface SummaryOptions {
 
 /** Keras's model.summary (keras/src/utils/summary_utils.py): the same table, so that people can compare. */
 export function printSummary(model: Model, options: SummaryOptions): string {
-  checkOptions('summary', options, ['lineLength', 'positions', 'printFn', 'expandNested', 'showTrainable', 'layerRange']);
+  checkOptions('summary', options, [
+    'lineLength',
+    'positions',
+    'printFn',
+    'expandNested',
+    'showTrainable',
+    'layerRange',
+  ]);
   model.needBuilt('summary');
   const { network } = model as Model & { network?: Network };
   const chain = !network || model.className === 'Sequential';
-  const header = ['Layer (type)', 'Output Shape', 'Param #', ...(chain ? [] : ['Connected to']), ...(options.showTrainable ? ['Trainable'] : [])];
-  const shares = [...(chain ? [0.4583, 0.3333, 0.2084] : [0.2958, 0.2676, 0.169, 0.2676]), ...(options.showTrainable ? [0.15] : [])];
+  const header = [
+    'Layer (type)',
+    'Output Shape',
+    'Param #',
+    ...(chain ? [] : ['Connected to']),
+    ...(options.showTrainable ? ['Trainable'] : []),
+  ];
+  const shares = [
+    ...(chain ? [0.4583, 0.3333, 0.2084] : [0.2958, 0.2676, 0.169, 0.2676]),
+    ...(options.showTrainable ? [0.15] : []),
+  ];
   const length = Math.min(options.lineLength ?? (chain ? 88 : 108), Math.max(40, (process.stdout.columns ?? 80) - 4));
   const rows = rowsOf(model, network, options, '');
   const alignment = header.map((title) => (title === 'Param #' ? 'right' : 'left') as 'left' | 'right');
   const text = [
     `Model: "${model.name}"`,
-    table({ header, rows, alignment, widths: widths(options.positions ? differences(options.positions) : shares, length), ascii: !utf8() }),
+    table({
+      header,
+      rows,
+      alignment,
+      widths: widths(options.positions ? differences(options.positions) : shares, length),
+      ascii: !utf8(),
+    }),
     ...totals(model),
   ].join('\n');
   (options.printFn ?? console.log)(text);
@@ -59,8 +81,16 @@ function rowsOf(model: Model, network: Network | undefined, options: SummaryOpti
       ...(chain ? [] : [nodes.flatMap((node) => node.inputs.map(sourceOf)).join(', ') || '-']),
       ...(options.showTrainable ? [layer.weights.length > 0 ? (layer.trainable ? 'Y' : 'N') : '-'] : []),
     ];
-    const inner = options.expandNested && isModel(layer) ? rowsOf(layer, (layer as Model & { network?: Network }).network, { ...options, layerRange: undefined }, `${indent}└ `) : [];
-    return [row, ...inner.map((cells) => (chain === (cells.length < row.length) ? cells.slice(0, row.length) : cells))];
+    const inner =
+      options.expandNested && isModel(layer)
+        ? rowsOf(
+            layer,
+            (layer as Model & { network?: Network }).network,
+            { ...options, layerRange: undefined },
+            `${indent}└ `,
+          )
+        : [];
+    return [row, ...inner.map((cells) => (chain === cells.length < row.length ? cells.slice(0, row.length) : cells))];
   });
 }
 
@@ -82,8 +112,10 @@ function isModel(layer: Layer): layer is Model {
 }
 
 function totals(model: Model): string[] {
-  const count = (variables: readonly Variable[]): number => variables.reduce((total, variable) => total + variable.size, 0);
-  const line = (title: string, size: number): string => ` ${title}: ${size.toLocaleString('en-US')} (${bytes(size * 4)})`;
+  const count = (variables: readonly Variable[]): number =>
+    variables.reduce((total, variable) => total + variable.size, 0);
+  const line = (title: string, size: number): string =>
+    ` ${title}: ${size.toLocaleString('en-US')} (${bytes(size * 4)})`;
   const optimizer = model.compiled ? count(model.optimizer.variables) : 0;
   const [train, rest] = [count(model.trainableWeights), count(model.nonTrainableWeights)];
   const showOptimizer = optimizer > 2;

@@ -15,7 +15,8 @@ const lines = {
 /** A table drawn as Keras (rich) draws it; long cells wrap. */
 export function table({ header, rows, alignment, widths, ascii = false }: TableSpec): string {
   const style = ascii ? lines.ascii : lines.box;
-  const rule = ([left, fill, cross, right]: string): string => left + widths.map((width) => fill!.repeat(width)).join(cross) + right;
+  const rule = ([left, fill, cross, right]: string): string =>
+    left + widths.map((width) => fill!.repeat(width)).join(cross) + right;
   const draw = (cells: readonly string[], bar: string): string[] => {
     const wrapped = widths.map((width, i) => wrap(cells[i] ?? '', width - 2));
     const height = Math.max(...wrapped.map((cell) => cell.length));

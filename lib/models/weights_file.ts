@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { ChainruleError } from '../errors.js';
-import type { Variable } from '../graph/variable.js';
 import { writeAtomically } from '../formats/atomic_write.js';
 import { readSafetensors, writeSafetensors } from '../formats/safetensors.js';
+import type { Variable } from '../graph/variable.js';
 import type { Layer } from '../layers/layer.js';
 import { freeName, snakeClass } from '../names.js';
 import { type NDArray, shapeText } from '../ndarray.js';
@@ -44,18 +44,29 @@ export async function loadWeights(model: Model, path: string): Promise<void> {
   for (const [name, variable] of paths) {
     const array = tensors.get(name);
     if (!array) throw mismatch(path, `it has no "${name}" (${variable.path})`, model);
-    if (shapeText(array.shape) !== shapeText(variable.shape)) throw mismatch(path, `"${name}" has shape ${shapeText(array.shape)}, ${variable.path} has ${shapeText(variable.shape)}`, model);
-    if (array.dtype !== variable.dtype) throw mismatch(path, `"${name}" is ${array.dtype}, ${variable.path} is ${variable.dtype}`, model);
+    if (shapeText(array.shape) !== shapeText(variable.shape))
+      throw mismatch(
+        path,
+        `"${name}" has shape ${shapeText(array.shape)}, ${variable.path} has ${shapeText(variable.shape)}`,
+        model,
+      );
+    if (array.dtype !== variable.dtype)
+      throw mismatch(path, `"${name}" is ${array.dtype}, ${variable.path} is ${variable.dtype}`, model);
     pairs.push([variable, array]);
   }
-  for (const name of tensors.keys()) if (!paths.has(name)) throw mismatch(path, `it holds "${name}", which the model does not have`, model);
+  for (const name of tensors.keys())
+    if (!paths.has(name)) throw mismatch(path, `it holds "${name}", which the model does not have`, model);
   await Promise.all(pairs.map(([variable, array]) => variable.write(array)));
 }
 
 function mismatch(path: string, what: string, model: Model): ChainruleError {
-  return new ChainruleError('ERR_CHAINRULE_FORMAT', `${path} does not fit model "${model.name}": ${what}. Weights can be loaded only into the architecture that saved them.`);
+  return new ChainruleError(
+    'ERR_CHAINRULE_FORMAT',
+    `${path} does not fit model "${model.name}": ${what}. Weights can be loaded only into the architecture that saved them.`,
+  );
 }
 
 function checkPath(what: string, path: unknown): void {
-  if (typeof path !== 'string' || path === '') throw new ChainruleError('ERR_CHAINRULE_OPTION', `${what}: a file path is expected, got ${String(path)}.`);
+  if (typeof path !== 'string' || path === '')
+    throw new ChainruleError('ERR_CHAINRULE_OPTION', `${what}: a file path is expected, got ${String(path)}.`);
 }

@@ -2,8 +2,8 @@ import { Configured, convertOptions, Family, type Serialized } from '../config.j
 import { ChainruleError } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
 import { abs, add, multiply, square } from '../ops/math.js';
-import { sum } from '../ops/reduce.js';
 import type { Operand } from '../ops/operands.js';
+import { sum } from '../ops/reduce.js';
 
 /** A penalty on weights (or on a layer's output) that joins the loss (https://keras.io/api/layers/regularizers/). */
 export abstract class Regularizer extends Configured {
