@@ -4,13 +4,15 @@ import {
   add,
   clip,
   divide,
+  equal,
   erf,
   exp,
   expm1,
   greater,
-  greaterEqual,
   less,
   lessEqual,
+  logicalAnd,
+  logicalOr,
   maximum,
   minimum,
   multiply,
@@ -25,7 +27,7 @@ import {
 import { logSoftmax, relu as plainRelu, sigmoid, softmax, softplus } from '../ops/nn.js';
 import { cast, type Operand, oneAxis, tensor } from '../ops/operands.js';
 import { sum } from '../ops/reduce.js';
-import { expandDims, split } from '../ops/shape.js';
+import { expandDims, iota, split } from '../ops/shape.js';
 
 // Formulas: keras/src/activations/activations.py. All are compositions; the engine fuses them.
 
@@ -94,19 +96,22 @@ export function glu(x: Operand, { axis = -1 }: { axis?: number } = {}): Tensor {
   return multiply(value!, sigmoid(gate!));
 }
 
-/** Softmax's sparse relative: the Euclidean projection onto the simplex. Every pair is compared, so no sort is needed. */
+/**
+ * Keras's sparsemax, number for number: its threshold adds the running sums of the whole support, where Martins and
+ * Astudillo take the last one, so rows need not sum to 1. Every pair is compared instead of sorting.
+ */
 export function sparsemax(x: Operand, { axis = -1 }: { axis?: number } = {}): Tensor {
   const value = tensor(x);
   const at = oneAxis('sparsemax', value, axis);
-  const own = expandDims(value, at + 1);
-  const others = expandDims(value, at);
-  const above = cast(greaterEqual(others, own), 'float32');
-  const inSupport = greater(
-    add(multiply(sum(above, { axis: at + 1 }), value), 1),
-    sum(multiply(above, others), { axis: at + 1 }),
-  );
-  const support = cast(inSupport, 'float32');
-  const count = sum(support, { axis: at, keepdims: true });
-  const tau = divide(subtract(sum(multiply(support, value), { axis: at, keepdims: true }), 1), count);
+  const n = value.dims[at]!;
+  const [own, others] = [expandDims(value, at + 1), expandDims(value, at)];
+  const pair = [n, n, ...Array<number>(value.rank - 1 - at).fill(1)];
+  const notLater = lessEqual(iota(pair, 1), iota(pair, 0));
+  const before = cast(logicalOr(greater(others, own), logicalAnd(equal(others, own), notLater)), 'float32');
+  const rank = sum(before, { axis: at + 1 });
+  const running = sum(multiply(before, others), { axis: at + 1 });
+  const support = cast(greater(value, divide(subtract(running, 1), rank)), 'float32');
+  const total = sum(multiply(support, running), { axis: at, keepdims: true });
+  const tau = divide(subtract(total, 1), sum(support, { axis: at, keepdims: true }));
   return maximum(subtract(value, tau), 0);
 }

@@ -40,3 +40,7 @@ export function activationName(activation: Activation): string | undefined {
 }
 
 setConverter('activation', (value) => activationName(value as Activation) ?? (value as Activation).name);
+
+/** The function of a name, and its name in Keras's form. */
+export const get = resolveActivation;
+export const serialize = activationName;

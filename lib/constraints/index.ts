@@ -98,3 +98,7 @@ export const nonNeg = (): NonNeg => new NonNeg();
 export const unitNorm = (options?: ConstructorParameters<typeof UnitNorm>[0]): UnitNorm => new UnitNorm(options);
 export const minMaxNorm = (options?: ConstructorParameters<typeof MinMaxNorm>[0]): MinMaxNorm =>
   new MinMaxNorm(options);
+
+/** A constraint from a name, a config or an object, and back into a config. */
+export const get = resolveConstraint;
+export const serialize = (constraint: Constraint): Serialized => constraintFamily.serialize(constraint);

@@ -78,8 +78,8 @@ export function readSafetensors(file: Uint8Array, label = 'safetensors file'): T
         'ERR_CHAINRULE_FORMAT',
         `${label}: tensor "${name}" has dtype ${dtype}, which is not supported; convert it to F32 first.`,
       );
-    // A copy, so that the data is aligned whatever the offset.
-    const bytes = file.slice(start + begin, start + end).buffer;
+    // A copy, so that the data is aligned whatever the offset. (A Buffer's own slice would be a view.)
+    const bytes = Uint8Array.prototype.slice.call(file, start + begin, start + end).buffer as ArrayBuffer;
     tensors.set(name, new NDArray(reader.read(bytes), shape, reader.dtype));
   }
   if (start + at !== file.length) throw broken(`${file.length - start - at} bytes follow the last tensor`);

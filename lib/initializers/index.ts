@@ -1,4 +1,6 @@
+import type { Serialized } from '../config.js';
 import * as constants from './constant.js';
+import { type Initializer, initializerFamily } from './initializer.js';
 import * as randoms from './random.js';
 
 export * from './constant.js';
@@ -31,3 +33,7 @@ export const varianceScaling = (options?: Options<typeof randoms.VarianceScaling
   new randoms.VarianceScaling(options);
 export const orthogonal = (options?: Options<typeof randoms.Orthogonal>): randoms.Orthogonal =>
   new randoms.Orthogonal(options);
+
+/** An initializer from a name, a config or an object, and back into a config. */
+export { resolveInitializer as get } from './initializer.js';
+export const serialize = (initializer: Initializer): Serialized => initializerFamily.serialize(initializer);

@@ -1,8 +1,9 @@
+import type { Serialized } from '../config.js';
 import type { Tensor } from '../graph/tensor.js';
 import type { Operand } from '../ops/operands.js';
 import * as classes from './classes.js';
 import * as crossentropy from './crossentropy.js';
-import type { Loss, LossOptions } from './loss.js';
+import { type Loss, type LossOptions, lossFamily, resolveLoss } from './loss.js';
 import * as regression from './regression.js';
 
 export * from './classes.js';
@@ -76,3 +77,7 @@ export const mse = meanSquaredError;
 export const mae = meanAbsoluteError;
 export const mape = meanAbsolutePercentageError;
 export const msle = meanSquaredLogarithmicError;
+
+/** A loss from a name, a config, a function or an object, and back into a config. */
+export const get = resolveLoss;
+export const serialize = (loss: Loss): Serialized => lossFamily.serialize(loss);

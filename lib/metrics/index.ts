@@ -130,3 +130,7 @@ export const sparseCategoricalCrossentropy = (
 export const cosineSimilarity = (
   options?: ConstructorParameters<typeof mean.CosineSimilarity>[0],
 ): mean.CosineSimilarity => new mean.CosineSimilarity(options);
+
+/** A metric from a name, a config, a function or an object, and back into a config. */
+export const get = resolveMetric;
+export const serialize = (metric: Metric): Serialized => metricFamily.serialize(metric);

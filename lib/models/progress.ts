@@ -89,8 +89,6 @@ export class Progress {
 export function format(logs: Logs): string {
   const number = (value: number): string =>
     Math.abs(value) > 1e-3 || value === 0 || !Number.isFinite(value) ? value.toFixed(4) : exponent(value);
-  const text = (value: number | number[]): string =>
-    typeof value === 'number' ? number(value) : `[${value.map(number).join(', ')}]`;
   return Object.entries(logs)
     .map(([name, value]) => ` - ${name}: ${number(value)}`)
     .join('');

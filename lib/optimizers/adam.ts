@@ -38,6 +38,10 @@ export class Adam extends Optimizer {
     return { momentum: 0, velocity: 0, ...(this.amsgrad && { velocity_hat: 0 }) };
   }
 
+  protected override slotOrder(): string[][] {
+    return [['momentum', 'velocity'], ['velocity_hat']];
+  }
+
   protected override update({ parameter, gradient, slots, learningRate, step }: Update): {
     parameter: Tensor;
     slots: Record<string, Tensor>;

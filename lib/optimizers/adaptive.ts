@@ -60,6 +60,10 @@ export class RMSprop extends Optimizer {
     return { velocity: 0, ...(this.momentum > 0 && { momentum: 0 }), ...(this.centered && { average_gradient: 0 }) };
   }
 
+  protected override slotOrder(): string[][] {
+    return [['velocity'], ['momentum'], ['average_gradient']];
+  }
+
   protected override update({ parameter, gradient, slots, learningRate }: Update): Result {
     const velocity = blend(slots.velocity!, square(gradient), this.rho);
     const average = this.centered ? blend(slots.average_gradient!, gradient, this.rho) : undefined;
@@ -271,4 +275,4 @@ export class Ftrl extends Optimizer {
   }
 }
 
-optimizerFamily.add(RMSprop).add(Adagrad).add(Adadelta).add(Adamax).add(Nadam).add(Lion).add(Ftrl);
+optimizerFamily.add(RMSprop, 'rmsprop').add(Adagrad).add(Adadelta).add(Adamax).add(Nadam).add(Lion).add(Ftrl);

@@ -41,3 +41,7 @@ export const nadam = (options?: adaptive.BetaOptions): adaptive.Nadam => new ada
 export const lion = (options?: ConstructorParameters<typeof adaptive.Lion>[0]): adaptive.Lion =>
   new adaptive.Lion(options);
 export const ftrl = (options?: adaptive.FtrlOptions): adaptive.Ftrl => new adaptive.Ftrl(options);
+
+/** An optimizer from a name, a config or an object, and back into a config. */
+export const get = resolveOptimizer;
+export const serialize = (optimizer: Optimizer): Serialized => optimizerFamily.serialize(optimizer);

@@ -108,6 +108,11 @@ export abstract class Optimizer extends Configured {
     return {};
   }
 
+  /** Slots that a file keeps side by side, weight by weight; each list goes over all weights before the next. */
+  protected slotOrder(): string[][] {
+    return [Object.keys(this.slots())];
+  }
+
   /** What is computed once per step rather than per weight. */
   protected beginStep(_step: Tensor): void {}
 
@@ -133,21 +138,12 @@ export abstract class Optimizer extends Configured {
     this.#rateVariable.native.write(Float32Array.of(this.#rate)).catch(() => {});
   }
 
-  /** iteration, learning rate, averages, accumulators, then the slots weight by weight: the order of a saved file. */
+  /** iteration, learning rate, averages, accumulators, then the slots: the order of a saved file. */
   get variables(): Variable[] {
     const slots = [...this.#slots.values()];
-    const own = ['average', 'gradient_accumulator'];
-    const first = own.flatMap((name) => slots.flatMap((entry) => entry[name] ?? []));
-    const rest = slots.flatMap((entry) =>
-      Object.entries(entry).flatMap(([name, variable]) => (own.includes(name) ? [] : [variable])),
-    );
-    return [
-      this.iteration,
-      ...(this.#rateVariable ? [this.#rateVariable] : []),
-      ...this.extraVariables,
-      ...first,
-      ...rest,
-    ];
+    const order = [['average'], ['gradient_accumulator'], ...this.slotOrder()];
+    const found = order.flatMap((names) => slots.flatMap((entry) => names.flatMap((name) => entry[name] ?? [])));
+    return [this.iteration, ...(this.#rateVariable ? [this.#rateVariable] : []), ...found, ...this.extraVariables];
   }
 
   /** Makes the slots of these weights; apply does it by itself. */

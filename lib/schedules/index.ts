@@ -1,4 +1,4 @@
-import { Configured, convertOptions, Family, type OptionTable } from '../config.js';
+import { Configured, convertOptions, Family, type OptionTable, type Serialized } from '../config.js';
 import { ChainruleError } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
 import {
@@ -243,3 +243,7 @@ export const cosineDecay = (options: ConstructorParameters<typeof CosineDecay>[0
 export const cosineDecayRestarts = (
   options: ConstructorParameters<typeof CosineDecayRestarts>[0],
 ): CosineDecayRestarts => new CosineDecayRestarts(options);
+
+/** A schedule from a name, a config or an object, and back into a config. */
+export const get = (spec: LearningRateSchedule | Serialized): LearningRateSchedule => scheduleFamily.resolve(spec);
+export const serialize = (schedule: LearningRateSchedule): Serialized => scheduleFamily.serialize(schedule);
