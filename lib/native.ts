@@ -142,6 +142,8 @@ export interface NativeAddon {
   /** The class that native errors are made of: called as new Class(code, message). */
   setErrorClass(errorClass: new (code: never, message: string) => Error): void;
   configure(options: { threads?: number; parallelThreshold?: number }): void;
+  /** What the machine can do at most with so many threads, measured now (about half a second, off the main thread). */
+  measureFloor(threads: number): Promise<{ gflops: number; streamGBs: number }>;
   /** Names of all ops, for the completeness test. */
   opNames(): string[];
   /** The elementwise table: name, operands, whether it has a gradient. */

@@ -1,11 +1,14 @@
 // The addon's entry: builds the exports object and nothing else.
 #include <napi.h>
 
+#include <algorithm>
+
 #include "build_info.h"
 #include "cpu/kernel_table.h"
 #include "node/classes.h"
 #include "node/environment.h"
 #include "runtime/cores.h"
+#include "runtime/floor.h"
 
 namespace chainrule::node {
 
@@ -62,6 +65,17 @@ static Napi::Value configure(const Napi::CallbackInfo& call) {
   return call.Env().Undefined();
 }
 
+static Napi::Value floorOf(const Napi::CallbackInfo& call) {
+  const int threads = std::clamp(call[0].As<Napi::Number>().Int32Value(), 1, 256);
+  const auto floor = std::make_shared<Floor>();
+  return submit(call.Env(), task([floor, threads] { *floor = measureFloor(threads); }), [floor](Napi::Env env) {
+    Napi::Object out = Napi::Object::New(env);
+    out.Set("gflops", floor->gflops);
+    out.Set("streamGBs", floor->streamGBs);
+    return out;
+  });
+}
+
 static Napi::Value listOps(const Napi::CallbackInfo& call) {
   Napi::Array names = Napi::Array::New(call.Env());
   for (std::string_view name : opNames()) names.Set(names.Length(), std::string(name));
@@ -96,6 +110,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("info", Napi::Function::New(env, info, "info"));
   exports.Set("setErrorClass", Napi::Function::New(env, setErrorClass, "setErrorClass"));
   exports.Set("configure", Napi::Function::New(env, configure, "configure"));
+  exports.Set("measureFloor", Napi::Function::New(env, floorOf, "measureFloor"));
   exports.Set("opNames", Napi::Function::New(env, listOps, "opNames"));
   exports.Set("elementwiseOps", Napi::Function::New(env, elementwiseOps, "elementwiseOps"));
 #ifdef CHAINRULE_SANITIZE

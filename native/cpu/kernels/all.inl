@@ -11,4 +11,5 @@
 #include "cpu/kernels/pool.inl"
 #include "cpu/kernels/gather.inl"
 #include "cpu/kernels/random.inl"
+#include "cpu/kernels/peak.inl"
 #include "cpu/kernels/todo.inl"
