@@ -16,13 +16,15 @@ export const constant = (options?: Options<typeof constants.Constant>): constant
   new constants.Constant(options);
 export const identity = (options?: Options<typeof constants.Identity>): constants.Identity =>
   new constants.Identity(options);
-export const glorotUniform = (options?: randoms.SeedOptions): randoms.GlorotUniform =>
+export const glorotUniform = (options?: randoms.ScalingOptions): randoms.GlorotUniform =>
   new randoms.GlorotUniform(options);
-export const glorotNormal = (options?: randoms.SeedOptions): randoms.GlorotNormal => new randoms.GlorotNormal(options);
-export const heUniform = (options?: randoms.SeedOptions): randoms.HeUniform => new randoms.HeUniform(options);
-export const heNormal = (options?: randoms.SeedOptions): randoms.HeNormal => new randoms.HeNormal(options);
-export const lecunUniform = (options?: randoms.SeedOptions): randoms.LecunUniform => new randoms.LecunUniform(options);
-export const lecunNormal = (options?: randoms.SeedOptions): randoms.LecunNormal => new randoms.LecunNormal(options);
+export const glorotNormal = (options?: randoms.ScalingOptions): randoms.GlorotNormal =>
+  new randoms.GlorotNormal(options);
+export const heUniform = (options?: randoms.ScalingOptions): randoms.HeUniform => new randoms.HeUniform(options);
+export const heNormal = (options?: randoms.ScalingOptions): randoms.HeNormal => new randoms.HeNormal(options);
+export const lecunUniform = (options?: randoms.ScalingOptions): randoms.LecunUniform =>
+  new randoms.LecunUniform(options);
+export const lecunNormal = (options?: randoms.ScalingOptions): randoms.LecunNormal => new randoms.LecunNormal(options);
 export const randomNormal = (options?: Options<typeof randoms.RandomNormal>): randoms.RandomNormal =>
   new randoms.RandomNormal(options);
 export const randomUniform = (options?: Options<typeof randoms.RandomUniform>): randoms.RandomUniform =>

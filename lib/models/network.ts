@@ -16,7 +16,7 @@ export class Network {
   ) {
     const sorted = sortNodes(
       inputs,
-      flatten(outputs).map((leaf) => leaf.item as Tensor),
+      byKey(outputs).map((leaf) => leaf.item as Tensor),
     );
     this.nodes = sorted.nodes;
     this.layers = sorted.layers;
@@ -33,6 +33,12 @@ export class Network {
     }
     return mapStructure(wanted, now) as TensorStructure;
   }
+}
+
+/** Leaves with records in the order of their keys, in which Keras visits them: the order of layers and weights depends on it. */
+function byKey(structure: unknown): { item: unknown; path: string }[] {
+  const leaves = flatten(structure);
+  return Array.isArray(structure) ? leaves : leaves.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
 }
 
 function sortNodes(inputs: readonly Tensor[], outputs: readonly Tensor[]): { nodes: HistoryNode[]; layers: Layer[] } {
