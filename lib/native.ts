@@ -136,7 +136,10 @@ export interface NativeAddon {
     attach(token: number): NativeVariable;
   };
   /** Columns share their first dimension (rows). Arrays are copied when `copy` is true, else pinned: don't write to them. */
-  Dataset: new (columns: readonly Bound[], copy: boolean) => NativeDataset;
+  Dataset: new (
+    columns: readonly Bound[],
+    copy: boolean,
+  ) => NativeDataset;
   /** The class that native errors are made of: called as new Class(code, message). */
   setErrorClass(errorClass: new (code: never, message: string) => Error): void;
   configure(options: { threads?: number; parallelThreshold?: number }): void;

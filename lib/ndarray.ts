@@ -19,7 +19,13 @@ export type NestedArray = number | boolean | TypedArray | readonly NestedArray[]
 /** Whatever counts as an array at the border. */
 export type ArrayInput = NDArray | NestedArray;
 
-const arrayTypes = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array, bool: Uint8Array, uint32: Uint32Array };
+const arrayTypes = {
+  float32: Float32Array,
+  int32: Int32Array,
+  uint8: Uint8Array,
+  bool: Uint8Array,
+  uint32: Uint32Array,
+};
 
 /** A typed array of the dtype, filled with zeros. */
 export function allocate(dtype: DType, size: number): NativeArray {
@@ -45,11 +51,17 @@ export class NDArray {
   constructor(data: NativeArray, shape: readonly number[] = [data.length], dtype: DType = dtypeOfArray(data)) {
     for (const dim of shape) {
       if (!Number.isInteger(dim) || dim < 0) {
-        throw new ChainruleError('ERR_CHAINRULE_SHAPE', `NDArray: ${shapeText(shape)} is not a shape: every dimension must be an integer >= 0.`);
+        throw new ChainruleError(
+          'ERR_CHAINRULE_SHAPE',
+          `NDArray: ${shapeText(shape)} is not a shape: every dimension must be an integer >= 0.`,
+        );
       }
     }
     if (sizeOf(shape) !== data.length) {
-      throw new ChainruleError('ERR_CHAINRULE_SHAPE', `NDArray: ${data.length} numbers don't fill shape ${shapeText(shape)}, which takes ${sizeOf(shape)}.`);
+      throw new ChainruleError(
+        'ERR_CHAINRULE_SHAPE',
+        `NDArray: ${data.length} numbers don't fill shape ${shapeText(shape)}, which takes ${sizeOf(shape)}.`,
+      );
     }
     this.data = data;
     this.shape = shape;
@@ -67,14 +79,20 @@ export class NDArray {
   /** The element at these indices, one per axis. */
   at(...indices: number[]): number {
     if (indices.length !== this.rank) {
-      throw new ChainruleError('ERR_CHAINRULE_SHAPE', `NDArray.at: ${indices.length} indices for shape ${shapeText(this.shape)}.`);
+      throw new ChainruleError(
+        'ERR_CHAINRULE_SHAPE',
+        `NDArray.at: ${indices.length} indices for shape ${shapeText(this.shape)}.`,
+      );
     }
     let offset = 0;
     for (let axis = 0; axis < indices.length; axis++) {
       const dim = this.shape[axis]!;
       const index = indices[axis]! < 0 ? indices[axis]! + dim : indices[axis]!;
       if (!(index >= 0 && index < dim)) {
-        throw new ChainruleError('ERR_CHAINRULE_SHAPE', `NDArray.at: index ${indices[axis]} is outside axis ${axis} of shape ${shapeText(this.shape)}.`);
+        throw new ChainruleError(
+          'ERR_CHAINRULE_SHAPE',
+          `NDArray.at: index ${indices[axis]} is outside axis ${axis} of shape ${shapeText(this.shape)}.`,
+        );
       }
       offset = offset * dim + index;
     }
@@ -84,7 +102,10 @@ export class NDArray {
   /** The number of an array with one element. */
   item(): number {
     if (this.size !== 1) {
-      throw new ChainruleError('ERR_CHAINRULE_SHAPE', `NDArray.item: shape ${shapeText(this.shape)} holds ${this.size} numbers, not one; use at() or data.`);
+      throw new ChainruleError(
+        'ERR_CHAINRULE_SHAPE',
+        `NDArray.item: shape ${shapeText(this.shape)} holds ${this.size} numbers, not one; use at() or data.`,
+      );
     }
     return this.data[0]!;
   }
@@ -92,13 +113,21 @@ export class NDArray {
   /** Rows [begin, end) of axis 0, sharing memory with this array. */
   rows(begin: number, end = this.shape[0] ?? 0): NDArray {
     const width = sizeOf(this.shape.slice(1));
-    return new NDArray(this.data.subarray(begin * width, end * width), [end - begin, ...this.shape.slice(1)], this.dtype);
+    return new NDArray(
+      this.data.subarray(begin * width, end * width),
+      [end - begin, ...this.shape.slice(1)],
+      this.dtype,
+    );
   }
 
   /** The same numbers under another shape; one dimension may be -1. */
   reshape(shape: readonly number[]): NDArray {
     const known = shape.filter((dim) => dim !== -1).reduce((product, dim) => product * dim, 1);
-    return new NDArray(this.data, shape.map((dim) => (dim === -1 ? this.size / known : dim)), this.dtype);
+    return new NDArray(
+      this.data,
+      shape.map((dim) => (dim === -1 ? this.size / known : dim)),
+      this.dtype,
+    );
   }
 
   /** Nested plain arrays (a number for rank 0, booleans for dtype bool). */
@@ -120,7 +149,8 @@ export class NDArray {
 
   [inspect.custom](): string {
     if (this.rank === 0) return `NDArray ${this.dtype} ${this.data[0]}`;
-    const body = this.size <= 64 ? inspect(this.toNested(), { breakLength: 100 }) : inspect(this.data, { maxArrayLength: 8 });
+    const body =
+      this.size <= 64 ? inspect(this.toNested(), { breakLength: 100 }) : inspect(this.data, { maxArrayLength: 8 });
     return `NDArray ${this.dtype} ${shapeText(this.shape)} ${body}`;
   }
 }
@@ -141,7 +171,8 @@ export function isTypedArray(value: unknown): value is TypedArray {
 
 /** True for what fromNested takes: numbers, typed arrays and nested arrays of them. */
 export function isArrayInput(value: unknown): value is ArrayInput {
-  if (value instanceof NDArray || isTypedArray(value) || typeof value === 'number' || typeof value === 'boolean') return true;
+  if (value instanceof NDArray || isTypedArray(value) || typeof value === 'number' || typeof value === 'boolean')
+    return true;
   if (!Array.isArray(value) || value[0] instanceof NDArray) return false; // a list of NDArrays is several arrays
   return value.length === 0 || isArrayInput(value[0]) || typeof value[0] === 'string';
 }

@@ -21,7 +21,8 @@ export async function finish<T>(job: NativeJob<T>, signal?: AbortSignal): Promis
     if (signal?.aborted) job.cancel();
     return await job.promise;
   } catch (error) {
-    if (signal?.aborted && error instanceof ChainruleError && error.code === 'ERR_CHAINRULE_ABORTED') throw signal.reason;
+    if (signal?.aborted && error instanceof ChainruleError && error.code === 'ERR_CHAINRULE_ABORTED')
+      throw signal.reason;
     throw error;
   } finally {
     signal?.removeEventListener('abort', cancel);
@@ -40,14 +41,22 @@ export class Executable {
   static async compile(trace: Trace, outputs: readonly Tensor[]): Promise<Executable> {
     const variables = [...trace.variables];
     const [program] = await Promise.all([trace.compile(outputs), initialize(variables)]);
-    return new Executable(program, variables, outputs.map((output) => output.dtype));
+    return new Executable(
+      program,
+      variables,
+      outputs.map((output) => output.dtype),
+    );
   }
 
   static compileSync(trace: Trace, outputs: readonly Tensor[]): Executable {
     const variables = [...trace.variables];
     const program = trace.compileSync(outputs);
     initializeSync(variables);
-    return new Executable(program, variables, outputs.map((output) => output.dtype));
+    return new Executable(
+      program,
+      variables,
+      outputs.map((output) => output.dtype),
+    );
   }
 
   async run(inputs: readonly NDArray[], { signal, ...options }: ExecuteOptions = {}): Promise<NDArray[]> {
@@ -62,7 +71,12 @@ export class Executable {
   }
 
   /** Steps of an epoch in native code; `started` receives the job so that others may stop it. */
-  async epoch(dataset: NativeDataset, options: EpochOptions, signal?: AbortSignal, started?: (job: NativeJob<unknown>) => void): Promise<{ steps: number; outputs: NDArray[] }> {
+  async epoch(
+    dataset: NativeDataset,
+    options: EpochOptions,
+    signal?: AbortSignal,
+    started?: (job: NativeJob<unknown>) => void,
+  ): Promise<{ steps: number; outputs: NDArray[] }> {
     signal?.throwIfAborted();
     await initialize(this.variables);
     const job = this.program.epoch(dataset, options);

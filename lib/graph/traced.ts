@@ -1,5 +1,5 @@
 import { ChainruleError } from '../errors.js';
-import { type ArrayInput, isArrayInput, NDArray, shapeText } from '../ndarray.js';
+import { type ArrayInput, isArrayInput, type NDArray, shapeText } from '../ndarray.js';
 import { fromNestedAsync } from '../nested.js';
 import { Executable } from './executable.js';
 import { flatten, type MapStructure, mapStructure, pack, type Structure } from './structure.js';
@@ -17,6 +17,14 @@ export interface RunOptions {
   rowOffset?: number;
 }
 
+export interface TraceOptions {
+  /**
+   * Names of the inputs whose axis 0 is the batch; false: none. By default those whose first axis is as long as that of
+   * the first input.
+   */
+  batch?: readonly string[] | false;
+}
+
 export interface TracedFunction<I, O> {
   /** Runs the computation on the executor thread. The function is traced once per names, dtypes and dimensions beside the batch. */
   run(inputs: I, options?: RunOptions): Promise<ArraysOf<O>>;
@@ -29,17 +37,24 @@ interface Traced {
 
 /**
  * A computation described by a function of tensors. Axis 0 of the inputs is the batch: it may change from run to run;
- * inputs whose first axis differs from the first input's are taken as they are.
+ * inputs whose first axis differs from the first input's are taken as they are; see TraceOptions.
  */
-export function trace<I extends Structure<ArrayInput>, O>(fn: (inputs: TensorsOf<I>) => O): TracedFunction<I, O> {
+export function trace<I extends Structure<ArrayInput>, O>(
+  fn: (inputs: TensorsOf<I>) => O,
+  { batch }: TraceOptions = {},
+): TracedFunction<I, O> {
   const known = new Map<string, Promise<Traced>>();
   return {
     async run(inputs, options = {}) {
       options.signal?.throwIfAborted();
       const leaves = flatten(inputs, isArrayInput);
       const arrays = await Promise.all(leaves.map(({ item, path }) => toArray(item, path || 'input')));
-      const batch = arrays.find((array) => array.rank > 0)?.shape[0];
-      const dims = arrays.map(({ shape }) => (shape.length > 0 && shape[0] === batch ? [-1, ...shape.slice(1)] : [...shape]));
+      const rows = arrays.find((array) => array.rank > 0)?.shape[0];
+      const batched = (array: NDArray, name: string): boolean =>
+        batch ? batch.includes(name) : batch !== false && array.shape[0] === rows;
+      const dims = arrays.map((array, i) =>
+        array.rank > 0 && batched(array, leaves[i]!.path) ? [-1, ...array.shape.slice(1)] : [...array.shape],
+      );
       const key = JSON.stringify(leaves.map(({ path }, i) => [path, arrays[i]!.dtype, dims[i]]));
       let traced = known.get(key);
       if (!traced) {
@@ -71,7 +86,10 @@ async function build(start: () => { current: Trace; call: () => unknown }): Prom
   const outputs = flatten(result).map((leaf) => leaf.item);
   for (const output of outputs) {
     if (isTensor(output) || typeof output !== 'object' || output === null) continue;
-    throw new ChainruleError('ERR_CHAINRULE_VALUE', `a traced function must return tensors, in lists and records; got ${output.constructor?.name ?? 'an object'}.`);
+    throw new ChainruleError(
+      'ERR_CHAINRULE_VALUE',
+      `a traced function must return tensors, in lists and records; got ${output.constructor?.name ?? 'an object'}.`,
+    );
   }
   return { executable: await Executable.compile(current, outputs.filter(isTensor)), result };
 }
@@ -82,8 +100,13 @@ function replace(result: unknown, arrays: readonly NDArray[]): unknown {
 }
 
 async function toArray(item: unknown, name: string): Promise<NDArray> {
-  if (!isArrayInput(item)) throw new ChainruleError('ERR_CHAINRULE_INPUT', `${name}: an array is expected, got ${item === null ? 'null' : typeof item}.`);
+  if (!isArrayInput(item))
+    throw new ChainruleError(
+      'ERR_CHAINRULE_INPUT',
+      `${name}: an array is expected, got ${item === null ? 'null' : typeof item}.`,
+    );
   const array = await fromNestedAsync(item, { name, allowNonFinite: true });
-  if (array.rank > 8) throw new ChainruleError('ERR_CHAINRULE_SHAPE', `${name}: ${shapeText(array.shape)} has more than 8 dimensions.`);
+  if (array.rank > 8)
+    throw new ChainruleError('ERR_CHAINRULE_SHAPE', `${name}: ${shapeText(array.shape)} has more than 8 dimensions.`);
   return array;
 }

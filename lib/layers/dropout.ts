@@ -1,7 +1,7 @@
 import type { OptionTable } from '../config.js';
 import { ChainruleError } from '../errors.js';
-import type { Tensor } from '../graph/tensor.js';
 import { emit } from '../graph/emit.js';
+import type { Tensor } from '../graph/tensor.js';
 import { SeedGenerator } from '../ops/random.js';
 import { zerosLike } from '../ops/shape.js';
 import { type CallContext, Layer, type LayerOptions } from './layer.js';
@@ -25,7 +25,11 @@ export class Dropout extends Layer {
   constructor(options: DropoutOptions) {
     super(options);
     this.rate = options.rate;
-    if (!(this.rate >= 0 && this.rate <= 1)) throw new ChainruleError('ERR_CHAINRULE_OPTION', `Dropout: rate must be a number from 0 to 1, got ${String(options.rate)}.`);
+    if (!(this.rate >= 0 && this.rate <= 1))
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `Dropout: rate must be a number from 0 to 1, got ${String(options.rate)}.`,
+      );
     this.noiseShape = options.noiseShape;
     this.seed = options.seed;
     this.seedGenerator = new SeedGenerator(options.seed);

@@ -1,11 +1,10 @@
 import { emit } from '../graph/emit.js';
-import { nextSeed } from '../graph/seed.js';
+import { nextSeed, seedData } from '../graph/seed.js';
 import type { Tensor } from '../graph/tensor.js';
 import { Variable } from '../graph/variable.js';
-import { seedData } from '../graph/seed.js';
 import { NDArray } from '../ndarray.js';
-import { float, encodeShape, type Operand, type ShapeInput } from './operands.js';
 import { add, cast, floor, multiply } from './math.js';
+import { encodeShape, float, type Operand, type ShapeInput } from './operands.js';
 
 /** A stream of random draws: each use takes the next draw, in every run of the program. */
 export class SeedGenerator {
@@ -43,17 +42,30 @@ export interface RandomOptions {
 }
 
 /** Uniform in [minval, maxval). */
-export function uniform(shape: ShapeInput, { minval = 0, maxval = 1, seed }: RandomOptions & { minval?: number; maxval?: number } = {}): Tensor {
+export function uniform(
+  shape: ShapeInput,
+  { minval = 0, maxval = 1, seed }: RandomOptions & { minval?: number; maxval?: number } = {},
+): Tensor {
   return emit('randomUniform', [drawSeed(seed)], { shape: encodeShape('uniform', shape), low: minval, high: maxval });
 }
 
-export function normal(shape: ShapeInput, { mean = 0, stddev = 1, seed }: RandomOptions & { mean?: number; stddev?: number } = {}): Tensor {
+export function normal(
+  shape: ShapeInput,
+  { mean = 0, stddev = 1, seed }: RandomOptions & { mean?: number; stddev?: number } = {},
+): Tensor {
   return emit('randomNormal', [drawSeed(seed)], { shape: encodeShape('normal', shape), mean, stddev });
 }
 
 /** A normal distribution cut at two standard deviations. */
-export function truncatedNormal(shape: ShapeInput, { mean = 0, stddev = 1, seed }: RandomOptions & { mean?: number; stddev?: number } = {}): Tensor {
-  return emit('randomTruncatedNormal', [drawSeed(seed)], { shape: encodeShape('truncatedNormal', shape), mean, stddev });
+export function truncatedNormal(
+  shape: ShapeInput,
+  { mean = 0, stddev = 1, seed }: RandomOptions & { mean?: number; stddev?: number } = {},
+): Tensor {
+  return emit('randomTruncatedNormal', [drawSeed(seed)], {
+    shape: encodeShape('truncatedNormal', shape),
+    mean,
+    stddev,
+  });
 }
 
 /** 1 with probability p, else 0; float32. */
@@ -75,12 +87,20 @@ export function permutation(size: number, { seed }: RandomOptions = {}): Tensor 
  * Zeroes a fraction `rate` of the elements and scales the others by 1 / (1 − rate). In `noiseShape`, axes of size 1
  * share one decision.
  */
-export function dropout(x: Operand, rate: number, { noiseShape, seed }: RandomOptions & { noiseShape?: ShapeInput } = {}): Tensor {
+export function dropout(
+  x: Operand,
+  rate: number,
+  { noiseShape, seed }: RandomOptions & { noiseShape?: ShapeInput } = {},
+): Tensor {
   const shape = noiseShape ? { noiseShape: encodeShape('dropout', noiseShape) } : undefined;
   return emit('dropout', [float(x), drawSeed(seed)], { rate, ...shape });
 }
 
 /** A matrix with orthonormal rows or columns, times gain. */
-export function orthogonal(rows: number, columns: number, { gain = 1, seed }: RandomOptions & { gain?: number } = {}): Tensor {
+export function orthogonal(
+  rows: number,
+  columns: number,
+  { gain = 1, seed }: RandomOptions & { gain?: number } = {},
+): Tensor {
   return emit('orthogonal', [drawSeed(seed)], { rows, columns, gain });
 }
