@@ -32,6 +32,8 @@ export interface OpCase {
   /** What this row adds to the others of its op; op and about name the test. */
   about: string;
   inputs: Argument[];
+  /** How many of the inputs the op takes, all unless said: a further one only carries the batch size into the program. */
+  takes?: number;
   attrs?: Attrs;
   /** The batch sizes to run with; one plan each, one graph for all. */
   rows?: number[];

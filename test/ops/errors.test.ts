@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 import { ChainruleError } from '../../lib/errors.js';
 import { native } from '../../lib/native.js';
+import { decode, sizeOf } from './case.js';
 import { errorCases } from './cases/errors.js';
-import { nameOf } from './run.js';
+import { arrayOf, nameOf } from './run.js';
 
 test.each(errorCases.map((row) => [nameOf(row), row] as const))('%s', (_name, row) => {
   const graph = new native.Graph();
@@ -20,7 +21,11 @@ test.each(errorCases.map((row) => [nameOf(row), row] as const))('%s', (_name, ro
   expect(code).toBe(row.code);
   // The graph goes on: a refused node leaves nothing behind.
   const [doubled] = graph.op('add', [graph.scalar(1, 'float32'), graph.scalar(1, 'float32')]) as [number];
-  expect(graph.compileSync([doubled]).runSync([])[0]!.data[0]).toBe(2);
+  const inputs = row.inputs.map(({ dtype, shape }) => {
+    const size = decode(shape, 1);
+    return { data: arrayOf(dtype, new Float64Array(sizeOf(size))), shape: size };
+  });
+  expect(graph.compileSync([doubled]).runSync(inputs)[0]!.data[0]).toBe(2);
 });
 
 test('an unknown op and a wrong number of inputs are refused', () => {

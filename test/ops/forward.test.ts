@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { cases } from './cases.js';
 import { judge, magnitudesOf } from './compare.js';
-import { bind, compileForward, decodeAttrs, drawInputs, nameOf } from './run.js';
+import { bind, compileForward, drawInputs, nameOf, referenceOf } from './run.js';
 
 // Every row of the table against its float64 reference, at every batch size.
 
@@ -11,7 +11,7 @@ test.each(cases.map((row) => [nameOf(row), row] as const))('%s', async (_name, r
   const problems: string[] = [];
   for (const n of row.rows ?? [1]) {
     const inputs = drawInputs(row, n);
-    const want = row.reference(inputs, decodeAttrs(row.attrs ?? {}, n));
+    const want = referenceOf(row, inputs, n);
     const [got] = await program.run(bind(row, inputs)).promise;
     expect([...got!.shape], `shape for N = ${n}`).toEqual(want.shape);
     const magnitudes =
@@ -25,7 +25,7 @@ test.each(cases.map((row) => [nameOf(row), row] as const))('%s', async (_name, r
 test('rows with integer sums are not mostly zeros: an empty result would agree with anything', () => {
   for (const row of cases.filter(({ op }) => ['matmul', 'conv2d', 'reduceSum'].includes(op))) {
     const n = Math.max(...(row.rows ?? [1]));
-    const { data } = row.reference(drawInputs(row, n), decodeAttrs(row.attrs ?? {}, n));
+    const { data } = referenceOf(row, drawInputs(row, n), n);
     if (data.length < 8 || row.about.startsWith('nothing')) continue;
     expect(data.filter((x) => x !== 0).length / data.length, nameOf(row)).toBeGreaterThan(0.3);
   }

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { randomFrom, seedOf } from './case.js';
 import { cases } from './cases.js';
 import { checkGradients } from './compare.js';
-import { arrayOf, bind, compileGradient, decodeAttrs, drawCotangent, drawInputs, nameOf } from './run.js';
+import { arrayOf, bind, compileGradient, drawCotangent, drawInputs, nameOf, referenceOf } from './run.js';
 
 // The engine's gradients against central differences of the reference in float64, with a random cotangent.
 
@@ -10,7 +10,7 @@ const rows = cases.filter(({ wrt }) => wrt?.length);
 
 async function gradientsOf(row: (typeof rows)[number], n: number) {
   const inputs = drawInputs(row, n);
-  const out = row.reference(inputs, decodeAttrs(row.attrs ?? {}, n));
+  const out = referenceOf(row, inputs, n);
   const cotangent = drawCotangent(row, out.shape, n);
   const { program } = compileGradient(row, n);
   const seed = { data: arrayOf('float32', cotangent.data), shape: cotangent.shape };

@@ -47,6 +47,10 @@ export function decodeAttrs(attrs: Attrs, n: number): Attrs {
   return Array.isArray(shape) ? { ...attrs, shape: decode(shape as number[], n) } : attrs;
 }
 
+/** The row's reference at a batch size. An op that takes no input may still look at the batch of one. */
+export const referenceOf = (row: OpCase, inputs: Values[], n: number): Values =>
+  row.reference(inputs.slice(0, row.takes || undefined), decodeAttrs(row.attrs ?? {}, n));
+
 export const bind = (row: OpCase, inputs: Values[]): Bound[] =>
   inputs.map(({ data, shape }, i) => ({ data: arrayOf(row.inputs[i]!.dtype, data), shape }));
 
@@ -54,8 +58,7 @@ export const bind = (row: OpCase, inputs: Values[]): Bound[] =>
 export function compileForward(row: OpCase): { program: NativeProgram; dtype: DType } {
   const graph = new native.Graph();
   const ids = row.inputs.map(({ dtype, shape }, i) => graph.input(`x${i}`, dtype, shape));
-  const usesInputs = !['iota', 'batchSize'].includes(row.op);
-  const [out] = graph.op(row.op, usesInputs ? ids : [], row.attrs ?? {}) as [number];
+  const [out] = graph.op(row.op, ids.slice(0, row.takes), row.attrs ?? {}) as [number];
   return { program: graph.compileSync([out]), dtype: graph.dtype(out) };
 }
 
@@ -68,7 +71,7 @@ export function compileGradient(row: OpCase, n: number): { program: NativeProgra
     const graph = new native.Graph();
     const ids = row.inputs.map(({ dtype, shape }, i) => graph.input(`x${i}`, dtype, fixed ? decode(shape, n) : shape));
     const attrs = fixed ? decodeAttrs(row.attrs ?? {}, n) : (row.attrs ?? {});
-    const [out] = graph.op(row.op, ids, attrs) as [number];
+    const [out] = graph.op(row.op, ids.slice(0, row.takes), attrs) as [number];
     const shape = graph.shape(out);
     const legal = shape.every((size, axis) => size >= 0 || (axis === 0 && size === -1));
     if (!legal && !fixed) return undefined;

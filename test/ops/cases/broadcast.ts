@@ -49,14 +49,15 @@ const integerOps: Record<string, Scalar> = {
   neg: (a) => -a,
   abs: Math.abs,
   sign: Math.sign,
-  square: (a) => a * a,
+  // int32 wraps around.
+  square: (a) => Math.imul(a, a),
   add: (a, b) => a + b,
   sub: (a, b) => a - b,
   mul: (a, b) => a * b,
   floorDivide: (a, b) => Math.floor(a / b),
   mod: (a, b) => a - b * Math.floor(a / b),
-  minimum: Math.min,
-  maximum: Math.max,
+  minimum: (a, b) => Math.min(a, b),
+  maximum: (a, b) => Math.max(a, b),
 };
 const integerComparisons: Record<string, Scalar> = {
   equal: (a, b) => Number(a === b),

@@ -91,8 +91,8 @@ export const elementwiseRows: Record<string, Row> = {
   floorDivide: binary((a, b) => Math.floor(a / b), [whole, cycle([2, -2, 4, 0.5])], 'exact', []),
   // Exactly representable quotients; the divisor's derivative is minus the quotient rounded down, away from whole quotients.
   mod: binary(floorMod, [cycle([5.25, -5.25, 7.75, -3.25, 0.75]), cycle([2, -2, 3, 0.5])], 'exact'),
-  minimum: binary(Math.min, [between(-4, -0.1), between(0.1, 4)], 'exact'),
-  maximum: binary(Math.max, [between(-4, -0.1), between(0.1, 4)], 'exact'),
+  minimum: binary((a, b) => Math.min(a, b), [between(-4, -0.1), between(0.1, 4)], 'exact'),
+  maximum: binary((a, b) => Math.max(a, b), [between(-4, -0.1), between(0.1, 4)], 'exact'),
   pow: binary((a, b) => a ** b, [between(0.2, 4), between(-3, 3)], { ulps: 4 }),
   whenPositive: binary((a, b) => (a > 0 ? b : 0), [awayFromZero(0.2, 3), any], 'exact', [1]),
   equal: compare((a, b) => Number(a === b)),
