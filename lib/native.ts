@@ -3,6 +3,7 @@
  *
  * Dimensions cross the border as numbers: n >= 0 is a size, -k stands for k times the batch size N.
  */
+import { ChainruleError } from './errors.js';
 import { loadAddon } from './native-loader.js';
 
 export type DType = 'float32' | 'int32' | 'uint8' | 'bool' | 'uint32';
@@ -155,3 +156,6 @@ const loaded = loadAddon();
 export const native = loaded.addon as NativeAddon;
 /** Which file was loaded and why, for `chainrule info`. */
 export const nativeOrigin = { path: loaded.path, reason: loaded.reason };
+
+// Errors of the engine are the library's own, wherever they arise.
+native.setErrorClass(ChainruleError as never);

@@ -251,8 +251,8 @@ describe('models by class', () => {
       }
     }
     const model = new Adversarial();
-    model.build([null, 2]);
-    // A build makes the layers that call reaches; the critic is made by the first step.
+    model.build([null, 2]); // makes the layers that call reaches, and the critic is not among them
+    model.critic.build([null, 1]);
     model.compile({ optimizer: 'sgd' });
     const { history } = await model.fit(
       [

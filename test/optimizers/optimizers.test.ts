@@ -37,7 +37,7 @@ function expected(rule: Rule): number[][] {
 function follows(got: number[][], want: number[][]): void {
   got.forEach((row, k) => {
     row.forEach((value, i) => {
-      expect(value, `step ${k}, element ${i}`).toBeCloseTo(want[k]![i]!, 6);
+      expect(value, `step ${k}, element ${i}`).toBeCloseTo(want[k]![i]!, 5);
     });
   });
 }
