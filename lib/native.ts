@@ -157,3 +157,6 @@ export const native = loaded.addon as NativeAddon;
 native.setErrorClass(ChainruleError);
 /** Which file was loaded and why, for `chainrule info`. */
 export const nativeOrigin = { path: loaded.path, reason: loaded.reason };
+
+// Errors of the engine are the library's own, wherever they arise.
+native.setErrorClass(ChainruleError as never);

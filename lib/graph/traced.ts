@@ -6,8 +6,8 @@ import { flatten, type MapStructure, mapStructure, pack, type Structure } from '
 import { isTensor, Tensor } from './tensor.js';
 import { Trace } from './trace.js';
 
-/** The same structure with tensors where arrays were. */
-export type TensorsOf<I> = MapStructure<I, ArrayInput, Tensor>;
+/** What a traced function of these tensors is fed with: arrays in the same structure. */
+export type FeedOf<T> = MapStructure<T, Tensor, ArrayInput>;
 /** The same structure with arrays where tensors were. */
 export type ArraysOf<O> = MapStructure<O, Tensor, NDArray>;
 
@@ -25,9 +25,9 @@ export interface TraceOptions {
   batch?: readonly string[] | false;
 }
 
-export interface TracedFunction<I, O> {
+export interface TracedFunction<T, O> {
   /** Runs the computation on the executor thread. The function is traced once per names, dtypes and dimensions beside the batch. */
-  run(inputs: I, options?: RunOptions): Promise<ArraysOf<O>>;
+  run(inputs: FeedOf<T>, options?: RunOptions): Promise<ArraysOf<O>>;
 }
 
 interface Traced {
@@ -39,13 +39,13 @@ interface Traced {
  * A computation described by a function of tensors. Axis 0 of the inputs is the batch: it may change from run to run;
  * inputs whose first axis differs from the first input's are taken as they are; see TraceOptions.
  */
-export function trace<I extends Structure<ArrayInput>, O>(
-  fn: (inputs: TensorsOf<I>) => O,
+export function trace<T extends Structure<Tensor> = Record<string, Tensor>, O = unknown>(
+  fn: (inputs: T) => O,
   { batch }: TraceOptions = {},
-): TracedFunction<I, O> {
+): TracedFunction<T, O> {
   const known = new Map<string, Promise<Traced>>();
   return {
-    async run(inputs, options = {}) {
+    async run(inputs: unknown, options: RunOptions = {}) {
       options.signal?.throwIfAborted();
       const leaves = flatten(inputs, isArrayInput);
       const arrays = await Promise.all(leaves.map(({ item, path }) => toArray(item, path || 'input')));
@@ -61,7 +61,7 @@ export function trace<I extends Structure<ArrayInput>, O>(
         traced = build(() => {
           const current = new Trace();
           const tensors = leaves.map(({ path }, i) => current.input(path || 'input', arrays[i]!.dtype, dims[i]!));
-          return { current, call: () => fn(pack(inputs, tensors, isArrayInput) as TensorsOf<I>) };
+          return { current, call: () => fn(pack(inputs, tensors, isArrayInput) as T) };
         });
         known.set(key, traced);
         // A description that failed may succeed later (a layer was built meanwhile): don't remember the failure.

@@ -37,6 +37,8 @@ export async function buildStep(
   state: StateBundle,
   classWeight?: ClassWeight,
 ): Promise<StepProgram> {
+  // Weights must exist before the step asks which of them to train.
+  if (!model.built) describePredict(model, table);
   const trace = new Trace();
   trace.state = state;
   const { logged, checks } = trace.run(() => {

@@ -1,3 +1,4 @@
+import { ChainruleError } from '../errors.js';
 import { valueAndGrad } from '../graph/grad.js';
 import type { StateBundle } from '../graph/state.js';
 import type { Tensor } from '../graph/tensor.js';
@@ -51,6 +52,12 @@ export class StepContext {
 
   /** One optimizer step on the loss that `lossFn` describes. Returns the loss. */
   minimize(lossFn: () => Tensor, optimizer = this.defaults.optimizer!, variables = this.defaults.variables()): Tensor {
+    if (variables.length === 0) {
+      throw new ChainruleError(
+        'ERR_CHAINRULE_NOT_BUILT',
+        'minimize: there are no variables to train. Layers have weights once they are built: give inputShape, or call their build before.',
+      );
+    }
     const scale = optimizer.lossScaleFactor;
     const { aux, grads } = valueAndGrad(() => {
       const loss = lossFn();

@@ -87,4 +87,8 @@ async function initializer({ chainrule, spec }) {
   throw new Skip('a statistics case');
 }
 
-export const families = { activation, loss, metric, schedule, regularizer, constraint, initializer, optimizer, ops };
+const all = (run) => async (input) => ({ results: await run(input) });
+const whole = { activation, loss, metric, schedule, regularizer, constraint, initializer, optimizer };
+
+/** Family → { results, skip? }: results by tensor name, and why the case as a whole is skipped. */
+export const families = { ...Object.fromEntries(Object.entries(whole).map(([name, run]) => [name, all(run)])), ops };
