@@ -4,12 +4,26 @@ constexpr int64_t kBlockK = 256;     // 16 KB of a panel stay in L1
 constexpr int64_t kBlockRows = 144;  // 144 KB of A stay in L2
 
 // Rows [row, row + rows) and k [k0, k1) of A, tile by tile: element (r, k) of a tile of R rows at [k * R + r].
+// Vectors of 8 are stored every R floats, each overwriting the surplus of the one before.
 static void packA(const Gemm& g, int64_t row, int64_t rows, int64_t k0, int64_t k1, float* out) {
   const RowTiles tilesOfRows(rows);
   for (int64_t t = 0; t < tilesOfRows.count; ++t) {
-    const int64_t count = tilesOfRows.rowsOf(t);
-    const float* a = g.a + (row + tilesOfRows.startOf(t)) * g.aRow + k0 * g.aCol;
-    for (int64_t k = 0; k < k1 - k0; ++k) {
+    const int64_t count = tilesOfRows.rowsOf(t), first = row + tilesOfRows.startOf(t);
+    const float* a = g.a + first * g.aRow + k0 * g.aCol;
+    int64_t k = 0;
+    if (lanes == 8 && g.aCol == 1) {
+      for (; k + 8 <= k1 - k0; k += 8, out += 8 * count) {
+        Float block[8];
+#pragma GCC unroll 8
+        for (int r = 0; r < 8; ++r) block[r] = load(a + least(r, count - 1) * g.aRow + k);
+        transpose(block);
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; ++i) store(out + i * count, block[i]);
+      }
+    } else if (lanes == 8 && g.aRow == 1 && first + 8 <= g.m) {
+      for (; k < k1 - k0; ++k, out += count) store(out, load(a + k * g.aCol));
+    }
+    for (; k < k1 - k0; ++k) {
       for (int64_t r = 0; r < count; ++r) *out++ = a[r * g.aRow + k * g.aCol];
     }
   }
@@ -30,6 +44,7 @@ static void multiplyBlock(const Gemm& g, const float* packed, int64_t row, int64
   for (int64_t p = panelBegin; p < panelEnd;) {
     int wide = widest;
     while (p + (1 << wide) > panelEnd) --wide;
+    const bool streams = wide == 0 && p + 1 < panelEnd && g.bRow == kPanel && rows >= 24;
     const int64_t valid = p + (1 << wide) == panels ? g.n - (panels - 1) * kPanel : kPanel;  // columns of the last of these panels
     TileOutput out{nullptr, g.cRow, g.cPanel, g.cPadded ? kPanel : valid, valid, k0 > 0 || g.accumulate, k1 == g.k,
                    g.bias ? g.bias + p * kPanel : nullptr, g.activation};
@@ -37,7 +52,12 @@ static void multiplyBlock(const Gemm& g, const float* packed, int64_t row, int64
       const int64_t count = tilesOfRows.rowsOf(t), start = tilesOfRows.startOf(t);
       const float* b = g.b + p * g.bPanel + k0 * g.bRow;
       const Segment segment = packed ? Segment{packed + start * (k1 - k0), b, k1 - k0} : Segment{g.a + (row + start) * g.aRow + k0 * g.aCol, b, k1 - k0};
-      const TileInput in{&segment, 1, 0, 0, packed ? 1 : g.aRow, packed ? count : g.aCol, g.bRow, g.bPanel};
+      TileInput in{&segment, 1, 0, 0, packed ? 1 : g.aRow, packed ? count : g.aCol, g.bRow, g.bPanel};
+      if (streams) {  // every tile fetches its share of the next panel
+        const int64_t from = (k1 - k0) * t / tilesOfRows.count, to = (k1 - k0) * (t + 1) / tilesOfRows.count;
+        in.ahead = b + g.bPanel + from * kPanel;
+        in.aheadLines = to - from;
+      }
       out.c = g.c + (row + start) * g.cRow + p * g.cPanel;
       tiles[count - 1][wide](in, out);  // later tiles have fewer rows, so theirs are at least as wide
     }

@@ -13,6 +13,8 @@ struct TileInput {
   int64_t aOffset, bOffset;  // added to the addresses of every segment
   int64_t aRow, aCol;        // between the rows of the tile, and along k
   int64_t bRow, bPanel;      // along k, and between panels
+  const float* ahead = nullptr;  // lines of B that a later tile needs: `aheadLines` of them are fetched meanwhile
+  int64_t aheadLines = 0;
 };
 struct TileOutput {
   float* c;
@@ -78,9 +80,73 @@ CHAINRULE_INLINE void finishTile(const TileOutput& out, Float (&acc)[rows][panel
   }
 }
 
+// One step along k: a column of A times a row of B. The shorter of the two stays in registers, the other passes through one.
+template <int rows, int panels>
+CHAINRULE_INLINE void multiplyStep(const float* a, int64_t aRow, const float* b, int64_t bPanel, Float (&acc)[rows][panels * kVectors]) {
+  constexpr int width = panels * kVectors;
+  const float* a3 = a + 3 * aRow;
+  if constexpr (rows > width) {
+    Float bv[width];
+#pragma GCC unroll 8
+    for (int j = 0; j < width; ++j) bv[j] = load(b + j / kVectors * bPanel + j % kVectors * lanes);
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; ++r) {
+      const Float av = broadcast(r < 3 ? a + r * aRow : a3 + (r - 3) * aRow);
+#pragma GCC unroll 8
+      for (int j = 0; j < width; ++j) accumulate(acc[r][j], av, bv[j]);
+    }
+  } else {
+    Float av[rows];
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; ++r) av[r] = broadcast(a + r * aRow);
+#pragma GCC unroll 8
+    for (int j = 0; j < width; ++j) {
+      const Float bv = load(b + j / kVectors * bPanel + j % kVectors * lanes);
+#pragma GCC unroll 6
+      for (int r = 0; r < rows; ++r) accumulate(acc[r][j], av[r], bv);
+    }
+  }
+}
+
+// All segments. A stride given as a template argument other than 0 is known to be that.
+template <int rows, int panels, int knownRow, int knownCol, int knownB>
+CHAINRULE_INLINE void multiplySegments(const TileInput& in, Float (&acc)[rows][panels * kVectors]) {
+  const int64_t aRow = knownRow ? knownRow : in.aRow, aCol = knownCol ? knownCol : in.aCol, bRow = knownB ? knownB : in.bRow, bPanel = in.bPanel;
+  const Segment* const end = in.segments + in.count;
+  for (const Segment* s = in.segments; s != end; ++s) {
+    const float* a = s->a + in.aOffset;
+    const float* b = s->b + in.bOffset;
+    int64_t k = s->k;
+    if (knownB) {
+      for (; k >= 4; k -= 4) {  // fewer iterations, whose end is predicted better
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; ++i) {
+          multiplyStep<rows, panels>(a + (knownCol ? i : 0), aRow, b + i * kPanel, bPanel, acc);
+          if (!knownCol) {
+            a += aCol;
+            asm("" : "+r"(a));  // or GCC keeps an address per step and spills them
+          }
+        }
+        if (knownCol) a += 4;
+        b += 4 * kPanel;
+      }
+    }
+    for (; k > 0; --k) {
+      multiplyStep<rows, panels>(a, aRow, b, bPanel, acc);
+      a += aCol;
+      b += bRow;
+    }
+  }
+}
+
 template <int rows, int panels>
 static void tile(const TileInput& in, const TileOutput& out) {
   constexpr int width = panels * kVectors;
+  for (int64_t i = 0; i < in.aheadLines; ++i) __builtin_prefetch(in.ahead + i * 16, 0, 2);
+  if (in.aheadLines > 0) {  // and what the next tile of this column adds to or overwrites
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; ++r) __builtin_prefetch(out.c + (rows + r) * out.cRow, 1);
+  }
   Float acc[rows][width];
   if (!out.accumulate) {
 #pragma GCC unroll 6
@@ -94,27 +160,11 @@ static void tile(const TileInput& in, const TileOutput& out) {
     startTile<rows, panels, false>(out, acc);
   }
 
-  const int64_t aRow = in.aRow, aCol = in.aCol, bRow = in.bRow, bPanel = in.bPanel;
-  const Segment* const end = in.segments + in.count;
-  for (const Segment* s = in.segments; s != end; ++s) {
-    const float* a = s->a + in.aOffset;
-    const float* a3 = a + 3 * aRow;
-    const float* b = s->b + in.bOffset;
-    for (int64_t k = s->k; k > 0; --k) {
-      Float bv[width];
-#pragma GCC unroll 8
-      for (int j = 0; j < width; ++j) bv[j] = load(b + j / kVectors * bPanel + j % kVectors * lanes);
-#pragma GCC unroll 6
-      for (int r = 0; r < rows; ++r) {
-        const Float av = broadcast(r < 3 ? a + r * aRow : a3 + (r - 3) * aRow);
-#pragma GCC unroll 8
-        for (int j = 0; j < width; ++j) acc[r][j] = fma(av, bv[j], acc[r][j]);
-      }
-      a += aCol;
-      a3 += aCol;
-      b += bRow;
-    }
-  }
+  // Strides that the compiler knows make the addresses of an unrolled loop free.
+  if (in.bRow != kPanel) multiplySegments<rows, panels, 0, 0, 0>(in, acc);
+  else if (in.aCol == 1) multiplySegments<rows, panels, 0, 1, kPanel>(in, acc);
+  else if (in.aRow == 1) multiplySegments<rows, panels, 1, 0, kPanel>(in, acc);
+  else multiplySegments<rows, panels, 0, 0, kPanel>(in, acc);
 
   if (out.columns == kPanel && (!out.bias || out.biasColumns == kPanel)) finishTile<rows, panels, true>(out, acc);
   else finishTile<rows, panels, false>(out, acc);
@@ -133,17 +183,7 @@ static void gatheredTile(const float* a, const int32_t* offsets, const float* b,
   const int64_t aRow = in.aRow, bPanel = in.bPanel, k = in.count;
   a += in.aOffset;
   for (int64_t i = 0; i < k; ++i) {
-    const float* a0 = a + offsets[i];
-    const float* a3 = a0 + 3 * aRow;
-    Float bv[width];
-#pragma GCC unroll 8
-    for (int j = 0; j < width; ++j) bv[j] = load(b + j / kVectors * bPanel + j % kVectors * lanes);
-#pragma GCC unroll 6
-    for (int r = 0; r < rows; ++r) {
-      const Float av = broadcast(r < 3 ? a0 + r * aRow : a3 + (r - 3) * aRow);
-#pragma GCC unroll 8
-      for (int j = 0; j < width; ++j) acc[r][j] = fma(av, bv[j], acc[r][j]);
-    }
+    multiplyStep<rows, panels>(a + offsets[i], aRow, b, bPanel, acc);
     b += kPanel;
   }
   if (out.columns == kPanel && (!out.bias || out.biasColumns == kPanel)) finishTile<rows, panels, true>(out, acc);

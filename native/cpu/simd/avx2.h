@@ -51,6 +51,8 @@ CHAINRULE_INLINE Float operator*(Float a, Float b) { return _mm256_mul_ps(a.v, b
 CHAINRULE_INLINE Float operator/(Float a, Float b) { return _mm256_div_ps(a.v, b.v); }
 CHAINRULE_INLINE Float operator-(Float a) { return _mm256_xor_ps(a.v, _mm256_set1_ps(-0.0f)); }
 CHAINRULE_INLINE Float fma(Float a, Float b, Float c) { return _mm256_fmadd_ps(a.v, b.v, c.v); }  // a * b + c, rounded once
+// acc += a * b in the register where acc is: left to itself, GCC shuffles accumulators between registers in unrolled loops.
+CHAINRULE_INLINE void accumulate(Float& acc, Float a, Float b) { asm("vfmadd231ps %2, %1, %0" : "+x"(acc.v) : "x"(a.v), "x"(b.v)); }
 CHAINRULE_INLINE Float sqrt(Float a) { return _mm256_sqrt_ps(a.v); }
 CHAINRULE_INLINE Float abs(Float a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a.v); }
 CHAINRULE_INLINE Float signOf(Float a) { return _mm256_and_ps(_mm256_set1_ps(-0.0f), a.v); }  // +0 or -0

@@ -90,6 +90,8 @@ CHAINRULE_INLINE Float fma(Float a, Float b, Float c) {
   return result;
 }
 
+CHAINRULE_INLINE void accumulate(Float& acc, Float a, Float b) { roundedOnce(acc, a, b, acc); }
+
 CHAINRULE_INLINE Int operator+(Int a, Int b) { return RawInt(RawUnsigned(a.v) + RawUnsigned(b.v)); }
 CHAINRULE_INLINE Int operator-(Int a, Int b) { return RawInt(RawUnsigned(a.v) - RawUnsigned(b.v)); }
 CHAINRULE_INLINE Int operator*(Int a, Int b) { return RawInt(RawUnsigned(a.v) * RawUnsigned(b.v)); }
