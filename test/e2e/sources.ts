@@ -8,7 +8,8 @@ const shared = process.env.CHAINRULE_SHARED ?? join(__dirname, '../../../shared'
 export const isThere = existsSync(join(shared, 'golden-e2e')) && existsSync(join(shared, 'data'));
 if (!isThere) console.log(`test/e2e skipped: there are no data and recipes in ${shared} (or set CHAINRULE_SHARED)`);
 
-interface Bounds {
+export interface Bounds {
+  perSeed: number[];
   mean: number;
   floor?: number;
   ceiling?: number;

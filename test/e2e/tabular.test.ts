@@ -24,27 +24,23 @@ describe.skipIf(!isThere)('whole jobs on tables', () => {
     const rows = readRows(steps, target);
     const folds = [0, 1, 2, 3, 4].map((fold) => splitRows(rows, steps, (row) => row % 5 === fold));
     checkInput(steps, folds[0]!);
-    const perSeed: Metrics[] = [];
-    for (const seed of steps.seeds) {
+    await holdTo(steps, async (seed) => {
       const perFold: Metrics[] = [];
       for (const split of folds) {
         const build = () => mlp(split.train.shape[1]!, hidden, 1, 'sigmoid');
         perFold.push(binaryMetrics(await trained(steps, seed, build, split), split.testTargets.data));
       }
-      perSeed.push(averageOf(perFold));
-    }
-    holdTo(steps, perSeed);
+      return averageOf(perFold);
+    });
   });
 
   test('regression-wine', { timeout: 3 * minutes }, async () => {
     const steps = recipe('regression-wine');
     const split = splitRows(readRows(steps, Number), steps, (row) => row % 5 === 0);
     checkInput(steps, split);
-    const perSeed: Metrics[] = [];
-    for (const seed of steps.seeds) {
+    await holdTo(steps, async (seed) => {
       const predicted = await trained(steps, seed, () => mlp(11, [64, 64], 1, 'linear'), split);
-      perSeed.push(regressionMetrics(predicted, split.testTargets.data));
-    }
-    holdTo(steps, perSeed);
+      return regressionMetrics(predicted, split.testTargets.data);
+    });
   });
 });
