@@ -79,7 +79,7 @@ ValueId Graph::scalar(double value, DType dtype) {
 }
 
 int Graph::addVariable(std::string name, ValueType type, bool layoutFixed) {
-  variables.push_back({std::move(name), type, layoutFixed, kNone, kNone});
+  variables.push_back({std::move(name), type, layoutFixed, type.layout, kNone, kNone});
   return int(variables.size()) - 1;
 }
 

@@ -28,6 +28,7 @@ struct VariableInfo {
   std::string name;
   ValueType type;
   bool layoutFixed = false;
+  Layout fixedLayout = Layout::rowMajor;  // what it is fixed to; chooseLayouts puts it into the type
   ValueId initial = kNone;  // the node that reads the value from before the step
   ValueId current = kNone;  // the value in program order
 };

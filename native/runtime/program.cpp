@@ -35,15 +35,10 @@ void Program::optimizeSource() {
   std::unique_lock<std::shared_mutex> lock;
   if (!variables_.empty()) lock = lockExclusive(*variables_[0]);
   for (size_t i = 0; i < variables_.size(); ++i) {
-    graph.variables[i].type.layout = variables_[i]->layout();
     graph.variables[i].layoutFixed = variables_[i]->layoutFixed();
+    graph.variables[i].fixedLayout = variables_[i]->layout();
   }
   if (lock) lock.unlock();
-  // inferVariable reads the table, so values that were traced as row-major have to be inferred again.
-  for (ValueInfo& value : graph.values) {
-    const Node& node = graph.nodes[value.node];
-    if (node.op->name == "variable") value.type = graph.variables[size_t(node.attrs.integer("index", 0))].type;
-  }
   optimized_ = optimize(std::move(graph));
   if (!variables_.empty()) lock = lockExclusive(*variables_[0]);
   for (size_t i = 0; i < variables_.size(); ++i) {
