@@ -1,6 +1,7 @@
 #include "runtime/lane.h"
 
 #include <chrono>
+#include <utility>
 
 #include "base/error.h"
 #include "runtime/cores.h"
@@ -37,6 +38,7 @@ Lane::~Lane() {
   }
   wake_.notify_all();
   thread_.join();
+  for (const auto& job : queue_) job->done = nullptr;  // it holds the job
 }
 
 void Lane::submit(std::shared_ptr<Job> job) {
@@ -138,7 +140,10 @@ void Lane::drain(int size) {
         --queued_;
       }
     }
-    if (!more && job->done && !stopping_) job->done(error);
+    if (more) continue;
+    // Taken out of the job, because it holds the job: left inside, neither would ever be freed.
+    const auto done = std::exchange(job->done, nullptr);
+    if (done && !stopping_) done(error);
   }
 }
 

@@ -22,6 +22,14 @@ std::byte* Machine::arena(int64_t bytes) {
   return arena_.data();
 }
 
+std::byte* Machine::staging(int64_t bytes) {
+  if (size_t(bytes) > staging_.size()) {
+    staging_ = Buffer();
+    staging_ = Buffer(size_t(bytes));
+  }
+  return staging_.data();
+}
+
 void Machine::reserveScratch(int64_t bytesPerMember) {
   scratchBytes_ = std::max(scratchBytes_, bytesPerMember);
   if (scratch_.size() < size_t(members())) scratch_.resize(size_t(members()));

@@ -6,8 +6,17 @@ import { packageFile } from './models.js';
 // Each worker has a lane of its own: two small fits at once use two cores. Processor time against the clock says how many cores
 // were at work, whatever else the machine does.
 
-const cores = availableParallelism();
-if (cores < 2) console.log('two workers on two cores: skipped, there is one core');
+const isSingle = availableParallelism() < 2;
+if (isSingle) console.log('two workers on two cores: skipped, there is one core');
+
+/** What the machine gives at the moment: two workers that only count. */
+const counting = `
+  require('node:worker_threads').parentPort.postMessage('ready');
+  require('node:worker_threads').parentPort.once('message', () => {
+    const end = performance.now() + 700;
+    while (performance.now() < end);
+    require('node:worker_threads').parentPort.postMessage('done');
+  });`;
 
 const training = `
   const c = require(${JSON.stringify(packageFile)});
@@ -24,11 +33,11 @@ const training = `
     });
   });`;
 
-const program = (workers: number) => `
+const program = (workers: number, work: string) => `
   const { Worker } = require('node:worker_threads');
   const { performance } = require('node:perf_hooks');
   (async () => {
-    const all = Array.from({ length: ${workers} }, () => new Worker(${JSON.stringify(training)}, { eval: true }));
+    const all = Array.from({ length: ${workers} }, () => new Worker(${JSON.stringify(work)}, { eval: true }));
     const next = (worker) => new Promise((done, fail) => worker.once('message', done).once('error', fail));
     await Promise.all(all.map(next));
     const [begin, used] = [performance.now(), process.cpuUsage()];
@@ -41,17 +50,24 @@ const program = (workers: number) => `
     process.exit(0);
   })();`;
 
-test.skipIf(cores < 2)('two workers training small models at once use two cores', { timeout: 120_000 }, () => {
-  const measure = (workers: number) => {
-    const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', program(workers)], { encoding: 'utf8' });
+test.skipIf(isSingle)('two workers training small models at once use two cores', { timeout: 120_000 }, ({ skip }) => {
+  const measure = (workers: number, work: string) => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', program(workers, work)], {
+      encoding: 'utf8',
+    });
     if (status !== 0) throw new Error(stderr);
     return JSON.parse(stdout.trim()) as { clock: number; cores: number };
   };
-  const one = measure(1);
-  const two = measure(2);
+  // The machine may be busy: before and after, two threads that only count say how much of two cores is to be had.
+  const before = measure(2, counting).cores;
+  const one = measure(1, training);
+  const two = measure(2, training);
+  const available = Math.min(before, measure(2, counting).cores);
   console.log(
-    `one worker ${one.clock.toFixed(0)} ms on ${one.cores.toFixed(2)} cores, two ${two.clock.toFixed(0)} ms on ${two.cores.toFixed(2)}`,
+    `one worker ${one.clock.toFixed(0)} ms on ${one.cores.toFixed(2)} cores, two ${two.clock.toFixed(0)} ms on ` +
+      `${two.cores.toFixed(2)}; two that count get ${available.toFixed(2)}`,
   );
-  // A machine that is busy with other things gives less than two cores; one lane for both could never use more than one.
-  expect(two.cores).toBeGreaterThan(1.3);
+  if (available < 1.5) skip(`the machine gives ${available.toFixed(2)} cores now`);
+  // One lane for both could never use more than one core.
+  expect(two.cores).toBeGreaterThan(0.8 * available);
 });
