@@ -56,7 +56,7 @@ export {
   sequential,
 } from './models/index.js';
 export type { DType, NativeInfo } from './native.js';
-export { type ArrayInput, NDArray, type NestedArray, type TypedArray } from './ndarray.js';
+export { type AnyArray, type ArrayInput, NDArray, type NestedArray, type TypedArray } from './ndarray.js';
 export * as ops from './ops/index.js';
 export * as random from './ops/random.js';
 export { SeedGenerator } from './ops/random.js';

@@ -17,7 +17,7 @@ export type TypedArray =
 /** Rows of rows of numbers; the innermost level may be typed arrays. */
 export type NestedArray = number | boolean | TypedArray | readonly NestedArray[];
 /** Whatever counts as an array at the border. */
-export type ArrayInput = NDArray | NestedArray;
+export type ArrayInput = AnyArray | NestedArray;
 
 const arrayTypes = {
   float32: Float32Array,
@@ -41,14 +41,17 @@ export function shapeText(shape: readonly (number | null)[]): string {
   return `[${shape.map((dim) => (dim === null ? 'null' : String(dim))).join(', ')}]`;
 }
 
+/** An NDArray of any dtype. */
+export type AnyArray = NDArray<NativeArray>;
+
 /** Numbers in row-major order with a shape: what goes into a model and what comes out of it. */
-export class NDArray {
-  readonly data: NativeArray;
+export class NDArray<D extends NativeArray = Float32Array> {
+  readonly data: D;
   readonly shape: readonly number[];
   readonly dtype: DType;
 
   /** `data` is used as it is, not copied; its length must be the product of `shape`. */
-  constructor(data: NativeArray, shape: readonly number[] = [data.length], dtype: DType = dtypeOfArray(data)) {
+  constructor(data: D, shape: readonly number[] = [data.length], dtype: DType = dtypeOfArray(data)) {
     for (const dim of shape) {
       if (!Number.isInteger(dim) || dim < 0) {
         throw new ChainruleError(
@@ -111,17 +114,17 @@ export class NDArray {
   }
 
   /** Rows [begin, end) of axis 0, sharing memory with this array. */
-  rows(begin: number, end = this.shape[0] ?? 0): NDArray {
+  rows(begin: number, end = this.shape[0] ?? 0): NDArray<D> {
     const width = sizeOf(this.shape.slice(1));
     return new NDArray(
-      this.data.subarray(begin * width, end * width),
+      this.data.subarray(begin * width, end * width) as D,
       [end - begin, ...this.shape.slice(1)],
       this.dtype,
     );
   }
 
   /** The same numbers under another shape; one dimension may be -1. */
-  reshape(shape: readonly number[]): NDArray {
+  reshape(shape: readonly number[]): NDArray<D> {
     const known = shape.filter((dim) => dim !== -1).reduce((product, dim) => product * dim, 1);
     return new NDArray(
       this.data,
@@ -155,7 +158,7 @@ export class NDArray {
   }
 }
 
-export function bound(array: NDArray): Bound {
+export function bound(array: AnyArray): Bound {
   return { data: array.data, shape: array.shape };
 }
 

@@ -1,7 +1,16 @@
 import { setImmediate } from 'node:timers/promises';
 import { ChainruleError } from './errors.js';
 import type { DType, NativeArray } from './native.js';
-import { type ArrayInput, allocate, isTypedArray, NDArray, shapeText, sizeOf, type TypedArray } from './ndarray.js';
+import {
+  type AnyArray,
+  type ArrayInput,
+  allocate,
+  isTypedArray,
+  NDArray,
+  shapeText,
+  sizeOf,
+  type TypedArray,
+} from './ndarray.js';
 
 export interface ConvertOptions {
   /** Stands in messages: `x`, `y`. */
@@ -15,7 +24,7 @@ export interface ConvertOptions {
 const slice = 5;
 
 /** Converts nested or typed arrays at once; fine for what a request carries. */
-export function fromNested(value: ArrayInput, options: ConvertOptions = {}): NDArray {
+export function fromNested(value: ArrayInput, options: ConvertOptions = {}): AnyArray {
   const work = convert(value, options);
   let step = work.next();
   while (!step.done) step = work.next();
@@ -23,7 +32,7 @@ export function fromNested(value: ArrayInput, options: ConvertOptions = {}): NDA
 }
 
 /** As fromNested, in pieces of at most 5 ms between which other callbacks run. */
-export async function fromNestedAsync(value: ArrayInput, options: ConvertOptions = {}): Promise<NDArray> {
+export async function fromNestedAsync(value: ArrayInput, options: ConvertOptions = {}): Promise<AnyArray> {
   const work = convert(value, options);
   let started = performance.now();
   for (let step = work.next(); ; step = work.next()) {
@@ -35,7 +44,7 @@ export async function fromNestedAsync(value: ArrayInput, options: ConvertOptions
 }
 
 /** Yields now and then, so that the caller may let others run. */
-function* convert(value: ArrayInput, options: ConvertOptions): Generator<undefined, NDArray> {
+function* convert(value: ArrayInput, options: ConvertOptions): Generator<undefined, AnyArray> {
   if (value instanceof NDArray)
     return options.dtype && options.dtype !== value.dtype ? yield* cast(value.data, value.shape, options) : value;
   if (isTypedArray(value)) return yield* cast(value, [value.length], options);
@@ -90,7 +99,7 @@ function shapeOf(value: unknown, options: ConvertOptions): { shape: number[]; bo
 }
 
 /** The engine knows five dtypes; others are converted here, with 64-bit integers checked for their range. */
-function* cast(data: TypedArray, shape: readonly number[], options: ConvertOptions): Generator<undefined, NDArray> {
+function* cast(data: TypedArray, shape: readonly number[], options: ConvertOptions): Generator<undefined, AnyArray> {
   const own = ownDtype(data);
   const dtype = options.dtype ?? own ?? (data instanceof Float64Array ? 'float32' : 'int32');
   if (own === dtype) return new NDArray(data as NativeArray, shape, dtype);

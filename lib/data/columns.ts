@@ -1,7 +1,7 @@
 import { ChainruleError } from '../errors.js';
 import { flatten, pack } from '../graph/structure.js';
 import { type DType, type NativeDataset, native } from '../native.js';
-import { type ArrayInput, bound, isArrayInput, type NDArray, shapeText } from '../ndarray.js';
+import { type AnyArray, type ArrayInput, bound, isArrayInput, shapeText } from '../ndarray.js';
 import { fromNestedAsync, notFinite } from '../nested.js';
 
 /** One array, several in a list, or several by name. */
@@ -19,7 +19,7 @@ const parts = ['x', 'y', 'sampleWeight'] as const;
 export interface Column {
   /** `x`, `y.kind`, `x.0`. */
   name: string;
-  array: NDArray;
+  array: AnyArray;
 }
 
 /** Columns in the order in which a program takes them, and how they make up x, y and sampleWeight. */
@@ -59,7 +59,7 @@ export class Table {
     return new Table(columns, layout, rows);
   }
 
-  get arrays(): NDArray[] {
+  get arrays(): AnyArray[] {
     return this.columns.map(({ array }) => array);
   }
 
@@ -178,7 +178,7 @@ function named(record: Record<string, unknown>, name: string, all: readonly { na
   );
 }
 
-async function toArray(item: unknown, name: string, options: TableOptions): Promise<NDArray> {
+async function toArray(item: unknown, name: string, options: TableOptions): Promise<AnyArray> {
   if (typeof item === 'string')
     throw new ChainruleError(
       'ERR_CHAINRULE_INPUT',
@@ -241,7 +241,7 @@ export async function checkLabels(
   );
 }
 
-function placeOf(array: NDArray, element: number): number[] {
+function placeOf(array: AnyArray, element: number): number[] {
   const place: number[] = [];
   let rest = element;
   for (let axis = array.rank - 1; axis >= 0; axis--) {

@@ -1,10 +1,10 @@
 import { ChainruleError } from '../errors.js';
 import type { DType, NativeArray } from '../native.js';
-import { NDArray } from '../ndarray.js';
+import { type AnyArray, NDArray } from '../ndarray.js';
 
 /** Arrays by name, with text about them. */
 export interface TensorFile {
-  tensors: Map<string, NDArray>;
+  tensors: Map<string, AnyArray>;
   metadata: Map<string, string>;
 }
 
@@ -62,7 +62,7 @@ export function readSafetensors(file: Uint8Array, label = 'safetensors file'): T
   const { entries, metadata } = readHeader(file.subarray(8, start), broken);
   entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
   let at = 0;
-  const tensors = new Map<string, NDArray>();
+  const tensors = new Map<string, AnyArray>();
   for (const { name, dtype, shape, begin, end } of entries) {
     if (begin !== at) throw broken(`tensor "${name}" starts at ${begin}, not at ${at} behind the one before`);
     at = end;

@@ -1,6 +1,6 @@
 import { ChainruleError } from '../errors.js';
-import type { DType, EpochOptions, NativeDataset, NativeJob, NativeProgram } from '../native.js';
-import { bound, NDArray } from '../ndarray.js';
+import type { Bound, DType, EpochOptions, NativeDataset, NativeJob, NativeProgram } from '../native.js';
+import { type AnyArray, bound, NDArray } from '../ndarray.js';
 import type { Tensor } from './tensor.js';
 import type { Trace } from './trace.js';
 import { initialize, initializeSync, type Variable } from './variable.js';
@@ -59,14 +59,14 @@ export class Executable {
     );
   }
 
-  async run(inputs: readonly NDArray[], { signal, ...options }: ExecuteOptions = {}): Promise<NDArray[]> {
+  async run(inputs: readonly AnyArray[], { signal, ...options }: ExecuteOptions = {}): Promise<NDArray[]> {
     signal?.throwIfAborted();
     await initialize(this.variables);
     const outputs = await finish(this.program.run(inputs.map(bound), options), signal);
     return this.wrap(outputs);
   }
 
-  runSync(inputs: readonly NDArray[], options: Omit<ExecuteOptions, 'signal'> = {}): NDArray[] {
+  runSync(inputs: readonly AnyArray[], options: Omit<ExecuteOptions, 'signal'> = {}): NDArray[] {
     return this.wrap(this.program.runSync(inputs.map(bound), options));
   }
 
@@ -85,7 +85,8 @@ export class Executable {
     return { steps, outputs: this.wrap(outputs) };
   }
 
-  private wrap(outputs: readonly { data: NDArray['data']; shape: readonly number[] }[]): NDArray[] {
-    return outputs.map(({ data, shape }, i) => new NDArray(data, shape, this.dtypes[i]));
+  /** Typed as floats, as nearly all results are; those of integer ops carry their dtype. */
+  private wrap(outputs: readonly Bound[]): NDArray[] {
+    return outputs.map(({ data, shape }, i) => new NDArray(data, shape, this.dtypes[i]) as AnyArray as NDArray);
   }
 }

@@ -1,5 +1,5 @@
 import { ChainruleError } from '../errors.js';
-import { type ArrayInput, isArrayInput, type NDArray, shapeText } from '../ndarray.js';
+import { type AnyArray, type ArrayInput, isArrayInput, type NDArray, shapeText } from '../ndarray.js';
 import { fromNestedAsync } from '../nested.js';
 import { Executable } from './executable.js';
 import { flatten, type MapStructure, mapStructure, pack, type Structure } from './structure.js';
@@ -50,7 +50,7 @@ export function trace<T extends Structure<Tensor> = Record<string, Tensor>, O = 
       const leaves = flatten(inputs, isArrayInput);
       const arrays = await Promise.all(leaves.map(({ item, path }) => toArray(item, path || 'input')));
       const rows = arrays.find((array) => array.rank > 0)?.shape[0];
-      const batched = (array: NDArray, name: string): boolean =>
+      const batched = (array: AnyArray, name: string): boolean =>
         batch ? batch.includes(name) : batch !== false && array.shape[0] === rows;
       const dims = arrays.map((array, i) =>
         array.rank > 0 && batched(array, leaves[i]!.path) ? [-1, ...array.shape.slice(1)] : [...array.shape],
@@ -99,7 +99,7 @@ function replace(result: unknown, arrays: readonly NDArray[]): unknown {
   return mapStructure(result, (leaf) => (leaf instanceof Tensor ? arrays[next++] : leaf));
 }
 
-async function toArray(item: unknown, name: string): Promise<NDArray> {
+async function toArray(item: unknown, name: string): Promise<AnyArray> {
   if (!isArrayInput(item))
     throw new ChainruleError(
       'ERR_CHAINRULE_INPUT',

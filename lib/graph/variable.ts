@@ -1,14 +1,14 @@
 import { inspect } from 'node:util';
 import { ChainruleError } from '../errors.js';
 import { type DType, type NativeVariable, native } from '../native.js';
-import { type ArrayInput, allocate, NDArray, shapeText } from '../ndarray.js';
+import { type AnyArray, type ArrayInput, allocate, NDArray, shapeText } from '../ndarray.js';
 import { fromNestedAsync } from '../nested.js';
 import { seedData } from './seed.js';
 import type { Shape, Tensor } from './tensor.js';
 import { currentTrace, Trace } from './trace.js';
 
 /** Makes a first value while tracing. */
-export type InitialValue = number | NDArray | ((shape: readonly number[], dtype: DType) => Tensor);
+export type InitialValue = number | AnyArray | ((shape: readonly number[], dtype: DType) => Tensor);
 
 export interface VariableOptions {
   /** A number, an array, or a function that describes the value (run once, off the main thread). Default 0. */
@@ -86,7 +86,7 @@ export class Variable {
   /** The numbers, read between two steps. */
   async value(): Promise<NDArray> {
     await initialize([this]);
-    return new NDArray(await this.native.read(), this.shape, this.dtype);
+    return new NDArray(await this.native.read(), this.shape, this.dtype) as AnyArray as NDArray;
   }
 
   /** Replaces the numbers between two steps. */
@@ -111,7 +111,7 @@ export class Variable {
     return taken;
   }
 
-  private checked(array: NDArray): NDArray {
+  private checked(array: AnyArray): AnyArray {
     const same = array.shape.length === this.shape.length && array.shape.every((dim, i) => dim === this.shape[i]);
     if (same) return array;
     throw new ChainruleError(

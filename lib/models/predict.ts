@@ -5,7 +5,7 @@ import { Executable } from '../graph/executable.js';
 import { flatten, pack } from '../graph/structure.js';
 import type { Tensor } from '../graph/tensor.js';
 import type { NativeProgram } from '../native.js';
-import { type ArrayInput, allocate, isArrayInput, NDArray, shapeText, sizeOf } from '../ndarray.js';
+import { type AnyArray, type ArrayInput, allocate, isArrayInput, NDArray, shapeText, sizeOf } from '../ndarray.js';
 import { fromNested } from '../nested.js';
 import type { Model } from './model.js';
 import { buildPredict, describePredict, type PredictProgram, type ProgramCache } from './programs.js';
@@ -97,7 +97,7 @@ function joinRows(parts: readonly NDArray[]): NDArray {
     data.set(part.data, at);
     at += part.size;
   }
-  return new NDArray(data, [rows, ...first.shape.slice(1)], first.dtype);
+  return new NDArray(data, [rows, ...first.shape.slice(1)], first.dtype) as AnyArray as NDArray;
 }
 
 interface RowProgram {
@@ -219,6 +219,6 @@ export class RowPredictor {
   }
 }
 
-function tableLike(array: NDArray): Table {
+function tableLike(array: AnyArray): Table {
   return Table.of([{ name: 'x', array }], { x: 0 });
 }

@@ -5,7 +5,7 @@ import { readSafetensors, writeSafetensors } from '../formats/safetensors.js';
 import type { Variable } from '../graph/variable.js';
 import type { Layer } from '../layers/layer.js';
 import { freeName, snakeClass } from '../names.js';
-import { type NDArray, shapeText } from '../ndarray.js';
+import { type AnyArray, shapeText } from '../ndarray.js';
 import type { Model } from './model.js';
 
 /** Weights by a path that depends on the architecture and not on automatic names: `layers/dense_1/vars/0`, as in Keras's files. */
@@ -40,7 +40,7 @@ export async function loadWeights(model: Model, path: string): Promise<void> {
   model.needBuilt('loadWeights');
   const { tensors } = readSafetensors(await readFile(path), path);
   const paths = weightPaths(model);
-  const pairs: [Variable, NDArray][] = [];
+  const pairs: [Variable, AnyArray][] = [];
   for (const [name, variable] of paths) {
     const array = tensors.get(name);
     if (!array) throw mismatch(path, `it has no "${name}" (${variable.path})`, model);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { readSafetensors, writeSafetensors } from '../../lib/formats/safetensors.js';
-import { NDArray } from '../../lib/index.js';
+import { type AnyArray, NDArray } from '../../lib/ndarray.js';
 
 const file = (header: string | object, data = new Uint8Array(0)): Buffer => {
   const json = Buffer.from(typeof header === 'string' ? header : JSON.stringify(header));
@@ -11,7 +11,7 @@ const file = (header: string | object, data = new Uint8Array(0)): Buffer => {
 const one = { dtype: 'F32', shape: [2], data_offsets: [0, 8] };
 
 test('what is written is read, data aligned to 64 bytes', () => {
-  const tensors = new Map([
+  const tensors = new Map<string, AnyArray>([
     ['a', new NDArray(Float32Array.of(1.5, Number.NaN, -0), [3])],
     ['empty', new NDArray(new Float32Array(0), [0, 4])],
     ['__proto__', new NDArray(Int32Array.of(7), [])],

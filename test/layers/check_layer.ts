@@ -9,6 +9,7 @@ import {
   setRandomSeed,
   type Tensor,
 } from '../../lib/index.js';
+import type { AnyArray } from '../../lib/ndarray.js';
 import { type Ref, ref, sizeOf } from './reference.js';
 
 export interface LayerCase {
@@ -125,7 +126,7 @@ function roundTrip(layer: Layer, config: Record<string, unknown> | undefined): v
 }
 
 /** A row's result does not depend on the batch it comes in, bit for bit. */
-async function anyBatch(layer: Layer, x: NDArray): Promise<void> {
+async function anyBatch(layer: Layer, x: AnyArray): Promise<void> {
   const model = sequential([layer]);
   model.build([null, ...x.shape.slice(1)]);
   const all = await model.predict(x);
