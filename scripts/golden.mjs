@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { compare, Skip } from './golden/compare.mjs';
 import { families } from './golden/families.mjs';
+import { statistics } from './golden/statistics.mjs';
 
 const require = createRequire(import.meta.url);
 
@@ -15,6 +16,8 @@ export async function runCase(directory, entry) {
   const { readSafetensors } = require('../dist/formats/safetensors.js');
   const spec = JSON.parse(readFileSync(join(directory, entry.area, `${entry.name}.json`), 'utf8'));
   try {
+    if (spec.kind === 'statistics' && spec.function?.family === 'initializer')
+      return await statistics({ chainrule, spec });
     if (spec.kind !== 'function') throw new Skip('needs a saved model (.keras), which the next issue reads');
     const family = families[spec.function.family];
     if (!family) throw new Skip(`family "${spec.function.family}" is not runnable yet`);

@@ -83,8 +83,7 @@ async function constraint({ chainrule, spec, tensors }) {
 async function initializer({ chainrule, spec }) {
   const made = chainrule.initializers.get(spec.function.object);
   const value = await chainrule.compute(() => made.call(spec.shape, 'float32'));
-  if (spec.kind === 'function' && spec.outputs?.length) return { [spec.outputs[0]]: value };
-  throw new Skip('a statistics case');
+  return { [spec.outputs[0]]: value };
 }
 
 const all = (run) => async (input) => ({ results: await run(input) });
