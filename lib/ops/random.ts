@@ -1,6 +1,7 @@
 import { emit } from '../graph/emit.js';
 import { nextSeed, seedData } from '../graph/seed.js';
 import type { Tensor } from '../graph/tensor.js';
+import { Scalar } from '../graph/trace.js';
 import { Variable } from '../graph/variable.js';
 import { NDArray } from '../ndarray.js';
 import { add, cast, floor, multiply } from './math.js';
@@ -92,8 +93,14 @@ export function dropout(
   rate: number,
   { noiseShape, seed }: RandomOptions & { noiseShape?: ShapeInput } = {},
 ): Tensor {
-  const shape = noiseShape ? { noiseShape: encodeShape('dropout', noiseShape) } : undefined;
-  return emit('dropout', [float(x), drawSeed(seed)], { rate, ...shape });
+  return dropWith(float(x), drawSeed(seed), rate, noiseShape && encodeShape('dropout', noiseShape));
+}
+
+/** Dropout by the draw of `seed`; the mask has the (encoded) shape `noise` where one is given. @internal */
+export function dropWith(x: Operand, seed: Operand, rate: number, noise?: readonly number[]): Tensor {
+  if (!noise) return emit('dropout', [x, seed], { rate });
+  const ones = emit('broadcastTo', [new Scalar(1, 'float32')], { shape: noise });
+  return multiply(x, emit('dropout', [ones, seed], { rate }));
 }
 
 /** A matrix with orthonormal rows or columns, times gain. */
