@@ -2,6 +2,7 @@ import type { OpCase } from './case.js';
 import { alongCases } from './cases/along.js';
 import { broadcastCases } from './cases/broadcast.js';
 import { elementwiseCases } from './cases/elementwise.js';
+import { lookupCases } from './cases/lookup.js';
 import { matmulCases } from './cases/matmul.js';
 import { moveCases } from './cases/move.js';
 import { emptyCases, reduceCases } from './cases/reduce.js';
@@ -17,6 +18,7 @@ export const cases: OpCase[] = [
   ...matmulCases,
   ...windowCases,
   ...moveCases,
+  ...lookupCases,
 ];
 
 /** Ops with rows of their own kind: what they draw is judged by statistics and by the Philox definition. */
