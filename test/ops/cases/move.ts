@@ -1,10 +1,7 @@
 import {
   type Attrs,
-  between,
   bits,
   bool,
-  cycle,
-  decode,
   eachIndex,
   f32,
   i32,
