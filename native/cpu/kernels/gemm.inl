@@ -1,7 +1,7 @@
 // Matrix product: five loops around the micro-kernel. Blocks of k continue each other's chains through C.
 
-constexpr int64_t kBlockK = 256;     // 16 KB of a panel stay in L1
-constexpr int64_t kBlockRows = 144;  // 144 KB of A stay in L2
+constexpr int64_t kBlockK = 384;     // 24 KB of a panel stay in L1
+constexpr int64_t kBlockRows = 144;  // 216 KB of A stay in L2
 
 // Rows [row, row + rows) and k [k0, k1) of A, tile by tile: element (r, k) of a tile of R rows at [k * R + r].
 // Vectors of 8 are stored every R floats, each overwriting the surplus of the one before.
@@ -44,7 +44,7 @@ static void multiplyBlock(const Gemm& g, const float* packed, int64_t row, int64
   for (int64_t p = panelBegin; p < panelEnd;) {
     int wide = widest;
     while (p + (1 << wide) > panelEnd) --wide;
-    const bool streams = wide == 0 && p + 1 < panelEnd && g.bRow == kPanel && rows >= 24;
+    const bool streams = wide == 0 && p + 1 < panelEnd && g.bRow == kPanel && rows >= 24 && k1 - k0 >= 192;
     const int64_t valid = p + (1 << wide) == panels ? g.n - (panels - 1) * kPanel : kPanel;  // columns of the last of these panels
     TileOutput out{nullptr, g.cRow, g.cPanel, g.cPadded ? kPanel : valid, valid, k0 > 0 || g.accumulate, k1 == g.k,
                    g.bias ? g.bias + p * kPanel : nullptr, g.activation};

@@ -143,7 +143,7 @@ template <int rows, int panels>
 static void tile(const TileInput& in, const TileOutput& out) {
   constexpr int width = panels * kVectors;
   for (int64_t i = 0; i < in.aheadLines; ++i) __builtin_prefetch(in.ahead + i * 16, 0, 2);
-  if (in.aheadLines > 0) {  // and what the next tile of this column adds to or overwrites
+  if (out.accumulate) {  // what the next tile of this column adds to
 #pragma GCC unroll 6
     for (int r = 0; r < rows; ++r) __builtin_prefetch(out.c + (rows + r) * out.cRow, 1);
   }

@@ -1,9 +1,14 @@
 #include <algorithm>
 #include <ctime>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <vector>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 #include "cpu/float_mode.h"
 #include "cpu/kernel_table.h"
@@ -77,8 +82,25 @@ void report(const std::string& name, double seconds, double flops, double bytes 
 }
 bool wanted(const char* name) { return std::strstr(name, filter) != nullptr; }
 
-std::vector<float> values(int64_t n) {
-  std::vector<float> v(n);
+// Memory as the engine's arena has it: huge pages.
+template <typename T>
+struct HugePages {
+  using value_type = T;
+  T* allocate(size_t n) {
+    const size_t bytes = (n * sizeof(T) + (2 << 20) - 1) >> 21 << 21;
+    void* p = std::aligned_alloc(2 << 20, bytes);
+#if defined(__linux__)
+    madvise(p, bytes, MADV_HUGEPAGE);
+#endif
+    return static_cast<T*>(p);
+  }
+  void deallocate(T* p, size_t) { std::free(p); }
+  bool operator==(const HugePages&) const { return true; }
+};
+using Floats = std::vector<float, HugePages<float>>;
+
+Floats values(int64_t n) {
+  Floats v(n);
   uint32_t x = 1;
   for (float& f : v) f = float(int32_t(x = x * 1664525 + 1013904223)) * 0x1p-31f;
   return v;
@@ -87,14 +109,14 @@ std::vector<float> values(int64_t n) {
 void benchGemm(const char* name, int64_t m, int64_t n, int64_t k, bool transposedA = false) {
   if (!wanted(name)) return;
   const auto a = values(m * k), b = values(n * k);
-  std::vector<float> packed(panelCount(n) * k * kPanel), c(m * n);
+  Floats packed(panelCount(n) * k * kPanel), c(m * n);
   kernels().packB(b.data(), n, 1, k, n, packed.data(), 0, panelCount(n));
   Gemm g;
   g.m = m, g.n = n, g.k = k;
   g.a = a.data(), g.aRow = transposedA ? 1 : k, g.aCol = transposedA ? m : 1;
   g.b = packed.data(), g.bPanel = k * kPanel;
   g.c = c.data(), g.cRow = n;
-  std::vector<char> scratch(gemmScratchBytes(g) + 64);
+  std::vector<char, HugePages<char>> scratch(gemmScratchBytes(g) + 64);
   report(std::string(name) + " " + std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k),
          best([&] { kernels().gemm(g, 0, m, 0, panelCount(n), scratch.data()); }), 2.0 * m * n * k, m == 1 ? 4.0 * n * k : 0);
 }
@@ -102,7 +124,7 @@ void benchGemm(const char* name, int64_t m, int64_t n, int64_t k, bool transpose
 void benchPack(int64_t k, int64_t n) {
   if (!wanted("pack")) return;
   const auto b = values(n * k);
-  std::vector<float> packed(panelCount(n) * k * kPanel);
+  Floats packed(panelCount(n) * k * kPanel);
   report("packB row-major " + std::to_string(k) + "x" + std::to_string(n), best([&] { kernels().packB(b.data(), n, 1, k, n, packed.data(), 0, panelCount(n)); }), 0, 8.0 * n * k);
   report("packB transposed " + std::to_string(k) + "x" + std::to_string(n), best([&] { kernels().packB(b.data(), 1, k, k, n, packed.data(), 0, panelCount(n)); }), 0, 8.0 * n * k);
 }
@@ -125,8 +147,8 @@ void benchIsland(const char* name, const Island& island) {
   if (!wanted("island")) return;
   const int64_t n = island.elements;
   const auto a = values(n), b = values(n);
-  std::vector<float> y(n);
-  std::vector<char> scratch(islandScratchBytes(island) + 64);
+  Floats y(n);
+  std::vector<char, HugePages<char>> scratch(islandScratchBytes(island) + 64);
   const void* in[] = {a.data(), b.data()};
   void* out[] = {y.data()};
   const double t = best([&] { kernels().island(island, in, out, 0, n, scratch.data() + (64 - uintptr_t(scratch.data()) % 64)); });
@@ -147,7 +169,7 @@ void benchRows() {
   if (!wanted("rows")) return;
   for (auto [rows, n] : {std::pair<int64_t, int64_t>{8192, 1024}, {128, 10}, {256, 64}}) {
     const auto x = values(rows * n);
-    std::vector<float> y(rows * n), s(std::max(rows, n));
+    Floats y(rows * n), s(std::max(rows, n));
     const std::string size = " " + std::to_string(rows) + "x" + std::to_string(n);
     report("rows softmax" + size, best([&] { kernels().softmax(x.data(), y.data(), n, 0, rows); }), 0, 8.0 * rows * n);
     report("rows softmaxBackward" + size, best([&] { kernels().softmaxBackward(y.data(), x.data(), y.data(), n, 0, rows); }), 0, 12.0 * rows * n);
@@ -163,9 +185,9 @@ void benchConv(const char* name, int64_t n, int64_t h, int64_t w, int64_t cin, i
   s.oh = (h + 2 * pad - kernel) / stride + 1, s.ow = (w + 2 * pad - kernel) / stride + 1;
   const int64_t rows = s.filterRows(), panels = panelCount(cout);
   const auto x = values(n * h * w * cin), dy = values(n * s.oh * s.ow * cout), f = values(rows * cout), bias = values(cout);
-  std::vector<float> packed(panels * rows * kPanel), transposed(panelCount(cin) * kernel * kernel * cout * kPanel), y(dy.size()), dx(x.size());
+  Floats packed(panels * rows * kPanel), transposed(panelCount(cin) * kernel * kernel * cout * kPanel), y(dy.size()), dx(x.size());
   const ConvFilterSplit split = convFilterSplit(s);
-  std::vector<float> dw(split.chunks * packed.size());
+  Floats dw(split.chunks * packed.size());
   std::vector<char> memory(convScratchBytes(s) + 64);
   void* scratch = memory.data() + (64 - uintptr_t(memory.data()) % 64);
   kernels().packB(f.data(), cout, 1, rows, cout, packed.data(), 0, panels);
@@ -210,10 +232,10 @@ int main(int count, char** arguments) {
   const FlushDenormals flush;
   std::printf("isa %s\n", std::string(isaName()).c_str());
   measurePeak();
-  benchGemm("gemm", 1024, 1024, 1024);
-  benchGemm("gemm", 512, 512, 512);
-  benchGemm("gemm", 2048, 2048, 2048);
-  benchGemm("gemm TN", 1024, 1024, 1024, true);
+  benchGemm("gemm big", 1024, 1024, 1024);
+  benchGemm("gemm big", 512, 512, 512);
+  benchGemm("gemm big", 2048, 2048, 2048);
+  benchGemm("gemm big TN", 1024, 1024, 1024, true);
   for (int64_t m : {1, 4, 6, 8, 16, 64}) benchGemm("gemm dense", m, 1024, 1024);
   benchGemm("gemm W4", 128, 512, 784);
   benchGemm("gemm W4", 128, 256, 512);
