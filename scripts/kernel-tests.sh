@@ -4,7 +4,7 @@ set -e
 cd "$(dirname "$0")/.."
 out=build/kernels
 mkdir -p $out
-flags="-std=c++20 -O2 -g1 -ffp-contract=off -Wall -Wextra -fvisibility=hidden -fopenmp -Inative ${FLAGS:-}"
+flags="-std=c++20 -O3 -g1 -ffp-contract=off -fno-math-errno -Wall -Wextra -fvisibility=hidden -fopenmp -Inative ${FLAGS:-}"
 compile() { # only what changed: the kernels are one big unit per ISA
   object=$out/$(echo "$1" | tr / _).o
   if [ ! -f "$object" ] || [ -n "$(find native "$(dirname "$1")" -newer "$object" \( -name '*.inl' -o -name '*.h' -o -name '*.def' -o -name '*.list' -o -path "$1" \) | head -1)" ]; then

@@ -14,3 +14,4 @@
 #include "cpu/kernels/conv.inl"
 #include "cpu/kernels/conv_filter.inl"
 #include "cpu/kernels/depthwise.inl"
+#include "cpu/kernels/peak.inl"

@@ -1,0 +1,92 @@
+/** Stable codes: they are part of the public API, the text of a message is not. */
+export type ErrorCode =
+  | 'ERR_CHAINRULE_ABORTED'
+  | 'ERR_CHAINRULE_ATTR'
+  | 'ERR_CHAINRULE_BUSY'
+  | 'ERR_CHAINRULE_CLOSED'
+  | 'ERR_CHAINRULE_DEVICE'
+  | 'ERR_CHAINRULE_DTYPE'
+  | 'ERR_CHAINRULE_FORMAT'
+  | 'ERR_CHAINRULE_GRADIENT'
+  | 'ERR_CHAINRULE_INPUT'
+  | 'ERR_CHAINRULE_INTERNAL'
+  | 'ERR_CHAINRULE_NATIVE_LOAD'
+  | 'ERR_CHAINRULE_NOT_BUILT'
+  | 'ERR_CHAINRULE_OOM'
+  | 'ERR_CHAINRULE_OPTION'
+  | 'ERR_CHAINRULE_SHAPE'
+  | 'ERR_CHAINRULE_STATE'
+  | 'ERR_CHAINRULE_UNKNOWN_CLASS'
+  | 'ERR_CHAINRULE_UNSUPPORTED'
+  | 'ERR_CHAINRULE_VALUE';
+
+export interface ErrorOptions {
+  /** Facts for programs: shapes, names, byte counts. */
+  details?: Record<string, unknown>;
+  cause?: unknown;
+  /** Hides the frames above this function, so that the stack starts at the user's own line. */
+  above?: (...args: never[]) => unknown;
+}
+
+/** Prints as `ChainruleError [ERR_CHAINRULE_SHAPE]: matmul: …`, as Node's own errors do. */
+export class ChainruleError extends Error {
+  readonly code: ErrorCode;
+  readonly details: Record<string, unknown>;
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.details = options.details ?? {};
+    // The stack is composed from the name when it is captured; a plain name afterwards keeps `error.name` a class name.
+    Object.defineProperty(this, 'name', { value: `ChainruleError [${code}]`, configurable: true, writable: true });
+    Error.captureStackTrace(this, options.above ?? ChainruleError);
+    void this.stack;
+    this.name = 'ChainruleError';
+  }
+
+  override toString(): string {
+    return `${this.name} [${this.code}]: ${this.message}`;
+  }
+}
+
+/** The candidate that a person who typed `name` probably meant. */
+export function nearest(name: string, candidates: Iterable<string>): string | undefined {
+  let best: string | undefined;
+  let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1;
+  for (const candidate of candidates) {
+    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
+    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
+  }
+  return best;
+}
+
+/** `; did you mean "relu"?` or nothing: the tail of a message about an unknown name. */
+export function didYouMean(name: string, candidates: Iterable<string>): string {
+  const guess = nearest(name, candidates);
+  return guess === undefined ? '' : `; did you mean "${guess}"?`;
+}
+
+/** Rejects option names that `where` does not know: a misspelt option must not be ignored in silence. */
+export function checkOptions(where: string, options: object | undefined, knownKeys: readonly string[]): void {
+  for (const key of Object.keys(options ?? {})) {
+    if (knownKeys.includes(key)) continue;
+    const help = didYouMean(key, knownKeys) || `. It knows: ${[...knownKeys].sort().join(', ')}.`;
+    throw new ChainruleError('ERR_CHAINRULE_OPTION', `${where}: unknown option "${key}"${help}`, {
+      details: { where, option: key, known: knownKeys },
+      above: checkOptions,
+    });
+  }
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replace = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replace, row[j]! + 1, next[j - 1]! + 1));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}

@@ -1,0 +1,77 @@
+import { ChainruleError } from '../errors.js';
+import type { AttrValue, DType } from '../native.js';
+import { flatten, mapStructure } from './structure.js';
+import { isSymbolic, isTensor, Tensor } from './tensor.js';
+import { type Operand, Trace } from './trace.js';
+
+/** What was called: a layer, an op, or nothing (an input). */
+export interface Operation {
+  readonly name: string;
+  /** Calls it again, on tensors of the active trace. */
+  replay(args: unknown): unknown;
+  /** The layer, where it is one. */
+  readonly layer?: unknown;
+}
+
+/** One recorded call: a functional model is a set of these, replayed whenever the model is traced. */
+export interface HistoryNode {
+  readonly operation: Operation;
+  /** The arguments as given: symbolic tensors, and whatever else was passed along. */
+  readonly args: unknown;
+  readonly inputs: readonly Tensor[];
+  /** The result with its structure, and its leaves. */
+  readonly result: unknown;
+  readonly outputs: readonly Tensor[];
+}
+
+export interface Origin {
+  readonly node: HistoryNode;
+  readonly index: number;
+}
+
+/** A symbolic tensor that stands for an input of a functional model. */
+export function symbolicInput(layer: { name: string }, dims: readonly number[], dtype: DType): Tensor {
+  const outputs: Tensor[] = [];
+  const { name } = layer;
+  const operation: Operation = {
+    name,
+    layer,
+    replay: () => {
+      throw new ChainruleError('ERR_CHAINRULE_STATE', `input "${name}" is not connected to the inputs of the model.`);
+    },
+  };
+  const node: HistoryNode = { operation, args: [], inputs: [], result: undefined, outputs };
+  outputs.push(new Tensor(undefined, -1, dims, dtype, { node, index: 0 }));
+  return outputs[0]!;
+}
+
+/** Records a call on symbolic tensors. Its output shapes come from making the call once in a graph that is thrown away. */
+export function record(operation: Operation, args: unknown): unknown {
+  const inputs = flatten(args).map((leaf) => leaf.item).filter(isSymbolic);
+  const scratch = new Trace();
+  const live = scratch.run(() => {
+    const made = new Map<Tensor, Tensor>();
+    const replaced = mapStructure(args, (leaf) => {
+      if (!isSymbolic(leaf)) return leaf;
+      let tensor = made.get(leaf);
+      if (!tensor) made.set(leaf, (tensor = scratch.input(leaf.name ?? 'input', leaf.dtype, leaf.dims)));
+      return tensor;
+    });
+    return operation.replay(replaced);
+  });
+  const outputs: Tensor[] = [];
+  const node = { operation, args, inputs, result: undefined as unknown, outputs };
+  node.result = mapStructure(live, (leaf) => {
+    if (!isTensor(leaf)) return leaf;
+    const symbolic = new Tensor(undefined, -1, leaf.dims, leaf.dtype, { node, index: outputs.length });
+    outputs.push(symbolic);
+    return symbolic;
+  });
+  return node.result;
+}
+
+/** Records a native op on symbolic tensors. */
+export function recordOp(op: string, operands: readonly Operand[], attrs: Record<string, AttrValue> | undefined, replay: (operands: readonly Operand[]) => Tensor[]): Tensor[] {
+  const operation: Operation = { name: op, replay: (args) => replay(args as readonly Operand[]) };
+  return record(operation, [...operands]) as Tensor[];
+}

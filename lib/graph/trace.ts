@@ -1,0 +1,153 @@
+import { ChainruleError } from '../errors.js';
+import { type AttrValue, type DType, type NativeGraph, type NativeProgram, native } from '../native.js';
+import { type ArrayInput, isArrayInput, NDArray, shapeText } from '../ndarray.js';
+import { fromNested } from '../nested.js';
+import { StateBundle } from './state.js';
+import { Dimension, isSymbolic, Tensor } from './tensor.js';
+import type { Variable } from './variable.js';
+
+/** A number with the dtype of the tensor it meets. */
+export class Scalar {
+  constructor(
+    readonly value: number,
+    readonly dtype: DType,
+  ) {}
+}
+
+/** What an op accepts: numbers lift to scalars, arrays to constants, variables to their current value. */
+export type Operand = Tensor | Variable | Dimension | Scalar | ArrayInput;
+
+/** One description of a computation in the making: ops called while it is active append to its graph. */
+export class Trace {
+  readonly graph: NativeGraph = new native.Graph();
+  /** Every variable that the graph reads or writes. */
+  readonly variables = new Set<Variable>();
+  /** Penalties that layers add while they are called (activity regularizers). */
+  readonly losses: Tensor[] = [];
+  /** Where metrics and stateful layers keep their state in this program. */
+  state: StateBundle = StateBundle.shared;
+  /** The training flag of the layer call being traced; inner layers inherit it. */
+  training: boolean | undefined;
+  private readonly path: string[] = [];
+
+  /** Makes this the active trace while `fn` runs. */
+  run<T>(fn: () => T): T {
+    active.push(this);
+    try {
+      const result = fn();
+      if (result instanceof Promise) {
+        result.catch(() => {});
+        throw new ChainruleError('ERR_CHAINRULE_STATE', 'a traced function must not be async: it describes the computation and returns tensors; await its run instead.');
+      }
+      return result;
+    } finally {
+      active.pop();
+    }
+  }
+
+  input(name: string, dtype: DType, dims: readonly number[]): Tensor {
+    return this.tensor(this.graph.input(name, dtype, dims));
+  }
+
+  tensor(id: number): Tensor {
+    return new Tensor(this, id, this.graph.shape(id), this.graph.dtype(id));
+  }
+
+  op(name: string, operands: readonly Operand[], attrs?: Record<string, AttrValue>): Tensor[] {
+    const ids = this.graph.op(
+      name,
+      operands.map((operand) => this.lift(operand, name)),
+      attrs ?? {},
+    );
+    return ids.map((id) => this.tensor(id));
+  }
+
+  /** The id of an operand in this graph. */
+  lift(operand: Operand, op: string): number {
+    if (operand instanceof Tensor) {
+      if (operand.trace === this) return operand.id;
+      throw isSymbolic(operand) ? symbolicInside(op, operand) : foreign(op, operand);
+    }
+    if (operand instanceof Scalar) return this.graph.scalar(operand.value, operand.dtype);
+    if (typeof operand === 'number') return this.graph.scalar(operand, 'float32');
+    if (typeof operand === 'boolean') return this.graph.scalar(operand ? 1 : 0, 'bool');
+    if (operand instanceof Dimension) return this.graph.op('batchSize', [], { scale: operand.factor })[0]!;
+    if (isArrayInput(operand)) {
+      const array = operand instanceof NDArray ? operand : fromNested(operand, { name: op, allowNonFinite: true });
+      return this.graph.constant(array.data, array.dtype, array.shape);
+    }
+    if (isReadable(operand)) return this.read(operand).id;
+    throw new ChainruleError('ERR_CHAINRULE_VALUE', `${op}: ${describe(operand)} is not a tensor, variable, number or array.`);
+  }
+
+  /** The variable's current value in program order. */
+  read(variable: Variable): Tensor {
+    this.variables.add(variable);
+    return this.tensor(this.graph.read(variable.native));
+  }
+
+  update(variable: Variable, value: Tensor): void {
+    this.variables.add(variable);
+    this.graph.update(variable.native, this.lift(value, 'assign'));
+  }
+
+  /** Names the layer whose ops follow, for messages and print-outs. */
+  scope<T>(name: string, fn: () => T): T {
+    this.path.push(name);
+    this.graph.setScope(this.path.join('/'));
+    try {
+      return fn();
+    } finally {
+      this.path.pop();
+      this.graph.setScope(this.path.join('/'));
+    }
+  }
+
+  /** Finishes the graph and compiles it off the main thread. */
+  compile(outputs: readonly Tensor[]): Promise<NativeProgram> {
+    return this.graph.compile(outputs.map((output) => this.lift(output, 'output')));
+  }
+
+  compileSync(outputs: readonly Tensor[]): NativeProgram {
+    return this.graph.compileSync(outputs.map((output) => this.lift(output, 'output')));
+  }
+}
+
+const active: Trace[] = [];
+
+export function activeTrace(): Trace | undefined {
+  return active.at(-1);
+}
+
+/** The active trace, or an error that says where `what` may be called. */
+export function currentTrace(what: string): Trace {
+  const trace = active.at(-1);
+  if (trace) return trace;
+  throw new ChainruleError(
+    'ERR_CHAINRULE_STATE',
+    `${what}: nothing is being traced here. Use it in a layer's call, in trace(fn) or compute(() => …), or on tensors of input().`,
+    { above: currentTrace },
+  );
+}
+
+function isReadable(value: unknown): value is Variable {
+  return typeof value === 'object' && value !== null && 'native' in value;
+}
+
+function describe(value: unknown): string {
+  return value === undefined || value === null ? String(value) : typeof value === 'object' ? (value.constructor?.name ?? 'an object') : `${typeof value} ${String(value)}`;
+}
+
+function foreign(op: string, tensor: Tensor): ChainruleError {
+  return new ChainruleError(
+    'ERR_CHAINRULE_STATE',
+    `${op}: the operand ${shapeText(tensor.shape)} belongs to another trace. A tensor is valid only inside the call that made it; keep values between steps in a Variable.`,
+  );
+}
+
+function symbolicInside(op: string, tensor: Tensor): ChainruleError {
+  return new ChainruleError(
+    'ERR_CHAINRULE_STATE',
+    `${op}: the operand "${tensor.name ?? ''}" ${shapeText(tensor.shape)} is a symbolic tensor of a functional model and has no value in this trace; pass it through the model: model.apply(x).`,
+  );
+}

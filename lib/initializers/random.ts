@@ -1,0 +1,171 @@
+import type { OptionTable } from '../config.js';
+import { ChainruleError } from '../errors.js';
+import { nextSeed } from '../graph/seed.js';
+import type { Tensor } from '../graph/tensor.js';
+import { shapeText } from '../ndarray.js';
+import * as random from '../ops/random.js';
+import { reshape } from '../ops/shape.js';
+import { Initializer, initializerFamily } from './initializer.js';
+
+export interface SeedOptions {
+  /** The same seed gives the same values at every use; without one, a seed is drawn when the initializer is made. */
+  seed?: number;
+}
+
+abstract class RandomInitializer extends Initializer {
+  static override readonly options: OptionTable = { seed: 'value' };
+  readonly seed: number;
+
+  constructor(options: SeedOptions) {
+    super(options);
+    this.seed = options.seed ?? nextSeed();
+  }
+}
+
+export class RandomNormal extends RandomInitializer {
+  static override readonly options: OptionTable = { mean: 'value', stddev: 'value' };
+  readonly mean: number;
+  readonly stddev: number;
+
+  constructor(options: SeedOptions & { mean?: number; stddev?: number } = {}) {
+    super(options);
+    this.mean = options.mean ?? 0;
+    this.stddev = options.stddev ?? 0.05;
+  }
+
+  override call(shape: readonly number[]): Tensor {
+    return random.normal(shape, this);
+  }
+}
+
+/** A normal distribution cut at two standard deviations. */
+export class TruncatedNormal extends RandomNormal {
+  override call(shape: readonly number[]): Tensor {
+    return random.truncatedNormal(shape, this);
+  }
+}
+
+export class RandomUniform extends RandomInitializer {
+  static override readonly options: OptionTable = { minval: 'value', maxval: 'value' };
+  readonly minval: number;
+  readonly maxval: number;
+
+  constructor(options: SeedOptions & { minval?: number; maxval?: number } = {}) {
+    super(options);
+    this.minval = options.minval ?? -0.05;
+    this.maxval = options.maxval ?? 0.05;
+  }
+
+  override call(shape: readonly number[]): Tensor {
+    return random.uniform(shape, this);
+  }
+}
+
+export type FanMode = 'fan_in' | 'fan_out' | 'fan_avg';
+export type Distribution = 'truncated_normal' | 'untruncated_normal' | 'uniform';
+
+/** A truncated normal keeps this part of its standard deviation; dividing by it gives the variance asked for. */
+const truncatedStd = 0.87962566103423978;
+
+/** Samples whose variance is scale / fan. */
+export class VarianceScaling extends RandomInitializer {
+  static override readonly options: OptionTable = { scale: 'value', mode: 'value', distribution: 'value' };
+  readonly scale: number;
+  readonly mode: FanMode;
+  readonly distribution: Distribution;
+
+  constructor(options: SeedOptions & { scale?: number; mode?: FanMode; distribution?: Distribution } = {}) {
+    super(options);
+    this.scale = options.scale ?? 1;
+    this.mode = options.mode ?? 'fan_in';
+    this.distribution = options.distribution ?? 'truncated_normal';
+    if (!(this.scale > 0)) throw new ChainruleError('ERR_CHAINRULE_OPTION', `${this.className}: scale must be > 0, got ${this.scale}.`);
+  }
+
+  override call(shape: readonly number[]): Tensor {
+    const { fanIn, fanOut } = fans(shape);
+    const fan = this.mode === 'fan_in' ? fanIn : this.mode === 'fan_out' ? fanOut : (fanIn + fanOut) / 2;
+    const scale = this.scale / Math.max(1, fan);
+    const { seed } = this;
+    if (this.distribution === 'uniform') {
+      const limit = Math.sqrt(3 * scale);
+      return random.uniform(shape, { minval: -limit, maxval: limit, seed });
+    }
+    const stddev = Math.sqrt(scale);
+    if (this.distribution === 'untruncated_normal') return random.normal(shape, { stddev, seed });
+    return random.truncatedNormal(shape, { stddev: stddev / truncatedStd, seed });
+  }
+}
+
+/** How many inputs and outputs a unit has; Keras's rule for kernels [window..., in, out]. */
+export function fans(shape: readonly number[]): { fanIn: number; fanOut: number } {
+  if (shape.length === 0) return { fanIn: 1, fanOut: 1 };
+  if (shape.length === 1) return { fanIn: shape[0]!, fanOut: shape[0]! };
+  const field = shape.slice(0, -2).reduce((product, dim) => product * dim, 1);
+  return { fanIn: shape.at(-2)! * field, fanOut: shape.at(-1)! * field };
+}
+
+/** The named cases of VarianceScaling differ in three numbers. */
+abstract class NamedScaling extends VarianceScaling {
+  override getConfig(): Record<string, unknown> {
+    return { seed: this.seed };
+  }
+}
+
+export class GlorotUniform extends NamedScaling {
+  constructor(options: SeedOptions = {}) {
+    super({ ...options, scale: 1, mode: 'fan_avg', distribution: 'uniform' });
+  }
+}
+
+export class GlorotNormal extends NamedScaling {
+  constructor(options: SeedOptions = {}) {
+    super({ ...options, scale: 1, mode: 'fan_avg' });
+  }
+}
+
+export class HeUniform extends NamedScaling {
+  constructor(options: SeedOptions = {}) {
+    super({ ...options, scale: 2, distribution: 'uniform' });
+  }
+}
+
+export class HeNormal extends NamedScaling {
+  constructor(options: SeedOptions = {}) {
+    super({ ...options, scale: 2 });
+  }
+}
+
+export class LecunUniform extends NamedScaling {
+  constructor(options: SeedOptions = {}) {
+    super({ ...options, scale: 1, distribution: 'uniform' });
+  }
+}
+
+export class LecunNormal extends NamedScaling {
+  constructor(options: SeedOptions = {}) {
+    super({ ...options, scale: 1 });
+  }
+}
+
+/** A matrix with orthonormal rows or columns; higher ranks are flattened to [everything else, last axis]. */
+export class Orthogonal extends RandomInitializer {
+  static override readonly options: OptionTable = { gain: 'value' };
+  readonly gain: number;
+
+  constructor(options: SeedOptions & { gain?: number } = {}) {
+    super(options);
+    this.gain = options.gain ?? 1;
+  }
+
+  override call(shape: readonly number[]): Tensor {
+    if (shape.length < 2) throw new ChainruleError('ERR_CHAINRULE_SHAPE', `Orthogonal: needs at least 2 dimensions, got ${shapeText(shape)}.`);
+    const columns = shape.at(-1)!;
+    const rows = shape.slice(0, -1).reduce((product, dim) => product * dim, 1);
+    return reshape(random.orthogonal(rows, columns, this), shape);
+  }
+}
+
+initializerFamily.add(RandomNormal, 'normal').add(TruncatedNormal).add(RandomUniform, 'uniform').add(VarianceScaling);
+initializerFamily.add(GlorotUniform, 'xavierUniform').add(GlorotNormal, 'xavierNormal').add(HeUniform, 'kaimingUniform');
+initializerFamily.add(HeNormal, 'kaimingNormal').add(LecunUniform).add(LecunNormal).add(Orthogonal, 'OrthogonalInitializer');

@@ -1,0 +1,32 @@
+import type { OptionTable } from '../config.js';
+import type { Shape, Tensor } from '../graph/tensor.js';
+import { matmul } from '../ops/math.js';
+import { integerOption, KernelLayer, type KernelOptions, knownSize } from './kernel_layer.js';
+
+export interface DenseOptions extends KernelOptions {
+  /** Size of the output's last axis. */
+  units: number;
+}
+
+/** act(x · kernel + bias) on the last axis (https://keras.io/api/layers/core_layers/dense/). */
+export class Dense extends KernelLayer {
+  static override readonly options: OptionTable = { units: 'value' };
+  readonly units: number;
+
+  constructor(options: DenseOptions) {
+    super(options);
+    this.units = integerOption('Dense', 'units', options.units);
+    this.inputSpec = { minRank: 2 };
+    this.supportsMasking = true;
+  }
+
+  override build(inputShape: Shape): void {
+    const features = knownSize(this, inputShape, -1);
+    this.inputSpec = { minRank: 2, axes: { [-1]: features } };
+    this.addKernel([features, this.units], this.units);
+  }
+
+  override call(x: Tensor): Tensor {
+    return this.finish(matmul(x, this.kernel));
+  }
+}

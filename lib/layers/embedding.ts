@@ -1,0 +1,72 @@
+import type { OptionTable } from '../config.js';
+import { type Constraint, type ConstraintSpec, resolveConstraint } from '../constraints/index.js';
+import type { Tensor } from '../graph/tensor.js';
+import type { Variable } from '../graph/variable.js';
+import { type Initializer, type InitializerSpec, resolveInitializer } from '../initializers/index.js';
+import { notEqual } from '../ops/math.js';
+import { cast } from '../ops/operands.js';
+import { take } from '../ops/shape.js';
+import { type Regularizer, type RegularizerSpec, resolveRegularizer } from '../regularizers/index.js';
+import { integerOption } from './kernel_layer.js';
+import { Layer, type LayerOptions } from './layer.js';
+
+export interface EmbeddingOptions extends LayerOptions {
+  /** Number of different ids. */
+  inputDim: number;
+  /** Size of a vector. */
+  outputDim: number;
+  /** Default 'uniform' (±0.05). */
+  embeddingsInitializer?: InitializerSpec;
+  embeddingsRegularizer?: RegularizerSpec;
+  embeddingsConstraint?: ConstraintSpec;
+  /** Id 0 means padding: later layers skip it (default false). */
+  maskZero?: boolean;
+}
+
+/** Ids become vectors (https://keras.io/api/layers/core_layers/embedding/). */
+export class Embedding extends Layer {
+  static override readonly options: OptionTable = {
+    inputDim: 'value',
+    outputDim: 'value',
+    embeddingsInitializer: 'initializer',
+    embeddingsRegularizer: 'regularizer',
+    activityRegularizer: 'regularizer',
+    embeddingsConstraint: 'constraint',
+    maskZero: 'value',
+  };
+  readonly inputDim: number;
+  readonly outputDim: number;
+  readonly embeddingsInitializer: Initializer;
+  readonly embeddingsRegularizer: Regularizer | undefined;
+  readonly embeddingsConstraint: Constraint | undefined;
+  readonly maskZero: boolean;
+  embeddings!: Variable;
+  protected override autocast = false;
+
+  constructor(options: EmbeddingOptions) {
+    super(options);
+    this.inputDim = integerOption('Embedding', 'inputDim', options.inputDim);
+    this.outputDim = integerOption('Embedding', 'outputDim', options.outputDim);
+    this.embeddingsInitializer = resolveInitializer(options.embeddingsInitializer ?? 'uniform');
+    this.embeddingsRegularizer = resolveRegularizer(options.embeddingsRegularizer);
+    this.embeddingsConstraint = resolveConstraint(options.embeddingsConstraint);
+    this.maskZero = options.maskZero ?? false;
+    this.supportsMasking = this.maskZero;
+  }
+
+  override build(): void {
+    this.embeddings = this.addWeight('embeddings', [this.inputDim, this.outputDim], {
+      initializer: this.embeddingsInitializer,
+      regularizer: this.embeddingsRegularizer,
+      constraint: this.embeddingsConstraint,
+    });
+  }
+
+  override call(ids: Tensor): Tensor {
+    return take(this.embeddings, cast(ids, 'int32'));
+  }
+
+  override computeMask(ids: Tensor): Tensor | undefined {
+    return this.maskZero ? notEqual(ids, 0) : undefined;
+  }
+}

@@ -1,0 +1,50 @@
+import type { OptionTable } from '../config.js';
+import { ChainruleError } from '../errors.js';
+import { symbolicInput } from '../graph/history.js';
+import type { Shape, Tensor } from '../graph/tensor.js';
+import { uniqueName } from '../names.js';
+import type { DType } from '../native.js';
+import { shapeText } from '../ndarray.js';
+import { Layer, type LayerOptions } from './layer.js';
+
+export interface InputOptions {
+  /** Shape of one row, without the batch. */
+  shape: Shape;
+  name?: string;
+  /** Default 'float32'. */
+  dtype?: DType;
+}
+
+/** Marks the input of a sequential or functional model; it computes nothing. */
+export class InputLayer extends Layer {
+  static override readonly options: OptionTable = { shape: 'local', batchShape: 'value', dtype: 'value' };
+  readonly batchShape: Shape;
+  readonly dtype: DType;
+  readonly tensor: Tensor;
+  protected override autocast = false;
+
+  constructor(options: Omit<LayerOptions, 'inputShape'> & { shape?: Shape; batchShape?: Shape; dtype?: DType }) {
+    super({ ...options, name: options.name ?? uniqueName('input_layer') });
+    const row = options.shape ?? options.batchShape?.slice(1);
+    if (!Array.isArray(row) || !row.every((dim) => Number.isInteger(dim) && dim! > 0)) {
+      throw new ChainruleError('ERR_CHAINRULE_OPTION', `input: shape must be the sizes of one row without the batch, like [28, 28, 1], got ${Array.isArray(row) ? shapeText(row) : String(row)}.`);
+    }
+    this.batchShape = [null, ...row];
+    this.dtype = options.dtype ?? 'float32';
+    this.tensor = symbolicInput(this, [-1, ...(row as number[])], this.dtype);
+    this.built = true;
+  }
+
+  override call(x: Tensor): Tensor {
+    return x;
+  }
+
+  override get output(): Tensor {
+    return this.tensor;
+  }
+}
+
+/** A symbolic tensor to call layers on: the start of a functional model (https://keras.io/api/layers/core_layers/input/). */
+export function input(options: InputOptions): Tensor {
+  return new InputLayer(options).tensor;
+}

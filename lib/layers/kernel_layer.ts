@@ -1,0 +1,97 @@
+import type { OptionTable } from '../config.js';
+import { type Activation, type ActivationSpec, resolveActivation } from '../activations/index.js';
+import { type Constraint, type ConstraintSpec, resolveConstraint } from '../constraints/index.js';
+import { ChainruleError } from '../errors.js';
+import type { Tensor } from '../graph/tensor.js';
+import type { Variable } from '../graph/variable.js';
+import { type Initializer, type InitializerSpec, resolveInitializer } from '../initializers/index.js';
+import { add } from '../ops/math.js';
+import { type Regularizer, type RegularizerSpec, resolveRegularizer } from '../regularizers/index.js';
+import { Layer, type LayerOptions } from './layer.js';
+
+export interface KernelOptions extends LayerOptions {
+  activation?: ActivationSpec;
+  /** Default true. */
+  useBias?: boolean;
+  /** Default 'glorotUniform'. */
+  kernelInitializer?: InitializerSpec;
+  /** Default 'zeros'. */
+  biasInitializer?: InitializerSpec;
+  kernelRegularizer?: RegularizerSpec;
+  biasRegularizer?: RegularizerSpec;
+  kernelConstraint?: ConstraintSpec;
+  biasConstraint?: ConstraintSpec;
+}
+
+/** What layers with a kernel, a bias and an activation share. */
+export abstract class KernelLayer extends Layer {
+  static override readonly options: OptionTable = {
+    activation: 'activation',
+    useBias: 'value',
+    kernelInitializer: 'initializer',
+    biasInitializer: 'initializer',
+    kernelRegularizer: 'regularizer',
+    biasRegularizer: 'regularizer',
+    activityRegularizer: 'regularizer',
+    kernelConstraint: 'constraint',
+    biasConstraint: 'constraint',
+  };
+
+  readonly activation: Activation;
+  readonly useBias: boolean;
+  readonly kernelInitializer: Initializer;
+  readonly biasInitializer: Initializer;
+  readonly kernelRegularizer: Regularizer | undefined;
+  readonly biasRegularizer: Regularizer | undefined;
+  readonly kernelConstraint: Constraint | undefined;
+  readonly biasConstraint: Constraint | undefined;
+  kernel!: Variable;
+  bias: Variable | undefined;
+
+  constructor(options: KernelOptions) {
+    super(options);
+    this.activation = resolveActivation(options.activation);
+    this.useBias = options.useBias ?? true;
+    this.kernelInitializer = resolveInitializer(options.kernelInitializer ?? 'glorotUniform');
+    this.biasInitializer = resolveInitializer(options.biasInitializer ?? 'zeros');
+    this.kernelRegularizer = resolveRegularizer(options.kernelRegularizer);
+    this.biasRegularizer = resolveRegularizer(options.biasRegularizer);
+    this.kernelConstraint = resolveConstraint(options.kernelConstraint);
+    this.biasConstraint = resolveConstraint(options.biasConstraint);
+  }
+
+  protected addKernel(shape: readonly number[], units: number): void {
+    this.kernel = this.addWeight('kernel', shape, {
+      initializer: this.kernelInitializer,
+      regularizer: this.kernelRegularizer,
+      constraint: this.kernelConstraint,
+    });
+    if (!this.useBias) return;
+    this.bias = this.addWeight('bias', [units], {
+      initializer: this.biasInitializer,
+      regularizer: this.biasRegularizer,
+      constraint: this.biasConstraint,
+    });
+  }
+
+  protected finish(x: Tensor): Tensor {
+    return this.activation(this.bias ? add(x, this.bias) : x);
+  }
+}
+
+/** An option that must be an integer of at least `least`. */
+export function integerOption(where: string, name: string, value: unknown, least = 1): number {
+  if (Number.isInteger(value) && (value as number) >= least) return value as number;
+  throw new ChainruleError('ERR_CHAINRULE_OPTION', `${where}: ${name} must be an integer >= ${least}, got ${String(value)}.`, { details: { option: name, value } });
+}
+
+/** A size in the last (or given) dimension that must be known before weights can be made. */
+export function knownSize(layer: Layer, shape: readonly (number | null)[], axis: number): number {
+  const size = shape.at(axis);
+  if (typeof size === 'number') return size;
+  throw new ChainruleError(
+    'ERR_CHAINRULE_SHAPE',
+    `layer "${layer.name}" (${layer.className}): axis ${axis} of its input [${shape.map(String).join(', ')}] must have a known size before its weights can be made. Give inputShape, or flatten earlier.`,
+    { details: { layer: layer.name } },
+  );
+}

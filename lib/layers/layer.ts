@@ -1,0 +1,312 @@
+import { type Config, Configured, type OptionTable, optionsFromConfig } from '../config.js';
+import { resolveConstraint, type ConstraintSpec } from '../constraints/index.js';
+import { ChainruleError } from '../errors.js';
+import { type HistoryNode, record } from '../graph/history.js';
+import { flatten, mapStructure, type Structure } from '../graph/structure.js';
+import { Dimension, isSymbolic, isTensor, type Shape, type Tensor } from '../graph/tensor.js';
+import { currentTrace, type Operand, type Trace } from '../graph/trace.js';
+import { Variable } from '../graph/variable.js';
+import { type InitializerSpec, resolveInitializer } from '../initializers/index.js';
+import { snakeClass, uniqueName } from '../names.js';
+import type { DType } from '../native.js';
+import { type ArrayInput, type NDArray, shapeText } from '../ndarray.js';
+import { divide } from '../ops/math.js';
+import { cast, isOperand, tensor } from '../ops/operands.js';
+import { type Regularizer, type RegularizerSpec, resolveRegularizer } from '../regularizers/index.js';
+import { checkInput, type InputSpec } from './input_spec.js';
+import { tracked } from './tracking.js';
+
+export type TensorStructure = Structure<Tensor>;
+export type ShapeStructure = Shape | readonly Shape[] | Readonly<Record<string, Shape>>;
+
+/** Options that every layer takes. */
+export interface LayerOptions {
+  /** Unique in the process when absent: `dense`, `dense_1`, … */
+  name?: string;
+  /** Optimizers may change its weights (default true). */
+  trainable?: boolean;
+  /** Shape of one row, without the batch: builds a sequential model at once. */
+  inputShape?: Shape;
+  /** A penalty on the layer's output, divided by the batch size. */
+  activityRegularizer?: RegularizerSpec;
+}
+
+export interface CallContext {
+  /** True in the training step: dropout drops, batch normalization uses the batch. */
+  readonly training: boolean;
+  /** Which time steps count, where a layer above made a mask. */
+  readonly mask: Tensor | undefined;
+  /** Carried state, of stateful layers. */
+  readonly state: Trace['state'];
+}
+
+export interface ApplyOptions {
+  training?: boolean;
+  mask?: Tensor;
+}
+
+export interface WeightOptions {
+  initializer?: InitializerSpec;
+  regularizer?: RegularizerSpec;
+  constraint?: ConstraintSpec;
+  trainable?: boolean;
+  dtype?: DType;
+}
+
+/**
+ * Weights and a formula. A subclass makes weights in `build(inputShape)`, once, and describes the formula in
+ * `call(inputs, ctx)`; it states no output shape and no gradient. Layers and variables in its properties are found by
+ * themselves (https://keras.io/api/layers/base_layer/).
+ */
+export abstract class Layer extends Configured {
+  static override readonly options: OptionTable = {
+    name: 'value',
+    trainable: 'value',
+    inputShape: 'local',
+    activityRegularizer: 'local',
+  };
+
+  readonly name: string;
+  readonly inputShape: Shape | undefined;
+  readonly activityRegularizer: Regularizer | undefined;
+  /** Shape or shapes that the weights were built for. */
+  buildShape: ShapeStructure | undefined;
+  built = false;
+  /** Masks pass through this layer unchanged. */
+  supportsMasking = false;
+  /** What a built layer accepts. */
+  inputSpec: InputSpec | undefined;
+  /** Inputs of other dtypes are cast to float32; layers of integers switch it off. */
+  protected autocast = true;
+  readonly #own: Variable[] = [];
+  readonly #nodes: HistoryNode[] = [];
+  #trainable: boolean;
+
+  constructor(options: LayerOptions = {}) {
+    super(options);
+    this.name = options.name ?? uniqueName(snakeClass(this.className));
+    this.inputShape = options.inputShape;
+    this.activityRegularizer = resolveRegularizer(options.activityRegularizer);
+    this.#trainable = options.trainable ?? true;
+    // build is overridden by layers and called by users: the bookkeeping around it wraps whichever it is.
+    const build = this.build;
+    Object.defineProperty(this, 'build', { value: (shape: ShapeStructure) => this.#buildWith(build, shape), enumerable: false, writable: true });
+  }
+
+  /** Makes the weights. `inputShape` includes the batch, as null. */
+  build(_inputShape: ShapeStructure): void {}
+
+  /** Describes the computation on tensors of the active trace. */
+  abstract call(inputs: TensorStructure, ctx: CallContext): TensorStructure;
+
+  /**
+   * Calls the layer: on tensors of a trace, or on symbolic tensors of `input()`. The first call builds the weights;
+   * every further call shares them.
+   */
+  apply<O extends TensorStructure = Tensor>(inputs: Structure<Tensor | Operand>, options: ApplyOptions = {}): O {
+    if (!flatten(inputs).some((leaf) => isSymbolic(leaf.item))) return this.#callLive(inputs, options) as O;
+    const operation = { name: this.name, layer: this, replay: (args: unknown) => this.apply(args as TensorStructure, options) };
+    const result = record(operation, inputs);
+    const node = flatten(result).map((leaf) => leaf.item).find(isSymbolic)?.origin.node;
+    if (node) this.#nodes.push(node);
+    return result as O;
+  }
+
+  /** Makes a weight; its first value is computed when it is first needed, off the main thread. */
+  addWeight(name: string, shape: Shape, options: WeightOptions = {}): Variable {
+    const initializer = resolveInitializer(options.initializer ?? (options.dtype && options.dtype !== 'float32' ? 'zeros' : 'glorotUniform'));
+    const fill = initializer.constantValue();
+    const variable = new Variable(name, shape, {
+      initialValue: fill ?? ((size, dtype) => cast(initializer.call(size, dtype), dtype)),
+      dtype: options.dtype ?? 'float32',
+      trainable: (options.trainable ?? true) && this.#trainable,
+    });
+    variable.regularizer = resolveRegularizer(options.regularizer);
+    variable.constraint = resolveConstraint(options.constraint);
+    variable.path = [...scopes, ...(scopes.at(-1) === this.name ? [] : [this.name]), name].join('/');
+    this.#own.push(variable);
+    if (options.trainable === false) frozen.add(variable);
+    return variable;
+  }
+
+  /** The mask of the output; by default that of the input where supportsMasking is set. */
+  computeMask(_inputs: TensorStructure, mask: Tensor | undefined): Tensor | undefined {
+    return this.supportsMasking ? mask : undefined;
+  }
+
+  /** Layers in the properties of this one. */
+  get sublayers(): Layer[] {
+    return tracked(this, isLayer).layers;
+  }
+
+  /** Own weights (trainable first), then those of the layers inside, as Keras orders them. */
+  get weights(): Variable[] {
+    const { variables, layers } = tracked(this, isLayer);
+    const own = [...new Set([...this.#own, ...variables])];
+    const mine = [...own.filter((variable) => !frozen.has(variable)), ...own.filter((variable) => frozen.has(variable))];
+    return [...new Set([...mine, ...layers.flatMap((layer) => layer.weights)])];
+  }
+
+  get trainableWeights(): Variable[] {
+    return this.weights.filter((variable) => variable.trainable);
+  }
+
+  get nonTrainableWeights(): Variable[] {
+    return this.weights.filter((variable) => !variable.trainable);
+  }
+
+  get trainable(): boolean {
+    return this.#trainable;
+  }
+
+  /** Freezes or thaws this layer and all layers inside. */
+  set trainable(value: boolean) {
+    this.#trainable = value;
+    const { variables, layers } = tracked(this, isLayer);
+    for (const variable of [...this.#own, ...variables]) if (!frozen.has(variable)) variable.trainable = value;
+    for (const layer of layers) layer.trainable = value;
+  }
+
+  /** Calls of this layer in functional models. */
+  get nodes(): readonly HistoryNode[] {
+    return this.#nodes;
+  }
+
+  /** The symbolic result of the layer's only call. */
+  get output(): Tensor {
+    return single(this.#onlyNode('output').outputs);
+  }
+
+  /** The symbolic input of the layer's only call. */
+  get input(): Tensor {
+    return single(this.#onlyNode('input').inputs);
+  }
+
+  countParams(): number {
+    return this.weights.reduce((total, variable) => total + variable.size, 0);
+  }
+
+  /** All weights as numbers, in the order of `weights`. */
+  getWeights(): Promise<NDArray[]> {
+    return Promise.all(this.weights.map((variable) => variable.value()));
+  }
+
+  /** Replaces all weights, in the order of `weights`. */
+  async setWeights(values: readonly ArrayInput[]): Promise<void> {
+    const { weights } = this;
+    if (values.length !== weights.length) {
+      throw new ChainruleError('ERR_CHAINRULE_VALUE', `setWeights: "${this.name}" has ${weights.length} weights but got ${values.length} arrays${this.built ? '' : '; build it first'}.`);
+    }
+    await Promise.all(weights.map((variable, i) => variable.write(values[i]!)));
+  }
+
+  /** A layer from its config. */
+  static fromConfig<T extends Layer>(this: new (options: never) => T, config: Config): T {
+    return new this(optionsFromConfig(config) as never);
+  }
+
+  #onlyNode(what: string): HistoryNode {
+    if (this.#nodes.length === 1) return this.#nodes[0]!;
+    const why = this.#nodes.length === 0 ? 'it was never called on symbolic tensors' : `it was called ${this.#nodes.length} times`;
+    throw new ChainruleError('ERR_CHAINRULE_STATE', `layer "${this.name}" has no single ${what}: ${why}. Use layer.nodes.`);
+  }
+
+  #buildWith(build: (shape: ShapeStructure) => void, shape: ShapeStructure): void {
+    if (this.built) return;
+    this.buildShape = shape;
+    inScope(this.name, () => build.call(this, shape));
+    this.built = true;
+  }
+
+  #callLive(inputs: unknown, options: ApplyOptions): unknown {
+    const trace = currentTrace(`layer "${this.name}"`);
+    const training = options.training ?? trace.training ?? false;
+    const ready = mapStructure(inputs, (leaf) => this.#prepare(leaf), isArrayLike) as TensorStructure;
+    const mask = options.mask ?? (isTensor(ready) ? ready.mask : undefined);
+    return trace.scope(this.name, () =>
+      inScope(this.name, () => {
+        const outer = trace.training;
+        trace.training = training;
+        try {
+          if (!this.built) this.build(mapStructure(ready, (leaf) => (leaf as Tensor).shape) as ShapeStructure);
+          if (this.inputSpec && isTensor(ready)) checkInput(this, this.inputSpec, ready);
+          const result = this.call(ready, { training, mask, state: trace.state });
+          return this.#finish(trace, ready, result, mask);
+        } catch (error) {
+          throw this.#located(error, ready);
+        } finally {
+          trace.training = outer;
+        }
+      }),
+    );
+  }
+
+  #prepare(leaf: unknown): Tensor {
+    if (!isOperand(leaf) && !isArrayLike(leaf)) {
+      throw new ChainruleError('ERR_CHAINRULE_VALUE', `layer "${this.name}" (${this.className}): inputs must be tensors, got ${leaf === null ? 'null' : typeof leaf}.`);
+    }
+    const value = tensor(leaf as Operand);
+    if (!this.autocast || value.dtype === 'float32') return value;
+    const converted = cast(value, 'float32');
+    converted.mask = value.mask;
+    return converted;
+  }
+
+  #finish(trace: Trace, inputs: TensorStructure, result: TensorStructure, mask: Tensor | undefined): TensorStructure {
+    const outputs = flatten(result).map((leaf) => leaf.item);
+    if (outputs.length === 0 || !outputs.every(isTensor)) {
+      throw new ChainruleError('ERR_CHAINRULE_VALUE', `layer "${this.name}" (${this.className}): call must return a tensor, or a list or record of tensors.`);
+    }
+    const first = outputs[0] as Tensor;
+    if (outputs.length === 1 && first.mask === undefined) first.mask = this.computeMask(inputs, mask);
+    if (this.activityRegularizer) {
+      for (const output of outputs as Tensor[]) trace.losses.push(divide(this.activityRegularizer.apply(output), batchOf(output)));
+    }
+    return result;
+  }
+
+  /** Adds the layer to an error that does not name one yet. */
+  #located(error: unknown, inputs: TensorStructure): unknown {
+    if (!(error instanceof ChainruleError) || error.details.layer !== undefined) return error;
+    if (error.message.includes(`"${this.name}"`)) return error;
+    const shapes = flatten(inputs).map((leaf) => shapeText((leaf.item as Tensor).shape));
+    return new ChainruleError(error.code, `${error.message.replace(/\.$/, '')}, in layer "${this.name}" (${this.className}) called on ${shapes.join(', ')}.`, {
+      details: { ...error.details, layer: this.name },
+      cause: error,
+    });
+  }
+}
+
+/** Weights that were made as not trainable (moving statistics): thawing a layer leaves them alone. */
+const frozen = new WeakSet<Variable>();
+const scopes: string[] = [];
+
+/** Names the layers around a weight while it is made. @internal */
+export function inScope<T>(name: string, fn: () => T): T {
+  const pushed = scopes.at(-1) !== name;
+  if (pushed) scopes.push(name);
+  try {
+    return fn();
+  } finally {
+    if (pushed) scopes.pop();
+  }
+}
+
+export function isLayer(value: unknown): value is Layer {
+  return value instanceof Layer;
+}
+
+function isArrayLike(value: unknown): boolean {
+  return Array.isArray(value) && typeof value[0] === 'number';
+}
+
+/** Rows of a tensor, as an operand. */
+export function batchOf(x: Tensor): Operand {
+  const dim = x.dims[0] ?? 1;
+  return dim < 0 ? cast(new Dimension(-dim), 'float32') : dim;
+}
+
+function single(tensors: readonly Tensor[]): Tensor {
+  if (tensors.length === 1) return tensors[0]!;
+  throw new ChainruleError('ERR_CHAINRULE_STATE', `the layer has ${tensors.length} of them; use layer.nodes[0].`);
+}

@@ -1,0 +1,119 @@
+import { Configured, Family, type OptionTable, type Serialized } from '../config.js';
+import { ChainruleError } from '../errors.js';
+import type { Tensor } from '../graph/tensor.js';
+import { snakeClass } from '../names.js';
+import { divide, equal, multiply, where } from '../ops/math.js';
+import { cast, type Operand, tensor } from '../ops/operands.js';
+import { mean, sum } from '../ops/reduce.js';
+import { alignWeights } from './align.js';
+
+export type Reduction = 'sum_over_batch_size' | 'sumOverBatchSize' | 'sum' | 'mean' | 'mean_with_sample_weight' | 'meanWithSampleWeight' | 'none';
+
+export interface LossOptions {
+  /** How the values of the samples become one number. Default: their mean. */
+  reduction?: Reduction;
+  name?: string;
+}
+
+/** One value per sample, without reduction. */
+export type LossFunction = (yTrue: Tensor, yPred: Tensor) => Tensor;
+
+/** A measure of error to minimise: values per sample, weights, one number (https://keras.io/api/losses/). */
+export abstract class Loss extends Configured {
+  static override readonly options: OptionTable = { name: 'value', reduction: 'value' };
+  readonly name: string;
+  readonly reduction: Reduction;
+
+  constructor(options: LossOptions = {}) {
+    super(options);
+    this.name = options.name ?? snakeClass(this.className);
+    this.reduction = options.reduction === undefined ? 'sum_over_batch_size' : snakeReduction(options.reduction);
+  }
+
+  /** One value per sample. */
+  abstract call(yTrue: Tensor, yPred: Tensor): Tensor;
+
+  /** The reduced loss. A mask on the predictions leaves masked steps out. */
+  apply(yTrue: Operand, yPred: Operand, sampleWeight?: Operand): Tensor {
+    const pred = tensor(yPred);
+    const values = this.call(tensor(yTrue), pred);
+    return reduceLoss(values, sampleWeight === undefined ? undefined : cast(sampleWeight, 'float32'), this.mask(tensor(yTrue), pred), this.reduction);
+  }
+
+  /** Which values count. */
+  protected mask(_yTrue: Tensor, yPred: Tensor): Tensor | undefined {
+    return yPred.mask;
+  }
+}
+
+function snakeReduction(reduction: Reduction): Reduction {
+  const known: Record<string, Reduction> = { sumOverBatchSize: 'sum_over_batch_size', meanWithSampleWeight: 'mean_with_sample_weight' };
+  const name = known[reduction] ?? reduction;
+  if (['sum_over_batch_size', 'sum', 'mean', 'mean_with_sample_weight', 'none'].includes(name)) return name;
+  throw new ChainruleError('ERR_CHAINRULE_OPTION', `loss: unknown reduction "${reduction}"; it is 'sumOverBatchSize', 'sum', 'mean', 'meanWithSampleWeight' or 'none'.`);
+}
+
+/** keras/src/losses/loss.py, reduce_weighted_values. */
+export function reduceLoss(values: Tensor, sampleWeight: Tensor | undefined, mask: Tensor | undefined, reduction: Reduction): Tensor {
+  let weights = sampleWeight && alignWeights(sampleWeight, values);
+  if (mask && values.rank > 0) {
+    let counts = alignWeights(cast(mask, 'float32'), values);
+    // With a mean, the divisor must be the number of valid steps rather than of all.
+    if (reduction === 'mean' || reduction === 'sum_over_batch_size') counts = divide(counts, mean(counts));
+    weights = weights ? multiply(weights, counts) : counts;
+  }
+  const weighted = weights ? multiply(values, weights) : values;
+  if (reduction === 'none' || weighted.rank === 0) return weighted;
+  if (reduction === 'sum') return sum(weighted);
+  if (reduction !== 'mean_with_sample_weight' || !weights) return mean(weighted);
+  const total = sum(weights);
+  return where(equal(total, 0), 0, divide(sum(weighted), total));
+}
+
+/** A loss made of a plain function. */
+export class FunctionLoss extends Loss {
+  constructor(
+    private readonly fn: LossFunction,
+    options: LossOptions = {},
+  ) {
+    super({ ...options, name: options.name ?? (fn.name || 'loss') });
+  }
+
+  override call(yTrue: Tensor, yPred: Tensor): Tensor {
+    return this.fn(yTrue, yPred);
+  }
+}
+
+export const lossFamily = new Family<Loss>('loss', 'keras.losses');
+
+export type LossName =
+  | 'meanSquaredError'
+  | 'mse'
+  | 'meanAbsoluteError'
+  | 'mae'
+  | 'meanAbsolutePercentageError'
+  | 'mape'
+  | 'meanSquaredLogarithmicError'
+  | 'msle'
+  | 'huber'
+  | 'logCosh'
+  | 'cosineSimilarity'
+  | 'klDivergence'
+  | 'poisson'
+  | 'hinge'
+  | 'squaredHinge'
+  | 'categoricalHinge'
+  | 'binaryCrossentropy'
+  | 'categoricalCrossentropy'
+  | 'sparseCategoricalCrossentropy'
+  | 'binaryFocalCrossentropy'
+  | 'categoricalFocalCrossentropy'
+  | 'dice'
+  | 'tversky';
+export type LossSpec = LossName | Loss | LossFunction | Serialized;
+
+/** A loss from a name, an object, a config or a function (yTrue, yPred) → values per sample. */
+export function resolveLoss(spec: LossSpec): Loss {
+  return typeof spec === 'function' ? new FunctionLoss(spec) : lossFamily.resolve(spec);
+}
+

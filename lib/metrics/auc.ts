@@ -1,0 +1,142 @@
+import type { OptionTable } from '../config.js';
+import { ChainruleError } from '../errors.js';
+import type { Tensor } from '../graph/tensor.js';
+import { epsilon } from '../losses/align.js';
+import { NDArray } from '../ndarray.js';
+import { add, divide, greater, log, logicalAnd, maximum, minimum, multiply, subtract, where } from '../ops/math.js';
+import { sigmoid } from '../ops/nn.js';
+import { type Operand, tensor } from '../ops/operands.js';
+import { mean, sum } from '../ops/reduce.js';
+import { strided } from '../ops/shape.js';
+import { confusion } from './confusion.js';
+import { type Direction, Metric, metricFamily, type MetricOptions, type RunningSum } from './metric.js';
+import { ratio } from './reduction.js';
+
+export interface AUCOptions extends MetricOptions {
+  /** Default 200. */
+  numThresholds?: number;
+  curve?: 'ROC' | 'PR';
+  summationMethod?: 'interpolation' | 'minoring' | 'majoring';
+  /** Instead of evenly spread ones. */
+  thresholds?: readonly number[];
+  /** Average the areas of the labels rather than mixing all predictions. */
+  multiLabel?: boolean;
+  numLabels?: number;
+  labelWeights?: readonly number[];
+  fromLogits?: boolean;
+}
+
+type Counts = Record<'tp' | 'fp' | 'tn' | 'fn', Tensor>;
+
+/** The area under the ROC or precision-recall curve (https://keras.io/api/metrics/classification_metrics/#auc-class). */
+export class AUC extends Metric {
+  static override readonly options: OptionTable = {
+    numThresholds: 'value',
+    curve: 'value',
+    summationMethod: 'value',
+    multiLabel: 'value',
+    numLabels: 'value',
+    labelWeights: 'value',
+    fromLogits: 'value',
+    thresholds: 'value',
+  };
+  override readonly direction: Direction = 'up';
+  readonly curve: 'ROC' | 'PR';
+  readonly summationMethod: 'interpolation' | 'minoring' | 'majoring';
+  readonly multiLabel: boolean;
+  readonly numLabels: number | undefined;
+  readonly labelWeights: readonly number[] | undefined;
+  readonly fromLogits: boolean;
+  readonly thresholds: readonly number[];
+  private state: Record<keyof Counts, RunningSum> | undefined;
+
+  constructor(options: AUCOptions = {}) {
+    super({ ...options, name: options.name ?? 'auc' });
+    this.curve = oneOf('curve', options.curve ?? 'ROC', ['ROC', 'PR']);
+    this.summationMethod = oneOf('summationMethod', options.summationMethod ?? 'interpolation', ['interpolation', 'minoring', 'majoring']);
+    this.multiLabel = options.multiLabel ?? false;
+    this.numLabels = options.numLabels;
+    this.labelWeights = options.labelWeights;
+    this.fromLogits = options.fromLogits ?? false;
+    const count = options.thresholds ? options.thresholds.length + 2 : (options.numThresholds ?? 200);
+    if (!Number.isInteger(count) || count < 2) throw new ChainruleError('ERR_CHAINRULE_OPTION', `AUC: numThresholds must be an integer >= 2, got ${String(options.numThresholds)}.`);
+    const inner = options.thresholds ? [...options.thresholds].sort((a, b) => a - b) : Array.from({ length: count - 2 }, (_, i) => (i + 1) / (count - 1));
+    this.thresholds = [-epsilon, ...inner, 1 + epsilon];
+  }
+
+  get numThresholds(): number {
+    return this.thresholds.length;
+  }
+
+  override updateState(yTrue: Operand, yPred: Operand, sampleWeight?: Operand): void {
+    const pred = this.fromLogits ? sigmoid(yPred) : tensor(yPred);
+    const counts = confusion(yTrue, pred, sampleWeight, this);
+    const state = this.counters(pred);
+    state.tp.add(counts.truePositives);
+    state.fp.add(counts.falsePositives);
+    state.tn.add(counts.trueNegatives);
+    state.fn.add(counts.falseNegatives);
+  }
+
+  override result(): Tensor {
+    const state = this.counters();
+    const counts: Counts = { tp: state.tp.value(), fp: state.fp.value(), tn: state.tn.value(), fn: state.fn.value() };
+    const areas = this.curve === 'PR' && this.summationMethod === 'interpolation' ? this.interpolatedPR(counts) : this.riemann(counts);
+    const byLabel = sum(areas, { axis: 0 });
+    if (!this.multiLabel) return byLabel;
+    if (!this.labelWeights) return mean(byLabel);
+    const weights = new NDArray(Float32Array.from(this.labelWeights));
+    return ratio(sum(multiply(byLabel, weights)), sum(weights));
+  }
+
+  /** Made with the first batch, because only then the number of labels is known. */
+  private counters(pred?: Tensor): Record<keyof Counts, RunningSum> {
+    if (this.state) return this.state;
+    const labels = this.numLabels ?? pred?.dims.at(-1);
+    if (this.multiLabel && labels === undefined) throw new ChainruleError('ERR_CHAINRULE_STATE', 'AUC: with multiLabel, result needs a batch or numLabels first.');
+    const shape = this.multiLabel ? [this.numThresholds, labels!] : [this.numThresholds];
+    this.state = {
+      tp: this.addSum('true_positives', shape),
+      fp: this.addSum('false_positives', shape),
+      tn: this.addSum('true_negatives', shape),
+      fn: this.addSum('false_negatives', shape),
+    };
+    return this.state;
+  }
+
+  private left(x: Tensor): Tensor {
+    return strided(x, 0, 0, this.numThresholds - 1);
+  }
+
+  private right(x: Tensor): Tensor {
+    return strided(x, 0, 1, this.numThresholds);
+  }
+
+  private riemann({ tp, fp, tn, fn }: Counts): Tensor {
+    const recall = ratio(tp, add(tp, fn));
+    const [x, y] = this.curve === 'ROC' ? [ratio(fp, add(fp, tn)), recall] : [recall, ratio(tp, add(tp, fp))];
+    const [from, to] = [this.left(y), this.right(y)];
+    const height = { interpolation: () => divide(add(from, to), 2), minoring: () => minimum(from, to), majoring: () => maximum(from, to) }[this.summationMethod]();
+    return multiply(height, subtract(this.left(x), this.right(x)));
+  }
+
+  /** Davis and Goadrich: between two points, true positives grow linearly with positives. */
+  private interpolatedPR({ tp, fp, fn }: Counts): Tensor {
+    const positives = add(tp, fp);
+    const [from, to] = [this.left(positives), this.right(positives)];
+    const gain = subtract(this.left(tp), this.right(tp));
+    const slope = ratio(gain, maximum(subtract(from, to), 0));
+    const intercept = subtract(this.right(tp), multiply(slope, to));
+    const both = logicalAnd(greater(from, 0), greater(to, 0));
+    const safe = where(both, ratio(from, maximum(to, 0)), 1);
+    return ratio(multiply(slope, add(gain, multiply(intercept, log(safe)))), maximum(add(this.right(tp), this.right(fn)), 0));
+  }
+}
+
+function oneOf<T extends string>(option: string, value: string, known: readonly T[]): T {
+  const found = known.find((one) => one.toLowerCase() === value.toLowerCase());
+  if (found) return found;
+  throw new ChainruleError('ERR_CHAINRULE_OPTION', `AUC: ${option} must be ${known.map((one) => `'${one}'`).join(', ')}, got '${value}'.`);
+}
+
+metricFamily.add(AUC);

@@ -1,0 +1,154 @@
+/**
+ * The typed contract of the addon. Nothing here computes; see native/node for the other side.
+ *
+ * Dimensions cross the border as numbers: n >= 0 is a size, -k stands for k times the batch size N.
+ */
+import { loadAddon } from './native-loader.js';
+
+export type DType = 'float32' | 'int32' | 'uint8' | 'bool' | 'uint32';
+export type NativeArray = Float32Array | Int32Array | Uint8Array | Uint32Array;
+export type AttrValue = number | string | boolean | readonly number[];
+/** Bytes of one array for a run: its data and its concrete shape. */
+export interface Bound {
+  data: NativeArray;
+  shape: readonly number[];
+}
+
+/** Storage of one weight, moving statistic, optimizer slot, counter or seed: native and reference-counted. */
+export interface NativeVariable {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  /** Copies the value out, in row-major order, at the next step boundary. */
+  read(): Promise<NativeArray>;
+  /** Replaces the value (row-major) at the next step boundary. */
+  write(data: NativeArray): Promise<void>;
+  /** As write, on the calling thread: for variables that no program uses yet. Throws BUSY while a step runs. */
+  writeSync(data: NativeArray): void;
+  readSync(): NativeArray;
+  /** A process-wide number with which another worker attaches to the same storage; valid while one handle is alive. */
+  share(): number;
+}
+
+export interface NativeGraph {
+  /** shape[0] may be -1 (= N). */
+  input(name: string, dtype: DType, shape: readonly number[]): number;
+  constant(data: NativeArray, dtype: DType, shape: readonly number[]): number;
+  scalar(value: number, dtype: DType): number;
+  /** Appends a node; returns the ids of its parts. Throws ChainruleError with both shapes when the inputs don't fit. */
+  op(name: string, inputs: readonly number[], attrs?: Record<string, AttrValue>): number[];
+  dtype(value: number): DType;
+  shape(value: number): number[];
+  /** The variable's current value in program order. */
+  read(variable: NativeVariable): number;
+  update(variable: NativeVariable, value: number): void;
+  /**
+   * Groups lay variables out one after the other, so that an optimizer's formula runs once over all of them.
+   * readGroup gives the flat current value, packGroup makes a flat value of per-variable values (gradients) in the same
+   * layout, updateGroup replaces all members. Equal lists of variables give the same group.
+   */
+  readGroup(variables: readonly NativeVariable[]): number;
+  packGroup(variables: readonly NativeVariable[], values: readonly number[]): number;
+  updateGroup(variables: readonly NativeVariable[], value: number): void;
+  /** Gradients of a scalar (or of any value, weighted by seed) towards values; -1 where unconnected. */
+  gradients(output: number, wrt: readonly number[], seed?: number): number[];
+  /** Name of the layer being traced, kept in nodes for messages and print-outs. */
+  setScope(scope: string): void;
+  /** Finishes the graph (no op may follow) and compiles it on the executor thread. */
+  compile(outputs: readonly number[]): Promise<NativeProgram>;
+  compileSync(outputs: readonly number[]): NativeProgram;
+  describe(): string;
+  toJSON(): string;
+}
+
+export interface RunOptions {
+  /** Global index of the batch's first row: random ops depend on it, not on the split into batches. */
+  rowOffset?: number;
+  /** Refuse NaN and Infinity in float inputs: ERR_CHAINRULE_INPUT naming input, row and column. */
+  checkFinite?: boolean;
+  signal?: AbortSignal;
+}
+
+export interface EpochOptions {
+  batchSize: number;
+  /** Rows [begin, end) of the dataset take part. */
+  begin: number;
+  end: number;
+  /** Order of the rows: a permutation drawn from (seed, epoch), or none. */
+  shuffle: boolean;
+  seed: number;
+  epoch: number;
+  /** Steps [firstStep, firstStep + steps) of the epoch; the last may be a smaller batch. */
+  firstStep: number;
+  steps: number;
+  /** Collect the program's outputs over all steps, concatenated on axis 0 (predict). */
+  collect?: boolean;
+  /** Called with the number of finished steps, at most every 50 ms. */
+  onProgress?: (stepsDone: number) => void;
+  /** AbortSignal is wired in TypeScript: it calls job.cancel(). */
+}
+
+export interface NativeJob<T> {
+  promise: Promise<T>;
+  /** Stops at the next step boundary; the promise rejects with ERR_CHAINRULE_ABORTED. */
+  cancel(): void;
+}
+
+export interface NativeProgram {
+  readonly inputNames: readonly string[];
+  run(inputs: readonly Bound[], options?: { rowOffset?: number; checkFinite?: boolean }): NativeJob<Bound[]>;
+  /** Runs on the calling thread. One input and one output may be given as plain arrays for the least overhead. */
+  runSync(inputs: readonly Bound[], options?: { rowOffset?: number; checkFinite?: boolean }): Bound[];
+  /** One row of the only input; writes the only output. Throws BUSY while a step over 1 ms runs. */
+  runRowSync(row: Float32Array, out: Float32Array): void;
+  epoch(dataset: NativeDataset, options: EpochOptions): NativeJob<{ steps: number; outputs: Bound[] }>;
+  /** Makes plans for these batch sizes. */
+  prepare(batchSizes: readonly number[]): Promise<void>;
+  describe(batchSize?: number): string;
+  profile(inputs: readonly Bound[], repeat?: number): Promise<string>;
+  /** Plans compiled and bytes allocated so far, for tests that nothing happens in later epochs. */
+  counters(): { plans: number; traces: number };
+}
+
+export interface NativeDataset {
+  readonly rows: number;
+  /** First element that is NaN or infinite (float columns), or outside [low, high); -1 when all are fine. Off-thread. */
+  firstBad(column: number, check: { finite?: boolean; low?: number; high?: number }): Promise<number>;
+}
+
+export interface NativeInfo {
+  version: string;
+  sources: string;
+  compiler: string;
+  isa: string;
+  isaAvailable: string[];
+  threads: number;
+  threadsReason: string;
+  memory: { liveBytes: number; allocations: number };
+}
+
+export interface NativeAddon {
+  info(): NativeInfo;
+  Graph: new () => NativeGraph;
+  Variable: {
+    new (name: string, dtype: DType, shape: readonly number[], fill?: number): NativeVariable;
+    attach(token: number): NativeVariable;
+  };
+  /** Columns share their first dimension (rows). Arrays are copied when `copy` is true, else pinned: don't write to them. */
+  Dataset: new (columns: readonly Bound[], copy: boolean) => NativeDataset;
+  /** The class that native errors are made of: called as new Class(code, message). */
+  setErrorClass(errorClass: new (code: never, message: string) => Error): void;
+  configure(options: { threads?: number; parallelThreshold?: number }): void;
+  /** What the machine can do at most with so many threads, measured now (about half a second, off the main thread). */
+  measureFloor(threads: number): Promise<{ gflops: number; streamGBs: number }>;
+  /** Names of all ops, for the completeness test. */
+  opNames(): string[];
+  /** The elementwise table: name, operands, whether it has a gradient. */
+  elementwiseOps(): { name: string; arity: number; differentiable: boolean }[];
+}
+
+const loaded = loadAddon();
+
+export const native = loaded.addon as NativeAddon;
+/** Which file was loaded and why, for `chainrule info`. */
+export const nativeOrigin = { path: loaded.path, reason: loaded.reason };

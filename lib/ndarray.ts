@@ -1,0 +1,147 @@
+import { inspect } from 'node:util';
+import { ChainruleError } from './errors.js';
+import type { Bound, DType, NativeArray } from './native.js';
+
+export type TypedArray =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Int16Array
+  | Int32Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Uint16Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array;
+/** Rows of rows of numbers; the innermost level may be typed arrays. */
+export type NestedArray = number | boolean | TypedArray | readonly NestedArray[];
+/** Whatever counts as an array at the border. */
+export type ArrayInput = NDArray | NestedArray;
+
+const arrayTypes = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array, bool: Uint8Array, uint32: Uint32Array };
+
+/** A typed array of the dtype, filled with zeros. */
+export function allocate(dtype: DType, size: number): NativeArray {
+  return new arrayTypes[dtype](size);
+}
+
+export function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((product, dim) => product * dim, 1);
+}
+
+/** `[2, null, 3]`, as shapes stand in messages. */
+export function shapeText(shape: readonly (number | null)[]): string {
+  return `[${shape.map((dim) => (dim === null ? 'null' : String(dim))).join(', ')}]`;
+}
+
+/** Numbers in row-major order with a shape: what goes into a model and what comes out of it. */
+export class NDArray {
+  readonly data: NativeArray;
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+
+  /** `data` is used as it is, not copied; its length must be the product of `shape`. */
+  constructor(data: NativeArray, shape: readonly number[] = [data.length], dtype: DType = dtypeOfArray(data)) {
+    for (const dim of shape) {
+      if (!Number.isInteger(dim) || dim < 0) {
+        throw new ChainruleError('ERR_CHAINRULE_SHAPE', `NDArray: ${shapeText(shape)} is not a shape: every dimension must be an integer >= 0.`);
+      }
+    }
+    if (sizeOf(shape) !== data.length) {
+      throw new ChainruleError('ERR_CHAINRULE_SHAPE', `NDArray: ${data.length} numbers don't fill shape ${shapeText(shape)}, which takes ${sizeOf(shape)}.`);
+    }
+    this.data = data;
+    this.shape = shape;
+    this.dtype = dtype;
+  }
+
+  get rank(): number {
+    return this.shape.length;
+  }
+
+  get size(): number {
+    return this.data.length;
+  }
+
+  /** The element at these indices, one per axis. */
+  at(...indices: number[]): number {
+    if (indices.length !== this.rank) {
+      throw new ChainruleError('ERR_CHAINRULE_SHAPE', `NDArray.at: ${indices.length} indices for shape ${shapeText(this.shape)}.`);
+    }
+    let offset = 0;
+    for (let axis = 0; axis < indices.length; axis++) {
+      const dim = this.shape[axis]!;
+      const index = indices[axis]! < 0 ? indices[axis]! + dim : indices[axis]!;
+      if (!(index >= 0 && index < dim)) {
+        throw new ChainruleError('ERR_CHAINRULE_SHAPE', `NDArray.at: index ${indices[axis]} is outside axis ${axis} of shape ${shapeText(this.shape)}.`);
+      }
+      offset = offset * dim + index;
+    }
+    return this.data[offset]!;
+  }
+
+  /** The number of an array with one element. */
+  item(): number {
+    if (this.size !== 1) {
+      throw new ChainruleError('ERR_CHAINRULE_SHAPE', `NDArray.item: shape ${shapeText(this.shape)} holds ${this.size} numbers, not one; use at() or data.`);
+    }
+    return this.data[0]!;
+  }
+
+  /** Rows [begin, end) of axis 0, sharing memory with this array. */
+  rows(begin: number, end = this.shape[0] ?? 0): NDArray {
+    const width = sizeOf(this.shape.slice(1));
+    return new NDArray(this.data.subarray(begin * width, end * width), [end - begin, ...this.shape.slice(1)], this.dtype);
+  }
+
+  /** The same numbers under another shape; one dimension may be -1. */
+  reshape(shape: readonly number[]): NDArray {
+    const known = shape.filter((dim) => dim !== -1).reduce((product, dim) => product * dim, 1);
+    return new NDArray(this.data, shape.map((dim) => (dim === -1 ? this.size / known : dim)), this.dtype);
+  }
+
+  /** Nested plain arrays (a number for rank 0, booleans for dtype bool). */
+  toNested(): unknown {
+    const build = (axis: number, offset: number, width: number): unknown => {
+      if (axis === this.rank) return this.dtype === 'bool' ? this.data[offset] === 1 : this.data[offset];
+      const step = this.shape[axis] === 0 ? 0 : width / this.shape[axis]!;
+      return Array.from({ length: this.shape[axis]! }, (_, i) => build(axis + 1, offset + i * step, step));
+    };
+    return build(0, 0, this.size);
+  }
+
+  /** A rank-0 result reads as a number: `${loss}`, `+loss`. */
+  [Symbol.toPrimitive](hint: string): number | string {
+    if (this.size === 1) return hint === 'string' ? String(this.data[0]) : this.data[0]!;
+    if (hint === 'number') this.item();
+    return `NDArray ${this.dtype} ${shapeText(this.shape)}`;
+  }
+
+  [inspect.custom](): string {
+    if (this.rank === 0) return `NDArray ${this.dtype} ${this.data[0]}`;
+    const body = this.size <= 64 ? inspect(this.toNested(), { breakLength: 100 }) : inspect(this.data, { maxArrayLength: 8 });
+    return `NDArray ${this.dtype} ${shapeText(this.shape)} ${body}`;
+  }
+}
+
+export function bound(array: NDArray): Bound {
+  return { data: array.data, shape: array.shape };
+}
+
+export function dtypeOfArray(data: NativeArray): DType {
+  if (data instanceof Float32Array) return 'float32';
+  if (data instanceof Int32Array) return 'int32';
+  return data instanceof Uint32Array ? 'uint32' : 'uint8';
+}
+
+export function isTypedArray(value: unknown): value is TypedArray {
+  return ArrayBuffer.isView(value) && !(value instanceof DataView);
+}
+
+/** True for what fromNested takes: numbers, typed arrays and nested arrays of them. */
+export function isArrayInput(value: unknown): value is ArrayInput {
+  if (value instanceof NDArray || isTypedArray(value) || typeof value === 'number' || typeof value === 'boolean') return true;
+  if (!Array.isArray(value) || value[0] instanceof NDArray) return false; // a list of NDArrays is several arrays
+  return value.length === 0 || isArrayInput(value[0]) || typeof value[0] === 'string';
+}

@@ -1,0 +1,34 @@
+import type { Tensor } from '../graph/tensor.js';
+import { add, clip as limit, divide, isFinite, maximum, minimum, multiply, sqrt, square, where } from '../ops/math.js';
+import { float } from '../ops/operands.js';
+import { sum } from '../ops/reduce.js';
+
+export interface ClipOptions {
+  /** Each gradient alone is scaled down to this L2 norm. */
+  clipnorm?: number | null;
+  /** All gradients together are scaled down to this L2 norm. */
+  globalClipnorm?: number | null;
+  /** Every element is limited to ± this. */
+  clipvalue?: number | null;
+}
+
+/** Clips gradients by the one rule that is set. */
+export function clip(grads: readonly Tensor[], { clipnorm, globalClipnorm, clipvalue }: ClipOptions): Tensor[] {
+  if (clipnorm) return grads.map((grad) => multiply(grad, divide(clipnorm, maximum(sqrt(sum(square(grad))), clipnorm))));
+  if (clipvalue) return grads.map((grad) => limit(grad, -clipvalue, clipvalue));
+  return globalClipnorm ? clipByGlobalNorm(grads, globalClipnorm) : [...grads];
+}
+
+/** √Σ‖g‖² over all gradients. */
+export function globalNorm(grads: readonly (Tensor | null)[]): Tensor {
+  const squares = grads.flatMap((grad) => (grad ? [sum(square(grad))] : []));
+  return sqrt(squares.length > 0 ? squares.reduce((total, one) => add(total, one)) : float(0));
+}
+
+/** Scales gradients together so that their global norm is at most `clipNorm`; NaN when the norm is not finite. */
+export function clipByGlobalNorm<G extends Tensor | null>(grads: readonly G[], clipNorm: number): G[] {
+  const norm = globalNorm(grads);
+  const scale = multiply(minimum(divide(1, norm), 1 / clipNorm), clipNorm);
+  const safe = where(isFinite(norm), scale, Number.NaN);
+  return grads.map((grad) => (grad ? multiply(grad, safe) : grad) as G);
+}

@@ -1,0 +1,125 @@
+// The addon's entry: builds the exports object and nothing else.
+#include <napi.h>
+
+#include <algorithm>
+
+#include "build_info.h"
+#include "cpu/kernel_table.h"
+#include "node/classes.h"
+#include "node/environment.h"
+#include "runtime/cores.h"
+#include "runtime/floor.h"
+
+namespace chainrule::node {
+
+#ifdef CHAINRULE_SANITIZE
+}
+namespace chainrule {
+void plantBug(Napi::Env env, Napi::Object exports);  // test/native, only in sanitizer builds
+}
+namespace chainrule::node {
+#endif
+
+static Napi::Value info(const Napi::CallbackInfo& call) {
+  const Napi::Env env = call.Env();
+  Napi::Object out = Napi::Object::New(env);
+  out.Set("version", CHAINRULE_VERSION);
+  out.Set("sources", CHAINRULE_SOURCES);
+#if defined(__clang__)
+  out.Set("compiler", "clang " __clang_version__);
+#else
+  out.Set("compiler", "gcc " __VERSION__);
+#endif
+#ifdef CHAINRULE_TEAM_STDTHREAD
+  out.Set("team", "std::thread");
+#else
+  out.Set("team", "openmp");
+#endif
+  out.Set("isa", std::string(cpu::isaName()));
+  out.Set("isaReason", std::string(cpu::isaReason()));
+  Napi::Array available = Napi::Array::New(env);
+  for (const char* isa : {"scalar", "avx2", "avx512", "neon"}) {
+    if (cpu::tableFor(isa)) available.Set(available.Length(), isa);
+  }
+  out.Set("isaAvailable", available);
+  const ThreadLimit limit = threadLimit();
+  out.Set("threads", limit.threads);
+  out.Set("threadsReason", limit.reason);
+  const MemoryCounters counters = memoryCounters();
+  Napi::Object memory = Napi::Object::New(env);
+  memory.Set("liveBytes", double(counters.liveBytes));
+  memory.Set("allocations", double(counters.allocations));
+  out.Set("memory", memory);
+  return out;
+}
+
+static Napi::Value setErrorClass(const Napi::CallbackInfo& call) {
+  Environment::of(call.Env()).errorClass = Napi::Persistent(call[0].As<Napi::Function>());
+  return call.Env().Undefined();
+}
+
+static Napi::Value configure(const Napi::CallbackInfo& call) {
+  const Napi::Object options = call[0].As<Napi::Object>();
+  if (options.Get("threads").IsNumber()) setThreadLimit(options.Get("threads").As<Napi::Number>().Int32Value());
+  if (options.Get("parallelThreshold").IsNumber()) setParallelThreshold(options.Get("parallelThreshold").As<Napi::Number>());
+  return call.Env().Undefined();
+}
+
+static Napi::Value floorOf(const Napi::CallbackInfo& call) {
+  const int threads = std::clamp(call[0].As<Napi::Number>().Int32Value(), 1, 256);
+  const auto floor = std::make_shared<Floor>();
+  return submit(call.Env(), task([floor, threads] { *floor = measureFloor(threads); }), [floor](Napi::Env env) {
+    Napi::Object out = Napi::Object::New(env);
+    out.Set("gflops", floor->gflops);
+    out.Set("streamGBs", floor->streamGBs);
+    return out;
+  });
+}
+
+static Napi::Value listOps(const Napi::CallbackInfo& call) {
+  Napi::Array names = Napi::Array::New(call.Env());
+  for (std::string_view name : opNames()) names.Set(names.Length(), std::string(name));
+  return names;
+}
+
+static Napi::Value elementwiseOps(const Napi::CallbackInfo& call) {
+  Napi::Array rows = Napi::Array::New(call.Env());
+  for (std::string_view name : opNames()) {
+    const OpDef* op = findOp(name);
+    if (!op->elementwise) continue;
+    Napi::Object row = Napi::Object::New(call.Env());
+    row.Set("name", std::string(name));
+    row.Set("arity", op->minInputs);
+    row.Set("differentiable", op->differentiable);
+    rows.Set(rows.Length(), row);
+  }
+  return rows;
+}
+
+static Napi::Object init(Napi::Env env, Napi::Object exports) {
+  auto* environment = new Environment(env);
+  env.SetInstanceData(environment);
+  const auto add = [&](const char* name, Napi::Function constructor, Napi::FunctionReference& kept) {
+    kept = Napi::Persistent(constructor);
+    exports.Set(name, constructor);
+  };
+  add("Graph", GraphWrap::define(env), environment->graphClass);
+  add("Variable", VariableWrap::define(env), environment->variableClass);
+  add("Dataset", DatasetWrap::define(env), environment->datasetClass);
+  environment->programClass = Napi::Persistent(ProgramWrap::define(env));
+  exports.Set("info", Napi::Function::New(env, info, "info"));
+  exports.Set("setErrorClass", Napi::Function::New(env, setErrorClass, "setErrorClass"));
+  exports.Set("configure", Napi::Function::New(env, configure, "configure"));
+  exports.Set("measureFloor", Napi::Function::New(env, floorOf, "measureFloor"));
+  exports.Set("opNames", Napi::Function::New(env, listOps, "opNames"));
+  exports.Set("elementwiseOps", Napi::Function::New(env, elementwiseOps, "elementwiseOps"));
+#ifdef CHAINRULE_SANITIZE
+  plantBug(env, exports);
+#endif
+  return exports;
+}
+
+}  // namespace chainrule::node
+
+static Napi::Object Init(Napi::Env env, Napi::Object exports) { return chainrule::node::init(env, exports); }
+NODE_API_MODULE(chainrule, Init)

@@ -1,0 +1,192 @@
+#include "cpu/kernel_table.h"
+#include "cpu/split.h"
+#include "ops/conv_shape.h"
+#include "ops/epilogue.h"
+#include "ops/panels.h"
+#include "ops/registry.h"
+
+// conv2d over NHWC with a filter [kh, kw, cin / groups, cout], and its two gradients as ops of their own; the three are each
+// other's derivatives.
+
+namespace chainrule::ops {
+namespace {
+
+std::vector<ValueType> infer(const InferContext& c) {
+  expectDType(c, 0, DType::f32);
+  expectDType(c, 1, DType::f32);
+  expectRank(c, 0, 4);
+  expectRank(c, 1, 4);
+  const Shape &x = c.in[0].shape, &w = c.in[1].shape;
+  const int64_t groups = c.attrs.integer("groups", 1);
+  if (groups < 1 || x[3].value != w[2].value * groups || w[3].value % groups != 0) {
+    fail("SHAPE", "filter ", toString(w), " with ", groups, " groups does not fit ", toString(x), ": it needs ", w[2].value * groups,
+         " input channels and filters that divide into the groups");
+  }
+  const Window window = windowOf(c, {w[0].value, w[1].value});
+  return {typeOf(DType::f32, {x[0], window.outputs(0, x[1]), window.outputs(1, x[2]), w[3]})};
+}
+
+std::vector<ValueType> inferShape(const InferContext& c) {
+  const Layout layout = c.attrs.integer("outPanel", 0) ? Layout::panel16 : Layout::rowMajor;
+  return {{DType::f32, shapeAttr(c.attrs, "shape"), layout}};
+}
+
+Attrs withShape(Attrs attributes, Expr like) {
+  attributes.set("shape", encoded(like.shape()));
+  return attributes;
+}
+
+std::vector<ValueId> gradient(GradientContext& c) {
+  return {apply("conv2dInput", {c.grad(), c.in(1)}, withShape(c.attrs(), c.in(0))).id,
+          apply("conv2dFilter", {c.in(0), c.grad()}, withShape(c.attrs(), c.in(1))).id};
+}
+std::vector<ValueId> gradientOfInput(GradientContext& c) {
+  return {apply("conv2d", {c.grad(), c.in(1)}, c.attrs()).id,
+          apply("conv2dFilter", {c.grad(), c.in(0)}, withShape(c.attrs(), c.in(1))).id};
+}
+std::vector<ValueId> gradientOfFilter(GradientContext& c) {
+  return {apply("conv2dInput", {c.in(1), c.grad()}, withShape(c.attrs(), c.in(0))).id,
+          apply("conv2d", {c.in(0), c.grad()}, c.attrs()).id};
+}
+
+// A member's part of a rows x panels grid: rows if there are enough of them, else panels.
+struct Part {
+  Range rows, panels;
+};
+Part partOf(const StepArgs& args, int64_t rows, int64_t panels) {
+  if (rows >= args.members || rows >= panels) return {args.split(rows), {0, panels}};
+  return {{0, rows}, args.split(panels)};
+}
+
+double costOf(const cpu::ConvShape& s) { return double(s.n * s.oh * s.ow * s.cout) * double(s.filterRows()) * 0.03; }
+
+Lowering lowerForward(const LowerContext& c) {
+  const cpu::ConvShape shape = convShape(c.attrs(), c.in[0].dims, c.in[1].dims, c.out[0].dims);
+  const Epilogue epilogue = lowerEpilogue(c, 2);
+  const bool biasInside = epilogue.biasInput >= 0;
+  const int64_t rows = shape.n * shape.oh, rowSize = shape.ow * shape.cout;
+  Lowering result{.cost = costOf(shape) + epilogue.cost};
+  if (isDepthwise(shape)) {
+    result.memberScratch = epilogue.scratch;
+    result.launch = [=, kernel = c.kernels.depthwiseForward](const StepArgs& args) {
+      const Range part = args.split(rows);
+      const float* bias = biasInside ? args.in<float>(epilogue.biasInput) : nullptr;
+      const auto activation = biasInside ? epilogue.activation : cpu::Activation::none;
+      if (!part.empty()) kernel(shape, args.in<float>(0), args.in<float>(1), bias, activation, args.out<float>(), part.begin, part.end);
+      if (epilogue.run && !biasInside) epilogue.apply(args, part.begin * rowSize, part.end * rowSize, args.own);
+    };
+    return result;
+  }
+  const bool panels = c.in[1].layout == Layout::panel16;
+  const int64_t groupPanels = cpu::panelCount(shape.groupOut()), allPanels = groupPanels * shape.groups;
+  const size_t convScratch = size_t((cpu::convScratchBytes(shape) + 63) / 64 * 64);
+  result.sharedScratch = panels ? 0 : size_t(allPanels * shape.filterRows() * 64);
+  result.memberScratch = convScratch + epilogue.scratch;
+  // Output rows of a block that stays in L2 until the epilogue has run over it.
+  const int64_t blockRows = std::max<int64_t>(1, (1 << 15) / std::max<int64_t>(1, rowSize));
+  result.launch = [=, &k = c.kernels](const StepArgs& args) {
+    const float* filter = args.in<float>(1);
+    if (!panels) {
+      packFilter(k, shape, filter, reinterpret_cast<float*>(args.shared), args.split(allPanels));
+      args.barrier();
+      filter = reinterpret_cast<const float*>(args.shared);
+    }
+    const float* bias = biasInside ? args.in<float>(epilogue.biasInput) : nullptr;
+    const auto activation = biasInside ? epilogue.activation : cpu::Activation::none;
+    const auto run = [&](Range r, Range p) {
+      if (r.empty() || p.empty()) return;
+      k.convForward(shape, args.in<float>(0), filter, bias, activation, args.out<float>(), r.begin, r.end, p.begin, p.end, args.own);
+    };
+    const auto [own, ownPanels] = partOf(args, rows, allPanels);
+    if (!epilogue.run || biasInside) {
+      run(own, ownPanels);
+      return;
+    }
+    if (ownPanels.end - ownPanels.begin < allPanels) {
+      run(own, ownPanels);
+      args.barrier();
+      const Range elements = args.split(rows * rowSize, 512);
+      epilogue.apply(args, elements.begin, elements.end, args.own + convScratch);
+      return;
+    }
+    for (int64_t row = own.begin; row < own.end; row += blockRows) {
+      const Range block{row, std::min(row + blockRows, own.end)};
+      run(block, ownPanels);
+      epilogue.apply(args, block.begin * rowSize, block.end * rowSize, args.own + convScratch);
+    }
+  };
+  return result;
+}
+
+Lowering lowerInput(const LowerContext& c) {
+  const cpu::ConvShape shape = convShape(c.attrs(), c.out[0].dims, c.in[1].dims, c.in[0].dims);
+  const int64_t rows = shape.n * shape.h;
+  if (isDepthwise(shape)) {
+    return {.launch =
+                [=, kernel = c.kernels.depthwiseBackwardData](const StepArgs& args) {
+                  const Range part = args.split(rows);
+                  if (!part.empty()) kernel(shape, args.in<float>(0), args.in<float>(1), args.out<float>(), part.begin, part.end);
+                },
+            .cost = costOf(shape)};
+  }
+  const bool panels = c.in[1].layout == Layout::panel16;
+  const int64_t allPanels = cpu::panelCount(shape.groupIn()) * shape.groups;
+  const auto launch = [=, &k = c.kernels](const StepArgs& args) {
+    float* transposed = reinterpret_cast<float*>(args.shared);
+    const Range packs = args.split(allPanels);
+    if (!packs.empty()) k.convPackTransposed(shape, args.in<float>(1), panels, transposed, packs.begin, packs.end);
+    args.barrier();
+    const auto [own, ownPanels] = partOf(args, rows, allPanels);
+    if (own.empty() || ownPanels.empty()) return;
+    k.convBackwardData(shape, args.in<float>(0), transposed, args.out<float>(), own.begin, own.end, ownPanels.begin, ownPanels.end, args.own);
+  };
+  return {.launch = launch,
+          .cost = costOf(shape),
+          .sharedScratch = size_t(allPanels * shape.kh * shape.kw * shape.groupOut() * 64),
+          .memberScratch = size_t(cpu::convScratchBytes(shape))};
+}
+
+Lowering lowerFilter(const LowerContext& c) {
+  const cpu::ConvShape shape = convShape(c.attrs(), c.in[0].dims, c.out[0].dims, c.in[1].dims);
+  const bool depthwise = isDepthwise(shape), panel = c.out[0].layout == Layout::panel16;
+  const cpu::ConvFilterSplit split = depthwise ? cpu::ConvFilterSplit{cpu::depthwiseFilterChunks(shape), 1} : cpu::convFilterSplit(shape);
+  const int64_t size = c.out[0].physicalCount();
+  const auto launch = [=, &k = c.kernels](const StepArgs& args) {
+    float* target = split.chunks > 1 ? reinterpret_cast<float*>(args.shared) : args.out<float>();
+    const Range items = args.split(split.items());
+    if (!items.empty()) {
+      if (depthwise) {
+        k.depthwiseBackwardFilter(shape, args.in<float>(0), args.in<float>(1), target, items.begin, items.end);
+      } else {
+        const int64_t rowStride = panel ? 16 : shape.cout, panelStride = panel ? shape.filterRows() * 16 : 16;
+        k.convBackwardFilter(shape, args.in<float>(0), args.in<float>(1), target, size, shape.groupOut(), rowStride, panelStride,
+                             panel, items.begin, items.end, args.own);
+      }
+    }
+    if (split.chunks == 1) return;
+    args.barrier();
+    const Range part = args.split(size, 16);
+    if (!part.empty()) k.reduceOuter(cpu::Reduce::sum, DType::f32, target, split.chunks, size, args.out<float>(), part.begin, part.end);
+  };
+  return {.launch = launch,
+          .cost = costOf(shape),
+          .sharedScratch = split.chunks > 1 ? size_t(split.chunks * size * 4) : 0,
+          .memberScratch = depthwise ? 0 : size_t(cpu::convScratchBytes(shape))};
+}
+
+// Packed filters only for one group: with more, panels would not line up with the groups.
+bool oneGroup(const Graph&, const Node& node) { return node.attrs.integer("groups", 1) == 1; }
+// A convolution with one input channel per group and no groups is still dense.
+bool always(const Graph&, const Node&) { return true; }
+
+const OpDef table[] = {
+    {.name = "conv2d", .minInputs = 2, .maxInputs = 2 + kEpilogueInputs, .infer = infer, .gradient = gradient, .lower = lowerForward, .takesEpilogue = always, .takesPanel = oneGroup, .panelInput = 1},
+    {.name = "conv2dInput", .minInputs = 2, .maxInputs = 2, .infer = inferShape, .gradient = gradientOfInput, .lower = lowerInput, .takesPanel = oneGroup, .panelInput = 1},
+    {.name = "conv2dFilter", .minInputs = 2, .maxInputs = 2, .infer = inferShape, .gradient = gradientOfFilter, .lower = lowerFilter, .panelOutput = oneGroup},
+};
+
+}  // namespace
+
+std::span<const OpDef> convOps() { return table; }
+
+}  // namespace chainrule::ops

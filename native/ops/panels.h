@@ -1,0 +1,19 @@
+#pragma once
+
+#include "base/shape.h"
+
+namespace chainrule::ops {
+
+// A tensor of rank >= 2 as the matrix that panel16 stores: all leading axes are rows.
+struct PanelShape {
+  int64_t rows = 0, columns = 0;
+  int64_t panels() const { return (columns + 15) / 16; }
+  int64_t size() const { return panels() * rows * 16; }
+};
+
+inline PanelShape panelShape(const Dims& dims) {
+  const int64_t columns = dims.back();
+  return {columns == 0 ? 0 : elementCount(dims) / columns, columns};
+}
+
+}  // namespace chainrule::ops

@@ -1,0 +1,18 @@
+#include "passes/passes.h"
+
+namespace chainrule {
+
+// The list of passes. In debug builds the graph is verified between them.
+Graph optimize(Graph graph) {
+  using Pass = Graph (*)(const Graph&);
+  // Twice, because what the first run bypasses is dead only afterwards.
+  for (const Pass pass : {Pass(simplify), Pass(simplify), Pass(chooseLayouts), Pass(fuse)}) {
+    graph = pass(graph);
+#ifndef NDEBUG
+    verify(graph);
+#endif
+  }
+  return graph;
+}
+
+}  // namespace chainrule

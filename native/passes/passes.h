@@ -1,0 +1,24 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "ir/graph.h"
+#include "plan/plan.h"
+
+namespace chainrule {
+
+// Each pass is a function from graph to graph; compile.cpp is the list.
+Graph simplify(const Graph& graph);       // dead code, common subexpressions, identities
+Graph chooseLayouts(const Graph& graph);  // panel16 for weights that matmul and conv2d read; conversions elsewhere
+Graph fuse(const Graph& graph);           // islands of elementwise nodes; islands as epilogues
+
+Graph optimize(Graph graph);  // all of them in order
+
+struct CompileOptions {
+  double parallelThreshold = 10000;  // nanoseconds of work below which a step runs on one member
+};
+// The plan for one batch size. The graph must be optimized.
+Plan lower(const Graph& graph, int64_t batch, const CompileOptions& options);
+
+}  // namespace chainrule

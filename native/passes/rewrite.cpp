@@ -1,0 +1,64 @@
+#include "passes/rewrite.h"
+
+namespace chainrule {
+
+Rewrite::Rewrite(const Graph& old) : old_(old), map_(old.values.size(), kNone) {
+  made_.inputTypes = old.inputTypes;
+  made_.inputNames = old.inputNames;
+  made_.inputs.assign(old.inputs.size(), kNone);
+  made_.constants = old.constants;
+  made_.variables = old.variables;
+  made_.groups = old.groups;
+  for (VariableInfo& variable : made_.variables) variable.initial = variable.current = kNone;
+}
+
+std::vector<ValueId> Rewrite::mappedInputs(const Node& node) const {
+  std::vector<ValueId> inputs;
+  for (ValueId input : node.inputs) inputs.push_back(map_[input]);
+  return inputs;
+}
+
+void Rewrite::copy(NodeId id) { copyWith(id, mappedInputs(old_.nodes[id]), old_.nodes[id].attrs); }
+
+void Rewrite::copyWith(NodeId id, std::vector<ValueId> inputs, Attrs attrs) {
+  const Node& node = old_.nodes[id];
+  const NodeId made = made_.addNode(*node.op, std::move(inputs), std::move(attrs), node.scope);
+  const ValueId first = made_.nodes[made].first;
+  for (int part = 0; part < node.parts; ++part) map_[node.first + ValueId(part)] = first + ValueId(part);
+  if (node.op->name == "input") made_.inputs[size_t(node.attrs.integer("index", 0))] = first;
+  if (node.op->name == "variable") {
+    VariableInfo& variable = made_.variables[size_t(node.attrs.integer("index", 0))];
+    variable.initial = variable.current = first;
+  }
+}
+
+Graph Rewrite::finish() {
+  for (ValueId output : old_.outputs) made_.outputs.push_back(map_[output]);
+  for (const Commit& commit : old_.commits) made_.commits.push_back({commit.group, commit.target, map_[commit.value]});
+  return std::move(made_);
+}
+
+std::vector<bool> liveNodes(const Graph& graph) {
+  std::vector<bool> live(graph.nodes.size(), false);
+  const auto mark = [&](ValueId value) { live[graph.values[value].node] = true; };
+  for (ValueId value : graph.outputs) mark(value);
+  for (ValueId value : graph.inputs) mark(value);
+  for (const Commit& commit : graph.commits) mark(commit.value);
+  for (NodeId id = NodeId(graph.nodes.size()); id-- > 0;) {
+    if (!live[id]) continue;
+    for (ValueId input : graph.nodes[id].inputs) mark(input);
+  }
+  return live;
+}
+
+std::vector<int> useCounts(const Graph& graph) {
+  std::vector<int> uses(graph.values.size(), 0);
+  for (const Node& node : graph.nodes) {
+    for (ValueId input : node.inputs) ++uses[input];
+  }
+  for (ValueId value : graph.outputs) ++uses[value];
+  for (const Commit& commit : graph.commits) ++uses[commit.value];
+  return uses;
+}
+
+}  // namespace chainrule

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "ir/graph.h"
+
+namespace chainrule {
+
+// Builds the new graph of a pass: copy nodes in order, or map a value to something else.
+class Rewrite {
+ public:
+  explicit Rewrite(const Graph& old);
+
+  Graph& graph() { return made_; }
+  const Graph& old() const { return old_; }
+  ValueId mapped(ValueId old) const { return map_[old]; }
+  bool has(ValueId old) const { return map_[old] != kNone; }
+  std::vector<ValueId> mappedInputs(const Node& node) const;
+  void map(ValueId old, ValueId made) { map_[old] = made; }
+
+  void copy(NodeId old);                                        // same op and attributes over the mapped inputs
+  void copyWith(NodeId old, std::vector<ValueId> inputs, Attrs attrs);
+  Graph finish();                                               // maps outputs and commits
+
+ private:
+  const Graph& old_;
+  Graph made_;
+  std::vector<ValueId> map_;
+};
+
+// Nodes that outputs, updates or inputs need.
+std::vector<bool> liveNodes(const Graph& graph);
+std::vector<int> useCounts(const Graph& graph);  // of values; outputs and updates count as uses
+
+}  // namespace chainrule

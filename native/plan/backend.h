@@ -1,0 +1,105 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <atomic>
+#include <functional>
+#include <span>
+
+#include "ir/graph.h"
+
+namespace chainrule {
+
+namespace cpu {
+struct KernelTable;
+}
+
+// A value with its sizes known.
+struct TensorType {
+  DType dtype = DType::f32;
+  Dims dims;
+  Layout layout = Layout::rowMajor;
+
+  int64_t count() const { return elementCount(dims); }
+  int64_t physicalCount() const {
+    if (layout == Layout::rowMajor) return count();
+    return dims.back() == 0 ? 0 : count() / dims.back() * ((dims.back() + 15) / 16 * 16);
+  }
+  int64_t bytes() const { return physicalCount() * byteSize(dtype); }
+};
+
+// What an op sees when a graph becomes a plan for one batch size.
+struct LowerContext {
+  const Graph& graph;
+  const Node& node;
+  int64_t batch;
+  std::span<const TensorType> in;
+  std::span<const TensorType> out;
+  const cpu::KernelTable& kernels;
+  std::span<const bool> used;  // parts of the output that somebody reads; the others have no memory
+
+  const Attrs& attrs() const { return node.attrs; }
+  const Shape& outShape(int part = 0) const { return graph.type(node.first + ValueId(part)).shape; }
+};
+
+// Where a launch reports data it cannot compute with (an index out of range): the first position wins, on any team size.
+struct Fault {
+  std::atomic<int64_t> position{INT64_MAX};
+  void report(int64_t at) {
+    int64_t seen = position.load();
+    while (at < seen && !position.compare_exchange_weak(seen, at)) {
+    }
+  }
+};
+
+struct Range {
+  int64_t begin = 0;
+  int64_t end = 0;
+  bool empty() const { return begin >= end; }
+};
+
+// What a launch sees at run time: memory, and which member of the team it is. Every member calls every parallel launch.
+struct StepArgs {
+  void* const* slots = nullptr;
+  const uint32_t* operands = nullptr;  // inputs, then outputs, as slot numbers
+  int inputs = 0;
+  std::byte* shared = nullptr;  // scratch that all members see
+  std::byte* own = nullptr;     // scratch of this member
+  int member = 0;
+  int members = 1;
+  void* team = nullptr;
+  void (*meet)(void* team, int member) = nullptr;
+  Fault* fault = nullptr;
+  int64_t rowOffset = 0;  // global index of row 0 of the batch, for random ops
+
+  template <typename T>
+  const T* in(int i) const {
+    return static_cast<const T*>(slots[operands[i]]);
+  }
+  template <typename T>
+  T* out(int i = 0) const {
+    return static_cast<T*>(slots[operands[inputs + i]]);
+  }
+  void barrier() const {
+    if (members > 1) meet(team, member);
+  }
+  // This member's share of `total` items, in multiples of `grain`.
+  Range split(int64_t total, int64_t grain = 1) const {
+    const int64_t blocks = (total + grain - 1) / grain;
+    const int64_t begin = blocks * member / members * grain;
+    const int64_t end = blocks * (member + 1) / members * grain;
+    return {std::min(begin, total), std::min(end, total)};
+  }
+};
+
+using Launch = std::function<void(const StepArgs&)>;
+
+struct Lowering {
+  Launch launch;
+  double cost = 0;          // nanoseconds on one core, roughly; decides whether the team is worth waking
+  size_t sharedScratch = 0;
+  size_t memberScratch = 0;
+  bool serial = false;      // only member 0 runs it
+};
+
+}  // namespace chainrule

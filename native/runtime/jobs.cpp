@@ -1,0 +1,131 @@
+#include "runtime/jobs.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/permutation.h"
+
+namespace chainrule {
+
+bool RunJob::usesTeam() { return program->usesTeam(program->batchOf(inputs)); }
+
+bool RunJob::step(Machine& machine) {
+  const int64_t batch = program->batchOf(inputs);
+  if (checkFinite) program->expectFinite(inputs);
+  std::vector<const void*> in;
+  std::vector<void*> out;
+  for (const ArrayRef& input : inputs) in.push_back(input.data);
+  for (const TensorType& type : program->outputTypes(batch)) {
+    results.push_back({type, Buffer(size_t(type.bytes()))});
+    out.push_back(results.back().data.data());
+  }
+  const int repeats = std::max(1, timedRepeats);
+  for (int i = 0; i < repeats; ++i) {
+    program->run(machine, {batch, in, out, rowOffset, false, timedRepeats > 0});
+  }
+  return false;
+}
+
+EpochJob::EpochJob(std::shared_ptr<Program> program, std::shared_ptr<Dataset> dataset, EpochOptions options)
+    : program_(std::move(program)), dataset_(std::move(dataset)), options_(options) {
+  const EpochOptions& o = options_;
+  if (o.batchSize < 1 || o.begin < 0 || o.end > dataset_->rows() || o.begin >= o.end || o.steps < 1 || o.firstStep < 0 ||
+      (o.firstStep + o.steps - 1) * o.batchSize >= o.end - o.begin) {
+    fail("INPUT", "the epoch's rows ", o.begin, " to ", o.end, " and steps ", o.firstStep, " to ", o.firstStep + o.steps,
+         " do not fit a dataset of ", dataset_->rows(), " rows");
+  }
+}
+
+int64_t EpochJob::batchAt(int64_t step) const {
+  const int64_t first = (options_.firstStep + step) * options_.batchSize;
+  return std::min(options_.batchSize, options_.end - options_.begin - first);
+}
+
+bool EpochJob::usesTeam() { return program_->usesTeam(batchAt(done_)); }
+
+void EpochJob::start() {
+  started_ = true;
+  std::vector<ArrayRef> one;
+  for (const Column& column : dataset_->columns()) {
+    one.push_back(column.array);
+    one.back().dims[0] = batchAt(0);
+    staging_.emplace_back(size_t(column.rowBytes() * options_.batchSize));
+  }
+  program_->batchOf(one);  // the columns fit the program's inputs
+  if (options_.shuffle) {
+    order_.resize(size_t(options_.end - options_.begin));
+    permutation(uint32_t(options_.seed), uint32_t(options_.seed >> 32), options_.epoch, order_);
+  }
+  const Graph& graph = program_->graph();
+  int64_t rows = 0;
+  for (int64_t i = 0; i < options_.steps; ++i) rows += batchAt(i);
+  const auto types = program_->outputTypes(options_.collect ? rows : options_.batchSize);
+  for (size_t i = 0; i < types.size(); ++i) {
+    const Shape& shape = graph.type(graph.outputs[i]).shape;
+    rowwise_.push_back(!shape.empty() && shape[0].perBatch);
+    if (options_.collect) {
+      results.push_back({types[i], Buffer(size_t(types[i].bytes()))});
+    } else {
+      dropped_.emplace_back(size_t(types[i].bytes()));
+    }
+  }
+}
+
+// Pointers to a batch's rows: in the dataset itself when they lie together, else copied row by row.
+std::vector<const void*> EpochJob::gather(int64_t firstRow, int64_t batch) {
+  std::vector<const void*> inputs;
+  for (size_t i = 0; i < staging_.size(); ++i) {
+    const Column& column = dataset_->columns()[i];
+    const std::byte* data = static_cast<const std::byte*>(column.array.data);
+    const int64_t rowBytes = column.rowBytes();
+    if (!options_.shuffle) {
+      inputs.push_back(data + (options_.begin + firstRow) * rowBytes);
+      continue;
+    }
+    std::byte* target = staging_[i].data();
+    const int32_t* order = order_.data() + firstRow;
+    if (rowBytes == 4) {
+      for (int64_t row = 0; row < batch; ++row) {
+        std::memcpy(target + row * 4, data + (options_.begin + order[row]) * 4, 4);
+      }
+    } else {
+      for (int64_t row = 0; row < batch; ++row) {
+        std::memcpy(target + row * rowBytes, data + (options_.begin + order[row]) * rowBytes, size_t(rowBytes));
+      }
+    }
+    inputs.push_back(target);
+  }
+  return inputs;
+}
+
+std::vector<void*> EpochJob::outputsAt(int64_t firstRow, int64_t batch) {
+  std::vector<void*> outputs;
+  const auto types = options_.collect ? program_->outputTypes(batch) : std::vector<TensorType>{};
+  for (size_t i = 0; i < rowwise_.size(); ++i) {
+    if (!options_.collect) {
+      outputs.push_back(dropped_[i].data());
+      continue;
+    }
+    const int64_t perRow = rowwise_[i] ? types[i].bytes() / batch : 0;
+    outputs.push_back(results[i].data.data() + firstRow * perRow);
+  }
+  return outputs;
+}
+
+bool EpochJob::step(Machine& machine) {
+  if (!started_) start();
+  const int64_t batch = batchAt(done_);
+  const int64_t firstRow = (options_.firstStep + done_) * options_.batchSize;
+  const std::vector<const void*> inputs = gather(firstRow, batch);
+  const std::vector<void*> outputs = outputsAt(firstRow - options_.firstStep * options_.batchSize, batch);
+  program_->run(machine, {batch, inputs, outputs, firstRow, false, false});
+  ++done_;
+  const auto time = std::chrono::steady_clock::now();
+  if (onProgress && (time - reported_ >= std::chrono::milliseconds(50))) {
+    reported_ = time;
+    onProgress(done_);
+  }
+  return done_ < options_.steps;
+}
+
+}  // namespace chainrule

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+
+#include "runtime/dataset.h"
+#include "runtime/lane.h"
+
+namespace chainrule {
+
+struct Result {
+  TensorType type;
+  Buffer data;
+};
+
+// One run of a program.
+class RunJob : public Job {
+ public:
+  std::shared_ptr<Program> program;
+  std::vector<ArrayRef> inputs;
+  std::vector<std::shared_ptr<const void>> owners;  // keep the inputs' memory alive
+  int64_t rowOffset = 0;
+  bool checkFinite = false;
+  int timedRepeats = 0;
+  std::vector<Result> results;
+
+  bool usesTeam() override;
+  bool step(Machine& machine) override;
+};
+
+struct EpochOptions {
+  int64_t batchSize = 32;
+  int64_t begin = 0, end = 0;
+  bool shuffle = false;
+  uint64_t seed = 0;
+  uint32_t epoch = 0;
+  int64_t firstStep = 0, steps = 0;
+  bool collect = false;
+};
+
+// The steps of an epoch over a dataset: shuffles, gathers and runs natively, a smaller last batch included.
+class EpochJob : public Job {
+ public:
+  EpochJob(std::shared_ptr<Program> program, std::shared_ptr<Dataset> dataset, EpochOptions options);
+
+  std::function<void(int64_t steps)> onProgress;  // on the lane's thread, at most every 50 ms
+  int64_t stepsDone() const { return done_; }
+  std::vector<Result> results;  // with collect: outputs of all steps along axis 0
+
+  bool usesTeam() override;
+  bool step(Machine& machine) override;
+
+ private:
+  int64_t batchAt(int64_t step) const;
+  void start();
+  std::vector<const void*> gather(int64_t firstRow, int64_t batch);
+  std::vector<void*> outputsAt(int64_t firstRow, int64_t batch);
+
+  std::shared_ptr<Program> program_;
+  std::shared_ptr<Dataset> dataset_;
+  EpochOptions options_;
+  bool started_ = false;
+  int64_t done_ = 0;
+  std::vector<int32_t> order_;
+  std::vector<Buffer> staging_;  // by column
+  std::vector<Buffer> dropped_;  // outputs that nobody collects
+  std::vector<bool> rowwise_;    // by output: concatenated along the batch
+  std::chrono::steady_clock::time_point reported_{};
+};
+
+}  // namespace chainrule

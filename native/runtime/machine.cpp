@@ -1,0 +1,103 @@
+#include "runtime/machine.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace chainrule {
+namespace {
+
+double now() {
+  return double(std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count());
+}
+
+void meetTeam(void* team, int member) { static_cast<cpu::Team*>(team)->barrier(member); }
+
+}  // namespace
+
+std::byte* Machine::arena(int64_t bytes) {
+  if (size_t(bytes) > arena_.size()) {
+    arena_ = Buffer();  // first give back, then ask: both together may not fit
+    arena_ = Buffer(size_t(bytes));
+  }
+  return arena_.data();
+}
+
+void Machine::reserveScratch(int64_t bytesPerMember) {
+  scratchBytes_ = std::max(scratchBytes_, bytesPerMember);
+  if (scratch_.size() < size_t(members())) scratch_.resize(size_t(members()));
+  for (Buffer& buffer : scratch_) {
+    if (buffer.size() < size_t(scratchBytes_)) buffer = Buffer(size_t(scratchBytes_));
+  }
+}
+
+void Machine::enter(cpu::Team& team) { team_ = &team; }
+
+void Machine::follow(cpu::Team& team, int member) {
+  for (;;) {
+    team.barrier(member);
+    if (!steps_) return;
+    walkAs(member);
+  }
+}
+
+void Machine::leave() {
+  steps_ = nullptr;
+  team_->barrier(0);
+  team_ = nullptr;
+}
+
+void Machine::walk(const std::vector<Step>& steps, const Frame& frame) {
+  steps_ = &steps;
+  frame_ = &frame;
+  const bool together = members() > 1 && std::any_of(steps.begin(), steps.end(), [](const Step& step) { return step.parallel; });
+  if (together) {
+    team_->barrier(0);
+    walkAs(0);
+    return;
+  }
+  StepArgs args;
+  args.slots = frame.slots;
+  args.own = scratch_.empty() ? nullptr : scratch_[0].data();
+  args.fault = frame.fault;
+  args.rowOffset = frame.rowOffset;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    const Step& step = steps[i];
+    const double start = frame.times ? now() : 0;
+    args.operands = step.operands.data();
+    args.inputs = step.inputs;
+    args.shared = static_cast<std::byte*>(frame.slots[step.sharedScratch]);
+    step.launch(args);
+    if (frame.times) frame.times[i] += now() - start;
+  }
+}
+
+// Members meet before and after every step that more than one of them works on.
+void Machine::walkAs(int member) {
+  const std::vector<Step>& steps = *steps_;
+  const Frame& frame = *frame_;
+  StepArgs args;
+  args.slots = frame.slots;
+  args.own = scratch_.empty() ? nullptr : scratch_[size_t(member)].data();
+  args.fault = frame.fault;
+  args.rowOffset = frame.rowOffset;
+  args.team = team_;
+  args.meet = meetTeam;
+  bool open = false;  // the last step was parallel and nobody has met since
+  for (size_t i = 0; i < steps.size(); ++i) {
+    const Step& step = steps[i];
+    if (open || (step.parallel && i > 0)) team_->barrier(member);
+    open = step.parallel;
+    if (!step.parallel && member != 0) continue;
+    const double start = frame.times && member == 0 ? now() : 0;
+    args.operands = step.operands.data();
+    args.inputs = step.inputs;
+    args.shared = static_cast<std::byte*>(frame.slots[step.sharedScratch]);
+    args.member = step.parallel ? member : 0;
+    args.members = step.parallel ? team_->size() : 1;
+    step.launch(args);
+    if (frame.times && member == 0) frame.times[i] += now() - start;
+  }
+  team_->barrier(member);
+}
+
+}  // namespace chainrule

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <vector>
+
+#include "base/buffer.h"
+#include "cpu/team.h"
+#include "plan/plan.h"
+
+namespace chainrule {
+
+// What all steps of one walk share.
+struct Frame {
+  void* const* slots = nullptr;
+  int64_t rowOffset = 0;
+  Fault* fault = nullptr;
+  double* times = nullptr;  // nanoseconds by step, for the profile
+};
+
+// Runs lists of steps: owns the arena and the scratch of its members. One per lane and one per JavaScript thread.
+class Machine {
+ public:
+  // Memory for a plan; grows, never shrinks. Pointers change when it grows.
+  std::byte* arena(int64_t bytes);
+  void reserveScratch(int64_t bytesPerMember);
+
+  // Inside Team::run, member 0 walks and the others follow until it says leave().
+  void enter(cpu::Team& team);
+  void follow(cpu::Team& team, int member);
+  void leave();
+  int members() const { return team_ ? team_->size() : 1; }
+
+  void walk(const std::vector<Step>& steps, const Frame& frame);
+
+ private:
+  void walkAs(int member);
+
+  Buffer arena_;
+  std::vector<Buffer> scratch_;
+  int64_t scratchBytes_ = 0;
+  cpu::Team* team_ = nullptr;
+  const std::vector<Step>* steps_ = nullptr;  // null tells the followers to go
+  const Frame* frame_ = nullptr;
+};
+
+}  // namespace chainrule

@@ -1,0 +1,289 @@
+#include "runtime/program.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstdio>
+
+#include "cpu/float_mode.h"
+#include "cpu/kernel_table.h"
+
+namespace chainrule {
+namespace {
+
+std::atomic<double> parallelThreshold{CompileOptions{}.parallelThreshold};
+constexpr size_t kPlans = 16;
+constexpr double kInlineWait = 1e6;  // nanoseconds that an inline run may wait for a running step
+
+}  // namespace
+
+void setParallelThreshold(double nanoseconds) { parallelThreshold = nanoseconds; }
+
+Program::Program(Graph graph, std::vector<std::shared_ptr<Variable>> variables)
+    : source_(std::move(graph)), variables_(std::move(variables)) {
+  domain_ = joinDomains(variables_);
+  for (const VariableGroup& group : source_.groups) {
+    groups_.emplace_back();
+    for (int index : group.variables) groups_.back().push_back(variables_[size_t(index)]);
+  }
+  optimizeSource();
+}
+
+// The layouts of variables are decided here, by the first program that reads them.
+void Program::optimizeSource() {
+  Graph graph = source_;
+  std::unique_lock<std::shared_mutex> lock;
+  if (!variables_.empty()) lock = lockExclusive(*variables_[0]);
+  for (size_t i = 0; i < variables_.size(); ++i) {
+    graph.variables[i].type.layout = variables_[i]->layout();
+    graph.variables[i].layoutFixed = variables_[i]->layoutFixed();
+  }
+  if (lock) lock.unlock();
+  // inferVariable reads the table, so values that were traced as row-major have to be inferred again.
+  for (ValueInfo& value : graph.values) {
+    const Node& node = graph.nodes[value.node];
+    if (node.op->name == "variable") value.type = graph.variables[size_t(node.attrs.integer("index", 0))].type;
+  }
+  optimized_ = optimize(std::move(graph));
+  if (!variables_.empty()) lock = lockExclusive(*variables_[0]);
+  for (size_t i = 0; i < variables_.size(); ++i) {
+    const VariableInfo& info = optimized_.variables[i];
+    if (info.layoutFixed) variables_[i]->fixLayout(info.type.layout);
+  }
+}
+
+int64_t Program::batchOf(std::span<const ArrayRef> inputs) const {
+  if (inputs.size() != source_.inputs.size()) {
+    fail("INPUT", "this program takes ", source_.inputs.size(), " arrays, got ", inputs.size());
+  }
+  int64_t batch = -1;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const ValueType& type = source_.inputTypes[i];
+    const std::string name = "input \"" + source_.inputNames[i] + "\"";
+    const bool bytes = byteSize(type.dtype) == 1 && byteSize(inputs[i].dtype) == 1;  // bools arrive in a Uint8Array
+    if (inputs[i].dtype != type.dtype && !bytes) {
+      fail("DTYPE", name, " must be ", dtypeName(type.dtype), ", got ", dtypeName(inputs[i].dtype));
+    }
+    bool fits = inputs[i].dims.size() == type.shape.size();
+    for (int axis = 0; fits && axis < type.shape.size(); ++axis) {
+      const Dim& dim = type.shape[axis];
+      const int64_t got = inputs[i].dims[axis];
+      if (!dim.perBatch) {
+        fits = got == dim.value;
+      } else {
+        if (batch < 0) batch = got / dim.value;
+        if (got != batch * dim.value) {
+          fail("SHAPE", name, " has ", got, " rows, other inputs have ", batch * dim.value, ". All inputs need equally many");
+        }
+      }
+    }
+    if (!fits) fail("SHAPE", name, " must have shape ", toString(type.shape), ", got ", toString(inputs[i].dims));
+  }
+  if (batch == 0) fail("INPUT", "the batch is empty");
+  return std::max<int64_t>(batch, 1);
+}
+
+void Program::expectFinite(std::span<const ArrayRef> inputs) const {
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (inputs[i].dtype != DType::f32) continue;
+    const int64_t count = elementCount(inputs[i].dims);
+    const float* data = static_cast<const float*>(inputs[i].data);
+    const int64_t bad = cpu::kernels().findNonFinite(data, 0, count);
+    if (bad < 0) continue;
+    const int64_t row = inputs[i].dims.empty() ? 1 : std::max<int64_t>(1, count / std::max<int64_t>(1, inputs[i].dims[0]));
+    fail("INPUT", "input \"", source_.inputNames[i], "\" has ", std::isnan(data[bad]) ? "NaN" : "Infinity", " in row ", bad / row,
+         ", column ", bad % row, ". Clean the data, or pass allowNonFinite: true to let it through");
+  }
+}
+
+std::vector<TensorType> Program::outputTypes(int64_t batch) const {
+  std::vector<TensorType> types;
+  for (ValueId output : source_.outputs) {
+    const ValueType& type = source_.type(output);
+    types.push_back({type.dtype, concrete(type.shape, batch), Layout::rowMajor});
+  }
+  return types;
+}
+
+std::pair<int64_t, int64_t> Program::rowLengths() const {
+  if (source_.inputs.size() != 1 || source_.outputs.size() != 1) {
+    fail("INPUT", "a row in, a row out: needs a program with one input and one output, this one has ", source_.inputs.size(), " and ",
+         source_.outputs.size());
+  }
+  return {elementCount(concrete(source_.inputTypes[0].shape, 1)), elementCount(concrete(source_.type(source_.outputs[0]).shape, 1))};
+}
+
+std::shared_ptr<Program::Prepared> Program::preparedFor(int64_t batch) {
+  const std::lock_guard guard(plansMutex_);
+  if (const auto found = plans_.find(batch); found != plans_.end()) {
+    recent_.splice(recent_.begin(), recent_, found->second->use);
+    return found->second;
+  }
+  auto prepared = std::make_shared<Prepared>();
+  prepared->plan = lower(optimized_, batch, {parallelThreshold.load()});
+  ++counters_.plans;
+  if (plans_.size() >= kPlans) {
+    plans_.erase(recent_.back());
+    recent_.pop_back();
+  }
+  recent_.push_front(batch);
+  prepared->use = recent_.begin();
+  plans_[batch] = prepared;
+  return prepared;
+}
+
+void Program::prepare(int64_t batch) { preparedFor(batch); }
+bool Program::usesTeam(int64_t batch) { return preparedFor(batch)->plan.parallel; }
+std::string Program::describe(int64_t batch) {
+  return batch > 0 ? chainrule::describe(preparedFor(batch)->plan) : chainrule::describe(optimized_);
+}
+
+bool Program::arrangeVariables() {
+  for (size_t i = 0; i < variables_.size(); ++i) {
+    if (variables_[i]->layout() != optimized_.variables[i].type.layout) return false;
+  }
+  for (const auto& group : groups_) {
+    if (!isContiguous(group)) return false;
+  }
+  return true;
+}
+
+uint64_t Program::weightsVersion() const {
+  uint64_t version = 0;
+  for (const auto& variable : variables_) version += variable->version();
+  return version;
+}
+
+void Program::run(Machine& machine, const Request& request) {
+  std::shared_ptr<Prepared> prepared = preparedFor(request.batch);
+  lockAndRun(machine, request, prepared);
+}
+
+void Program::lockAndRun(Machine& machine, const Request& request, std::shared_ptr<Prepared>& prepared) {
+  std::unique_lock<std::shared_mutex> exclusive;
+  std::shared_lock<std::shared_mutex> shared;
+  const bool alone = updates();
+  std::shared_ptr<LockDomain> domain = domain_;
+  const auto take = [&](auto& lock, std::shared_mutex& mutex) {
+    lock = std::remove_reference_t<decltype(lock)>(mutex, std::try_to_lock);
+    if (lock.owns_lock()) return;
+    if (request.inlineThread && domain->stepCost.load() > kInlineWait) {
+      fail("BUSY", "a training step of this model is running on the executor. Use await model.predict(x), or wait for fit to end");
+    }
+    lock.lock();
+  };
+  bool arranged = true;
+  for (;;) {
+    if (!variables_.empty()) {
+      // Compiling another program may have joined our variables with others since.
+      domain = variables_[0]->domain();
+      alone || !arranged ? take(exclusive, domain->mutex) : take(shared, domain->mutex);
+      if (variables_[0]->domain() != domain) {
+        exclusive = {};
+        shared = {};
+        continue;
+      }
+    }
+    arranged = arrangeVariables();
+    if (arranged) break;
+    if (!alone && !exclusive.owns_lock()) {
+      shared = {};
+      continue;  // moving variables needs the lock alone
+    }
+    bool layouts = true;
+    for (size_t i = 0; i < variables_.size(); ++i) layouts &= variables_[i]->layout() == optimized_.variables[i].type.layout;
+    if (!layouts) {
+      exclusive = {};
+      optimizeSource();
+      const std::lock_guard guard(plansMutex_);
+      plans_.clear();
+      recent_.clear();
+    } else {
+      for (const auto& group : groups_) {
+        if (!isContiguous(group)) makeContiguous(group);
+      }
+      break;
+    }
+    prepared = preparedFor(request.batch);
+  }
+
+  domain->stepCost = prepared->plan.cost;
+  Binding& binding = prepared->bindings[request.inlineThread ? 1 : 0];
+  bind(*prepared, binding, machine, request);
+  Fault fault;
+  Frame frame{binding.slots.data(), request.rowOffset, &fault, nullptr};
+  const cpu::FlushDenormals flush;
+  if (!prepared->plan.prologue.empty()) {
+    const uint64_t version = weightsVersion();
+    if (!binding.prologueDone || binding.prologueVersion != version) {
+      machine.walk(prepared->plan.prologue, frame);
+      binding.prologueDone = true;
+      binding.prologueVersion = version;
+    }
+  }
+  if (request.timed) {
+    prepared->times.resize(prepared->plan.body.size());
+    frame.times = prepared->times.data();
+  }
+  machine.walk(prepared->plan.body, frame);
+  domain->stepCost = 0;
+  if (alone) {
+    for (const Commit& commit : optimized_.commits) {
+      if (!commit.group) variables_[size_t(commit.target)]->touch();
+      if (commit.group) {
+        for (int index : optimized_.groups[size_t(commit.target)].variables) variables_[size_t(index)]->touch();
+      }
+    }
+    // The prologue reads none of those, so it stays valid.
+    if (binding.prologueDone) binding.prologueVersion = weightsVersion();
+  }
+  if (const int64_t position = fault.position.load(); position != INT64_MAX) {
+    fail("INPUT", "index ", position, " of a gather is outside its table. Ids must be at least 0 and below the number of rows (inputDim)");
+  }
+}
+
+void Program::bind(Prepared& prepared, Binding& binding, Machine& machine, const Request& request) {
+  const Plan& plan = prepared.plan;
+  std::byte* arena = machine.arena(plan.arenaBytes);
+  machine.reserveScratch(plan.memberScratch);
+  const auto address = [&](const Slot& slot) -> void* {
+    switch (slot.space) {
+      case Space::arena: return arena + slot.offset;
+      case Space::persistent: return binding.persistent.data() + slot.offset;
+      case Space::constant: return const_cast<std::byte*>(optimized_.constants[slot.index].data.data()) + slot.offset;
+      case Space::variable: return variables_[slot.index]->data() + slot.offset;
+      case Space::input: return static_cast<std::byte*>(const_cast<void*>(request.inputs[slot.index])) + slot.offset;
+      case Space::output: return static_cast<std::byte*>(request.outputs[slot.index]) + slot.offset;
+    }
+    return nullptr;
+  };
+  if (binding.slots.size() != plan.slots.size() || binding.arena != arena) {
+    if (plan.persistentBytes > 0 && binding.persistent.size() == 0) binding.persistent = Buffer(size_t(plan.persistentBytes));
+    binding.slots.resize(plan.slots.size());
+    binding.arena = arena;
+    for (size_t i = 0; i < plan.slots.size(); ++i) binding.slots[i] = address(plan.slots[i]);
+    return;
+  }
+  for (uint32_t slot : plan.boundSlots) binding.slots[slot] = address(plan.slots[slot]);
+}
+
+std::string Program::profileText(int64_t batch, int repeats) {
+  const std::shared_ptr<Prepared> prepared = preparedFor(batch);
+  double total = 0;
+  for (double time : prepared->times) total += time;
+  std::string text = "     us      %    GB/s  step\n";
+  for (size_t i = 0; i < prepared->times.size(); ++i) {
+    const Step& step = prepared->plan.body[i];
+    const double time = prepared->times[i] / repeats;
+    char line[160];
+    std::snprintf(line, sizeof line, "%7.1f  %5.1f  %6.1f  ", time / 1e3, 100 * prepared->times[i] / std::max(total, 1.0),
+                  time > 0 ? double(step.bytes) / time : 0.0);
+    text += line + step.name + (step.parallel ? " [team]" : "") + (step.scope.empty() ? "" : "  # " + step.scope) + "\n";
+  }
+  prepared->times.clear();
+  char line[80];
+  std::snprintf(line, sizeof line, "%7.1f  100.0          total\n", total / repeats / 1e3);
+  return text + line;
+}
+
+}  // namespace chainrule

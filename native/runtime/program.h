@@ -1,0 +1,97 @@
+#pragma once
+
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "passes/passes.h"
+#include "runtime/machine.h"
+#include "runtime/variable.h"
+
+namespace chainrule {
+
+struct ArrayRef {
+  const void* data = nullptr;
+  DType dtype = DType::f32;
+  Dims dims;
+};
+
+// A traced computation, ready to run for any batch size. Plans are made on demand and kept (the least recently used goes first).
+class Program {
+ public:
+  Program(Graph graph, std::vector<std::shared_ptr<Variable>> variables);
+
+  const Graph& graph() const { return source_; }
+  bool updates() const { return !source_.commits.empty(); }
+
+  // The batch size of these inputs; throws Error naming the input and both shapes if they don't fit.
+  int64_t batchOf(std::span<const ArrayRef> inputs) const;
+  // Throws naming input, row and column of the first NaN or infinity.
+  void expectFinite(std::span<const ArrayRef> inputs) const;
+  std::vector<TensorType> outputTypes(int64_t batch) const;
+
+  // Elements of one row of the only input and of the only output.
+  std::pair<int64_t, int64_t> rowLengths() const;
+
+  void prepare(int64_t batch);
+  bool usesTeam(int64_t batch);  // makes the plan if need be
+  std::string describe(int64_t batch);
+
+  struct Request {
+    int64_t batch = 0;
+    std::span<const void* const> inputs;
+    std::span<void* const> outputs;
+    int64_t rowOffset = 0;
+    bool inlineThread = false;  // on a JavaScript thread, beside the lane
+    bool timed = false;
+  };
+  // Runs one step under the lock of its variables. Inline runs throw BUSY instead of waiting long.
+  void run(Machine& machine, const Request& request);
+
+  // Since the last call with timed = true, as a table for people.
+  std::string profileText(int64_t batch, int repeats);
+
+  struct Counters {
+    int64_t plans = 0;
+  };
+  Counters counters() const { return counters_; }
+
+ private:
+  // Pointers of a plan's slots on one machine.
+  struct Binding {
+    std::vector<void*> slots;
+    std::byte* arena = nullptr;
+    Buffer persistent;
+    bool prologueDone = false;
+    uint64_t prologueVersion = 0;
+  };
+  struct Prepared {
+    Plan plan;
+    Binding bindings[2];  // lane, inline
+    std::vector<double> times;
+    std::list<int64_t>::iterator use;
+  };
+
+  void optimizeSource();
+  std::shared_ptr<Prepared> preparedFor(int64_t batch);
+  void bind(Prepared& prepared, Binding& binding, Machine& machine, const Request& request);
+  void lockAndRun(Machine& machine, const Request& request, std::shared_ptr<Prepared>& prepared);
+  bool arrangeVariables();  // groups contiguous; false if a layout is not what the plans were made for
+  uint64_t weightsVersion() const;
+
+  Graph source_;
+  Graph optimized_;
+  std::vector<std::shared_ptr<Variable>> variables_;
+  std::vector<std::vector<std::shared_ptr<Variable>>> groups_;
+  std::shared_ptr<LockDomain> domain_;
+  std::mutex plansMutex_;
+  std::map<int64_t, std::shared_ptr<Prepared>> plans_;
+  std::list<int64_t> recent_;
+  Counters counters_;
+};
+
+// Nanoseconds of work below which a step runs on one member; tests set 0.
+void setParallelThreshold(double nanoseconds);
+
+}  // namespace chainrule

@@ -1,0 +1,151 @@
+#include "runtime/variable.h"
+
+#include <cstring>
+#include <map>
+
+namespace chainrule {
+namespace {
+
+std::mutex& registryMutex() {
+  static std::mutex* mutex = new std::mutex;  // leaked: workers may outlive static destruction
+  return *mutex;
+}
+
+std::map<int64_t, std::weak_ptr<Variable>>& registry() {
+  static auto* map = new std::map<int64_t, std::weak_ptr<Variable>>;
+  return *map;
+}
+
+size_t paddedBytes(const Variable& variable) { return size_t((variable.bytes() + 63) / 64 * 64); }
+
+// Row-major element (row, column) of the matrix that panel16 stores lies at this element.
+int64_t panelIndex(int64_t rows, int64_t row, int64_t column) { return column / 16 * rows * 16 + row * 16 + column % 16; }
+
+template <typename Visit>
+void eachPanelRun(const Dims& dims, Visit visit) {
+  const int64_t columns = dims.back(), rows = columns == 0 ? 0 : elementCount(dims) / columns;
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t column = 0; column < columns; column += 16) {
+      visit(panelIndex(rows, row, column), row * columns + column, std::min<int64_t>(16, columns - column));
+    }
+  }
+}
+
+}  // namespace
+
+Variable::Variable(std::string name, DType dtype, Dims dims, double fill)
+    : name(std::move(name)), dtype(dtype), dims(dims), domain_(std::make_shared<LockDomain>()) {
+  storage_ = std::make_shared<VariableStorage>(paddedBytes(*this));
+  if (fill == 0) return;
+  const int64_t count = elementCount(dims);
+  if (dtype == DType::f32) std::fill_n(reinterpret_cast<float*>(data()), count, float(fill));
+  if (dtype == DType::i32) std::fill_n(reinterpret_cast<int32_t*>(data()), count, int32_t(fill));
+  if (dtype == DType::u32) std::fill_n(reinterpret_cast<uint32_t*>(data()), count, uint32_t(fill));
+  if (byteSize(dtype) == 1) std::fill_n(reinterpret_cast<uint8_t*>(data()), count, uint8_t(fill));
+}
+
+void Variable::fixLayout(Layout layout) {
+  if (layoutFixed_ && layout != layout_) fail("INTERNAL", "variable \"", name, "\" already has another layout");
+  layoutFixed_ = true;
+  if (layout == layout_) return;
+  Buffer rows{size_t(elementCount(dims)) * 4};
+  read(rows.data());
+  layout_ = layout;
+  storage_ = std::make_shared<VariableStorage>(paddedBytes(*this));
+  offset_ = 0;
+  write(rows.data());
+}
+
+void Variable::read(std::byte* rowMajor) const {
+  if (layout_ == Layout::rowMajor) {
+    std::memcpy(rowMajor, data(), size_t(bytes()));
+    return;
+  }
+  eachPanelRun(dims, [&](int64_t panel, int64_t row, int64_t count) {
+    std::memcpy(rowMajor + row * 4, data() + panel * 4, size_t(count) * 4);
+  });
+}
+
+void Variable::write(const std::byte* rowMajor) {
+  if (layout_ == Layout::rowMajor) {
+    std::memcpy(data(), rowMajor, size_t(bytes()));
+  } else {
+    eachPanelRun(dims, [&](int64_t panel, int64_t row, int64_t count) {
+      std::memcpy(data() + panel * 4, rowMajor + row * 4, size_t(count) * 4);
+    });
+  }
+  touch();
+}
+
+std::shared_ptr<LockDomain> Variable::domain() const {
+  const std::lock_guard guard(registryMutex());
+  return domain_;
+}
+
+std::shared_ptr<LockDomain> joinDomains(std::span<const std::shared_ptr<Variable>> variables) {
+  if (variables.empty()) return std::make_shared<LockDomain>();
+  // One joiner at a time; it takes the old domains one after the other while it moves their variables. A runner that waited for an
+  // old domain sees after locking that its variable moved on, and follows.
+  static std::mutex* joining = new std::mutex;
+  const std::lock_guard guard(*joining);
+  const std::shared_ptr<LockDomain> target = variables[0]->domain();
+  for (const auto& variable : variables) {
+    const std::shared_ptr<LockDomain> old = variable->domain();
+    if (old == target) continue;
+    const std::unique_lock wait(old->mutex);
+    const std::lock_guard registryGuard(registryMutex());
+    variable->domain_ = target;
+  }
+  return target;
+}
+
+std::unique_lock<std::shared_mutex> lockExclusive(const Variable& variable) {
+  for (;;) {
+    const std::shared_ptr<LockDomain> domain = variable.domain();
+    std::unique_lock lock(domain->mutex);
+    if (variable.domain() == domain) return lock;
+  }
+}
+
+bool isContiguous(std::span<const std::shared_ptr<Variable>> variables) {
+  const std::byte* next = variables[0]->data();
+  for (const auto& variable : variables) {
+    if (variable->data() != next) return false;
+    next += paddedBytes(*variable);
+  }
+  return true;
+}
+
+void makeContiguous(std::span<const std::shared_ptr<Variable>> variables) {
+  size_t total = 0;
+  for (const auto& variable : variables) total += paddedBytes(*variable);
+  const auto storage = std::make_shared<VariableStorage>(total);
+  int64_t offset = 0;
+  for (const auto& variable : variables) {
+    std::memcpy(storage->buffer.data() + offset, variable->data(), size_t(variable->bytes()));
+    variable->storage_ = storage;
+    variable->offset_ = offset;
+    offset += int64_t(paddedBytes(*variable));
+  }
+}
+
+int64_t shareVariable(const std::shared_ptr<Variable>& variable) {
+  static int64_t next = 1;
+  const std::lock_guard guard(registryMutex());
+  for (auto entry = registry().begin(); entry != registry().end();) {
+    if (entry->second.lock() == variable) return entry->first;
+    entry = entry->second.expired() ? registry().erase(entry) : std::next(entry);
+  }
+  registry()[next] = variable;
+  return next++;
+}
+
+std::shared_ptr<Variable> attachVariable(int64_t token) {
+  const std::lock_guard guard(registryMutex());
+  const auto found = registry().find(token);
+  const std::shared_ptr<Variable> variable = found == registry().end() ? nullptr : found->second.lock();
+  if (!variable) fail("VALUE", "no variable is shared under ", token, ": keep the sharing worker's handle alive until attach");
+  return variable;
+}
+
+}  // namespace chainrule

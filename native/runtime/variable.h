@@ -1,0 +1,79 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/buffer.h"
+#include "plan/backend.h"
+
+namespace chainrule {
+
+// The lock under which steps run that share variables: steps that update take it alone. A step never spans two domains, because
+// compiling a program joins the domains of its variables.
+struct LockDomain {
+  std::shared_mutex mutex;
+  std::atomic<double> stepCost{0};  // nanoseconds of the step that holds it, an estimate
+};
+
+// Memory of one or, after grouping, several variables.
+struct VariableStorage {
+  explicit VariableStorage(size_t bytes) : buffer(bytes, true) {}
+  Buffer buffer;
+};
+
+// A weight, moving statistic, optimizer slot, counter or seed. Shared by all programs that use it and by workers that attach.
+class Variable {
+ public:
+  Variable(std::string name, DType dtype, Dims dims, double fill);
+
+  const std::string name;
+  const DType dtype;
+  const Dims dims;
+
+  Layout layout() const { return layout_; }
+  bool layoutFixed() const { return layoutFixed_; }
+  std::byte* data() const { return storage_->buffer.data() + offset_; }
+  TensorType type() const { return {dtype, dims, layout_}; }
+  int64_t bytes() const { return type().bytes(); }
+  uint64_t version() const { return version_.load(std::memory_order_acquire); }
+  void touch() { version_.fetch_add(1, std::memory_order_acq_rel); }
+
+  // The rest is called with the domain locked exclusively.
+  void fixLayout(Layout layout);            // converts what is stored; a second, different wish is an error
+  void read(std::byte* rowMajor) const;     // bytes of the row-major tensor
+  void write(const std::byte* rowMajor);
+
+  std::shared_ptr<LockDomain> domain() const;
+
+ private:
+  friend std::shared_ptr<LockDomain> joinDomains(std::span<const std::shared_ptr<Variable>>);
+  friend void makeContiguous(std::span<const std::shared_ptr<Variable>>);
+
+  std::shared_ptr<VariableStorage> storage_;
+  int64_t offset_ = 0;
+  Layout layout_ = Layout::rowMajor;
+  bool layoutFixed_ = false;
+  std::atomic<uint64_t> version_{0};
+  std::shared_ptr<LockDomain> domain_;
+};
+
+// Gives all variables one domain and returns it (a new one if there are none).
+std::shared_ptr<LockDomain> joinDomains(std::span<const std::shared_ptr<Variable>> variables);
+
+// Locks the variable's domain, whichever it is by then.
+std::unique_lock<std::shared_mutex> lockExclusive(const Variable& variable);
+
+// Whether the variables lie one after the other, each padded to 16 elements; and the move that makes them.
+bool isContiguous(std::span<const std::shared_ptr<Variable>> variables);
+void makeContiguous(std::span<const std::shared_ptr<Variable>> variables);
+
+// Handles for other workers.
+int64_t shareVariable(const std::shared_ptr<Variable>& variable);
+std::shared_ptr<Variable> attachVariable(int64_t token);  // throws if nobody holds it any more
+
+}  // namespace chainrule

@@ -1,0 +1,94 @@
+import { describe, expect, test } from 'vitest';
+import { Builder, evaluate, variable } from '../ir/builder.js';
+
+const body = (text: string) =>
+  text
+    .slice(text.indexOf('body\n') + 5)
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.trim().split(/ {2,}/)[0]);
+
+describe('simplify', () => {
+  test('computes equal expressions once and drops what nobody reads', () => {
+    const b = new Builder();
+    const x = b.input('x', -1, 2);
+    b.op('exp', [x]);
+    const y = b.op('add', [b.op('reduceSum', [x], { axes: [1], keepDims: true }), b.op('reduceSum', [x], { axes: [1], keepDims: true })]);
+    expect(b.graph.compileSync([y]).describe()).toMatchInlineSnapshot(`
+      "%0 = input "x" -> float32[N, 2]
+      %1 = reduceSum %0 axes=[1] keepDims=1 -> float32[N, 1]
+      %2 = island %1 -> float32[N, 1]
+      output %2
+      "
+    `);
+  });
+
+  test('lets elementwise ops broadcast instead of copying', () => {
+    const b = new Builder();
+    const x = b.input('x', -1, 3);
+    const bias = b.op('broadcastTo', [b.input('b', 3)], { shape: [-1, 3] });
+    const program = b.graph.compileSync([b.op('mul', [x, bias])]);
+    expect(program.describe()).not.toContain('broadcastTo');
+  });
+
+  test('keeps x + 0, because -0 + 0 is not -0', () => {
+    const b = new Builder();
+    const x = b.input('x', 1);
+    const y = b.op('reciprocal', [b.op('add', [x, b.scalar(0)])]);
+    expect(evaluate(b, [y], [[[-0], 1]])).toEqual([[Infinity]]);
+  });
+});
+
+describe('fusion', () => {
+  test('dense + bias + relu is one step', () => {
+    const b = new Builder();
+    const y = b.op('relu', [b.dense(b.input('x', -1, 4), variable('kernel', 4, 8), variable('bias', 8))]);
+    expect(body(b.graph.compileSync([y]).describe(3))).toEqual(['matmul+add+relu']);
+  });
+
+  test('a chain of elementwise ops is one island with all results that leave it', () => {
+    const b = new Builder();
+    const x = b.input('x', -1, 5);
+    const e = b.op('exp', [x]);
+    const y = b.op('div', [e, b.op('add', [e, b.scalar(1)])]);
+    const program = b.graph.compileSync([e, y]);
+    expect(body(program.describe(4))).toEqual(['exp+add+div']);
+    const [exponential, logistic] = program.runSync([{ data: Float32Array.of(0, 1, -1, 2, -2), shape: [1, 5] }]).map((r) => r.data);
+    expect(exponential?.[1]).toBeCloseTo(Math.E, 6);
+    expect(logistic?.[2]).toBeCloseTo(1 / (1 + Math.E), 6);
+  });
+
+  test('does not fuse around a path that leaves the island and comes back', () => {
+    const b = new Builder();
+    const x = b.input('x', -1, 4);
+    const a = b.op('exp', [x]);
+    const total = b.op('reduceSum', [a], { axes: [1], keepDims: true });
+    const wide = b.op('broadcastTo', [total], { shape: [-1, 4] });
+    const y = b.op('mul', [a, b.op('matmul', [wide, b.graph.read(variable('w', 4, 4))])]);
+    const program = b.graph.compileSync([y]);
+    expect(program.describe(2)).toMatch(/exp .*reduceSum .*matmul\+mul/s);
+  });
+
+  test('computes in the backward pass what only the backward pass needs', () => {
+    const b = new Builder();
+    const x = b.input('x', -1, 4);
+    const hidden = b.op('tanh', [b.op('matmul', [x, b.graph.read(variable('w', 4, 4))])]);
+    const y = b.op('matmul', [hidden, b.graph.read(variable('v', 4, 4))]);
+    const [dx] = b.graph.gradients(b.sum(b.op('square', [y])), [x]);
+    const steps = body(b.graph.compileSync([dx as number]).describe(2));
+    // 1 - hidden^2 belongs to the gradient's epilogue, not to the forward tanh.
+    expect(steps).toEqual(['matmul+tanh', 'matmul+add', 'matmul+mul+sub+mul', 'matmul']);
+  });
+
+  test('scalars of a formula become constants of the program, not memory', () => {
+    const b = new Builder();
+    const x = b.input('x', -1);
+    const y = b.op('mul', [b.op('add', [x, b.scalar(2)]), b.scalar(3)]);
+    expect(b.graph.compileSync([y]).describe(4)).toMatchInlineSnapshot(`
+      "plan for batch 4: 1 steps, arena 0 bytes
+      body
+        add+mul                         input0 -> output0
+      "
+    `);
+  });
+});
