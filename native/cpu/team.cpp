@@ -52,8 +52,8 @@ void wakeAll(std::atomic<uint32_t>& word) {
 #endif
 }
 
-// Members arrive by counting down; the last one opens the next phase. A waiter spins for about as long as a futex wake takes
-// (50-100 us in a virtual machine) and then sleeps. Without a CPU per member it yields instead of spinning.
+// Members arrive by counting down; the last one opens the next phase. A waiter spins for about as long as a futex wake
+// takes (50-100 us in a virtual machine) and then sleeps. Without a CPU per member it yields instead of spinning.
 class Barrier {
  public:
   Barrier(int size, bool spins) : size_(size), spins_(spins), missing_(size) {}
@@ -142,7 +142,8 @@ CpuLimits cpuLimits() {
     if (ok) break;
   }
   limits.quota = quotaFromFile("/sys/fs/cgroup/cpu.max", nullptr);
-  if (limits.quota == 0) limits.quota = quotaFromFile("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+  if (limits.quota == 0)
+    limits.quota = quotaFromFile("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us");
 #else
   limits.affinity = int(std::thread::hardware_concurrency());
 #endif

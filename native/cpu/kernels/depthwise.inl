@@ -1,5 +1,6 @@
-// Depthwise convolution: vectors run over channels, each with a filter of its own. Bound by memory, so a few pixels at a time share
-// the weights and the rest is streaming. Chains run over the taps that lie inside the image, in order (r, c).
+// Depthwise convolution: vectors run over channels, each with a filter of its own. Bound by memory, so a few pixels at
+// a time share the weights and the rest is streaming. Chains run over the taps that lie inside the image, in order (r,
+// c).
 
 constexpr int kPixels = 4;  // per group, in registers
 
@@ -19,7 +20,8 @@ CHAINRULE_INLINE Window outputsInside(int64_t offset, int64_t stride, int64_t si
 }
 
 template <int pixels>
-CHAINRULE_INLINE void depthwisePixels(const ConvShape& s, const float* image, int64_t top, int64_t oj, const float* filter, const float* bias, Activation activation, float* y) {
+CHAINRULE_INLINE void depthwisePixels(const ConvShape& s, const float* image, int64_t top, int64_t oj,
+                                      const float* filter, const float* bias, Activation activation, float* y) {
   const int64_t multiplier = s.cout / s.cin, left = oj * s.strideW - s.padLeft, step = s.strideW * s.cin;
   for (int64_t o = 0; o < s.cout; o += lanes) {
     const int count = int(least(lanes, s.cout - o));
@@ -46,9 +48,11 @@ CHAINRULE_INLINE void depthwisePixels(const ConvShape& s, const float* image, in
   }
 }
 
-static void depthwiseForward(const ConvShape& s, const float* x, const float* filter, const float* bias, Activation activation, float* y, int64_t rowBegin, int64_t rowEnd) {
+static void depthwiseForward(const ConvShape& s, const float* x, const float* filter, const float* bias,
+                             Activation activation, float* y, int64_t rowBegin, int64_t rowEnd) {
   const int64_t begin = outputsInside(-s.padLeft, s.strideW, s.w, s.ow).begin;
-  const int64_t end = most(begin, outputsInside((s.kw - 1) * s.dilationW - s.padLeft, s.strideW, s.w, s.ow).end);  // interior columns
+  const int64_t end =
+      most(begin, outputsInside((s.kw - 1) * s.dilationW - s.padLeft, s.strideW, s.w, s.ow).end);  // interior columns
   for (int64_t row = rowBegin; row < rowEnd; ++row) {
     const float* image = x + row / s.oh * s.h * s.w * s.cin;
     const int64_t top = row % s.oh * s.strideH - s.padTop;
@@ -67,7 +71,8 @@ static void depthwiseForward(const ConvShape& s, const float* x, const float* fi
 
 // dx of `pixels` neighbouring columns of one row; more than one only at stride 1 where all taps are inside.
 template <int pixels>
-CHAINRULE_INLINE void depthwiseGradientPixels(const ConvShape& s, const float* dy, int64_t i, int64_t j, const float* filter, float* dx) {
+CHAINRULE_INLINE void depthwiseGradientPixels(const ConvShape& s, const float* dy, int64_t i, int64_t j,
+                                              const float* filter, float* dx) {
   const int64_t multiplier = s.cout / s.cin;
   for (int64_t ci = 0; ci < s.cin; ci += lanes) {
     const int count = int(least(lanes, s.cin - ci));
@@ -103,8 +108,10 @@ CHAINRULE_INLINE void depthwiseGradientPixels(const ConvShape& s, const float* d
   }
 }
 
-static void depthwiseBackwardData(const ConvShape& s, const float* dy, const float* filter, float* dx, int64_t rowBegin, int64_t rowEnd) {
-  const int64_t begin = (s.kw - 1) * s.dilationW - s.padLeft, end = s.ow - s.padLeft;  // columns with all taps inside, at stride 1
+static void depthwiseBackwardData(const ConvShape& s, const float* dy, const float* filter, float* dx, int64_t rowBegin,
+                                  int64_t rowEnd) {
+  const int64_t begin = (s.kw - 1) * s.dilationW - s.padLeft,
+                end = s.ow - s.padLeft;  // columns with all taps inside, at stride 1
   for (int64_t row = rowBegin; row < rowEnd; ++row) {
     const float* image = dy + row / s.h * s.oh * s.ow * s.cout;
     for (int64_t j = 0; j < s.w;) {
@@ -122,7 +129,8 @@ static void depthwiseBackwardData(const ConvShape& s, const float* dy, const flo
 
 // One row of dy against `taps` neighbouring taps of window row r, added to dw.
 template <int taps>
-CHAINRULE_INLINE void depthwiseFilterTaps(const ConvShape& s, const float* source, const float* gradient, int64_t c0, float* dw) {
+CHAINRULE_INLINE void depthwiseFilterTaps(const ConvShape& s, const float* source, const float* gradient, int64_t c0,
+                                          float* dw) {
   const int64_t multiplier = s.cout / s.cin;
   Window inside[taps];
   int64_t begin = 0, end = s.ow;  // where all taps are inside
@@ -140,25 +148,29 @@ CHAINRULE_INLINE void depthwiseFilterTaps(const ConvShape& s, const float* sourc
     for (int t = 0; t < taps; ++t) {
       acc[t] = loadSome(dw + t * s.cout + o, count);
       for (int64_t j = inside[t].begin; j < least(begin, inside[t].end); ++j) {
-        acc[t] = fma(inputOf(corner + (j * s.strideW + t * s.dilationW) * s.cin, o, multiplier, count), loadSome(gradient + j * s.cout + o, count), acc[t]);
+        acc[t] = fma(inputOf(corner + (j * s.strideW + t * s.dilationW) * s.cin, o, multiplier, count),
+                     loadSome(gradient + j * s.cout + o, count), acc[t]);
       }
     }
     for (int64_t j = begin; j < end; ++j) {
       const Float g = loadSome(gradient + j * s.cout + o, count);
 #pragma GCC unroll 4
-      for (int t = 0; t < taps; ++t) acc[t] = fma(inputOf(corner + (j * s.strideW + t * s.dilationW) * s.cin, o, multiplier, count), g, acc[t]);
+      for (int t = 0; t < taps; ++t)
+        acc[t] = fma(inputOf(corner + (j * s.strideW + t * s.dilationW) * s.cin, o, multiplier, count), g, acc[t]);
     }
 #pragma GCC unroll 4
     for (int t = 0; t < taps; ++t) {
       for (int64_t j = most(end, inside[t].begin); j < inside[t].end; ++j) {
-        acc[t] = fma(inputOf(corner + (j * s.strideW + t * s.dilationW) * s.cin, o, multiplier, count), loadSome(gradient + j * s.cout + o, count), acc[t]);
+        acc[t] = fma(inputOf(corner + (j * s.strideW + t * s.dilationW) * s.cin, o, multiplier, count),
+                     loadSome(gradient + j * s.cout + o, count), acc[t]);
       }
       storeSome(dw + t * s.cout + o, acc[t], count);
     }
   }
 }
 
-static void depthwiseBackwardFilter(const ConvShape& s, const float* x, const float* dy, float* dw, int64_t chunkBegin, int64_t chunkEnd) {
+static void depthwiseBackwardFilter(const ConvShape& s, const float* x, const float* dy, float* dw, int64_t chunkBegin,
+                                    int64_t chunkEnd) {
   const int64_t size = s.kh * s.kw * s.cout, chunks = depthwiseFilterChunks(s), total = s.n * s.oh;
   for (int64_t chunk = chunkBegin; chunk < chunkEnd; ++chunk) {
     float* sums = dw + chunk * size;

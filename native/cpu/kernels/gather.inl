@@ -1,6 +1,7 @@
 // Rows by index: embedding tables and their gradients, without atomics.
 
-static void gatherRows(const void* table, int64_t tableRows, int64_t rowBytes, const int32_t* indices, void* out, int64_t begin, int64_t end, int64_t* firstBad) {
+static void gatherRows(const void* table, int64_t tableRows, int64_t rowBytes, const int32_t* indices, void* out,
+                       int64_t begin, int64_t end, int64_t* firstBad) {
   const char* from = static_cast<const char*>(table);
   char* to = static_cast<char*>(out);
   for (int64_t i = begin; i < end; ++i) {
@@ -42,17 +43,21 @@ static void sortIndices(const int32_t* indices, int64_t count, int32_t* order, v
 static void addRow(float* to, const float* from, int64_t width) {
   int64_t i = 0;
   for (; i + lanes <= width; i += lanes) store(to + i, load(to + i) + load(from + i));
-  if (i < width) storePartial(to + i, loadPartial(to + i, int(width - i)) + loadPartial(from + i, int(width - i)), int(width - i));
+  if (i < width)
+    storePartial(to + i, loadPartial(to + i, int(width - i)) + loadPartial(from + i, int(width - i)), int(width - i));
 }
 
-static void scatterAddRows(const float* values, int64_t width, const int32_t* indices, const int32_t* order, int64_t count, float* table, bool accumulate, int64_t rowBegin, int64_t rowEnd) {
+static void scatterAddRows(const float* values, int64_t width, const int32_t* indices, const int32_t* order,
+                           int64_t count, float* table, bool accumulate, int64_t rowBegin, int64_t rowEnd) {
   if (!accumulate) __builtin_memset(table + rowBegin * width, 0, size_t((rowEnd - rowBegin) * width) * 4);
   // The first position in `order` whose index is at least rowBegin.
   int64_t low = 0, high = count;
   while (low < high) {
     const int64_t middle = (low + high) / 2;
-    if (int64_t(uint32_t(indices[order[middle]])) < rowBegin) low = middle + 1;
-    else high = middle;
+    if (int64_t(uint32_t(indices[order[middle]])) < rowBegin)
+      low = middle + 1;
+    else
+      high = middle;
   }
   for (int64_t i = low; i < count; ++i) {
     const int64_t row = uint32_t(indices[order[i]]);

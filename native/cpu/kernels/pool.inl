@@ -24,7 +24,9 @@ CHAINRULE_INLINE Int loadIndex(const PoolShape& s, const void* index, int64_t at
   return load(places);
 }
 CHAINRULE_INLINE Float loadSome(const float* p, int count) { return count == lanes ? load(p) : loadPartial(p, count); }
-CHAINRULE_INLINE void storeSome(float* p, Float v, int count) { count == lanes ? store(p, v) : storePartial(p, v, count); }
+CHAINRULE_INLINE void storeSome(float* p, Float v, int count) {
+  count == lanes ? store(p, v) : storePartial(p, v, count);
+}
 
 static void maxPool(const PoolShape& s, const float* x, float* y, void* index, int64_t rowBegin, int64_t rowEnd) {
   for (int64_t row = rowBegin; row < rowEnd; ++row) {
@@ -60,7 +62,8 @@ CHAINRULE_INLINE Window windowsOver(int64_t p, int64_t pad, int64_t kernel, int6
   return {first <= 0 ? 0 : (first + stride - 1) / stride, least(outputs, (p + pad) / stride + 1)};
 }
 
-static void maxPoolBackward(const PoolShape& s, const float* dy, const void* index, float* dx, int64_t rowBegin, int64_t rowEnd) {
+static void maxPoolBackward(const PoolShape& s, const float* dy, const void* index, float* dx, int64_t rowBegin,
+                            int64_t rowEnd) {
   for (int64_t row = rowBegin; row < rowEnd; ++row) {
     const int64_t image = row / s.h, i = row % s.h;
     const Window rows = windowsOver(i, s.padTop, s.kh, s.strideH, s.oh);
@@ -84,7 +87,8 @@ static void maxPoolBackward(const PoolShape& s, const float* dy, const void* ind
 }
 
 CHAINRULE_INLINE Float inverseArea(const PoolShape& s, int64_t oi, int64_t oj) {
-  const Window rows = clippedWindow(oi * s.strideH - s.padTop, s.kh, s.h), columns = clippedWindow(oj * s.strideW - s.padLeft, s.kw, s.w);
+  const Window rows = clippedWindow(oi * s.strideH - s.padTop, s.kh, s.h),
+               columns = clippedWindow(oj * s.strideW - s.padLeft, s.kw, s.w);
   return Float(1.0f) / Float(float((rows.end - rows.begin) * (columns.end - columns.begin)));
 }
 
@@ -101,7 +105,8 @@ static void averagePool(const PoolShape& s, const float* x, float* y, int64_t ro
         const int count = int(least(lanes, s.c - c));
         Float sum(0.0f);
         for (int64_t i = rows.begin; i < rows.end; ++i) {
-          for (int64_t j = columns.begin; j < columns.end; ++j) sum = sum + loadSome(corner + (i * s.w + j) * s.c + c, count);
+          for (int64_t j = columns.begin; j < columns.end; ++j)
+            sum = sum + loadSome(corner + (i * s.w + j) * s.c + c, count);
         }
         storeSome(y + (row * s.ow + oj) * s.c + c, sum * scale, count);
       }

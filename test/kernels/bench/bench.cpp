@@ -1,8 +1,8 @@
 #include <algorithm>
-#include <ctime>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <string>
 #include <vector>
 
@@ -15,7 +15,8 @@
 #include "cpu/split.h"
 #include "cpu/team.h"
 
-// Microbenchmark of the kernels on one core: kernel_bench [filter]. Figures beside the FMA peak measured in the same run.
+// Microbenchmark of the kernels on one core: kernel_bench [filter]. Figures beside the FMA peak measured in the same
+// run.
 using namespace chainrule;
 using namespace chainrule::cpu;
 
@@ -75,7 +76,8 @@ void measurePeak() {}
 
 void report(const std::string& name, double seconds, double flops, double bytes = 0) {
   std::printf("%-44s %10.2f us", name.c_str(), seconds * 1e6);
-  if (flops > 0) std::printf("  %7.1f GFLOP/s %5.1f %%", flops / seconds * 1e-9, peak > 0 ? 100 * flops / seconds * 1e-9 / peak : 0);
+  if (flops > 0)
+    std::printf("  %7.1f GFLOP/s %5.1f %%", flops / seconds * 1e-9, peak > 0 ? 100 * flops / seconds * 1e-9 / peak : 0);
   if (bytes > 0) std::printf("  %6.1f GB/s", bytes / seconds * 1e-9);
   std::printf("\n");
   std::fflush(stdout);
@@ -118,15 +120,18 @@ void benchGemm(const char* name, int64_t m, int64_t n, int64_t k, bool transpose
   g.c = c.data(), g.cRow = n;
   std::vector<char, HugePages<char>> scratch(gemmScratchBytes(g) + 64);
   report(std::string(name) + " " + std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k),
-         best([&] { kernels().gemm(g, 0, m, 0, panelCount(n), scratch.data()); }), 2.0 * m * n * k, m == 1 ? 4.0 * n * k : 0);
+         best([&] { kernels().gemm(g, 0, m, 0, panelCount(n), scratch.data()); }), 2.0 * m * n * k,
+         m == 1 ? 4.0 * n * k : 0);
 }
 
 void benchPack(int64_t k, int64_t n) {
   if (!wanted("pack")) return;
   const auto b = values(n * k);
   Floats packed(panelCount(n) * k * kPanel);
-  report("packB row-major " + std::to_string(k) + "x" + std::to_string(n), best([&] { kernels().packB(b.data(), n, 1, k, n, packed.data(), 0, panelCount(n)); }), 0, 8.0 * n * k);
-  report("packB transposed " + std::to_string(k) + "x" + std::to_string(n), best([&] { kernels().packB(b.data(), 1, k, k, n, packed.data(), 0, panelCount(n)); }), 0, 8.0 * n * k);
+  report("packB row-major " + std::to_string(k) + "x" + std::to_string(n),
+         best([&] { kernels().packB(b.data(), n, 1, k, n, packed.data(), 0, panelCount(n)); }), 0, 8.0 * n * k);
+  report("packB transposed " + std::to_string(k) + "x" + std::to_string(n),
+         best([&] { kernels().packB(b.data(), 1, k, k, n, packed.data(), 0, panelCount(n)); }), 0, 8.0 * n * k);
 }
 
 Island chain(int64_t n, std::vector<IslandInstruction> code, int inputs, std::vector<float> constants = {}) {
@@ -151,15 +156,24 @@ void benchIsland(const char* name, const Island& island) {
   std::vector<char, HugePages<char>> scratch(islandScratchBytes(island) + 64);
   const void* in[] = {a.data(), b.data()};
   void* out[] = {y.data()};
-  const double t = best([&] { kernels().island(island, in, out, 0, n, scratch.data() + (64 - uintptr_t(scratch.data()) % 64)); });
-  std::printf("%-44s %10.3f us  %6.2f Gelements/s\n", ("island " + std::string(name) + " n=" + std::to_string(n)).c_str(), t * 1e6, double(n) / t * 1e-9);
+  const double t =
+      best([&] { kernels().island(island, in, out, 0, n, scratch.data() + (64 - uintptr_t(scratch.data()) % 64)); });
+  std::printf("%-44s %10.3f us  %6.2f Gelements/s\n",
+              ("island " + std::string(name) + " n=" + std::to_string(n)).c_str(), t * 1e6, double(n) / t * 1e-9);
 }
 
 void benchIslands() {
   for (int64_t n : {3, 8, 64, 512, 8192, 65536, 1 << 20}) {
     benchIsland("a*b+a (1 op)", chain(n, {{Opcode::mul_f32, 0, 1, 0}, {Opcode::add_f32, 2, 0, 0}}, 2));
-    benchIsland("7 simple ops", chain(n, {{Opcode::mul_f32, 0, 2, 0}, {Opcode::add_f32, 4, 3, 0}, {Opcode::maximum_f32, 5, 1, 0}, {Opcode::mul_f32, 6, 0, 0},
-                                          {Opcode::sub_f32, 7, 1, 0}, {Opcode::mul_f32, 8, 8, 0}, {Opcode::add_f32, 9, 0, 0}}, 2, {0.5f, 1.5f}));
+    benchIsland("7 simple ops", chain(n,
+                                      {{Opcode::mul_f32, 0, 2, 0},
+                                       {Opcode::add_f32, 4, 3, 0},
+                                       {Opcode::maximum_f32, 5, 1, 0},
+                                       {Opcode::mul_f32, 6, 0, 0},
+                                       {Opcode::sub_f32, 7, 1, 0},
+                                       {Opcode::mul_f32, 8, 8, 0},
+                                       {Opcode::add_f32, 9, 0, 0}},
+                                      2, {0.5f, 1.5f}));
     benchIsland("exp", chain(n, {{Opcode::exp_f32, 0, 0, 0}}, 1));
     benchIsland("tanh", chain(n, {{Opcode::tanh_f32, 0, 0, 0}}, 1));
   }
@@ -172,20 +186,29 @@ void benchRows() {
     Floats y(rows * n), s(std::max(rows, n));
     const std::string size = " " + std::to_string(rows) + "x" + std::to_string(n);
     report("rows softmax" + size, best([&] { kernels().softmax(x.data(), y.data(), n, 0, rows); }), 0, 8.0 * rows * n);
-    report("rows softmaxBackward" + size, best([&] { kernels().softmaxBackward(y.data(), x.data(), y.data(), n, 0, rows); }), 0, 12.0 * rows * n);
-    report("rows reduceInner sum" + size, best([&] { kernels().reduceInner(Reduce::sum, DType::f32, x.data(), n, s.data(), 0, rows); }), 0, 4.0 * rows * n);
-    report("rows reduceOuter sum" + size, best([&] { kernels().reduceOuter(Reduce::sum, DType::f32, x.data(), rows, n, s.data(), 0, n); }), 0, 4.0 * rows * n);
+    report("rows softmaxBackward" + size,
+           best([&] { kernels().softmaxBackward(y.data(), x.data(), y.data(), n, 0, rows); }), 0, 12.0 * rows * n);
+    report("rows reduceInner sum" + size,
+           best([&] { kernels().reduceInner(Reduce::sum, DType::f32, x.data(), n, s.data(), 0, rows); }), 0,
+           4.0 * rows * n);
+    report("rows reduceOuter sum" + size,
+           best([&] { kernels().reduceOuter(Reduce::sum, DType::f32, x.data(), rows, n, s.data(), 0, n); }), 0,
+           4.0 * rows * n);
   }
 }
 
-void benchConv(const char* name, int64_t n, int64_t h, int64_t w, int64_t cin, int64_t cout, int64_t kernel = 3, int64_t pad = 0, int64_t stride = 1) {
+void benchConv(const char* name, int64_t n, int64_t h, int64_t w, int64_t cin, int64_t cout, int64_t kernel = 3,
+               int64_t pad = 0, int64_t stride = 1) {
   if (!wanted("conv")) return;
   ConvShape s;
-  s.n = n, s.h = h, s.w = w, s.cin = cin, s.cout = cout, s.kh = s.kw = kernel, s.strideH = s.strideW = stride, s.padTop = s.padLeft = pad;
+  s.n = n, s.h = h, s.w = w, s.cin = cin, s.cout = cout, s.kh = s.kw = kernel, s.strideH = s.strideW = stride,
+  s.padTop = s.padLeft = pad;
   s.oh = (h + 2 * pad - kernel) / stride + 1, s.ow = (w + 2 * pad - kernel) / stride + 1;
   const int64_t rows = s.filterRows(), panels = panelCount(cout);
-  const auto x = values(n * h * w * cin), dy = values(n * s.oh * s.ow * cout), f = values(rows * cout), bias = values(cout);
-  Floats packed(panels * rows * kPanel), transposed(panelCount(cin) * kernel * kernel * cout * kPanel), y(dy.size()), dx(x.size());
+  const auto x = values(n * h * w * cin), dy = values(n * s.oh * s.ow * cout), f = values(rows * cout),
+             bias = values(cout);
+  Floats packed(panels * rows * kPanel), transposed(panelCount(cin) * kernel * kernel * cout * kPanel), y(dy.size()),
+      dx(x.size());
   const ConvFilterSplit split = convFilterSplit(s);
   Floats dw(split.chunks * packed.size());
   std::vector<char> memory(convScratchBytes(s) + 64);
@@ -193,10 +216,24 @@ void benchConv(const char* name, int64_t n, int64_t h, int64_t w, int64_t cin, i
   kernels().packB(f.data(), cout, 1, rows, cout, packed.data(), 0, panels);
   kernels().convPackTransposed(s, packed.data(), true, transposed.data(), 0, panelCount(cin));
   const double flops = 2.0 * double(n * s.oh * s.ow) * double(rows * cout);
-  const std::string text = "conv " + std::string(name) + " " + std::to_string(n) + "x" + std::to_string(h) + "x" + std::to_string(w) + "x" + std::to_string(cin) + "->" + std::to_string(cout) + " k" + std::to_string(kernel);
-  report(text + " fwd", best([&] { kernels().convForward(s, x.data(), packed.data(), bias.data(), Activation::relu, y.data(), 0, n * s.oh, 0, panels, scratch); }), flops);
-  report(text + " dX", best([&] { kernels().convBackwardData(s, dy.data(), transposed.data(), dx.data(), 0, n * h, 0, panelCount(cin), scratch); }), flops);
-  report(text + " dW", best([&] { kernels().convBackwardFilter(s, x.data(), dy.data(), dw.data(), int64_t(packed.size()), 0, kPanel, rows * kPanel, true, 0, split.items(), scratch); }), flops);
+  const std::string text = "conv " + std::string(name) + " " + std::to_string(n) + "x" + std::to_string(h) + "x" +
+                           std::to_string(w) + "x" + std::to_string(cin) + "->" + std::to_string(cout) + " k" +
+                           std::to_string(kernel);
+  report(text + " fwd", best([&] {
+           kernels().convForward(s, x.data(), packed.data(), bias.data(), Activation::relu, y.data(), 0, n * s.oh, 0,
+                                 panels, scratch);
+         }),
+         flops);
+  report(text + " dX", best([&] {
+           kernels().convBackwardData(s, dy.data(), transposed.data(), dx.data(), 0, n * h, 0, panelCount(cin),
+                                      scratch);
+         }),
+         flops);
+  report(text + " dW", best([&] {
+           kernels().convBackwardFilter(s, x.data(), dy.data(), dw.data(), int64_t(packed.size()), 0, kPanel,
+                                        rows * kPanel, true, 0, split.items(), scratch);
+         }),
+         flops);
 }
 
 void benchConvs() {
