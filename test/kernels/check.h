@@ -39,9 +39,13 @@ void fail(const std::string& message);
 template <typename... Args>
 void expect(bool ok, const char* format, Args... args) {
   if (ok) return;
-  char text[400];
-  std::snprintf(text, sizeof text, format, args...);
-  fail(text);
+  if constexpr (sizeof...(args) == 0) {
+    fail(format);
+  } else {
+    char text[400];
+    std::snprintf(text, sizeof text, format, args...);
+    fail(text);
+  }
 }
 
 // Random numbers that print their seed: CHAINRULE_SEED repeats a run.

@@ -230,8 +230,8 @@ CHAINRULE_INLINE void transpose(Float (&r)[8]) {
   for (int i = 0; i < 8; ++i) r[i] = t[i];
 }
 
-CHAINRULE_INLINE Float swapHalves(Float a) { return __builtin_shuffle(a.v, RawInt{4, 5, 6, 7, 0, 1, 2, 3}); }
-CHAINRULE_INLINE Float swapPairs(Float a) { return __builtin_shuffle(a.v, RawInt{2, 3, 0, 1, 6, 7, 4, 5}); }
-CHAINRULE_INLINE Float swapNeighbours(Float a) { return __builtin_shuffle(a.v, RawInt{1, 0, 3, 2, 5, 4, 7, 6}); }
+CHAINRULE_INLINE Float swapHalves(Float a) { return __builtin_shufflevector(a.v, a.v, 4, 5, 6, 7, 0, 1, 2, 3); }
+CHAINRULE_INLINE Float swapPairs(Float a) { return __builtin_shufflevector(a.v, a.v, 2, 3, 0, 1, 6, 7, 4, 5); }
+CHAINRULE_INLINE Float swapNeighbours(Float a) { return __builtin_shufflevector(a.v, a.v, 1, 0, 3, 2, 5, 4, 7, 6); }
 CHAINRULE_INLINE float firstLane(Float a) { return a.v[0]; }
 CHAINRULE_INLINE int32_t firstLane(Int a) { return a.v[0]; }
