@@ -1,5 +1,6 @@
 #include "cpu/team.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -100,7 +101,7 @@ class Barrier {
   std::atomic<int> sleepers_{0};
 };
 
-bool mayspin(int size) {
+bool maySpin(int size) {
   const CpuLimits limits = cpuLimits();
   return size <= limits.affinity && limits.quota == 0;
 }
@@ -164,6 +165,7 @@ void Team::run(FunctionRef<void(int member)> body) {
     body(0);
     return;
   }
+  omp_set_dynamic(0);  // a smaller team would wait forever for the missing members
 #pragma omp parallel num_threads(size_)
   {
     FlushDenormals flush;
@@ -231,7 +233,16 @@ void Team::run(FunctionRef<void(int member)> body) {
 
 #endif
 
-Team::Team(int size) : size_(size < 1 ? 1 : size), body_(size_ > 1 ? new Body(size_, mayspin(size_)) : nullptr) {}
+namespace {
+int possible(int size) {
+#if !defined(CHAINRULE_TEAM_STDTHREAD)
+  size = std::min(size, omp_get_thread_limit());
+#endif
+  return std::max(size, 1);
+}
+}  // namespace
+
+Team::Team(int size) : size_(possible(size)), body_(size_ > 1 ? new Body(size_, maySpin(size_)) : nullptr) {}
 Team::~Team() = default;
 
 void Team::barrier(int) {

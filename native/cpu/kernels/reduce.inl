@@ -125,8 +125,8 @@ static void reduceOuter(Reduce op, DType dtype, const void* x, int64_t n, int64_
 // --- Positions and running folds
 // -------------------------------------------------------------------------------------------
 
-CHAINRULE_INLINE Mask beats(bool maximum, Float x, Float best) {
-  return (maximum ? x > best : x < best) | ((x != x) & (best == best));
+CHAINRULE_INLINE Mask beats(bool maximum, Float x, Float best) {  // a NaN beats numbers and is beaten by nothing
+  return (best == best) & !(maximum ? x <= best : x >= best);
 }
 CHAINRULE_INLINE Mask beats(bool maximum, Int x, Int best) { return maximum ? x > best : x < best; }
 
