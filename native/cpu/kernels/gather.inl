@@ -41,8 +41,10 @@ static void sortIndices(const int32_t* indices, int64_t count, int32_t* order, v
     for (int64_t i = 0; i < count; ++i) {
       const uint64_t pair = first ? uint64_t(uint32_t(indices[i])) << 32 | uint64_t(i) : from[i];
       const int32_t place = starts[uint32_t(pair >> 32) >> shift & (buckets - 1)]++;
-      if (last) order[place] = int32_t(pair);
-      else to[place] = pair;
+      if (last)
+        order[place] = int32_t(pair);
+      else
+        to[place] = pair;
     }
     uint64_t* const swap = from;
     from = to;
@@ -75,8 +77,10 @@ static void scatterAddRows(const float* values, int64_t width, const int32_t* in
   int64_t low = 0, high = count;
   while (low < high) {
     const int64_t middle = (low + high) / 2;
-    if (int64_t(uint32_t(indices[order[middle]])) < rowBegin) low = middle + 1;
-    else high = middle;
+    if (int64_t(uint32_t(indices[order[middle]])) < rowBegin)
+      low = middle + 1;
+    else
+      high = middle;
   }
   for (int64_t i = low; i < count;) {
     const int64_t row = uint32_t(indices[order[i]]);
@@ -85,7 +89,8 @@ static void scatterAddRows(const float* values, int64_t width, const int32_t* in
     for (; end < count && int64_t(uint32_t(indices[order[end]])) == row; ++end) {
     }
     int64_t c = 0;
-    for (; c + 2 * lanes <= width; c += 2 * lanes) addRun<2>(values + c, width, order, i, end, table + row * width + c, lanes);
+    for (; c + 2 * lanes <= width; c += 2 * lanes)
+      addRun<2>(values + c, width, order, i, end, table + row * width + c, lanes);
     for (; c + lanes <= width; c += lanes) addRun<1>(values + c, width, order, i, end, table + row * width + c, lanes);
     if (c < width) addRun<1>(values + c, width, order, i, end, table + row * width + c, int(width - c));
     i = end;

@@ -43,8 +43,10 @@ CHAINRULE_INLINE void maxPoolVector(const PoolShape& s, const float* corner, Win
       where = select(better, Int(int32_t(i * s.kw + j)), where);
     }
   }
-  if (whole) store(y + at, best);
-  else storePartial(y + at, best, count);
+  if (whole)
+    store(y + at, best);
+  else
+    storePartial(y + at, best, count);
   if (index) storeIndex(s, index, at, where, whole ? lanes : count);
 }
 
