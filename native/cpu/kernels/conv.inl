@@ -142,12 +142,14 @@ static void convNarrow(const ConvShape& s, const ConvRows& rows, const float* x,
                      activation};
       for (int64_t i = 0; i < count; ++i) {
         const float* a = source.at(top + i * s.strideH);
-        for (int64_t t = 0; t < tilesOfRow.count; ++t) {
-          const int64_t start = tilesOfRow.startOf(t);
-          out.c = y + ((row + i) * s.ow + start) * s.cout + p * kPanel;
-          const TileInput in{nullptr, k, start * s.strideW * s.cin, 0, s.strideW * s.cin, 0, kPanel, k * kPanel};
-          gatheredTiles[tilesOfRow.rowsOf(t) - 1][wide](a, offsets, panels + p * k * kPanel, in, out);
-        }
+        const TileInput in{nullptr, k, 0, 0, s.strideW * s.cin, 0, kPanel, k * kPanel};
+        out.c = y + (row + i) * s.ow * s.cout + p * kPanel;
+        const int64_t larger = tilesOfRow.larger, wideRows = larger * (tilesOfRow.base + 1);
+        const float* b = panels + p * k * kPanel;
+        if (larger > 0) gathered[tilesOfRow.base][wide](a, offsets, b, in, out, larger);
+        out.c += wideRows * s.cout;
+        const int64_t rest = tilesOfRow.count - larger;
+        gathered[tilesOfRow.base - 1][wide](a + wideRows * in.aRow, offsets, b, in, out, rest);
       }
       p += 1 << wide;
     }

@@ -183,28 +183,30 @@ static void tile(const TileInput& in, const TileOutput& out) {
     finishTile<rows, panels, false>(out, acc);
 }
 
-// The same with a table of offsets along k, for convolutions whose runs are only a few values long. in.count values,
-// in.aCol unused.
+// The same with a table of offsets along k, for convolutions whose runs are only a few values long: in.count values,
+// and `repeat` tiles side by side, since one such tile is hardly worth a call. in.segments, aCol and accumulate are
+// unused.
 template <int rows, int panels>
-static void gatheredTile(const float* a, const int32_t* offsets, const float* b, const TileInput& in,
-                         const TileOutput& out) {
+static void gatheredTiles(const float* a, const int32_t* offsets, const float* b, const TileInput& in, TileOutput out,
+                          int64_t repeat) {
   constexpr int width = panels * kVectors;
-  Float acc[rows][width];
-#pragma GCC unroll 6
-  for (int r = 0; r < rows; ++r) {
-#pragma GCC unroll 8
-    for (int j = 0; j < width; ++j) acc[r][j] = Float(0.0f);
-  }
   const int64_t aRow = in.aRow, bPanel = in.bPanel, k = in.count;
-  a += in.aOffset;
-  for (int64_t i = 0; i < k; ++i) {
-    multiplyStep<rows, panels>(a + offsets[i], aRow, b, bPanel, acc);
-    b += kPanel;
+  const bool whole = out.columns == kPanel && (!out.bias || out.biasColumns == kPanel);
+  for (; repeat > 0; --repeat, a += rows * aRow, out.c += rows * out.cRow) {
+    Float acc[rows][width];
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 8
+      for (int j = 0; j < width; ++j) acc[r][j] = Float(0.0f);
+    }
+    for (int64_t i = 0; i < k; ++i) {
+      multiplyStep<rows, panels>(a + offsets[i], aRow, b + i * kPanel, bPanel, acc);
+    }
+    if (whole)
+      finishTile<rows, panels, true>(out, acc);
+    else
+      finishTile<rows, panels, false>(out, acc);
   }
-  if (out.columns == kPanel && (!out.bias || out.biasColumns == kPanel))
-    finishTile<rows, panels, true>(out, acc);
-  else
-    finishTile<rows, panels, false>(out, acc);
 }
 
 using TileFunction = void (*)(const TileInput&, const TileOutput&);
@@ -214,14 +216,14 @@ constexpr TileFunction tiles[6][3] = {
     {tile<1, 1>, tile<1, 2>, tile<1, 4>}, {tile<2, 1>, tile<2, 2>, nullptr}, {tile<3, 1>, tile<3, 2>, nullptr},
     {tile<4, 1>, nullptr, nullptr},       {tile<5, 1>, nullptr, nullptr},    {tile<6, 1>, nullptr, nullptr},
 };
-using GatheredTileFunction = void (*)(const float*, const int32_t*, const float*, const TileInput&, const TileOutput&);
-constexpr GatheredTileFunction gatheredTiles[6][3] = {
-    {gatheredTile<1, 1>, gatheredTile<1, 2>, gatheredTile<1, 4>},
-    {gatheredTile<2, 1>, gatheredTile<2, 2>, nullptr},
-    {gatheredTile<3, 1>, gatheredTile<3, 2>, nullptr},
-    {gatheredTile<4, 1>, nullptr, nullptr},
-    {gatheredTile<5, 1>, nullptr, nullptr},
-    {gatheredTile<6, 1>, nullptr, nullptr},
+using GatheredFunction = void (*)(const float*, const int32_t*, const float*, const TileInput&, TileOutput, int64_t);
+constexpr GatheredFunction gathered[6][3] = {
+    {gatheredTiles<1, 1>, gatheredTiles<1, 2>, gatheredTiles<1, 4>},
+    {gatheredTiles<2, 1>, gatheredTiles<2, 2>, nullptr},
+    {gatheredTiles<3, 1>, gatheredTiles<3, 2>, nullptr},
+    {gatheredTiles<4, 1>, nullptr, nullptr},
+    {gatheredTiles<5, 1>, nullptr, nullptr},
+    {gatheredTiles<6, 1>, nullptr, nullptr},
 };
 CHAINRULE_INLINE int widestTile(int64_t rows) { return rows == 1 ? 2 : rows <= 3 ? 1 : 0; }
 
