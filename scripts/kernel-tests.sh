@@ -1,14 +1,17 @@
 #!/bin/sh
 # Builds and runs the kernel tests without CMake: scripts/kernel-tests.sh [filter]. BENCH=1 builds and runs the microbenchmark.
+# CXX, FLAGS, LINK and OUT choose a compiler, options and a folder for them, e.g. for sanitizers or clang.
 set -e
 cd "$(dirname "$0")/.."
-out=build/kernels
+out=${OUT:-build/kernels}
+cxx=${CXX:-g++}
+openmp=${OPENMP--fopenmp}
 mkdir -p $out
-flags="-std=c++20 -O2 -g1 -ffp-contract=off -Wall -Wextra -fvisibility=hidden -fopenmp -Inative ${FLAGS:-}"
+flags="-std=c++20 -O3 -g1 -ffp-contract=off -fno-math-errno -Wall -Wextra -fvisibility=hidden $openmp -Inative ${FLAGS:-}"
 compile() { # only what changed: the kernels are one big unit per ISA
   object=$out/$(echo "$1" | tr / _).o
   if [ ! -f "$object" ] || [ -n "$(find native "$(dirname "$1")" -newer "$object" \( -name '*.inl' -o -name '*.h' -o -name '*.def' -o -name '*.list' -o -path "$1" \) | head -1)" ]; then
-    g++ $flags -c "$1" -o "$object"
+    $cxx $flags -c "$1" -o "$object"
   fi
   objects="$objects $object"
 }
@@ -16,9 +19,9 @@ objects=
 for file in native/cpu/*.cpp native/cpu/isa/*.cpp; do compile "$file"; done
 if [ -n "$BENCH" ]; then
   compile test/kernels/bench/bench.cpp
-  g++ -fopenmp $objects -o $out/kernel_bench
+  $cxx $openmp ${LINK:-} $objects -o $out/kernel_bench
   exec flock /tmp/quiet.lock $out/kernel_bench "$@"
 fi
 for file in test/kernels/*.cpp; do compile "$file"; done
-g++ -fopenmp $objects -o $out/kernel_tests
+$cxx $openmp ${LINK:-} $objects -o $out/kernel_tests
 exec $out/kernel_tests "$@"

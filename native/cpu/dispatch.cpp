@@ -36,7 +36,8 @@ Choice choose() {
   const char* wanted = std::getenv("CHAINRULE_ISA");
   if (!wanted || !*wanted) return {best, "best of this CPU"};
   if (const KernelTable* table = tableFor(wanted)) return {table, std::string("CHAINRULE_ISA=") + wanted};
-  return {best, std::string("CHAINRULE_ISA=") + wanted + " is unknown or not supported by this CPU; using " + best->isa};
+  return {best,
+          std::string("CHAINRULE_ISA=") + wanted + " is unknown or not supported by this CPU; using " + best->isa};
 }
 
 const Choice& choice() {

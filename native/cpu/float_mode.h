@@ -4,7 +4,8 @@
 
 namespace chainrule::cpu {
 
-// While it lives, this thread flushes denormals (inputs and results) to signed zero; the previous mode comes back at the end.
+// While it lives, this thread flushes denormals (inputs and results) to signed zero; the previous mode comes back at
+// the end.
 class FlushDenormals {
  public:
 #if defined(__x86_64__)

@@ -88,9 +88,13 @@ void classifyInputs(Island& island) {
   for (int i = 0; i < island.inputCount; ++i) {
     const IslandInput& input = island.inputs[i];
     const int64_t period = periodOf(island, input);
-    const bool scalar = std::all_of(input.strides, input.strides + island.rank, [](int64_t stride) { return stride == 0; });
+    const bool scalar =
+        std::all_of(input.strides, input.strides + island.rank, [](int64_t stride) { return stride == 0; });
     island.period[i] = period;
-    island.access[i] = scalar ? Access::scalar : period == island.elements ? Access::inPlace : period > 0 ? Access::periodic : Access::general;
+    island.access[i] = scalar                      ? Access::scalar
+                       : period == island.elements ? Access::inPlace
+                       : period > 0                ? Access::periodic
+                                                   : Access::general;
     expands |= island.access[i] == Access::periodic || island.access[i] == Access::general;
     // Tiles of whole periods find the expanded input of the tile before still valid.
     const int64_t common = period > 0 ? std::lcm(period, int64_t(16)) : kIslandTile + 1;

@@ -7,7 +7,8 @@
 
 namespace chainrule::cpu {
 
-// Opcodes of the elementwise interpreter, generated from the table of primitives: name_f32 and, where the kind allows, name_i32.
+// Opcodes of the elementwise interpreter, generated from the table of primitives: name_f32 and, where the kind allows,
+// name_i32.
 enum class Opcode : uint8_t {
   none,
 #define OPCODES_F(name) name##_f32,
@@ -28,16 +29,16 @@ enum class Opcode : uint8_t {
 #undef OPCODES_B
 #undef OPCODES_S
   // Two ops in one pass over a tile; finishIsland introduces them. Rounded twice, so the bits are those of the pair.
-  mulAdd,     // a * b + c
-  mulSub,     // a * b - c
-  subMul,     // c - a * b
-  addMul,     // (a + b) * c
-  subThenMul, // (a - b) * c
+  mulAdd,      // a * b + c
+  mulSub,      // a * b - c
+  subMul,      // c - a * b
+  addMul,      // (a + b) * c
+  subThenMul,  // (a - b) * c
   count,
 };
 
-// `name` applied to lanes of `operand` (the dtype of the data operands: of b and c for select); none if there is no such op.
-// u8, boolean and u32 operands use the i32 lanes.
+// `name` applied to lanes of `operand` (the dtype of the data operands: of b and c for select); none if there is no
+// such op. u8, boolean and u32 operands use the i32 lanes.
 Opcode opcodeFor(std::string_view name, DType operand);
 // none means that the lanes already are what `to` stores.
 Opcode castOpcode(DType from, DType to);
@@ -50,8 +51,8 @@ constexpr int kIslandOutputs = 16;
 constexpr int kIslandTile = 512;  // elements
 
 struct IslandInput {
-  DType dtype = DType::f32;          // u8 and boolean widen to i32 lanes
-  int64_t strides[kIslandRank] = {}; // in elements, one per axis of the iteration space; 0 = broadcast
+  DType dtype = DType::f32;           // u8 and boolean widen to i32 lanes
+  int64_t strides[kIslandRank] = {};  // in elements, one per axis of the iteration space; 0 = broadcast
 };
 struct IslandInstruction {
   Opcode op = Opcode::none;
@@ -62,8 +63,9 @@ struct IslandOutput {
   DType dtype = DType::f32;  // u8 keeps the low byte, boolean stores lane != 0
 };
 
-// A fused elementwise program over an iteration space. Values are numbered: inputs, then constants, then one per instruction.
-// Outputs are contiguous over the space. An output may be the memory of an input with the same (contiguous) indexing.
+// A fused elementwise program over an iteration space. Values are numbered: inputs, then constants, then one per
+// instruction. Outputs are contiguous over the space. An output may be the memory of an input with the same
+// (contiguous) indexing.
 struct Island {
   int rank = 0;
   int64_t dims[kIslandRank] = {};
@@ -85,14 +87,15 @@ struct Island {
   Code code[kIslandInstructions];
   Access access[kIslandInputs];
   int64_t period[kIslandInputs];
-  uint8_t lastRead[kIslandInputs];          // index of the last code that reads the input
+  uint8_t lastRead[kIslandInputs];  // index of the last code that reads the input
   uint8_t outputRegister[kIslandOutputs];
-  int16_t outputCode[kIslandOutputs];       // the code that writes it, -1 for inputs and constants
+  int16_t outputCode[kIslandOutputs];  // the code that writes it, -1 for inputs and constants
   uint8_t tileOf[kIslandInputs + kIslandConstants + kIslandInstructions];
-  bool rowWise = false;                     // tiles stay within a row of the last axis
+  bool rowWise = false;  // tiles stay within a row of the last axis
 };
 
-// Collapses axes, joins pairs of instructions, assigns registers. Call once after filling in; the island is then read-only.
+// Collapses axes, joins pairs of instructions, assigns registers. Call once after filling in; the island is then
+// read-only.
 void finishIsland(Island& island);
 // Bytes of scratch that one member needs to run it (64-byte aligned).
 int64_t islandScratchBytes(const Island& island);

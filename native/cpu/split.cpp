@@ -9,7 +9,7 @@ namespace chainrule::cpu {
 int64_t gemmScratchBytes(const Gemm& gemm) {
   // A block of A, see kBlockRows and kBlockK (a last block of k may be half as long again).
   if (gemm.m <= 6 || gemm.k < 64) return 0;
-  return std::min<int64_t>(gemm.m, 144) * std::min<int64_t>(gemm.k, 384) * 4 + 64;
+  return std::min<int64_t>(gemm.m, 144) * std::min<int64_t>(gemm.k, 576) * 4 + 64;
 }
 
 int64_t gemmChunks(int64_t m, int64_t n, int64_t k) {
@@ -20,7 +20,8 @@ int64_t gemmChunks(int64_t m, int64_t n, int64_t k) {
 }
 
 int64_t reduceChunkRows(int64_t n, int64_t inner) {
-  // One level while there are columns to share or little to do; else chunks that are multiples of the kernel's row block.
+  // One level while there are columns to share or little to do; else chunks that are multiples of the kernel's row
+  // block.
   if (inner >= 512 || n * inner < 65536) return n;
   const int64_t chunks = std::clamp<int64_t>(n * inner / 16384, 2, 64);
   return std::max<int64_t>(128, ((n + chunks - 1) / chunks + 127) / 128 * 128);
@@ -30,9 +31,12 @@ int64_t convScratchBytes(const ConvShape& shape) {
   const auto rounded = [](int64_t bytes) { return (bytes + 63) / 64 * 64; };
   const int64_t taps = shape.kh * shape.kw;
   // Runs, jobs and segments are at most 32 bytes each; the table of a narrow convolution fits where the runs would be.
-  const auto jobs = [&](const ConvRows& rows) { return rounded(rows.bytes()) + (taps * rows.block + rows.block + taps) * 32 + shape.filterRows() * 4; };
+  const auto jobs = [&](const ConvRows& rows) {
+    return rounded(rows.bytes()) + (taps * rows.block + rows.block + taps) * 32 + shape.filterRows() * 4;
+  };
   const ConvRows filter = convFilterRows(shape);
-  const int64_t filterBytes = rounded(filter.bytes()) + convFilterPixels(shape, filter.block) * kPanel * 4 + filter.block * 32;
+  const int64_t filterBytes =
+      rounded(filter.bytes()) + convFilterPixels(shape, filter.block) * kPanel * 4 + filter.block * 32;
   int64_t bytes = std::max({jobs(convForwardRows(shape)), jobs(convBackwardRows(shape)), filterBytes});
   if (convIsPointwise(shape)) {
     Gemm gemm;

@@ -4,13 +4,15 @@
 
 #include "cpu/types.h"
 
-// Scratch sizes, and the splits of work that are part of a result's definition: they depend on shapes only, never on threads.
+// Scratch sizes, and the splits of work that are part of a result's definition: they depend on shapes only, never on
+// threads.
 namespace chainrule::cpu {
 
 int64_t gemmScratchBytes(const Gemm& gemm);  // per member; looks at sizes and strides, not at pointers
 
 // Chunks of the k axis for products with a huge K and few tiles (dW = X^T dY). With more than one, chunk q covers rows
-// [q * k / chunks, (q + 1) * k / chunks) and the partial products are added with reduceOuter(sum) over [chunks][size of C].
+// [q * k / chunks, (q + 1) * k / chunks) and the partial products are added with reduceOuter(sum) over [chunks][size of
+// C].
 int64_t gemmChunks(int64_t m, int64_t n, int64_t k);
 
 // Rows of a chunk for a two-level reduceOuter; n if one level is enough.
@@ -26,6 +28,6 @@ struct ConvFilterSplit {
 ConvFilterSplit convFilterSplit(const ConvShape& shape);
 int64_t depthwiseFilterChunks(const ConvShape& shape);
 
-constexpr int64_t sortScratchBytes(int64_t count) { return count * 8 + 16384; }
+constexpr int64_t sortScratchBytes(int64_t count) { return count * 16 + 16384; }
 
 }  // namespace chainrule::cpu

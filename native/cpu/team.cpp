@@ -1,5 +1,6 @@
 #include "cpu/team.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -52,8 +53,8 @@ void wakeAll(std::atomic<uint32_t>& word) {
 #endif
 }
 
-// Members arrive by counting down; the last one opens the next phase. A waiter spins for about as long as a futex wake takes
-// (50-100 us in a virtual machine) and then sleeps. Without a CPU per member it yields instead of spinning.
+// Members arrive by counting down; the last one opens the next phase. A waiter spins for about as long as a futex wake
+// takes (50-100 us in a virtual machine) and then sleeps. Without a CPU per member it yields instead of spinning.
 class Barrier {
  public:
   Barrier(int size, bool spins) : size_(size), spins_(spins), missing_(size) {}
@@ -100,7 +101,7 @@ class Barrier {
   std::atomic<int> sleepers_{0};
 };
 
-bool mayspin(int size) {
+bool maySpin(int size) {
   const CpuLimits limits = cpuLimits();
   return size <= limits.affinity && limits.quota == 0;
 }
@@ -142,7 +143,8 @@ CpuLimits cpuLimits() {
     if (ok) break;
   }
   limits.quota = quotaFromFile("/sys/fs/cgroup/cpu.max", nullptr);
-  if (limits.quota == 0) limits.quota = quotaFromFile("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+  if (limits.quota == 0)
+    limits.quota = quotaFromFile("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us");
 #else
   limits.affinity = int(std::thread::hardware_concurrency());
 #endif
@@ -163,6 +165,7 @@ void Team::run(FunctionRef<void(int member)> body) {
     body(0);
     return;
   }
+  omp_set_dynamic(0);  // a smaller team would wait forever for the missing members
 #pragma omp parallel num_threads(size_)
   {
     FlushDenormals flush;
@@ -230,7 +233,16 @@ void Team::run(FunctionRef<void(int member)> body) {
 
 #endif
 
-Team::Team(int size) : size_(size < 1 ? 1 : size), body_(size_ > 1 ? new Body(size_, mayspin(size_)) : nullptr) {}
+namespace {
+int possible(int size) {
+#if !defined(CHAINRULE_TEAM_STDTHREAD)
+  size = std::min(size, omp_get_thread_limit());
+#endif
+  return std::max(size, 1);
+}
+}  // namespace
+
+Team::Team(int size) : size_(possible(size)), body_(size_ > 1 ? new Body(size_, maySpin(size_)) : nullptr) {}
 Team::~Team() = default;
 
 void Team::barrier(int) {

@@ -27,8 +27,8 @@ class FunctionRef<Result(Args...)> {
   Result (*call_)(void*, Args...);
 };
 
-// The threads of one lane. run() enters one parallel region, in which `size` members (0 is the calling thread) execute `body` and
-// meet at barrier(). Only one run() at a time. Size 1 calls `body` directly. `body` must not throw.
+// The threads of one lane. run() enters one parallel region, in which `size` members (0 is the calling thread) execute
+// `body` and meet at barrier(). Only one run() at a time. Size 1 calls `body` directly. `body` must not throw.
 // Denormals are flushed in every member while it runs (float_mode.h).
 class Team {
  public:
@@ -55,7 +55,8 @@ struct CpuLimits {
 };
 CpuLimits cpuLimits();
 
-// The part of [0, count) that belongs to `member` of `size`, cut at multiples of `grain`. Equal parts to within one grain.
+// The part of [0, count) that belongs to `member` of `size`, cut at multiples of `grain`. Equal parts to within one
+// grain.
 struct Range {
   int64_t begin = 0, end = 0;
 };

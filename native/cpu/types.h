@@ -23,9 +23,9 @@ struct Gemm {
   int64_t bPanel = 0;          // k * 16 for packed panels (more if k is a slice); 16 for a row-major B
   float* c = nullptr;          // element (i, 16 p + j) at c[i * cRow + p * cPanel + j]
   int64_t cRow = 0, cPanel = kPanel;
-  bool cPadded = false;        // all 16 columns of the last panel may be written (C is in panel layout itself)
-  bool accumulate = false;     // false: C is never read
-  const float* bias = nullptr; // n values or null
+  bool cPadded = false;         // all 16 columns of the last panel may be written (C is in panel layout itself)
+  bool accumulate = false;      // false: C is never read
+  const float* bias = nullptr;  // n values or null
   Activation activation = Activation::none;
 };
 
@@ -51,7 +51,8 @@ struct PoolShape {
   constexpr bool wideIndex() const { return kh * kw > 256; }  // argmax is i32 instead of u8
 };
 
-// A random tensor of rows: element e of the local row r is that of global row rowOffset + r in draw `draw` of the key's stream.
+// A random tensor of rows: element e of the local row r is that of global row rowOffset + r in draw `draw` of the key's
+// stream.
 struct RandomStream {
   uint32_t key0 = 0, key1 = 0;
   uint32_t draw = 0;
@@ -59,7 +60,8 @@ struct RandomStream {
   int64_t rowSize = 0;
 };
 
-// dims of an iteration space and the strides, in elements, of the tensor that is not contiguous. Strides may be 0 or negative.
+// dims of an iteration space and the strides, in elements, of the tensor that is not contiguous. Strides may be 0 or
+// negative.
 struct StridedSpace {
   int rank = 0;
   int64_t dims[8] = {};

@@ -27,8 +27,8 @@ std::vector<Case>& cases();
 struct Register {
   Register(const char* name, void (*run)()) { cases().push_back({name, run}); }
 };
-#define KERNEL_CASE(name)                            \
-  static void name();                                \
+#define KERNEL_CASE(name)                                    \
+  static void name();                                        \
   static const check::Register register_##name(#name, name); \
   static void name()
 
@@ -39,15 +39,21 @@ void fail(const std::string& message);
 template <typename... Args>
 void expect(bool ok, const char* format, Args... args) {
   if (ok) return;
-  char text[400];
-  std::snprintf(text, sizeof text, format, args...);
-  fail(text);
+  if constexpr (sizeof...(args) == 0) {
+    fail(format);
+  } else {
+    char text[400];
+    std::snprintf(text, sizeof text, format, args...);
+    fail(text);
+  }
 }
 
 // Random numbers that print their seed: CHAINRULE_SEED repeats a run.
 uint32_t randomBits();
 inline int64_t pick(int64_t low, int64_t high) { return low + int64_t(randomBits() % uint64_t(high - low + 1)); }
-inline float uniform(float low = -1, float high = 1) { return low + (high - low) * float(randomBits() >> 8) * 0x1p-24f; }
+inline float uniform(float low = -1, float high = 1) {
+  return low + (high - low) * float(randomBits() >> 8) * 0x1p-24f;
+}
 inline std::vector<float> floats(int64_t n, float low = -1, float high = 1) {
   std::vector<float> v(n);
   for (float& x : v) x = uniform(low, high);
@@ -66,21 +72,22 @@ inline int64_t size() { return kSizes[randomBits() % 13]; }
 inline double ulps(float got, double exact) {
   if (std::isnan(got) || std::isnan(exact)) return std::isnan(got) && std::isnan(exact) ? 0 : 1e9;
   if (std::fabs(exact) < 0x1p-126) return std::fabs(got) <= 0x1p-126 ? 0 : 1e9;
-  if (std::fabs(exact) >= 0x1p128) return std::isinf(got) && (got > 0) == (exact > 0) ? 0 : std::fabs(double(got)) >= 0x1.fffffcp127 ? 1 : 1e9;
+  if (std::fabs(exact) >= 0x1p128)
+    return std::isinf(got) && (got > 0) == (exact > 0) ? 0 : std::fabs(double(got)) >= 0x1.fffffcp127 ? 1 : 1e9;
   if (std::isinf(got)) return std::fabs(exact) > 0x1.fffffefp127 ? 0 : 1e9;
   const double unit = std::ldexp(1.0, std::max(std::ilogb(exact), -126) - 23);
   return std::fabs(double(got) - exact) / unit;
 }
 
-inline bool sameBits(float a, float b) {
-  return std::memcmp(&a, &b, 4) == 0 || (std::isnan(a) && std::isnan(b));
-}
+inline bool sameBits(float a, float b) { return std::memcmp(&a, &b, 4) == 0 || (std::isnan(a) && std::isnan(b)); }
 template <typename T>
 void expectSame(const std::vector<T>& a, const std::vector<T>& b, const char* what) {
   for (size_t i = 0; i < a.size(); ++i) {
     bool same;
-    if constexpr (std::is_same_v<T, float>) same = sameBits(a[i], b[i]);
-    else same = a[i] == b[i];
+    if constexpr (std::is_same_v<T, float>)
+      same = sameBits(a[i], b[i]);
+    else
+      same = a[i] == b[i];
     if (!same) {
       expect(false, "%s: element %zu of %zu differs: %.9g and %.9g", what, i, a.size(), double(a[i]), double(b[i]));
       return;
@@ -88,10 +95,12 @@ void expectSame(const std::vector<T>& a, const std::vector<T>& b, const char* wh
   }
 }
 // |got - exact| <= tolerance * scale[i] for every element.
-inline void expectNear(const std::vector<float>& got, const std::vector<double>& exact, const std::vector<double>& bound, const char* what) {
+inline void expectNear(const std::vector<float>& got, const std::vector<double>& exact,
+                       const std::vector<double>& bound, const char* what) {
   for (size_t i = 0; i < got.size(); ++i) {
     if (!(std::fabs(got[i] - exact[i]) <= bound[i])) {
-      expect(false, "%s: element %zu of %zu is %.9g, expected %.9g +- %.3g", what, i, got.size(), double(got[i]), exact[i], bound[i]);
+      expect(false, "%s: element %zu of %zu is %.9g, expected %.9g +- %.3g", what, i, got.size(), double(got[i]),
+             exact[i], bound[i]);
       return;
     }
   }

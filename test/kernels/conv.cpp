@@ -32,7 +32,8 @@ struct Exact {
   std::vector<double> y, dx, dw, ySize, dxSize, dwSize;
 };
 
-Exact exactConv(const ConvShape& s, const std::vector<float>& x, const std::vector<float>& w, const std::vector<float>& dy, const std::vector<float>& bias, bool relu) {
+Exact exactConv(const ConvShape& s, const std::vector<float>& x, const std::vector<float>& w,
+                const std::vector<float>& dy, const std::vector<float>& bias, bool relu) {
   Exact e;
   e.y.resize(dy.size()), e.ySize.resize(dy.size());
   e.dx.resize(x.size()), e.dxSize.resize(x.size());
@@ -48,7 +49,8 @@ Exact exactConv(const ConvShape& s, const std::vector<float>& x, const std::vect
             for (int64_t c = 0; i >= 0 && i < s.h && c < s.kw; ++c) {
               const int64_t j = oj * s.strideW - s.padLeft + c * s.dilationW;
               for (int64_t ci = 0; j >= 0 && j < s.w && ci < s.groupIn(); ++ci) {
-                const int64_t in = ((n * s.h + i) * s.w + j) * s.cin + group * s.groupIn() + ci, f = ((r * s.kw + c) * s.groupIn() + ci) * s.cout + o;
+                const int64_t in = ((n * s.h + i) * s.w + j) * s.cin + group * s.groupIn() + ci,
+                              f = ((r * s.kw + c) * s.groupIn() + ci) * s.cout + o;
                 const double p = double(x[in]) * w[f];
                 sum += p, size += std::fabs(p);
                 e.dx[in] += double(dy[out]) * w[f], e.dxSize[in] += std::fabs(double(dy[out]) * w[f]);
@@ -73,7 +75,8 @@ std::vector<double> bounds(const std::vector<double>& size, int64_t terms, bool 
 }
 
 void checkConv(const ConvShape& s, bool integersOnly) {
-  std::vector<float> x = floats(s.n * s.h * s.w * s.cin), w = floats(s.filterRows() * s.cout), dy = floats(s.n * s.oh * s.ow * s.cout), bias = floats(s.cout);
+  std::vector<float> x = floats(s.n * s.h * s.w * s.cin), w = floats(s.filterRows() * s.cout),
+                     dy = floats(s.n * s.oh * s.ow * s.cout), bias = floats(s.cout);
   if (integersOnly) {
     for (auto* v : {&x, &w, &dy, &bias}) {
       for (float& f : *v) f = float(int(f * 4));
@@ -82,22 +85,34 @@ void checkConv(const ConvShape& s, bool integersOnly) {
   const bool relu = pick(0, 1);
   const Exact e = exactConv(s, x, w, dy, bias, relu);
   char what[200];
-  std::snprintf(what, sizeof what, "n%d %dx%dx%d k%dx%d s%dx%d d%dx%d p%d,%d -> %dx%dx%d g%d", int(s.n), int(s.h), int(s.w), int(s.cin), int(s.kh), int(s.kw), int(s.strideH), int(s.strideW),
-                int(s.dilationH), int(s.dilationW), int(s.padTop), int(s.padLeft), int(s.oh), int(s.ow), int(s.cout), int(s.groups));
-  const int64_t rows = s.filterRows(), perGroup = panelCount(s.groupOut()), panels = perGroup * s.groups, inPanels = panelCount(s.groupIn()) * s.groups;
+  std::snprintf(what, sizeof what, "n%d %dx%dx%d k%dx%d s%dx%d d%dx%d p%d,%d -> %dx%dx%d g%d", int(s.n), int(s.h),
+                int(s.w), int(s.cin), int(s.kh), int(s.kw), int(s.strideH), int(s.strideW), int(s.dilationH),
+                int(s.dilationW), int(s.padTop), int(s.padLeft), int(s.oh), int(s.ow), int(s.cout), int(s.groups));
+  const int64_t rows = s.filterRows(), perGroup = panelCount(s.groupOut()), panels = perGroup * s.groups,
+                inPanels = panelCount(s.groupIn()) * s.groups;
   std::vector<float> first[3];
   for (const KernelTable* table : tables()) {
-    std::vector<float> packed(panels * rows * kPanel, NAN), transposed(inPanels * s.kh * s.kw * s.groupOut() * kPanel, NAN);
-    for (int64_t g = 0; g < s.groups; ++g) table->packB(w.data() + g * s.groupOut(), s.cout, 1, rows, s.groupOut(), packed.data() + g * perGroup * rows * kPanel, 0, perGroup);
+    std::vector<float> packed(panels * rows * kPanel, NAN),
+        transposed(inPanels * s.kh * s.kw * s.groupOut() * kPanel, NAN);
+    for (int64_t g = 0; g < s.groups; ++g)
+      table->packB(w.data() + g * s.groupOut(), s.cout, 1, rows, s.groupOut(),
+                   packed.data() + g * perGroup * rows * kPanel, 0, perGroup);
     const bool fromPanels = pick(0, 1);
-    randomSplit(inPanels, [&](int64_t b, int64_t end) { table->convPackTransposed(s, fromPanels ? packed.data() : w.data(), fromPanels, transposed.data(), b, end); });
+    randomSplit(inPanels, [&](int64_t b, int64_t end) {
+      table->convPackTransposed(s, fromPanels ? packed.data() : w.data(), fromPanels, transposed.data(), b, end);
+    });
     std::vector<float> y(dy.size(), NAN), dx(x.size(), NAN), dw(w.size(), NAN);
     Scratch scratch(convScratchBytes(s));
     randomSplit(s.n * s.oh, [&](int64_t b, int64_t end) {
-      randomSplit(panels, [&](int64_t p, int64_t q) { table->convForward(s, x.data(), packed.data(), bias.data(), relu ? Activation::relu : Activation::none, y.data(), b, end, p, q, scratch.data()); });
+      randomSplit(panels, [&](int64_t p, int64_t q) {
+        table->convForward(s, x.data(), packed.data(), bias.data(), relu ? Activation::relu : Activation::none,
+                           y.data(), b, end, p, q, scratch.data());
+      });
     });
     randomSplit(s.n * s.h, [&](int64_t b, int64_t end) {
-      randomSplit(inPanels, [&](int64_t p, int64_t q) { table->convBackwardData(s, dy.data(), transposed.data(), dx.data(), b, end, p, q, scratch.data()); });
+      randomSplit(inPanels, [&](int64_t p, int64_t q) {
+        table->convBackwardData(s, dy.data(), transposed.data(), dx.data(), b, end, p, q, scratch.data());
+      });
     });
     // The filter gradient either row-major or in panels.
     const ConvFilterSplit split = convFilterSplit(s);
@@ -105,23 +120,33 @@ void checkConv(const ConvShape& s, bool integersOnly) {
     const int64_t size = inPanelLayout ? panels * rows * kPanel : rows * s.cout;
     std::vector<float> chunks(split.chunks * size, NAN), total(size);
     randomSplit(split.items(), [&](int64_t b, int64_t end) {
-      if (inPanelLayout) table->convBackwardFilter(s, x.data(), dy.data(), chunks.data(), size, perGroup * rows * kPanel, kPanel, rows * kPanel, true, b, end, scratch.data());
-      else table->convBackwardFilter(s, x.data(), dy.data(), chunks.data(), size, s.groupOut(), s.cout, kPanel, false, b, end, scratch.data());
+      if (inPanelLayout)
+        table->convBackwardFilter(s, x.data(), dy.data(), chunks.data(), size, perGroup * rows * kPanel, kPanel,
+                                  rows * kPanel, true, b, end, scratch.data());
+      else
+        table->convBackwardFilter(s, x.data(), dy.data(), chunks.data(), size, s.groupOut(), s.cout, kPanel, false, b,
+                                  end, scratch.data());
     });
     table->reduceOuter(Reduce::sum, DType::f32, chunks.data(), split.chunks, size, total.data(), 0, size);
     if (inPanelLayout) {
-      for (int64_t g = 0; g < s.groups; ++g) table->unpackB(total.data() + g * perGroup * rows * kPanel, rows, s.groupOut(), dw.data() + g * s.groupOut(), s.cout, 1, 0, perGroup);
+      for (int64_t g = 0; g < s.groups; ++g)
+        table->unpackB(total.data() + g * perGroup * rows * kPanel, rows, s.groupOut(), dw.data() + g * s.groupOut(),
+                       s.cout, 1, 0, perGroup);
       for (float v : total) expect(!std::isnan(v), "padding of dw panels is NaN");
     } else {
       dw = total;
     }
     expectNear(y, e.y, bounds(e.ySize, rows, integersOnly), (std::string(table->isa) + " forward " + what).c_str());
-    expectNear(dx, e.dx, bounds(e.dxSize, s.kh * s.kw * s.groupOut(), integersOnly), (std::string(table->isa) + " backwardData " + what).c_str());
-    expectNear(dw, e.dw, bounds(e.dwSize, s.n * s.oh * s.ow, integersOnly), (std::string(table->isa) + " backwardFilter " + what).c_str());
+    expectNear(dx, e.dx, bounds(e.dxSize, s.kh * s.kw * s.groupOut(), integersOnly),
+               (std::string(table->isa) + " backwardData " + what).c_str());
+    expectNear(dw, e.dw, bounds(e.dwSize, s.n * s.oh * s.ow, integersOnly),
+               (std::string(table->isa) + " backwardFilter " + what).c_str());
     const std::vector<float>* all[] = {&y, &dx, &dw};
     for (int i = 0; i < 3; ++i) {
-      if (first[i].empty()) first[i] = *all[i];
-      else expectSame(first[i], *all[i], what);
+      if (first[i].empty())
+        first[i] = *all[i];
+      else
+        expectSame(first[i], *all[i], what);
     }
   }
 }
@@ -140,7 +165,8 @@ KERNEL_CASE(convDepthwise) {
     s.cout = s.cin * multiplier;
     if (s.n * s.oh * s.ow * s.cout * s.kh * s.kw > 2000000) continue;
     const bool integersOnly = pick(0, 1), relu = pick(0, 1);
-    std::vector<float> x = floats(s.n * s.h * s.w * s.cin), w = floats(s.kh * s.kw * s.cout), dy = floats(s.n * s.oh * s.ow * s.cout), bias = floats(s.cout);
+    std::vector<float> x = floats(s.n * s.h * s.w * s.cin), w = floats(s.kh * s.kw * s.cout),
+                       dy = floats(s.n * s.oh * s.ow * s.cout), bias = floats(s.cout);
     if (integersOnly) {
       for (auto* v : {&x, &w, &dy, &bias}) {
         for (float& f : *v) f = float(int(f * 4));
@@ -152,17 +178,27 @@ KERNEL_CASE(convDepthwise) {
       std::vector<float> y(dy.size(), NAN), dx(x.size(), NAN), dw(w.size(), NAN);
       const int64_t chunks = depthwiseFilterChunks(s);
       std::vector<float> parts(chunks * w.size(), NAN);
-      randomSplit(s.n * s.oh, [&](int64_t b, int64_t end) { table->depthwiseForward(s, x.data(), w.data(), bias.data(), relu ? Activation::relu : Activation::none, y.data(), b, end); });
-      randomSplit(s.n * s.h, [&](int64_t b, int64_t end) { table->depthwiseBackwardData(s, dy.data(), w.data(), dx.data(), b, end); });
-      randomSplit(chunks, [&](int64_t b, int64_t end) { table->depthwiseBackwardFilter(s, x.data(), dy.data(), parts.data(), b, end); });
-      table->reduceOuter(Reduce::sum, DType::f32, parts.data(), chunks, int64_t(w.size()), dw.data(), 0, int64_t(w.size()));
+      randomSplit(s.n * s.oh, [&](int64_t b, int64_t end) {
+        table->depthwiseForward(s, x.data(), w.data(), bias.data(), relu ? Activation::relu : Activation::none,
+                                y.data(), b, end);
+      });
+      randomSplit(s.n * s.h, [&](int64_t b, int64_t end) {
+        table->depthwiseBackwardData(s, dy.data(), w.data(), dx.data(), b, end);
+      });
+      randomSplit(chunks, [&](int64_t b, int64_t end) {
+        table->depthwiseBackwardFilter(s, x.data(), dy.data(), parts.data(), b, end);
+      });
+      table->reduceOuter(Reduce::sum, DType::f32, parts.data(), chunks, int64_t(w.size()), dw.data(), 0,
+                         int64_t(w.size()));
       expectNear(y, e.y, bounds(e.ySize, s.kh * s.kw, integersOnly), "depthwise forward");
       expectNear(dx, e.dx, bounds(e.dxSize, s.kh * s.kw * multiplier, integersOnly), "depthwise backwardData");
       expectNear(dw, e.dw, bounds(e.dwSize, s.n * s.oh * s.ow, integersOnly), "depthwise backwardFilter");
       const std::vector<float>* all[] = {&y, &dx, &dw};
       for (int i = 0; i < 3; ++i) {
-        if (first[i].empty()) first[i] = *all[i];
-        else expectSame(first[i], *all[i], "depthwise between isas");
+        if (first[i].empty())
+          first[i] = *all[i];
+        else
+          expectSame(first[i], *all[i], "depthwise between isas");
       }
     }
   }

@@ -14,29 +14,74 @@ union Lane {
 Lane evaluate(Opcode op, Lane a, Lane b, Lane c) {
   Lane y{};
   switch (op) {
-    case Opcode::add_f32: y.f = a.f + b.f; break;
-    case Opcode::sub_f32: y.f = a.f - b.f; break;
-    case Opcode::mul_f32: y.f = a.f * b.f; break;
-    case Opcode::neg_f32: y.f = -a.f; break;
-    case Opcode::square_f32: y.f = a.f * a.f; break;
-    case Opcode::maximum_f32: y.f = a.f > b.f ? a.f : b.f; break;
-    case Opcode::minimum_f32: y.f = a.f < b.f ? a.f : b.f; break;
-    case Opcode::whenPositive_f32: y.f = a.f > 0 ? b.f : 0; break;
-    case Opcode::relu_f32: y.f = 0 > a.f ? 0 : a.f; break;
-    case Opcode::less_f32: y.i = a.f < b.f; break;
-    case Opcode::equal_f32: y.i = a.f == b.f; break;
-    case Opcode::castF32ToI32: y.i = int32_t(a.f); break;
-    case Opcode::add_i32: y.i = a.i + b.i; break;
-    case Opcode::mul_i32: y.i = int32_t(uint32_t(a.i) * uint32_t(b.i)); break;
-    case Opcode::maximum_i32: y.i = a.i > b.i ? a.i : b.i; break;
-    case Opcode::greaterEqual_i32: y.i = a.i >= b.i; break;
-    case Opcode::castI32ToF32: y.f = float(a.i); break;
-    case Opcode::castI32ToBool: y.i = a.i != 0; break;
-    case Opcode::castI32ToU8: y.i = a.i & 255; break;
-    case Opcode::select_f32: y.f = a.i ? b.f : c.f; break;
-    case Opcode::select_i32: y.i = a.i ? b.i : c.i; break;
-    case Opcode::floorDivide_i32: y.i = b.i == 0 ? 0 : int32_t(std::floor(double(a.i) / b.i)); break;
-    default: expect(false, "the reference lacks opcode %d", int(op));
+    case Opcode::add_f32:
+      y.f = a.f + b.f;
+      break;
+    case Opcode::sub_f32:
+      y.f = a.f - b.f;
+      break;
+    case Opcode::mul_f32:
+      y.f = a.f * b.f;
+      break;
+    case Opcode::neg_f32:
+      y.f = -a.f;
+      break;
+    case Opcode::square_f32:
+      y.f = a.f * a.f;
+      break;
+    case Opcode::maximum_f32:
+      y.f = a.f > b.f ? a.f : b.f;
+      break;
+    case Opcode::minimum_f32:
+      y.f = a.f < b.f ? a.f : b.f;
+      break;
+    case Opcode::whenPositive_f32:
+      y.f = a.f > 0 ? b.f : 0;
+      break;
+    case Opcode::relu_f32:
+      y.f = 0 > a.f ? 0 : a.f;
+      break;
+    case Opcode::less_f32:
+      y.i = a.f < b.f;
+      break;
+    case Opcode::equal_f32:
+      y.i = a.f == b.f;
+      break;
+    case Opcode::castF32ToI32:
+      y.i = int32_t(a.f);
+      break;
+    case Opcode::add_i32:
+      y.i = a.i + b.i;
+      break;
+    case Opcode::mul_i32:
+      y.i = int32_t(uint32_t(a.i) * uint32_t(b.i));
+      break;
+    case Opcode::maximum_i32:
+      y.i = a.i > b.i ? a.i : b.i;
+      break;
+    case Opcode::greaterEqual_i32:
+      y.i = a.i >= b.i;
+      break;
+    case Opcode::castI32ToF32:
+      y.f = float(a.i);
+      break;
+    case Opcode::castI32ToBool:
+      y.i = a.i != 0;
+      break;
+    case Opcode::castI32ToU8:
+      y.i = a.i & 255;
+      break;
+    case Opcode::select_f32:
+      y.f = a.i ? b.f : c.f;
+      break;
+    case Opcode::select_i32:
+      y.i = a.i ? b.i : c.i;
+      break;
+    case Opcode::floorDivide_i32:
+      y.i = b.i == 0 ? 0 : int32_t(std::floor(double(a.i) / b.i));
+      break;
+    default:
+      expect(false, "the reference lacks opcode %d", int(op));
   }
   return y;
 }
@@ -46,19 +91,22 @@ struct Pick {
   const char* types;  // of the operands, then the result
 };
 constexpr Pick picks[] = {
-    {Opcode::add_f32, "fff"}, {Opcode::sub_f32, "fff"}, {Opcode::mul_f32, "fff"}, {Opcode::mul_f32, "fff"}, {Opcode::add_f32, "fff"},
-    {Opcode::neg_f32, "ff"}, {Opcode::square_f32, "ff"}, {Opcode::maximum_f32, "fff"}, {Opcode::minimum_f32, "fff"},
-    {Opcode::whenPositive_f32, "fff"}, {Opcode::relu_f32, "ff"}, {Opcode::less_f32, "ffi"}, {Opcode::equal_f32, "ffi"},
-    {Opcode::castF32ToI32, "fi"}, {Opcode::add_i32, "iii"}, {Opcode::mul_i32, "iii"}, {Opcode::maximum_i32, "iii"},
-    {Opcode::greaterEqual_i32, "iii"}, {Opcode::castI32ToF32, "if"}, {Opcode::castI32ToBool, "ii"}, {Opcode::castI32ToU8, "ii"},
-    {Opcode::select_f32, "ifff"}, {Opcode::select_i32, "iiii"}, {Opcode::floorDivide_i32, "iii"}, {Opcode::sub_f32, "fff"},
+    {Opcode::add_f32, "fff"},          {Opcode::sub_f32, "fff"},      {Opcode::mul_f32, "fff"},
+    {Opcode::mul_f32, "fff"},          {Opcode::add_f32, "fff"},      {Opcode::neg_f32, "ff"},
+    {Opcode::square_f32, "ff"},        {Opcode::maximum_f32, "fff"},  {Opcode::minimum_f32, "fff"},
+    {Opcode::whenPositive_f32, "fff"}, {Opcode::relu_f32, "ff"},      {Opcode::less_f32, "ffi"},
+    {Opcode::equal_f32, "ffi"},        {Opcode::castF32ToI32, "fi"},  {Opcode::add_i32, "iii"},
+    {Opcode::mul_i32, "iii"},          {Opcode::maximum_i32, "iii"},  {Opcode::greaterEqual_i32, "iii"},
+    {Opcode::castI32ToF32, "if"},      {Opcode::castI32ToBool, "ii"}, {Opcode::castI32ToU8, "ii"},
+    {Opcode::select_f32, "ifff"},      {Opcode::select_i32, "iiii"},  {Opcode::floorDivide_i32, "iii"},
+    {Opcode::sub_f32, "fff"},
 };
 
 struct Program {
   Island island;
-  std::vector<char> types;                       // f or i per value
-  std::vector<std::vector<uint8_t>> memory;      // of inputs
-  std::vector<int> aliases;                      // output -> the input that it overwrites, or -1
+  std::vector<char> types;                   // f or i per value
+  std::vector<std::vector<uint8_t>> memory;  // of inputs
+  std::vector<int> aliases;                  // output -> the input that it overwrites, or -1
 };
 
 void randomSpace(Island& island) {
@@ -120,8 +168,10 @@ Program randomProgram() {
   island.constantCount = int(pick(1, 3));
   for (int i = 0; i < island.constantCount; ++i) {
     Lane lane;
-    if (pick(0, 1)) lane.f = uniform(-2, 2), program.types.push_back('f');
-    else lane.i = int32_t(pick(-3, 3)), program.types.push_back('i');
+    if (pick(0, 1))
+      lane.f = uniform(-2, 2), program.types.push_back('f');
+    else
+      lane.i = int32_t(pick(-3, 3)), program.types.push_back('i');
     island.constants[i] = uint32_t(lane.i);
   }
   const int wanted = int(pick(1, 12));
@@ -141,7 +191,9 @@ Program randomProgram() {
   }
   island.outputCount = int(pick(1, 3));
   for (int i = 0; i < island.outputCount; ++i) {
-    const int value = island.instructionCount == 0 ? 0 : int(program.types.size()) - 1 - int(pick(0, std::min(2, island.instructionCount - 1)));
+    const int value = island.instructionCount == 0
+                          ? 0
+                          : int(program.types.size()) - 1 - int(pick(0, std::min(2, island.instructionCount - 1)));
     const DType integerTypes[] = {DType::i32, DType::u8, DType::boolean};
     island.outputs[i] = {uint8_t(value), program.types[value] == 'f' ? DType::f32 : integerTypes[pick(0, 2)]};
   }
@@ -151,7 +203,8 @@ Program randomProgram() {
 std::vector<std::vector<uint8_t>> reference(const Program& program, int64_t elements) {
   const Island& island = program.island;
   std::vector<std::vector<uint8_t>> outputs;
-  for (int i = 0; i < island.outputCount; ++i) outputs.emplace_back(size_t(elements * byteSize(island.outputs[i].dtype)));
+  for (int i = 0; i < island.outputCount; ++i)
+    outputs.emplace_back(size_t(elements * byteSize(island.outputs[i].dtype)));
   for (int64_t e = 0; e < elements; ++e) {
     Lane values[256];
     int count = 0;
@@ -163,8 +216,10 @@ std::vector<std::vector<uint8_t>> reference(const Program& program, int64_t elem
       }
       const uint8_t* p = program.memory[i].data() + offset * byteSize(island.inputs[i].dtype);
       Lane lane{};
-      if (byteSize(island.inputs[i].dtype) == 4) std::memcpy(&lane, p, 4);
-      else lane.i = *p;
+      if (byteSize(island.inputs[i].dtype) == 4)
+        std::memcpy(&lane, p, 4);
+      else
+        lane.i = *p;
       values[count++] = lane;
     }
     for (int i = 0; i < island.constantCount; ++i) std::memcpy(&values[count++], &island.constants[i], 4);
@@ -175,8 +230,10 @@ std::vector<std::vector<uint8_t>> reference(const Program& program, int64_t elem
     for (int i = 0; i < island.outputCount; ++i) {
       const Lane lane = values[island.outputs[i].value];
       const DType dtype = island.outputs[i].dtype;
-      if (byteSize(dtype) == 4) std::memcpy(&outputs[i][e * 4], &lane, 4);
-      else outputs[i][e] = dtype == DType::boolean ? lane.i != 0 : uint8_t(lane.i);
+      if (byteSize(dtype) == 4)
+        std::memcpy(&outputs[i][e * 4], &lane, 4);
+      else
+        outputs[i][e] = dtype == DType::boolean ? lane.i != 0 : uint8_t(lane.i);
     }
   }
   return outputs;
@@ -206,17 +263,22 @@ KERNEL_CASE(islandRandomPrograms) {
       // The first output overwrites an input of the same size and indexing where there is one.
       int alias = -1;
       for (int i = 0; i < island.inputCount; ++i) {
-        if (island.access[i] == Island::Access::inPlace && byteSize(island.inputs[i].dtype) == byteSize(island.outputs[0].dtype) && pick(0, 1)) alias = i;
+        if (island.access[i] == Island::Access::inPlace &&
+            byteSize(island.inputs[i].dtype) == byteSize(island.outputs[0].dtype) && pick(0, 1))
+          alias = i;
       }
       if (alias >= 0) out[0] = memory[alias].data();
       Scratch scratch(islandScratchBytes(island));
-      randomSplit(elements, [&](int64_t begin, int64_t end) { table->island(island, in.data(), out.data(), begin, end, scratch.data()); });
+      randomSplit(elements, [&](int64_t begin, int64_t end) {
+        table->island(island, in.data(), out.data(), begin, end, scratch.data());
+      });
       if (alias >= 0) outputs[0] = memory[alias];
       for (size_t o = 0; o < outputs.size(); ++o) {
         for (size_t i = 0; i < outputs[o].size(); ++i) {
           if (outputs[o][i] == expected[o][i]) continue;
-          expect(false, "%s round %d: output %zu byte %zu of %zu (rank %d, inner %lld, rowWise %d, alias %d)", table->isa, round, o, i, outputs[o].size(),
-                 island.rank, static_cast<long long>(island.dims[island.rank - 1]), island.rowWise, alias);
+          expect(false, "%s round %d: output %zu byte %zu of %zu (rank %d, inner %lld, rowWise %d, alias %d)",
+                 table->isa, round, o, i, outputs[o].size(), island.rank,
+                 static_cast<long long>(island.dims[island.rank - 1]), island.rowWise, alias);
           break;
         }
       }

@@ -5,7 +5,8 @@ using namespace check;
 
 namespace {
 
-std::vector<float> runOp(const KernelTable& table, const char* name, const std::vector<float>& a, const std::vector<float>* b = nullptr) {
+std::vector<float> runOp(const KernelTable& table, const char* name, const std::vector<float>& a,
+                         const std::vector<float>* b = nullptr) {
   Island island;
   island.rank = 1;
   island.dims[0] = int64_t(a.size());
@@ -38,14 +39,17 @@ void checkUnary(const char* name, double (*exact)(double), double limit) {
       std::memcpy(&x[i], &bits, 4);
     }
     if (start == 0) {
-      const float special[] = {0.0f, -0.0f, 1.0f, -1.0f, INFINITY, -INFINITY, NAN, 0.625f, 0.925f, 88.72f, -87.33f, 0x1p127f, 30000.0f, 29999.9f};
+      const float special[] = {0.0f,   -0.0f,  1.0f,   -1.0f,   INFINITY, -INFINITY, NAN,
+                               0.625f, 0.925f, 88.72f, -87.33f, 0x1p127f, 30000.0f,  29999.9f};
       std::memcpy(x.data(), special, sizeof special);
     }
     std::vector<float> first;
     for (const KernelTable* table : tables()) {
       const std::vector<float> y = runOp(*table, name, x);
-      if (first.empty()) first = y;
-      else expectSame(first, y, name);
+      if (first.empty())
+        first = y;
+      else
+        expectSame(first, y, name);
     }
     for (int64_t i = 0; i < chunk; ++i) {
       const float in = denormal(x[i]) ? std::copysign(0.0f, x[i]) : x[i];
@@ -59,27 +63,84 @@ void checkUnary(const char* name, double (*exact)(double), double limit) {
 
 }  // namespace
 
-KERNEL_CASE(mathExp) { checkUnary("exp", [](double x) { return std::exp(x); }, 1.5); }
-KERNEL_CASE(mathExpm1) { checkUnary("expm1", [](double x) { return std::expm1(x); }, 2); }
-KERNEL_CASE(mathLog) { checkUnary("log", [](double x) { return std::log(x); }, 2); }
-KERNEL_CASE(mathLog1p) { checkUnary("log1p", [](double x) { return std::log1p(x); }, 2); }
-KERNEL_CASE(mathSin) { checkUnary("sin", [](double x) { return std::sin(x); }, 2); }
-KERNEL_CASE(mathCos) { checkUnary("cos", [](double x) { return std::cos(x); }, 2); }
-KERNEL_CASE(mathTan) { checkUnary("tan", [](double x) { return std::tan(x); }, 4); }
-KERNEL_CASE(mathTanh) { checkUnary("tanh", [](double x) { return std::tanh(x); }, 2); }
-KERNEL_CASE(mathSigmoid) { checkUnary("sigmoid", [](double x) { return 1 / (1 + std::exp(-x)); }, 2); }
-KERNEL_CASE(mathErf) { checkUnary("erf", [](double x) { return std::erf(x); }, 3); }
-KERNEL_CASE(mathSoftplus) { checkUnary("softplus", [](double x) { return x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x)); }, 3); }
-KERNEL_CASE(mathSqrt) { checkUnary("sqrt", [](double x) { return std::sqrt(x); }, 0.5); }
-KERNEL_CASE(mathRsqrt) { checkUnary("rsqrt", [](double x) { return 1 / std::sqrt(x); }, 1.5); }
-KERNEL_CASE(mathFloor) { checkUnary("floor", [](double x) { return std::floor(x); }, 0); }
-KERNEL_CASE(mathCeil) { checkUnary("ceil", [](double x) { return std::ceil(x); }, 0); }
-KERNEL_CASE(mathRound) { checkUnary("round", [](double x) { return std::nearbyint(x); }, 0); }
-KERNEL_CASE(mathTrunc) { checkUnary("trunc", [](double x) { return std::trunc(x); }, 0); }
-KERNEL_CASE(mathRelu) { checkUnary("relu", [](double x) { return std::isnan(x) ? x : x > 0 ? x : 0.0; }, 0); }
+KERNEL_CASE(mathExp) {
+  checkUnary(
+      "exp", [](double x) { return std::exp(x); }, 1.5);
+}
+KERNEL_CASE(mathExpm1) {
+  checkUnary(
+      "expm1", [](double x) { return std::expm1(x); }, 2);
+}
+KERNEL_CASE(mathLog) {
+  checkUnary(
+      "log", [](double x) { return std::log(x); }, 2);
+}
+KERNEL_CASE(mathLog1p) {
+  checkUnary(
+      "log1p", [](double x) { return std::log1p(x); }, 2);
+}
+KERNEL_CASE(mathSin) {
+  checkUnary(
+      "sin", [](double x) { return std::sin(x); }, 2);
+}
+KERNEL_CASE(mathCos) {
+  checkUnary(
+      "cos", [](double x) { return std::cos(x); }, 2);
+}
+KERNEL_CASE(mathTan) {
+  checkUnary(
+      "tan", [](double x) { return std::tan(x); }, 4);
+}
+KERNEL_CASE(mathTanh) {
+  checkUnary(
+      "tanh", [](double x) { return std::tanh(x); }, 2);
+}
+KERNEL_CASE(mathSigmoid) {
+  checkUnary(
+      "sigmoid", [](double x) { return 1 / (1 + std::exp(-x)); }, 2);
+}
+KERNEL_CASE(mathErf) {
+  checkUnary(
+      "erf", [](double x) { return std::erf(x); }, 3);
+}
+KERNEL_CASE(mathSoftplus) {
+  checkUnary(
+      "softplus", [](double x) { return x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x)); }, 3);
+}
+KERNEL_CASE(mathSqrt) {
+  checkUnary(
+      "sqrt", [](double x) { return std::sqrt(x); }, 0.5);
+}
+KERNEL_CASE(mathRsqrt) {
+  checkUnary(
+      "rsqrt", [](double x) { return 1 / std::sqrt(x); }, 1.5);
+}
+KERNEL_CASE(mathFloor) {
+  checkUnary(
+      "floor", [](double x) { return std::floor(x); }, 0);
+}
+KERNEL_CASE(mathCeil) {
+  checkUnary(
+      "ceil", [](double x) { return std::ceil(x); }, 0);
+}
+KERNEL_CASE(mathRound) {
+  checkUnary(
+      "round", [](double x) { return std::nearbyint(x); }, 0);
+}
+KERNEL_CASE(mathTrunc) {
+  checkUnary(
+      "trunc", [](double x) { return std::trunc(x); }, 0);
+}
+KERNEL_CASE(mathRelu) {
+  checkUnary(
+      "relu", [](double x) { return std::isnan(x) ? x
+                                    : x > 0       ? x
+                                                  : 0.0; }, 0);
+}
 
 KERNEL_CASE(mathPow) {
-  const float special[] = {0.0f, -0.0f, 1.0f, -1.0f, 0.5f, -0.5f, 2.0f, -2.0f, 3.0f, -3.0f, INFINITY, -INFINITY, NAN, 1e10f, -1e10f, 16777217.0f, 1.0000001f, 0.99999994f};
+  const float special[] = {0.0f,  -0.0f,    1.0f,      -1.0f, 0.5f,  -0.5f,  2.0f,        -2.0f,      3.0f,
+                           -3.0f, INFINITY, -INFINITY, NAN,   1e10f, -1e10f, 16777217.0f, 1.0000001f, 0.99999994f};
   std::vector<float> a, b;
   for (float x : special) {
     for (float y : special) a.push_back(x), b.push_back(y);
@@ -95,8 +156,10 @@ KERNEL_CASE(mathPow) {
   std::vector<float> first;
   for (const KernelTable* table : tables()) {
     const std::vector<float> y = runOp(*table, "pow", a, &b);
-    if (first.empty()) first = y;
-    else expectSame(first, y, "pow");
+    if (first.empty())
+      first = y;
+    else
+      expectSame(first, y, "pow");
   }
   double worst = 0;
   size_t where = 0;
@@ -105,7 +168,8 @@ KERNEL_CASE(mathPow) {
     if (e > worst) worst = e, where = i;
   }
   std::printf("  %-8s max %.2f ulp at %.9g, %.9g\n", "pow", worst, double(a[where]), double(b[where]));
-  expect(worst <= 2, "pow: %.3f ulp at %.9g ^ %.9g = %.9g", worst, double(a[where]), double(b[where]), double(first[where]));
+  expect(worst <= 2, "pow: %.3f ulp at %.9g ^ %.9g = %.9g", worst, double(a[where]), double(b[where]),
+         double(first[where]));
 }
 
 KERNEL_CASE(mathMod) {
@@ -116,14 +180,17 @@ KERNEL_CASE(mathMod) {
   std::vector<float> first;
   for (const KernelTable* table : tables()) {
     const std::vector<float> y = runOp(*table, "mod", a, &b);
-    if (first.empty()) first = y;
-    else expectSame(first, y, "mod");
+    if (first.empty())
+      first = y;
+    else
+      expectSame(first, y, "mod");
   }
   for (size_t i = 0; i < a.size(); ++i) {
     float r = std::fmod(a[i], b[i]);
     if (r != 0 && (r < 0) != (b[i] < 0)) r += b[i];
     if (!(first[i] == r || (std::isnan(r) && std::isnan(first[i])))) {
-      return expect(false, "mod(%.9g, %.9g) = %.9g, expected %.9g", double(a[i]), double(b[i]), double(first[i]), double(r));
+      return expect(false, "mod(%.9g, %.9g) = %.9g, expected %.9g", double(a[i]), double(b[i]), double(first[i]),
+                    double(r));
     }
   }
 }

@@ -16,7 +16,8 @@ Layout randomLayout(int64_t rows, int64_t columns) {
 
 void checkGemm(int64_t m, int64_t n, int64_t k) {
   const Layout la = randomLayout(m, k), lb = randomLayout(k, n);
-  const bool integersOnly = pick(0, 1), accumulate = pick(0, 3) == 0, bias = pick(0, 1), relu = pick(0, 3) == 0, panelC = pick(0, 3) == 0;
+  const bool integersOnly = pick(0, 1), accumulate = pick(0, 3) == 0, bias = pick(0, 1), relu = pick(0, 3) == 0,
+             panelC = pick(0, 3) == 0;
   std::vector<float> a = floats(la.size), b = floats(lb.size), biases = floats(n), start = floats(m * n);
   if (integersOnly) {
     for (auto* v : {&a, &b, &biases, &start}) {
@@ -42,8 +43,12 @@ void checkGemm(int64_t m, int64_t n, int64_t k) {
   std::vector<float> first;
   for (const KernelTable* table : tables()) {
     std::vector<float> packed(panels * k * kPanel, NAN), unpacked(lb.size, NAN);
-    randomSplit(panels, [&](int64_t begin, int64_t end) { table->packB(b.data(), lb.rowStride, lb.colStride, k, n, packed.data(), begin, end); });
-    randomSplit(panels, [&](int64_t begin, int64_t end) { table->unpackB(packed.data(), k, n, unpacked.data(), lb.rowStride, lb.colStride, begin, end); });
+    randomSplit(panels, [&](int64_t begin, int64_t end) {
+      table->packB(b.data(), lb.rowStride, lb.colStride, k, n, packed.data(), begin, end);
+    });
+    randomSplit(panels, [&](int64_t begin, int64_t end) {
+      table->unpackB(packed.data(), k, n, unpacked.data(), lb.rowStride, lb.colStride, begin, end);
+    });
     for (int64_t l = 0; l < k; ++l) {
       for (int64_t j = 0; j < n; ++j) {
         const int64_t at = l * lb.rowStride + j * lb.colStride;
@@ -56,12 +61,15 @@ void checkGemm(int64_t m, int64_t n, int64_t k) {
     g.a = a.data(), g.aRow = la.rowStride, g.aCol = la.colStride;
     g.b = packed.data(), g.bPanel = k * kPanel;
     g.c = c.data(), g.cRow = panelC ? kPanel : n, g.cPanel = panelC ? m * kPanel : kPanel, g.cPadded = panelC;
-    g.accumulate = accumulate, g.bias = bias ? biases.data() : nullptr, g.activation = relu ? Activation::relu : Activation::none;
+    g.accumulate = accumulate, g.bias = bias ? biases.data() : nullptr,
+    g.activation = relu ? Activation::relu : Activation::none;
     if (accumulate) {
       for (int64_t i = 0; i < m; ++i) {
         for (int64_t j = 0; j < panels * kPanel; ++j) {
-          if (j < n) c[i * g.cRow + j / kPanel * g.cPanel + j % kPanel] = start[i * n + j];
-          else if (panelC) c[i * g.cRow + j / kPanel * g.cPanel + j % kPanel] = 0;
+          if (j < n)
+            c[i * g.cRow + j / kPanel * g.cPanel + j % kPanel] = start[i * n + j];
+          else if (panelC)
+            c[i * g.cRow + j / kPanel * g.cPanel + j % kPanel] = 0;
         }
       }
     }

@@ -44,13 +44,17 @@ KERNEL_CASE(copyStrided) {
       for (int64_t i = 0; i < total; ++i) std::memcpy(&exact[i * bytes], &memory[offsetOf(i) * bytes], bytes);
       for (const KernelTable* table : tables()) {
         std::fill(out.begin(), out.end(), 0);
-        randomSplit(total, [&](int64_t b, int64_t e) { table->copyStrided(space, bytes, memory.data() - low * bytes, out.data(), b, e); });
+        randomSplit(total, [&](int64_t b, int64_t e) {
+          table->copyStrided(space, bytes, memory.data() - low * bytes, out.data(), b, e);
+        });
         expectSame(exact, out, "copyStrided");
         if (!unique) continue;
         std::fill(back.begin(), back.end(), 7);
         std::vector<uint8_t> expected(back);
         for (int64_t i = 0; i < total; ++i) std::memcpy(&expected[offsetOf(i) * bytes], &exact[i * bytes], bytes);
-        randomSplit(total, [&](int64_t b, int64_t e) { table->scatterStrided(space, bytes, exact.data(), back.data() - low * bytes, b, e); });
+        randomSplit(total, [&](int64_t b, int64_t e) {
+          table->scatterStrided(space, bytes, exact.data(), back.data() - low * bytes, b, e);
+        });
         expectSame(expected, back, "scatterStrided");
       }
     }
@@ -59,7 +63,8 @@ KERNEL_CASE(copyStrided) {
 
 KERNEL_CASE(rowsByIndex) {
   for (int round = 0; round < 200; ++round) {
-    const int64_t tableRows = pick(0, 3) == 0 ? pick(2049, 5000) : size(), width = size(), count = pick(0, 1) ? size() : pick(100, 400);
+    const int64_t tableRows = pick(0, 3) == 0 ? pick(2049, 5000) : size(), width = size(),
+                  count = pick(0, 1) ? size() : pick(100, 400);
     const std::vector<float> table = floats(tableRows * width), values = floats(count * width);
     std::vector<int32_t> indices = integers(count, 0, int32_t(tableRows) - 1);
     int64_t bad = INT64_MAX;
@@ -75,18 +80,23 @@ KERNEL_CASE(rowsByIndex) {
     }
     std::vector<int32_t> sorted(count);
     std::iota(sorted.begin(), sorted.end(), 0);
-    std::stable_sort(sorted.begin(), sorted.end(), [&](int a, int b) { return uint32_t(indices[a]) < uint32_t(indices[b]); });
+    std::stable_sort(sorted.begin(), sorted.end(),
+                     [&](int a, int b) { return uint32_t(indices[a]) < uint32_t(indices[b]); });
     for (const KernelTable* k : tables()) {
       std::vector<float> out(count * width, NAN), summed(tableRows * width, accumulate ? 0.5f : NAN);
       int64_t found = INT64_MAX;
-      randomSplit(count, [&](int64_t b, int64_t e) { k->gatherRows(table.data(), tableRows, width * 4, indices.data(), out.data(), b, e, &found); });
+      randomSplit(count, [&](int64_t b, int64_t e) {
+        k->gatherRows(table.data(), tableRows, width * 4, indices.data(), out.data(), b, e, &found);
+      });
       expectSame(gathered, out, "gatherRows");
       expect(found == bad, "gatherRows: first bad %lld, expected %lld", (long long)found, (long long)bad);
       std::vector<int32_t> order(count, -1);
       Scratch scratch(sortScratchBytes(count));
       k->sortIndices(indices.data(), count, order.data(), scratch.data());
       expectSame(sorted, order, "sortIndices");
-      randomSplit(tableRows, [&](int64_t b, int64_t e) { k->scatterAddRows(values.data(), width, indices.data(), order.data(), count, summed.data(), accumulate, b, e); });
+      randomSplit(tableRows, [&](int64_t b, int64_t e) {
+        k->scatterAddRows(values.data(), width, indices.data(), order.data(), count, summed.data(), accumulate, b, e);
+      });
       expectSame(target, summed, "scatterAddRows");
     }
   }
@@ -112,7 +122,8 @@ KERNEL_CASE(oneHotFillAndChecks) {
     const bool inRange = spot >= begin && spot < end;
     for (const KernelTable* table : tables()) {
       std::vector<float> out(count * depth, NAN);
-      randomSplit(count, [&](int64_t b, int64_t e) { table->oneHot(indices.data(), depth, 2.0f, -1.0f, out.data(), b, e); });
+      randomSplit(count,
+                  [&](int64_t b, int64_t e) { table->oneHot(indices.data(), depth, 2.0f, -1.0f, out.data(), b, e); });
       expectSame(exact, out, "oneHot");
       expect(table->findNonFinite(x.data(), begin, end) == (inRange && !finite ? spot : -1), "findNonFinite");
       expect(table->findOutside(ids.data(), 0, 10, begin, end) == (inRange && outside ? spot : -1), "findOutside");

@@ -71,8 +71,10 @@ KERNEL_CASE(pooling) {
       expectNear(da, dmean, dBound, "averagePoolBackward");
       const std::vector<float> all[] = {a, dx, da};
       for (int i = 0; i < 3; ++i) {
-        if (firsts[i].empty()) firsts[i] = all[i];
-        else expectSame(firsts[i], all[i], "pooling between isas");
+        if (firsts[i].empty())
+          firsts[i] = all[i];
+        else
+          expectSame(firsts[i], all[i], "pooling between isas");
       }
     }
   }

@@ -7,9 +7,13 @@ using namespace check;
 KERNEL_CASE(philoxKnownAnswers) {
   // From the Random123 distribution (kat_vectors).
   const PhiloxBlock zero = philox({{0, 0, 0, 0}}, 0, 0);
-  expect(zero.word[0] == 0x6627e8d5 && zero.word[1] == 0xe169c58d && zero.word[2] == 0xbc57ac4c && zero.word[3] == 0x9b00dbd8, "philox of zeros");
+  expect(zero.word[0] == 0x6627e8d5 && zero.word[1] == 0xe169c58d && zero.word[2] == 0xbc57ac4c &&
+             zero.word[3] == 0x9b00dbd8,
+         "philox of zeros");
   const PhiloxBlock ones = philox({{~0u, ~0u, ~0u, ~0u}}, ~0u, ~0u);
-  expect(ones.word[0] == 0x408f276d && ones.word[1] == 0x41c83b0e && ones.word[2] == 0xa20bc7c6 && ones.word[3] == 0x6d5451fd, "philox of ones");
+  expect(ones.word[0] == 0x408f276d && ones.word[1] == 0x41c83b0e && ones.word[2] == 0xa20bc7c6 &&
+             ones.word[3] == 0x6d5451fd,
+         "philox of ones");
 }
 
 KERNEL_CASE(randomRows) {
@@ -45,8 +49,10 @@ KERNEL_CASE(randomRows) {
       }
       const std::vector<float> all[] = {u, z, t, d};
       for (int i = 0; i < 4; ++i) {
-        if (firsts[i].empty()) firsts[i] = all[i];
-        else expectSame(firsts[i], all[i], "random between isas");
+        if (firsts[i].empty())
+          firsts[i] = all[i];
+        else
+          expectSame(firsts[i], all[i], "random between isas");
       }
     }
   }
@@ -65,7 +71,8 @@ KERNEL_CASE(randomMoments) {
     double sum = 0, squares = 0;
     for (float x : v) sum += x, squares += double(x) * x;
     const double m = sum / double(count), var = squares / double(count) - m * m;
-    expect(std::fabs(m - mean) < 5e-3 && std::fabs(var - variance) < 5e-3, "%s: mean %.4f, variance %.4f", what, m, var);
+    expect(std::fabs(m - mean) < 5e-3 && std::fabs(var - variance) < 5e-3, "%s: mean %.4f, variance %.4f", what, m,
+           var);
   };
   moments(u, 0.5, 1.0 / 12, "uniform");
   moments(z, 0, 1, "normal");

@@ -7,35 +7,53 @@ namespace {
 
 double fold(Reduce op, double a, double b) {
   switch (op) {
-    case Reduce::sum: return a + b;
-    case Reduce::prod: return a * b;
-    case Reduce::max: return std::max(a, b);
-    case Reduce::min: return std::min(a, b);
-    case Reduce::any: return a != 0 || b != 0;
-    case Reduce::all: return a != 0 && b != 0;
+    case Reduce::sum:
+      return a + b;
+    case Reduce::prod:
+      return a * b;
+    case Reduce::max:
+      return std::max(a, b);
+    case Reduce::min:
+      return std::min(a, b);
+    case Reduce::any:
+      return a != 0 || b != 0;
+    case Reduce::all:
+      return a != 0 && b != 0;
   }
   return 0;
 }
 double neutral(Reduce op) {
   switch (op) {
-    case Reduce::sum: case Reduce::any: return 0;
-    case Reduce::prod: case Reduce::all: return 1;
-    case Reduce::max: return -INFINITY;
-    case Reduce::min: return INFINITY;
+    case Reduce::sum:
+    case Reduce::any:
+      return 0;
+    case Reduce::prod:
+    case Reduce::all:
+      return 1;
+    case Reduce::max:
+      return -INFINITY;
+    case Reduce::min:
+      return INFINITY;
   }
   return 0;
 }
-double tolerance(Reduce op, int64_t n) { return op == Reduce::sum ? 40 * 0x1p-24 * 3 * double(n) / 8 : op == Reduce::prod ? double(n) * 0x1p-24 * 30 : 0; }
+double tolerance(Reduce op, int64_t n) {
+  return op == Reduce::sum ? 40 * 0x1p-24 * 3 * double(n) / 8 : op == Reduce::prod ? double(n) * 0x1p-24 * 30 : 0;
+}
 
 // One case of [outer][n][inner], folded over n.
 template <typename T>
 void checkReduce(Reduce op, DType dtype, int64_t outer, int64_t n, int64_t inner) {
   std::vector<T> x(outer * n * inner);
-  for (T& v : x) v = dtype == DType::f32 ? T(op == Reduce::prod ? uniform(0.9f, 1.1f) : uniform(-3, 3)) : dtype == DType::i32 ? T(op == Reduce::prod ? pick(-1, 1) : pick(-99, 99)) : T(pick(0, 9) == 0 ? pick(0, 255) : pick(0, 1));
+  for (T& v : x)
+    v = dtype == DType::f32   ? T(op == Reduce::prod ? uniform(0.9f, 1.1f) : uniform(-3, 3))
+        : dtype == DType::i32 ? T(op == Reduce::prod ? pick(-1, 1) : pick(-99, 99))
+                              : T(pick(0, 9) == 0 ? pick(0, 255) : pick(0, 1));
   std::vector<double> exact(outer * inner, neutral(op)), bound(outer * inner, tolerance(op, n));
   for (int64_t o = 0; o < outer; ++o) {
     for (int64_t i = 0; i < n; ++i) {
-      for (int64_t c = 0; c < inner; ++c) exact[o * inner + c] = fold(op, exact[o * inner + c], double(x[(o * n + i) * inner + c]));
+      for (int64_t c = 0; c < inner; ++c)
+        exact[o * inner + c] = fold(op, exact[o * inner + c], double(x[(o * n + i) * inner + c]));
     }
   }
   std::vector<T> first;
@@ -45,7 +63,9 @@ void checkReduce(Reduce op, DType dtype, int64_t outer, int64_t n, int64_t inner
       randomSplit(outer, [&](int64_t b, int64_t e) { table->reduceInner(op, dtype, x.data(), n, y.data(), b, e); });
     } else {
       for (int64_t o = 0; o < outer; ++o) {
-        randomSplit(inner, [&](int64_t b, int64_t e) { table->reduceOuter(op, dtype, x.data() + o * n * inner, n, inner, y.data() + o * inner, b, e); });
+        randomSplit(inner, [&](int64_t b, int64_t e) {
+          table->reduceOuter(op, dtype, x.data() + o * n * inner, n, inner, y.data() + o * inner, b, e);
+        });
       }
     }
     if (!first.empty()) {
@@ -55,7 +75,9 @@ void checkReduce(Reduce op, DType dtype, int64_t outer, int64_t n, int64_t inner
     first = y;
     for (size_t i = 0; i < y.size(); ++i) {
       if (dtype == DType::i32 && (op == Reduce::max || op == Reduce::min) && n == 0) continue;
-      if (!(std::fabs(double(y[i]) - exact[i]) <= bound[i])) return expect(false, "reduce op %d [%d][%d][%d]: %g, expected %g", int(op), int(outer), int(n), int(inner), double(y[i]), exact[i]);
+      if (!(std::fabs(double(y[i]) - exact[i]) <= bound[i]))
+        return expect(false, "reduce op %d [%d][%d][%d]: %g, expected %g", int(op), int(outer), int(n), int(inner),
+                      double(y[i]), exact[i]);
     }
   }
 }
@@ -112,9 +134,13 @@ KERNEL_CASE(reduceArg) {
     }
     for (const KernelTable* table : tables()) {
       std::vector<int32_t> y(outer * inner);
-      randomSplit(outer * inner, [&](int64_t b, int64_t e) { table->argReduce(maximum, DType::f32, x.data(), n, inner, y.data(), b, e); });
+      randomSplit(outer * inner, [&](int64_t b, int64_t e) {
+        table->argReduce(maximum, DType::f32, x.data(), n, inner, y.data(), b, e);
+      });
       expectSame(exact, y, "argReduce f32");
-      randomSplit(outer * inner, [&](int64_t b, int64_t e) { table->argReduce(maximum, DType::i32, xi.data(), n, inner, y.data(), b, e); });
+      randomSplit(outer * inner, [&](int64_t b, int64_t e) {
+        table->argReduce(maximum, DType::i32, xi.data(), n, inner, y.data(), b, e);
+      });
       expectSame(exactInt, y, "argReduce i32");
     }
   }
@@ -146,10 +172,15 @@ KERNEL_CASE(reduceCumulative) {
     for (const KernelTable* table : tables()) {
       std::vector<int32_t> y(x.size());
       std::vector<float> yf(x.size());
-      randomSplit(outer * inner, [&](int64_t b, int64_t e) { table->cumulative(op, DType::i32, x.data(), n, inner, exclusive, reverse, y.data(), b, e); });
-      randomSplit(outer * inner, [&](int64_t b, int64_t e) { table->cumulative(op, DType::f32, xf.data(), n, inner, exclusive, reverse, yf.data(), b, e); });
+      randomSplit(outer * inner, [&](int64_t b, int64_t e) {
+        table->cumulative(op, DType::i32, x.data(), n, inner, exclusive, reverse, y.data(), b, e);
+      });
+      randomSplit(outer * inner, [&](int64_t b, int64_t e) {
+        table->cumulative(op, DType::f32, xf.data(), n, inner, exclusive, reverse, yf.data(), b, e);
+      });
       expectSame(exact, y, "cumulative i32");
-      for (size_t i = 0; i < yf.size(); ++i) expect(yf[i] == exactF[i], "cumulative f32 op %d: %g, expected %g", int(op), double(yf[i]), double(exactF[i]));
+      for (size_t i = 0; i < yf.size(); ++i)
+        expect(yf[i] == exactF[i], "cumulative f32 op %d: %g, expected %g", int(op), double(yf[i]), double(exactF[i]));
     }
   }
 }
@@ -177,7 +208,8 @@ KERNEL_CASE(rowsSoftmax) {
       }
       loss[r] = -logp[r * n + labels[r]];
     }
-    const std::vector<double> tight(rows * n, 4e-6), loose(rows * n, 4e-6 * (4 + double(n) / 100)), lossBound(rows, 6e-6);
+    const std::vector<double> tight(rows * n, 4e-6), loose(rows * n, 4e-6 * (4 + double(n) / 100)),
+        lossBound(rows, 6e-6);
     std::vector<float> firsts[6];
     for (const KernelTable* table : tables()) {
       std::vector<float> y[6];
@@ -199,8 +231,10 @@ KERNEL_CASE(rowsSoftmax) {
       expectNear(y[4], dce, tight, "sparseCrossEntropyBackward");
       expectNear(l, loss, lossBound, "sparseCrossEntropy");
       for (int i = 0; i < 6; ++i) {
-        if (firsts[i].empty()) firsts[i] = y[i];
-        else expectSame(firsts[i], y[i], "softmax family");
+        if (firsts[i].empty())
+          firsts[i] = y[i];
+        else
+          expectSame(firsts[i], y[i], "softmax family");
       }
     }
   }

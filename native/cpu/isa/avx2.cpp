@@ -18,10 +18,13 @@
 #endif
 
 namespace chainrule::cpu::avx2 {
+// clang-format off
 #include "cpu/simd/avx2.h"
 #include "cpu/kernels/all.inl"
+// clang-format on
 extern const KernelTable table;
-constexpr KernelTable table{"avx2",
+constexpr KernelTable table{
+    "avx2",
 #define KERNEL(result, name, parameters) name,
 #include "cpu/kernels.list"
 };

@@ -15,10 +15,13 @@
 #pragma GCC diagnostic ignored "-Wpsabi"
 
 namespace chainrule::cpu::scalar {
+// clang-format off
 #include "cpu/simd/scalar.h"
 #include "cpu/kernels/all.inl"
+// clang-format on
 extern const KernelTable table;
-constexpr KernelTable table{"scalar",
+constexpr KernelTable table{
+    "scalar",
 #define KERNEL(result, name, parameters) name,
 #include "cpu/kernels.list"
 };

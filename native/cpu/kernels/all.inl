@@ -1,6 +1,10 @@
-// All kernels of one ISA, in the namespace of its vector types.
+// All kernels of one ISA, in the namespace of its vector types. The order matters.
+// clang-format off
 #include "cpu/simd/math.inl"
+#include "cpu/simd/trigonometry.inl"
+#include "cpu/simd/power.inl"
 #include "cpu/simd/generic.inl"
+#include "cpu/kernels/island_ops.inl"
 #include "cpu/kernels/island.inl"
 #include "cpu/kernels/reduce.inl"
 #include "cpu/kernels/rows.inl"
@@ -11,7 +15,7 @@
 #include "cpu/kernels/pool.inl"
 #include "cpu/kernels/gather.inl"
 #include "cpu/kernels/random.inl"
-#include "cpu/kernels/peak.inl"
 #include "cpu/kernels/conv.inl"
 #include "cpu/kernels/conv_filter.inl"
 #include "cpu/kernels/depthwise.inl"
+#include "cpu/kernels/peak.inl"

@@ -1,5 +1,6 @@
-// Convolution as a sum over segments of the window on the GEMM micro-kernel: no im2col. A row of outputs is a job: its runs point
-// into the source rows, one run per row of the window (or per tap, where dilation, stride or groups break the row up).
+// Convolution as a sum over segments of the window on the GEMM micro-kernel: no im2col. A row of outputs is a job: its
+// runs point into the source rows, one run per row of the window (or per tap, where dilation, stride or groups break
+// the row up).
 
 struct Run {
   const float* a;
@@ -31,7 +32,8 @@ struct SourceRows {
       const int64_t before = inside ? (x0 + shape.left) * c : shape.columns * c, length = inside ? (x1 - x0) * c : 0;
       fill(to, 4, 0, before);
       if (!inside) continue;
-      copyWords(reinterpret_cast<int32_t*>(to + before), reinterpret_cast<const int32_t*>(image + (row * shape.width + x0) * c), length);
+      copyWords(reinterpret_cast<int32_t*>(to + before),
+                reinterpret_cast<const int32_t*>(image + (row * shape.width + x0) * c), length);
       fill(to + before + length, 4, 0, shape.columns * c - before - length);
     }
   }
@@ -58,7 +60,9 @@ CHAINRULE_INLINE int64_t convBlockK(int64_t k) {
 }
 
 // Pixels [begin, end) of every job, for one strip of `1 << wide` panels and one block of k.
-static void runStrip(const JobContext& context, const Job* jobs, int64_t jobCount, int64_t begin, int64_t end, int64_t k0, int64_t k1, int64_t aOffset, int64_t bOffset, int wide, int64_t column, int64_t columns) {
+static void runStrip(const JobContext& context, const Job* jobs, int64_t jobCount, int64_t begin, int64_t end,
+                     int64_t k0, int64_t k1, int64_t aOffset, int64_t bOffset, int wide, int64_t column,
+                     int64_t columns) {
   for (int64_t j = 0; j < jobCount; ++j) {
     const Job& job = jobs[j];
     if (begin >= job.pixels) continue;
@@ -69,7 +73,9 @@ static void runStrip(const JobContext& context, const Job* jobs, int64_t jobCoun
       if (from < to) context.segments[count++] = {run.a + (from - run.k0), context.panels + from * kPanel, to - from};
     }
     TileInput in{context.segments, count, 0, bOffset, context.aRow, 1, kPanel, context.k * kPanel};
-    TileOutput out{nullptr, context.cRow, kPanel, columns, columns, k0 > 0, k1 == context.k, context.bias ? context.bias + column : nullptr, context.activation};
+    TileOutput out{nullptr,           context.cRow, kPanel,          columns,
+                   columns,           k0 > 0,       k1 == context.k, context.bias ? context.bias + column : nullptr,
+                   context.activation};
     const RowTiles tilesOfRow(least(job.pixels, end) - begin);
     for (int64_t t = 0; t < tilesOfRow.count; ++t) {
       const int64_t start = begin + tilesOfRow.startOf(t);
@@ -80,7 +86,8 @@ static void runStrip(const JobContext& context, const Job* jobs, int64_t jobCoun
   }
 }
 
-static void runJobs(const JobContext& context, const Job* jobs, int64_t jobCount, int64_t panelBegin, int64_t panelEnd) {
+static void runJobs(const JobContext& context, const Job* jobs, int64_t jobCount, int64_t panelBegin,
+                    int64_t panelEnd) {
   constexpr int64_t span = 480;  // pixels of one row at a time
   const int64_t perGroup = panelCount(context.groupOut), blockK = most(convBlockK(context.k), 1);
   int64_t longest = 0;
@@ -98,8 +105,8 @@ static void runJobs(const JobContext& context, const Job* jobs, int64_t jobCount
       const int64_t columns = inGroup + (1 << wide) == perGroup ? context.groupOut - (perGroup - 1) * kPanel : kPanel;
       for (int64_t k0 = 0;; k0 += blockK) {
         const int64_t k1 = least(context.k, k0 + blockK);
-        runStrip(context, jobs, jobCount, begin, begin + span, k0, k1, group * context.groupIn, p * context.k * kPanel, wide,
-                 group * context.groupOut + inGroup * kPanel, columns);
+        runStrip(context, jobs, jobCount, begin, begin + span, k0, k1, group * context.groupIn, p * context.k * kPanel,
+                 wide, group * context.groupOut + inGroup * kPanel, columns);
         if (k1 == context.k) break;
       }
       p += 1 << wide;
@@ -108,12 +115,15 @@ static void runJobs(const JobContext& context, const Job* jobs, int64_t jobCount
 }
 
 // Few channels: the whole window is one table of offsets from a pixel.
-static void convNarrow(const ConvShape& s, const ConvRows& rows, const float* x, const float* panels, const float* bias, Activation activation, float* y, int64_t rowBegin, int64_t rowEnd, int64_t panelBegin, int64_t panelEnd, float* slots, int32_t* offsets) {
+static void convNarrow(const ConvShape& s, const ConvRows& rows, const float* x, const float* panels, const float* bias,
+                       Activation activation, float* y, int64_t rowBegin, int64_t rowEnd, int64_t panelBegin,
+                       int64_t panelEnd, float* slots, int32_t* offsets) {
   const int64_t k = s.filterRows();
   int64_t n = 0;
   for (int64_t r = 0; r < s.kh; ++r) {
     for (int64_t c = 0; c < s.kw; ++c) {
-      for (int64_t i = 0; i < s.cin; ++i) offsets[n++] = int32_t(r * s.dilationH * rows.pitch + c * s.dilationW * s.cin + i);
+      for (int64_t i = 0; i < s.cin; ++i)
+        offsets[n++] = int32_t(r * s.dilationH * rows.pitch + c * s.dilationW * s.cin + i);
     }
   }
   SourceRows source{rows, x, slots};
@@ -126,16 +136,20 @@ static void convNarrow(const ConvShape& s, const ConvRows& rows, const float* x,
     for (int64_t p = panelBegin; p < panelEnd;) {
       int wide = widest;
       while (p + (1 << wide) > panelEnd) --wide;
-      const int64_t columns = p + (1 << wide) == panelCount(s.cout) ? s.cout - (panelCount(s.cout) - 1) * kPanel : kPanel;
-      TileOutput out{nullptr, s.cout, kPanel, columns, columns, false, true, bias ? bias + p * kPanel : nullptr, activation};
+      const int64_t columns =
+          p + (1 << wide) == panelCount(s.cout) ? s.cout - (panelCount(s.cout) - 1) * kPanel : kPanel;
+      TileOutput out{nullptr,   s.cout, kPanel, columns, columns, false, true, bias ? bias + p * kPanel : nullptr,
+                     activation};
       for (int64_t i = 0; i < count; ++i) {
         const float* a = source.at(top + i * s.strideH);
-        for (int64_t t = 0; t < tilesOfRow.count; ++t) {
-          const int64_t start = tilesOfRow.startOf(t);
-          out.c = y + ((row + i) * s.ow + start) * s.cout + p * kPanel;
-          const TileInput in{nullptr, k, start * s.strideW * s.cin, 0, s.strideW * s.cin, 0, kPanel, k * kPanel};
-          gatheredTiles[tilesOfRow.rowsOf(t) - 1][wide](a, offsets, panels + p * k * kPanel, in, out);
-        }
+        const TileInput in{nullptr, k, 0, 0, s.strideW * s.cin, 0, kPanel, k * kPanel};
+        out.c = y + (row + i) * s.ow * s.cout + p * kPanel;
+        const int64_t larger = tilesOfRow.larger, wideRows = larger * (tilesOfRow.base + 1);
+        const float* b = panels + p * k * kPanel;
+        if (larger > 0) gathered[tilesOfRow.base][wide](a, offsets, b, in, out, larger);
+        out.c += wideRows * s.cout;
+        const int64_t rest = tilesOfRow.count - larger;
+        gathered[tilesOfRow.base - 1][wide](a + wideRows * in.aRow, offsets, b, in, out, rest);
       }
       p += 1 << wide;
     }
@@ -161,7 +175,9 @@ struct ConvScratch {
   }
 };
 
-static void convForward(const ConvShape& s, const float* x, const float* panels, const float* bias, Activation activation, float* y, int64_t rowBegin, int64_t rowEnd, int64_t panelBegin, int64_t panelEnd, void* scratch) {
+static void convForward(const ConvShape& s, const float* x, const float* panels, const float* bias,
+                        Activation activation, float* y, int64_t rowBegin, int64_t rowEnd, int64_t panelBegin,
+                        int64_t panelEnd, void* scratch) {
   if (convIsPointwise(s)) {
     Gemm g;
     g.m = s.n * s.h * s.w, g.n = s.cout, g.k = s.cin;
@@ -174,14 +190,17 @@ static void convForward(const ConvShape& s, const float* x, const float* panels,
   const ConvRows rows = convForwardRows(s);
   const ConvScratch memory(scratch, rows, s.kh * s.kw, rows.block);
   if (convIsNarrow(s)) {
-    return convNarrow(s, rows, x, panels, bias, activation, y, rowBegin, rowEnd, panelBegin, panelEnd, memory.slots, reinterpret_cast<int32_t*>(memory.runs));
+    return convNarrow(s, rows, x, panels, bias, activation, y, rowBegin, rowEnd, panelBegin, panelEnd, memory.slots,
+                      reinterpret_cast<int32_t*>(memory.runs));
   }
   const bool whole = s.dilationW == 1 && s.groups == 1;  // a row of the window is contiguous
-  const JobContext context{panels, s.filterRows(), s.groupIn(), s.groupOut(), s.strideW * s.cin, s.cout, bias, activation, memory.segments};
+  const JobContext context{panels, s.filterRows(), s.groupIn(), s.groupOut(),   s.strideW * s.cin,
+                           s.cout, bias,           activation,  memory.segments};
   SourceRows source{rows, x, memory.slots};
   for (int64_t row = rowBegin; row < rowEnd;) {
     const int64_t image = row / s.oh, oi = row % s.oh, count = least(least(rows.block, s.oh - oi), rowEnd - row);
-    const int64_t top = oi * s.strideH - s.padTop, bottom = top + (count - 1) * s.strideH + (s.kh - 1) * s.dilationH + 1;
+    const int64_t top = oi * s.strideH - s.padTop,
+                  bottom = top + (count - 1) * s.strideH + (s.kh - 1) * s.dilationH + 1;
     source.prepare(x + image * s.h * s.w * s.cin, most(top, 0), least(bottom, s.h));
     Run* run = memory.runs;
     for (int64_t i = 0; i < count; ++i) {
@@ -192,7 +211,8 @@ static void convForward(const ConvShape& s, const float* x, const float* panels,
         if (from < 0 || from >= s.h) continue;
         const float* a = source.at(from);
         if (whole) *run++ = {a, r * s.kw * s.cin, s.kw * s.cin};
-        for (int64_t c = 0; !whole && c < s.kw; ++c) *run++ = {a + c * s.dilationW * s.cin, (r * s.kw + c) * s.groupIn(), s.groupIn()};
+        for (int64_t c = 0; !whole && c < s.kw; ++c)
+          *run++ = {a + c * s.dilationW * s.cin, (r * s.kw + c) * s.groupIn(), s.groupIn()};
       }
       job.count = run - job.runs;
     }
@@ -201,9 +221,12 @@ static void convForward(const ConvShape& s, const float* x, const float* panels,
   }
 }
 
-static void convPackTransposed(const ConvShape& s, const float* filter, bool fromPanels, float* out, int64_t panelBegin, int64_t panelEnd) {
-  // Taps in reverse, so that at stride 1 a run over dy is contiguous: out row (kh-1-r, kw-1-c, o) column i = filter row (r, c, i) column o.
-  const int64_t in = s.groupIn(), outs = s.groupOut(), perGroup = panelCount(in), taps = s.kh * s.kw, rows = s.filterRows();
+static void convPackTransposed(const ConvShape& s, const float* filter, bool fromPanels, float* out, int64_t panelBegin,
+                               int64_t panelEnd) {
+  // Taps in reverse, so that at stride 1 a run over dy is contiguous: out row (kh-1-r, kw-1-c, o) column i = filter row
+  // (r, c, i) column o.
+  const int64_t in = s.groupIn(), outs = s.groupOut(), perGroup = panelCount(in), taps = s.kh * s.kw,
+                rows = s.filterRows();
   for (int64_t p = panelBegin; p < panelEnd; ++p) {
     const int64_t group = p / perGroup, first = p % perGroup * kPanel, columns = least(kPanel, in - first);
     for (int64_t tap = 0; tap < taps; ++tap) {
@@ -221,7 +244,8 @@ static void convPackTransposed(const ConvShape& s, const float* filter, bool fro
   }
 }
 
-static void convBackwardData(const ConvShape& s, const float* dy, const float* transposed, float* dx, int64_t rowBegin, int64_t rowEnd, int64_t panelBegin, int64_t panelEnd, void* scratch) {
+static void convBackwardData(const ConvShape& s, const float* dy, const float* transposed, float* dx, int64_t rowBegin,
+                             int64_t rowEnd, int64_t panelBegin, int64_t panelEnd, void* scratch) {
   if (convIsPointwise(s)) {
     Gemm g;
     g.m = s.n * s.h * s.w, g.n = s.cin, g.k = s.cout;
@@ -234,7 +258,9 @@ static void convBackwardData(const ConvShape& s, const float* dy, const float* t
   const ConvScratch memory(scratch, rows, s.kh * s.kw, rows.block);
   const bool whole = s.strideW == 1 && s.dilationW == 1 && s.groups == 1;
   // Columns of one phase (column mod stride) see the same taps at consecutive places of dy.
-  const JobContext context{transposed, s.kh * s.kw * s.groupOut(), s.groupOut(), s.groupIn(), s.cout, s.strideW * s.cin, nullptr, Activation::none, memory.segments};
+  const JobContext context{transposed,     s.kh * s.kw * s.groupOut(), s.groupOut(), s.groupIn(),
+                           s.cout,         s.strideW * s.cin,          nullptr,      Activation::none,
+                           memory.segments};
   SourceRows source{rows, dy, memory.slots};
   for (int64_t row = rowBegin; row < rowEnd;) {
     const int64_t image = row / s.h, i0 = row % s.h, count = least(least(rows.block, s.h - i0), rowEnd - row);
@@ -257,7 +283,8 @@ static void convBackwardData(const ConvShape& s, const float* dy, const float* t
           for (int64_t c = s.kw - 1; c >= 0; --c) {
             const int64_t shift = phase + s.padLeft - c * s.dilationW;
             if (floorDiv(shift, s.strideW) * s.strideW != shift) continue;
-            *run++ = {a + shift / s.strideW * s.cout, ((s.kh - 1 - r) * s.kw + s.kw - 1 - c) * s.groupOut(), s.groupOut()};
+            *run++ = {a + shift / s.strideW * s.cout, ((s.kh - 1 - r) * s.kw + s.kw - 1 - c) * s.groupOut(),
+                      s.groupOut()};
           }
         }
         job.count = run - job.runs;

@@ -1,5 +1,5 @@
-// The filter gradient: dW[(r, c, i)][o] = sum over pixels of x under tap (r, c), channel i, times dy. A walks x with row stride 1
-// (window columns and channels are neighbours), the k axis are the pixels of output rows.
+// The filter gradient: dW[(r, c, i)][o] = sum over pixels of x under tap (r, c), channel i, times dy. A walks x with
+// row stride 1 (window columns and channels are neighbours), the k axis are the pixels of output rows.
 
 struct FilterPass {
   const ConvShape& shape;
@@ -11,7 +11,8 @@ struct FilterPass {
 };
 
 // All filter rows against `1 << wide` panels of dy, over pixels [q0, q1) of the block's output rows [row, row + count).
-static void filterStrip(const FilterPass& pass, const SourceRows& source, int64_t row, int64_t count, int64_t q0, int64_t q1, int64_t group, int64_t inGroup, int wide, float* dw, bool accumulate) {
+static void filterStrip(const FilterPass& pass, const SourceRows& source, int64_t row, int64_t count, int64_t q0,
+                        int64_t q1, int64_t group, int64_t inGroup, int wide, float* dw, bool accumulate) {
   const ConvShape& s = pass.shape;
   const int64_t perGroup = panelCount(s.groupOut()), column = group * s.groupOut() + inGroup * kPanel, pixels = q1 - q0;
   const int64_t runs = pass.whole ? s.kh : s.kh * s.kw, runRows = pass.whole ? s.kw * s.cin : s.groupIn();
@@ -20,7 +21,8 @@ static void filterStrip(const FilterPass& pass, const SourceRows& source, int64_
   if (pass.packs) packPanel(gradient, s.cout, 1, 0, count * pixels, valid, pass.packed);
   const float* b = pass.packs ? pass.packed : gradient;
   const int64_t bRow = pass.packs ? kPanel : s.cout, aCol = s.strideW * s.cin, top = row % s.oh * s.strideH - s.padTop;
-  TileOutput out{nullptr, pass.rowStride, pass.panelStride, pass.padded ? kPanel : valid, valid, accumulate, false, nullptr, Activation::none};
+  TileOutput out{nullptr, pass.rowStride, pass.panelStride, pass.padded ? kPanel : valid, valid, accumulate,
+                 false,   nullptr,        Activation::none};
   const RowTiles tilesOfRun(runRows);
   for (int64_t r = 0; r < runs; ++r) {
     const int64_t tapRow = pass.whole ? r : r / s.kw, tapColumn = pass.whole ? 0 : r % s.kw;
@@ -28,10 +30,13 @@ static void filterStrip(const FilterPass& pass, const SourceRows& source, int64_
     for (int64_t i = 0; i < count; ++i) {
       const int64_t from = top + i * s.strideH + tapRow * s.dilationH;
       if (from < 0 || from >= s.h) continue;
-      const Segment next{source.at(from) + (q0 * s.strideW + tapColumn * s.dilationW) * s.cin + group * s.groupIn(), b + i * pixels * bRow, pixels};
+      const Segment next{source.at(from) + (q0 * s.strideW + tapColumn * s.dilationW) * s.cin + group * s.groupIn(),
+                         b + i * pixels * bRow, pixels};
       Segment* last = pass.segments + found - 1;
-      if (found > 0 && last->a + last->k * aCol == next.a && last->b + last->k * bRow == next.b) last->k += pixels;  // pointwise
-      else pass.segments[found++] = next;
+      if (found > 0 && last->a + last->k * aCol == next.a && last->b + last->k * bRow == next.b)
+        last->k += pixels;  // pointwise
+      else
+        pass.segments[found++] = next;
     }
     float* c = dw + r * runRows * pass.rowStride + inGroup * pass.panelStride;
     TileInput in{pass.segments, found, 0, 0, 1, aCol, bRow, kPanel};
@@ -43,7 +48,9 @@ static void filterStrip(const FilterPass& pass, const SourceRows& source, int64_
   }
 }
 
-static void convBackwardFilter(const ConvShape& s, const float* x, const float* dy, float* dw, int64_t chunkStride, int64_t groupStride, int64_t rowStride, int64_t panelStride, bool padded, int64_t itemBegin, int64_t itemEnd, void* scratch) {
+static void convBackwardFilter(const ConvShape& s, const float* x, const float* dy, float* dw, int64_t chunkStride,
+                               int64_t groupStride, int64_t rowStride, int64_t panelStride, bool padded,
+                               int64_t itemBegin, int64_t itemEnd, void* scratch) {
   const ConvRows rows = convFilterRows(s);
   const ConvFilterSplit split = convFilterSplit(s);
   const int64_t perGroup = panelCount(s.groupOut()), panels = perGroup * s.groups, total = s.n * s.oh;
@@ -52,7 +59,8 @@ static void convBackwardFilter(const ConvShape& s, const float* x, const float* 
   char* const memory = static_cast<char*>(scratch);
   float* const packed = reinterpret_cast<float*>(memory + roundUp(rows.bytes(), 64));
   Segment* const segments = reinterpret_cast<Segment*>(packed + convFilterPixels(s, rows.block) * kPanel);
-  const FilterPass pass{s, dy, packed, segments, rowStride, panelStride, s.dilationW == 1 && s.groups == 1, convPacksGradient(s), padded};
+  const FilterPass pass{
+      s, dy, packed, segments, rowStride, panelStride, s.dilationW == 1 && s.groups == 1, convPacksGradient(s), padded};
   SourceRows source{rows, x, reinterpret_cast<float*>(memory)};
   const int widest = pass.packs ? 0 : widestTile(RowTiles(pass.whole ? s.kw * s.cin : s.groupIn()).rowsOf(0));
 
@@ -62,14 +70,16 @@ static void convBackwardFilter(const ConvShape& s, const float* x, const float* 
     const int64_t begin = total * chunk / split.chunks, end = total * (chunk + 1) / split.chunks;
     for (int64_t row = begin; row < end;) {
       const int64_t image = row / s.oh, oi = row % s.oh, count = least(least(rows.block, s.oh - oi), end - row);
-      const int64_t top = oi * s.strideH - s.padTop, bottom = top + (count - 1) * s.strideH + (s.kh - 1) * s.dilationH + 1;
+      const int64_t top = oi * s.strideH - s.padTop,
+                    bottom = top + (count - 1) * s.strideH + (s.kh - 1) * s.dilationH + 1;
       source.prepare(x + image * s.h * s.w * s.cin, most(top, 0), least(bottom, s.h));
       for (int64_t q = 0; q < s.ow; q += span) {
         for (int64_t p = panelBegin; p < panelEnd;) {
           const int64_t group = p / perGroup, inGroup = p % perGroup;
           int wide = widest;
           while (p + (1 << wide) > panelEnd || inGroup + (1 << wide) > perGroup) --wide;
-          filterStrip(pass, source, row, count, q, least(s.ow, q + span), group, inGroup, wide, dw + chunk * chunkStride + group * groupStride, row > begin || q > 0);
+          filterStrip(pass, source, row, count, q, least(s.ow, q + span), group, inGroup, wide,
+                      dw + chunk * chunkStride + group * groupStride, row > begin || q > 0);
           p += 1 << wide;
         }
       }

@@ -21,13 +21,16 @@ CHAINRULE_INLINE Walk simplified(const StridedSpace& space) {
   return walk;
 }
 
-CHAINRULE_INLINE void copyBytes(void* dst, const void* src, int64_t bytes) { __builtin_memcpy(dst, src, size_t(bytes)); }
+CHAINRULE_INLINE void copyBytes(void* dst, const void* src, int64_t bytes) {
+  __builtin_memcpy(dst, src, size_t(bytes));
+}
 
 // One run along the last axis, from strided to flat or the other way round.
 template <typename T, bool scatter>
 CHAINRULE_INLINE void copyRun(T* strided, T* flat, int64_t stride, int64_t n) {
   if (stride == 1) {
-    if (n * int64_t(sizeof(T)) >= 64) return scatter ? copyBytes(strided, flat, n * sizeof(T)) : copyBytes(flat, strided, n * sizeof(T));
+    if (n * int64_t(sizeof(T)) >= 64)
+      return scatter ? copyBytes(strided, flat, n * sizeof(T)) : copyBytes(flat, strided, n * sizeof(T));
     for (int64_t i = 0; i < n; ++i) scatter ? void(strided[i] = flat[i]) : void(flat[i] = strided[i]);
   } else {
     for (int64_t i = 0; i < n; ++i) scatter ? void(strided[i * stride] = flat[i]) : void(flat[i] = strided[i * stride]);
@@ -61,7 +64,8 @@ static void copyRuns(const Walk& walk, T* strided, T* flat, int64_t begin, int64
 }
 
 // dst[i * dstStride + j] = src[i + j * srcStride], i < rows, j < columns, by blocks of 8 x 8.
-static void transposeBlock(const float* src, int64_t srcStride, float* dst, int64_t dstStride, int64_t rows, int64_t columns) {
+static void transposeBlock(const float* src, int64_t srcStride, float* dst, int64_t dstStride, int64_t rows,
+                           int64_t columns) {
   constexpr int64_t strip = 64;  // source lines that stay in L1 until all their elements are used
   for (int64_t j0 = 0; j0 < columns; j0 += strip) {
     const int64_t j1 = least(columns, j0 + strip);
@@ -77,7 +81,8 @@ static void transposeBlock(const float* src, int64_t srcStride, float* dst, int6
 #pragma GCC unroll 8
           for (int k = 0; k < 8; ++k) store(dst + (i + k) * dstStride + j, block[k]);
         } else {
-          for (int k = 0; k < 64; ++k) dst[(i + k / 8) * dstStride + j + k % 8] = src[i + k / 8 + (j + k % 8) * srcStride];
+          for (int k = 0; k < 64; ++k)
+            dst[(i + k / 8) * dstStride + j + k % 8] = src[i + k / 8 + (j + k % 8) * srcStride];
         }
       }
       for (; j < j1; ++j) {
@@ -118,30 +123,39 @@ static void copyTransposed(const Walk& walk, int unit, const float* src, float* 
         inner += r % walk.dims[axis] * walk.strides[axis];
         r /= walk.dims[axis];
       }
-      transposeBlock(src + offset + inner, walk.strides[last], dst + base + first * row + m * walk.dims[last], row, beyond - first, walk.dims[last]);
+      transposeBlock(src + offset + inner, walk.strides[last], dst + base + first * row + m * walk.dims[last], row,
+                     beyond - first, walk.dims[last]);
     }
     copyRuns<float, false>(walk, source, dst, base + beyond * row, stop);
     begin = stop;
   }
 }
 
-static void copyStrided(const StridedSpace& space, int64_t elementBytes, const void* src, void* dst, int64_t begin, int64_t end) {
+static void copyStrided(const StridedSpace& space, int64_t elementBytes, const void* src, void* dst, int64_t begin,
+                        int64_t end) {
   const Walk walk = simplified(space);
   if (elementBytes == 1) {
-    return copyRuns<uint8_t, false>(walk, const_cast<uint8_t*>(static_cast<const uint8_t*>(src)), static_cast<uint8_t*>(dst), begin, end);
+    return copyRuns<uint8_t, false>(walk, const_cast<uint8_t*>(static_cast<const uint8_t*>(src)),
+                                    static_cast<uint8_t*>(dst), begin, end);
   }
   for (int axis = 0; axis + 1 < walk.rank; ++axis) {
     if (walk.strides[axis] == 1 && walk.dims[axis] >= 8 && walk.strides[walk.rank - 1] != 0) {
       return copyTransposed(walk, axis, static_cast<const float*>(src), static_cast<float*>(dst), begin, end);
     }
   }
-  copyRuns<uint32_t, false>(walk, const_cast<uint32_t*>(static_cast<const uint32_t*>(src)), static_cast<uint32_t*>(dst), begin, end);
+  copyRuns<uint32_t, false>(walk, const_cast<uint32_t*>(static_cast<const uint32_t*>(src)), static_cast<uint32_t*>(dst),
+                            begin, end);
 }
 
-static void scatterStrided(const StridedSpace& space, int64_t elementBytes, const void* src, void* dst, int64_t begin, int64_t end) {
+static void scatterStrided(const StridedSpace& space, int64_t elementBytes, const void* src, void* dst, int64_t begin,
+                           int64_t end) {
   const Walk walk = simplified(space);
-  if (elementBytes == 1) copyRuns<uint8_t, true>(walk, static_cast<uint8_t*>(dst), const_cast<uint8_t*>(static_cast<const uint8_t*>(src)), begin, end);
-  else copyRuns<uint32_t, true>(walk, static_cast<uint32_t*>(dst), const_cast<uint32_t*>(static_cast<const uint32_t*>(src)), begin, end);
+  if (elementBytes == 1)
+    copyRuns<uint8_t, true>(walk, static_cast<uint8_t*>(dst), const_cast<uint8_t*>(static_cast<const uint8_t*>(src)),
+                            begin, end);
+  else
+    copyRuns<uint32_t, true>(walk, static_cast<uint32_t*>(dst),
+                             const_cast<uint32_t*>(static_cast<const uint32_t*>(src)), begin, end);
 }
 
 static void fill(void* dst, int64_t elementBytes, uint32_t bits, int64_t count) {

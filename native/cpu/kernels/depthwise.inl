@@ -1,7 +1,14 @@
-// Depthwise convolution: vectors run over channels, each with a filter of its own. Bound by memory, so a few pixels at a time share
-// the weights and the rest is streaming. Chains run over the taps that lie inside the image, in order (r, c).
+// Depthwise convolution: vectors run over channels, each with a filter of its own. In the interior of a row four pixels
+// share the loads of x and of the weights; at its ends every pixel walks a list of the taps that are inside the image.
+// Chains: forward over (r, c) ascending; dx over r ascending, c descending (dy in memory order); dw over pixels.
 
-constexpr int kPixels = 4;  // per group, in registers
+constexpr int kPixels = 4;
+constexpr int64_t kTaps = 64;  // a longer list is walked in parts
+
+struct Tap {
+  const float* source;
+  const float* weight;
+};
 
 // `count` output channels from `o` on, of the input pixel p.
 CHAINRULE_INLINE Float inputOf(const float* p, int64_t o, int64_t multiplier, int count) {
@@ -18,161 +25,279 @@ CHAINRULE_INLINE Window outputsInside(int64_t offset, int64_t stride, int64_t si
   return {begin, most(begin, end)};
 }
 
-template <int pixels>
-CHAINRULE_INLINE void depthwisePixels(const ConvShape& s, const float* image, int64_t top, int64_t oj, const float* filter, const float* bias, Activation activation, float* y) {
-  const int64_t multiplier = s.cout / s.cin, left = oj * s.strideW - s.padLeft, step = s.strideW * s.cin;
-  for (int64_t o = 0; o < s.cout; o += lanes) {
-    const int count = int(least(lanes, s.cout - o));
-    Float acc[pixels];
+// acc[p] += sum over kw taps of x[p * stride + c] * w[c], for four neighbouring outputs: every x is loaded once.
+template <int kw, int stride>
+CHAINRULE_INLINE void addTaps(const float* x, int64_t xStep, const float* w, int64_t wStep, Float (&acc)[kPixels]) {
+  Float weights[kw];
+#pragma GCC unroll 8
+  for (int c = 0; c < kw; ++c) weights[c] = load(w + c * wStep);
+#pragma GCC unroll 16
+  for (int q = 0; q < (kPixels - 1) * stride + kw; ++q) {
+    const Float value = load(x + q * xStep);
+#pragma GCC unroll 4
+    for (int p = 0; p < kPixels; ++p) {
+      if (q >= p * stride && q < p * stride + kw) acc[p] = fma(value, weights[q - p * stride], acc[p]);
+    }
+  }
+}
+
+// Four outputs of whole vectors of channels: rows of x at x + r * xRow, weights at w + r * wRow + c * wStep.
+template <int kw, int stride>
+CHAINRULE_INLINE void depthwiseFour(const float* x, int64_t xRow, int64_t xStep, const float* w, int64_t wRow,
+                                    int64_t wStep, int64_t rows, int64_t channels, const float* bias,
+                                    Activation activation, float* y, int64_t yStep, int64_t yRow) {
+  const int64_t nextRow = xRow > 0 ? rows * xRow : -xRow;
+  for (int64_t o = 0; o + lanes <= channels; o += lanes) {
+    Float acc[kPixels];
     for (Float& a : acc) a = Float(0.0f);
+    if (o % 16 == 0) {  // the next row's lines, which arrive too late by themselves: too many streams at once
+#pragma GCC unroll 4
+      for (int p = 0; p < kPixels; ++p) {
+        __builtin_prefetch(x + nextRow + p * stride * xStep + o);
+        __builtin_prefetch(y + yRow + p * yStep + o, 1);
+      }
+    }
+    for (int64_t r = 0; r < rows; ++r) addTaps<kw, stride>(x + r * xRow + o, xStep, w + r * wRow + o, wStep, acc);
+    const Float add = bias ? load(bias + o) : Float(0.0f);
+#pragma GCC unroll 4
+    for (int p = 0; p < kPixels; ++p) {
+      const Float sum = bias ? acc[p] + add : acc[p];
+      store(y + p * yStep + o, activation == Activation::relu ? relu(sum) : sum);
+    }
+  }
+}
+using DepthwiseFour = void (*)(const float*, int64_t, int64_t, const float*, int64_t, int64_t, int64_t, int64_t,
+                               const float*, Activation, float*, int64_t, int64_t);
+template <int kw, int stride>
+static void depthwiseFourOf(const float* x, int64_t xRow, int64_t xStep, const float* w, int64_t wRow, int64_t wStep,
+                            int64_t rows, int64_t channels, const float* bias, Activation activation, float* y,
+                            int64_t yStep, int64_t yRow) {
+  depthwiseFour<kw, stride>(x, xRow, xStep, w, wRow, wStep, rows, channels, bias, activation, y, yStep, yRow);
+}
+static DepthwiseFour fourOutputs(int64_t kw, int64_t stride) {
+  if (kw == 3) return stride == 1 ? depthwiseFourOf<3, 1> : stride == 2 ? depthwiseFourOf<3, 2> : nullptr;
+  if (kw == 5) return stride == 1 ? depthwiseFourOf<5, 1> : stride == 2 ? depthwiseFourOf<5, 2> : nullptr;
+  return nullptr;
+}
+
+// Channels [first, cout) of one output pixel.
+static void depthwiseOne(const ConvShape& s, const float* image, int64_t top, int64_t oj, const float* filter,
+                         const float* bias, Activation activation, int64_t first, float* y) {
+  const int64_t multiplier = s.cout / s.cin, left = oj * s.strideW - s.padLeft;
+  for (int64_t o = first; o < s.cout; o += lanes) {
+    const int count = int(least(lanes, s.cout - o));
+    Float acc(0.0f);
     for (int64_t r = 0; r < s.kh; ++r) {
       const int64_t i = top + r * s.dilationH;
       if (i < 0 || i >= s.h) continue;
       for (int64_t c = 0; c < s.kw; ++c) {
         const int64_t j = left + c * s.dilationW;
-        if (pixels == 1 && (j < 0 || j >= s.w)) continue;
+        if (j < 0 || j >= s.w) continue;
         const Float weight = loadSome(filter + (r * s.kw + c) * s.cout + o, count);
-        const float* p = image + (i * s.w + j) * s.cin;
-#pragma GCC unroll 4
-        for (int k = 0; k < pixels; ++k) acc[k] = fma(inputOf(p + k * step, o, multiplier, count), weight, acc[k]);
+        acc = fma(inputOf(image + (i * s.w + j) * s.cin, o, multiplier, count), weight, acc);
       }
     }
-    const Float add = bias ? loadSome(bias + o, count) : Float(0.0f);
-#pragma GCC unroll 4
-    for (int k = 0; k < pixels; ++k) {
-      const Float sum = bias ? acc[k] + add : acc[k];
-      storeSome(y + k * s.cout + o, activation == Activation::relu ? relu(sum) : sum, count);
-    }
+    if (bias) acc = acc + loadSome(bias + o, count);
+    storeSome(y + o, activation == Activation::relu ? relu(acc) : acc, count);
   }
 }
 
-static void depthwiseForward(const ConvShape& s, const float* x, const float* filter, const float* bias, Activation activation, float* y, int64_t rowBegin, int64_t rowEnd) {
+static void depthwiseForward(const ConvShape& s, const float* x, const float* filter, const float* bias,
+                             Activation activation, float* y, int64_t rowBegin, int64_t rowEnd) {
+  const DepthwiseFour four = s.dilationW == 1 && s.cout == s.cin ? fourOutputs(s.kw, s.strideW) : nullptr;
   const int64_t begin = outputsInside(-s.padLeft, s.strideW, s.w, s.ow).begin;
-  const int64_t end = most(begin, outputsInside((s.kw - 1) * s.dilationW - s.padLeft, s.strideW, s.w, s.ow).end);  // interior columns
+  const int64_t end = four ? most(begin, outputsInside(s.kw - 1 - s.padLeft, s.strideW, s.w, s.ow).end) : begin;
+  const int64_t whole = s.cout / lanes * lanes;
   for (int64_t row = rowBegin; row < rowEnd; ++row) {
     const float* image = x + row / s.oh * s.h * s.w * s.cin;
     const int64_t top = row % s.oh * s.strideH - s.padTop;
+    const Window rows = {top >= 0 ? 0 : (-top + s.dilationH - 1) / s.dilationH,
+                         least(s.kh, top < s.h ? (s.h - 1 - top) / s.dilationH + 1 : 0)};
     for (int64_t oj = 0; oj < s.ow;) {
       float* out = y + (row * s.ow + oj) * s.cout;
-      if (oj >= begin && oj + kPixels <= end) {
-        depthwisePixels<kPixels>(s, image, top, oj, filter, bias, activation, out);
-        oj += kPixels;
-      } else {
-        depthwisePixels<1>(s, image, top, oj, filter, bias, activation, out);
-        ++oj;
+      if (oj < begin || oj + kPixels > end) {
+        depthwiseOne(s, image, top, oj++, filter, bias, activation, 0, out);
+        continue;
       }
+      const float* from = image + ((top + rows.begin * s.dilationH) * s.w + oj * s.strideW - s.padLeft) * s.cin;
+      four(from, s.dilationH * s.w * s.cin, s.cin, filter + rows.begin * s.kw * s.cout, s.kw * s.cout, s.cout,
+           most(rows.end - rows.begin, 0), s.cout, bias, activation, out, s.cout, s.ow * s.cout);
+      for (int p = 0; whole < s.cout && p < kPixels; ++p) {
+        depthwiseOne(s, image, top, oj + p, filter, bias, activation, whole, out + p * s.cout);
+      }
+      oj += kPixels;
     }
   }
 }
 
-// dx of `pixels` neighbouring columns of one row; more than one only at stride 1 where all taps are inside.
-template <int pixels>
-CHAINRULE_INLINE void depthwiseGradientPixels(const ConvShape& s, const float* dy, int64_t i, int64_t j, const float* filter, float* dx) {
+// Channels [first, cin) of one pixel of dx.
+static void depthwiseGradientOne(const ConvShape& s, const float* dy, int64_t i, int64_t j, const float* filter,
+                                 int64_t first, float* dx) {
   const int64_t multiplier = s.cout / s.cin;
-  for (int64_t ci = 0; ci < s.cin; ci += lanes) {
-    const int count = int(least(lanes, s.cin - ci));
-    Float acc[pixels];
-    for (Float& a : acc) a = Float(0.0f);
-    for (int64_t r = 0; r < s.kh; ++r) {
-      const int64_t above = i + s.padTop - r * s.dilationH;
-      if (above < 0 || above % s.strideH != 0 || above / s.strideH >= s.oh) continue;
-      for (int64_t c = 0; c < s.kw; ++c) {
-        const int64_t before = j + s.padLeft - c * s.dilationW;
-        if (pixels == 1 && (before < 0 || before % s.strideW != 0 || before / s.strideW >= s.ow)) continue;
-        const float* g = dy + (above / s.strideH * s.ow + before / s.strideW) * s.cout;
-        const float* w = filter + (r * s.kw + c) * s.cout;
+  for (int64_t ci = first; ci < s.cin; ci += lanes) {
+    storeSome(dx + ci, Float(0.0f), int(least(lanes, s.cin - ci)));
+  }
+  Tap taps[kTaps];
+  int64_t found = 0;
+  for (int64_t tap = 0; tap < s.kh * s.kw; ++tap) {
+    const int64_t r = tap / s.kw, c = s.kw - 1 - tap % s.kw;
+    const int64_t above = i + s.padTop - r * s.dilationH, before = j + s.padLeft - c * s.dilationW;
+    const bool inside = above >= 0 && above % s.strideH == 0 && above / s.strideH < s.oh && before >= 0 &&
+                        before % s.strideW == 0 && before / s.strideW < s.ow;
+    if (inside)
+      taps[found++] = {dy + (above / s.strideH * s.ow + before / s.strideW) * s.cout, filter + (r * s.kw + c) * s.cout};
+    if (found < kTaps && tap + 1 < s.kh * s.kw) continue;
+    for (int64_t ci = first; ci < s.cin; ci += lanes) {
+      const int count = int(least(lanes, s.cin - ci));
+      Float acc = loadSome(dx + ci, count);
+      for (int64_t t = 0; t < found; ++t) {
+        if (multiplier == 1) {
+          acc = fma(loadSome(taps[t].source + ci, count), loadSome(taps[t].weight + ci, count), acc);
+          continue;
+        }
         for (int64_t m = 0; m < multiplier; ++m) {
-          if (multiplier == 1) {
-            const Float weight = loadSome(w + ci, count);
-#pragma GCC unroll 4
-            for (int k = 0; k < pixels; ++k) acc[k] = fma(loadSome(g + k * s.cout + ci, count), weight, acc[k]);
-            continue;
+          float values[lanes] = {}, weights[lanes] = {};
+          for (int l = 0; l < count; ++l) {
+            values[l] = taps[t].source[(ci + l) * multiplier + m];
+            weights[l] = taps[t].weight[(ci + l) * multiplier + m];
           }
-          float weights[lanes] = {}, values[lanes] = {};
-          for (int l = 0; l < count; ++l) weights[l] = w[(ci + l) * multiplier + m];
-#pragma GCC unroll 4
-          for (int k = 0; k < pixels; ++k) {
-            for (int l = 0; l < count; ++l) values[l] = g[k * s.cout + (ci + l) * multiplier + m];
-            acc[k] = fma(load(values), load(weights), acc[k]);
-          }
+          acc = fma(load(values), load(weights), acc);
         }
       }
+      storeSome(dx + ci, acc, count);
     }
-#pragma GCC unroll 4
-    for (int k = 0; k < pixels; ++k) storeSome(dx + k * s.cin + ci, acc[k], count);
+    found = 0;
   }
 }
 
-static void depthwiseBackwardData(const ConvShape& s, const float* dy, const float* filter, float* dx, int64_t rowBegin, int64_t rowEnd) {
-  const int64_t begin = (s.kw - 1) * s.dilationW - s.padLeft, end = s.ow - s.padLeft;  // columns with all taps inside, at stride 1
+static void depthwiseBackwardData(const ConvShape& s, const float* dy, const float* filter, float* dx, int64_t rowBegin,
+                                  int64_t rowEnd) {
+  // At stride 1 the same sum with the taps of a row reversed: output row r's taps lie at dy row i + padTop - r.
+  const bool plain = s.strideW == 1 && s.strideH == 1 && s.dilationW == 1 && s.dilationH == 1 && s.cout == s.cin;
+  const DepthwiseFour four = plain ? fourOutputs(s.kw, 1) : nullptr;
+  const int64_t begin = most(s.kw - 1 - s.padLeft, 0), end = four ? least(s.ow - s.padLeft, s.w) : 0;
+  const int64_t whole = s.cin / lanes * lanes;
   for (int64_t row = rowBegin; row < rowEnd; ++row) {
     const float* image = dy + row / s.h * s.oh * s.ow * s.cout;
+    const int64_t i = row % s.h, first = most(0, i + s.padTop - s.oh + 1), last = least(s.kh - 1, i + s.padTop);
     for (int64_t j = 0; j < s.w;) {
       float* out = dx + (row * s.w + j) * s.cin;
-      if (s.strideW == 1 && j >= begin && j + kPixels <= least(end, s.w)) {
-        depthwiseGradientPixels<kPixels>(s, image, row % s.h, j, filter, out);
-        j += kPixels;
-      } else {
-        depthwiseGradientPixels<1>(s, image, row % s.h, j, filter, out);
-        ++j;
+      if (j < begin || j + kPixels > end) {
+        depthwiseGradientOne(s, image, i, j++, filter, 0, out);
+        continue;
       }
+      const float* from = image + ((i + s.padTop - first) * s.ow + j + s.padLeft - (s.kw - 1)) * s.cout;
+      four(from, -s.ow * s.cout, s.cout, filter + (first * s.kw + s.kw - 1) * s.cout, s.kw * s.cout, -s.cout,
+           most(last - first + 1, 0), s.cin, nullptr, Activation::none, out, s.cin, s.w * s.cin);
+      for (int p = 0; whole < s.cin && p < kPixels; ++p) {
+        depthwiseGradientOne(s, image, i, j + p, filter, whole, out + p * s.cin);
+      }
+      j += kPixels;
     }
   }
 }
 
-// One row of dy against `taps` neighbouring taps of window row r, added to dw.
-template <int taps>
-CHAINRULE_INLINE void depthwiseFilterTaps(const ConvShape& s, const float* source, const float* gradient, int64_t c0, float* dw) {
+// dw of `rows` x 3 neighbouring taps += pixels [begin, end) of a row of dy, for one vector of channels.
+template <int rows>
+CHAINRULE_INLINE void addFilterBlock(const float* x, int64_t xRow, int64_t xStep, int64_t tapStep, const float* dy,
+                                     int64_t step, int64_t dyRow, int64_t pixels, float* dw, int64_t dwRow,
+                                     int64_t dwStep) {
+  Float acc[rows][3];
+#pragma GCC unroll 9
+  for (int t = 0; t < rows * 3; ++t) acc[t / 3][t % 3] = load(dw + t / 3 * dwRow + t % 3 * dwStep);
+  for (int64_t j = 0; j < pixels; ++j) {
+    const Float g = load(dy + j * step);
+    const float* p = x + j * xStep;
+    __builtin_prefetch(p + rows * xRow);  // the next row
+    __builtin_prefetch(dy + dyRow + j * step);
+#pragma GCC unroll 9
+    for (int t = 0; t < rows * 3; ++t)
+      acc[t / 3][t % 3] = fma(load(p + t / 3 * xRow + t % 3 * tapStep), g, acc[t / 3][t % 3]);
+  }
+#pragma GCC unroll 9
+  for (int t = 0; t < rows * 3; ++t) store(dw + t / 3 * dwRow + t % 3 * dwStep, acc[t / 3][t % 3]);
+}
+
+// One tap, all channels from `first` on, pixels [begin, end).
+static void addFilterTap(const ConvShape& s, const float* x, const float* dy, int64_t begin, int64_t end, int64_t first,
+                         float* dw) {
   const int64_t multiplier = s.cout / s.cin;
-  Window inside[taps];
-  int64_t begin = 0, end = s.ow;  // where all taps are inside
-  for (int t = 0; t < taps; ++t) {
-    inside[t] = outputsInside((c0 + t) * s.dilationW - s.padLeft, s.strideW, s.w, s.ow);
-    begin = most(begin, inside[t].begin);
-    end = least(end, inside[t].end);
-  }
-  if (end < begin) end = begin;
-  const float* corner = source + (c0 * s.dilationW - s.padLeft) * s.cin;
-  for (int64_t o = 0; o < s.cout; o += lanes) {
+  for (int64_t o = first; begin < end && o < s.cout; o += lanes) {
     const int count = int(least(lanes, s.cout - o));
-    Float acc[taps];
-#pragma GCC unroll 4
-    for (int t = 0; t < taps; ++t) {
-      acc[t] = loadSome(dw + t * s.cout + o, count);
-      for (int64_t j = inside[t].begin; j < least(begin, inside[t].end); ++j) {
-        acc[t] = fma(inputOf(corner + (j * s.strideW + t * s.dilationW) * s.cin, o, multiplier, count), loadSome(gradient + j * s.cout + o, count), acc[t]);
-      }
-    }
+    Float acc = loadSome(dw + o, count);
     for (int64_t j = begin; j < end; ++j) {
-      const Float g = loadSome(gradient + j * s.cout + o, count);
-#pragma GCC unroll 4
-      for (int t = 0; t < taps; ++t) acc[t] = fma(inputOf(corner + (j * s.strideW + t * s.dilationW) * s.cin, o, multiplier, count), g, acc[t]);
+      acc = fma(inputOf(x + j * s.strideW * s.cin, o, multiplier, count), loadSome(dy + j * s.cout + o, count), acc);
     }
-#pragma GCC unroll 4
-    for (int t = 0; t < taps; ++t) {
-      for (int64_t j = most(end, inside[t].begin); j < inside[t].end; ++j) {
-        acc[t] = fma(inputOf(corner + (j * s.strideW + t * s.dilationW) * s.cin, o, multiplier, count), loadSome(gradient + j * s.cout + o, count), acc[t]);
+    storeSome(dw + o, acc, count);
+  }
+}
+
+// One row of dy against window rows [r0, r0 + count), count <= 3, whose x rows start at `x`.
+static void depthwiseFilterRows(const ConvShape& s, const float* x, const float* dy, int64_t r0, int64_t count,
+                                float* dw) {
+  const int64_t xRow = s.dilationH * s.w * s.cin, whole = s.cout == s.cin ? s.cout / lanes * lanes : 0;
+  constexpr int64_t strip = 8;  // pixels whose lines stay in L1 for all channels
+  for (int64_t c0 = 0; c0 < s.kw; c0 += 3) {
+    const int64_t taps = least(3, s.kw - c0);
+    Window inside[3];
+    int64_t begin = 0, end = s.ow;  // where all of the three taps are inside
+    for (int64_t t = 0; t < taps; ++t) {
+      inside[t] = outputsInside((c0 + t) * s.dilationW - s.padLeft, s.strideW, s.w, s.ow);
+      begin = most(begin, inside[t].begin);
+      end = least(end, inside[t].end);
+    }
+    end = taps == 3 ? most(begin, end) : begin;
+    const auto source = x + (c0 * s.dilationW - s.padLeft) * s.cin;
+    for (int64_t r = 0; r < count; ++r) {
+      for (int64_t t = 0; t < taps; ++t) {
+        addFilterTap(s, source + r * xRow + t * s.dilationW * s.cin, dy, inside[t].begin, least(begin, inside[t].end),
+                     0, dw + ((r0 + r) * s.kw + c0 + t) * s.cout);
       }
-      storeSome(dw + t * s.cout + o, acc[t], count);
+    }
+    for (int64_t j = begin; j < end; j += strip) {
+      const int64_t pixels = least(strip, end - j);
+      for (int64_t o = 0; o < whole; o += lanes) {
+        const float *p = source + j * s.strideW * s.cin + o, *g = dy + j * s.cout + o;
+        float* to = dw + (r0 * s.kw + c0) * s.cout + o;
+        const int64_t xStep = s.strideW * s.cin, tapStep = s.dilationW * s.cin;
+        if (count == 3)
+          addFilterBlock<3>(p, xRow, xStep, tapStep, g, s.cout, s.ow * s.cout, pixels, to, s.kw * s.cout, s.cout);
+        else if (count == 2)
+          addFilterBlock<2>(p, xRow, xStep, tapStep, g, s.cout, s.ow * s.cout, pixels, to, s.kw * s.cout, s.cout);
+        else
+          addFilterBlock<1>(p, xRow, xStep, tapStep, g, s.cout, s.ow * s.cout, pixels, to, s.kw * s.cout, s.cout);
+      }
+    }
+    for (int64_t r = 0; r < count; ++r) {
+      for (int64_t t = 0; t < taps; ++t) {
+        const float* p = source + r * xRow + t * s.dilationW * s.cin;
+        float* to = dw + ((r0 + r) * s.kw + c0 + t) * s.cout;
+        addFilterTap(s, p, dy, begin, end, whole, to);
+        addFilterTap(s, p, dy, most(end, inside[t].begin), inside[t].end, 0, to);
+      }
     }
   }
 }
 
-static void depthwiseBackwardFilter(const ConvShape& s, const float* x, const float* dy, float* dw, int64_t chunkBegin, int64_t chunkEnd) {
+static void depthwiseBackwardFilter(const ConvShape& s, const float* x, const float* dy, float* dw, int64_t chunkBegin,
+                                    int64_t chunkEnd) {
   const int64_t size = s.kh * s.kw * s.cout, chunks = depthwiseFilterChunks(s), total = s.n * s.oh;
   for (int64_t chunk = chunkBegin; chunk < chunkEnd; ++chunk) {
     float* sums = dw + chunk * size;
     fill(sums, 4, 0, size);
     for (int64_t row = total * chunk / chunks; row < total * (chunk + 1) / chunks; ++row) {
       const float* image = x + row / s.oh * s.h * s.w * s.cin;
-      const float* gradient = dy + row * s.ow * s.cout;
-      for (int64_t r = 0; r < s.kh; ++r) {
-        const int64_t i = row % s.oh * s.strideH - s.padTop + r * s.dilationH;
-        if (i < 0 || i >= s.h) continue;
-        const float* source = image + i * s.w * s.cin;
-        int64_t c = 0;
-        for (; c + 3 <= s.kw; c += 3) depthwiseFilterTaps<3>(s, source, gradient, c, sums + (r * s.kw + c) * s.cout);
-        for (; c < s.kw; ++c) depthwiseFilterTaps<1>(s, source, gradient, c, sums + (r * s.kw + c) * s.cout);
+      const int64_t top = row % s.oh * s.strideH - s.padTop;
+      for (int64_t r = 0; r < s.kh;) {
+        const int64_t i = top + r * s.dilationH;
+        if (i < 0 || i >= s.h) {
+          ++r;
+          continue;
+        }
+        int64_t count = 1;
+        while (count < 3 && r + count < s.kh && i + count * s.dilationH < s.h) ++count;
+        depthwiseFilterRows(s, image + i * s.w * s.cin, dy + row * s.ow * s.cout, r, count, sums);
+        r += count;
       }
     }
   }

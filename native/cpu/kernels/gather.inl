@@ -1,12 +1,19 @@
 // Rows by index: embedding tables and their gradients, without atomics.
 
-static void gatherRows(const void* table, int64_t tableRows, int64_t rowBytes, const int32_t* indices, void* out, int64_t begin, int64_t end, int64_t* firstBad) {
+// Rows of whole vectors are copied inline: a call of memcpy costs more than a short row.
+CHAINRULE_INLINE void copyRow(char* to, const char* from, int64_t bytes) {
+  if (bytes % (lanes * 4) != 0 || bytes > 1024) return copyBytes(to, from, bytes);
+  copyWords(reinterpret_cast<int32_t*>(to), reinterpret_cast<const int32_t*>(from), bytes / 4);
+}
+
+static void gatherRows(const void* table, int64_t tableRows, int64_t rowBytes, const int32_t* indices, void* out,
+                       int64_t begin, int64_t end, int64_t* firstBad) {
   const char* from = static_cast<const char*>(table);
   char* to = static_cast<char*>(out);
   for (int64_t i = begin; i < end; ++i) {
     const int64_t row = indices[i];
     if (row >= 0 && row < tableRows) {
-      copyBytes(to + i * rowBytes, from + row * rowBytes, rowBytes);
+      copyRow(to + i * rowBytes, from + row * rowBytes, rowBytes);
     } else {
       __builtin_memset(to + i * rowBytes, 0, size_t(rowBytes));
       if (i < *firstBad) *firstBad = i;
@@ -14,50 +21,79 @@ static void gatherRows(const void* table, int64_t tableRows, int64_t rowBytes, c
   }
 }
 
-// Stable radix sort of positions by index, 11 bits at a time. Negative indices come last, as the largest unsigned ones.
+// Stable radix sort of positions by index, in one to three passes over pairs (index << 32 | position). Negative indices
+// come last, as the largest unsigned ones.
 static void sortIndices(const int32_t* indices, int64_t count, int32_t* order, void* scratch) {
-  constexpr int digit = 11, buckets = 1 << digit;
-  int32_t* const counts = static_cast<int32_t*>(scratch);  // one more than the buckets
-  int32_t* const spare = counts + 4096;
+  constexpr int most = 11;  // bits per pass
+  int32_t* const starts = static_cast<int32_t*>(scratch);
+  uint64_t* from = reinterpret_cast<uint64_t*>(starts + 4096);
+  uint64_t* to = from + count;
   uint32_t highest = 0;
   for (int64_t i = 0; i < count; ++i) highest |= uint32_t(indices[i]);
-  int passes = 1;
-  for (; passes < 3 && highest >> (passes * digit); ++passes) {
-  }
-  // With an odd number of passes the first reads the identity from `spare`, so that the last one writes to `order`.
-  int32_t *from = passes % 2 ? spare : order, *to = passes % 2 ? order : spare;
-  for (int64_t i = 0; i < count; ++i) from[i] = int32_t(i);
+  const int bits = highest == 0 ? 1 : 32 - __builtin_clz(highest), passes = (bits + most - 1) / most;
+  const int digit = (bits + passes - 1) / passes, buckets = 1 << digit;
   for (int pass = 0; pass < passes; ++pass) {
     const int shift = pass * digit;
-    for (int i = 0; i <= buckets; ++i) counts[i] = 0;
-    for (int64_t i = 0; i < count; ++i) ++counts[(uint32_t(indices[i]) >> shift & (buckets - 1)) + 1];
-    for (int i = 0; i < buckets; ++i) counts[i + 1] += counts[i];
-    for (int64_t i = 0; i < count; ++i) to[counts[uint32_t(indices[from[i]]) >> shift & (buckets - 1)]++] = from[i];
-    int32_t* const swap = from;
+    for (int i = 0; i <= buckets; ++i) starts[i] = 0;
+    for (int64_t i = 0; i < count; ++i) ++starts[(uint32_t(indices[i]) >> shift & (buckets - 1)) + 1];
+    for (int i = 0; i < buckets; ++i) starts[i + 1] += starts[i];
+    const bool first = pass == 0, last = pass == passes - 1;
+    for (int64_t i = 0; i < count; ++i) {
+      const uint64_t pair = first ? uint64_t(uint32_t(indices[i])) << 32 | uint64_t(i) : from[i];
+      const int32_t place = starts[uint32_t(pair >> 32) >> shift & (buckets - 1)]++;
+      if (last)
+        order[place] = int32_t(pair);
+      else
+        to[place] = pair;
+    }
+    uint64_t* const swap = from;
     from = to;
     to = swap;
   }
 }
 
-static void addRow(float* to, const float* from, int64_t width) {
-  int64_t i = 0;
-  for (; i + lanes <= width; i += lanes) store(to + i, load(to + i) + load(from + i));
-  if (i < width) storePartial(to + i, loadPartial(to + i, int(width - i)) + loadPartial(from + i, int(width - i)), int(width - i));
+// Adds values[order[i]] for i in [begin, end) to one row, a few columns at a time in registers.
+template <int vectors>
+CHAINRULE_INLINE void addRun(const float* values, int64_t width, const int32_t* order, int64_t begin, int64_t end,
+                             float* row, int count) {
+  Float sum[vectors];
+#pragma GCC unroll 4
+  for (int j = 0; j < vectors; ++j) sum[j] = count < lanes ? loadPartial(row, count) : load(row + j * lanes);
+  for (int64_t i = begin; i < end; ++i) {
+    const float* from = values + order[i] * width;
+#pragma GCC unroll 4
+    for (int j = 0; j < vectors; ++j) {
+      sum[j] = sum[j] + (count < lanes ? loadPartial(from, count) : load(from + j * lanes));
+    }
+  }
+#pragma GCC unroll 4
+  for (int j = 0; j < vectors; ++j) count < lanes ? storePartial(row, sum[j], count) : store(row + j * lanes, sum[j]);
 }
 
-static void scatterAddRows(const float* values, int64_t width, const int32_t* indices, const int32_t* order, int64_t count, float* table, bool accumulate, int64_t rowBegin, int64_t rowEnd) {
-  if (!accumulate) __builtin_memset(table + rowBegin * width, 0, size_t((rowEnd - rowBegin) * width) * 4);
+static void scatterAddRows(const float* values, int64_t width, const int32_t* indices, const int32_t* order,
+                           int64_t count, float* table, bool accumulate, int64_t rowBegin, int64_t rowEnd) {
+  if (!accumulate) fill(table + rowBegin * width, 4, 0, (rowEnd - rowBegin) * width);
   // The first position in `order` whose index is at least rowBegin.
   int64_t low = 0, high = count;
   while (low < high) {
     const int64_t middle = (low + high) / 2;
-    if (int64_t(uint32_t(indices[order[middle]])) < rowBegin) low = middle + 1;
-    else high = middle;
+    if (int64_t(uint32_t(indices[order[middle]])) < rowBegin)
+      low = middle + 1;
+    else
+      high = middle;
   }
-  for (int64_t i = low; i < count; ++i) {
+  for (int64_t i = low; i < count;) {
     const int64_t row = uint32_t(indices[order[i]]);
     if (row >= rowEnd) return;
-    addRow(table + row * width, values + order[i] * width, width);
+    int64_t end = i + 1;
+    for (; end < count && int64_t(uint32_t(indices[order[end]])) == row; ++end) {
+    }
+    int64_t c = 0;
+    for (; c + 2 * lanes <= width; c += 2 * lanes)
+      addRun<2>(values + c, width, order, i, end, table + row * width + c, lanes);
+    for (; c + lanes <= width; c += lanes) addRun<1>(values + c, width, order, i, end, table + row * width + c, lanes);
+    if (c < width) addRun<1>(values + c, width, order, i, end, table + row * width + c, int(width - c));
+    i = end;
   }
 }
 

@@ -1,7 +1,7 @@
 // Matrix product: five loops around the micro-kernel. Blocks of k continue each other's chains through C.
 
-constexpr int64_t kBlockK = 256;     // 16 KB of a panel stay in L1
-constexpr int64_t kBlockRows = 144;  // 144 KB of A stay in L2
+constexpr int64_t kBlockK = 384;     // 24 KB of a panel stay in L1
+constexpr int64_t kBlockRows = 144;  // 216 KB of A stay in L2
 
 // Rows [row, row + rows) and k [k0, k1) of A, tile by tile: element (r, k) of a tile of R rows at [k * R + r].
 // Vectors of 8 are stored every R floats, each overwriting the surplus of the one before.
@@ -37,21 +37,27 @@ CHAINRULE_INLINE bool packsA(const Gemm& g, int64_t rows, int64_t panels) {
 }
 
 // All panels of the range for one block of rows and k.
-static void multiplyBlock(const Gemm& g, const float* packed, int64_t row, int64_t rows, int64_t k0, int64_t k1, int64_t panelBegin, int64_t panelEnd) {
+static void multiplyBlock(const Gemm& g, const float* packed, int64_t row, int64_t rows, int64_t k0, int64_t k1,
+                          int64_t panelBegin, int64_t panelEnd) {
   const RowTiles tilesOfRows(rows);
   const int widest = widestTile(tilesOfRows.rowsOf(0));
   const int64_t panels = panelCount(g.n);
   for (int64_t p = panelBegin; p < panelEnd;) {
     int wide = widest;
     while (p + (1 << wide) > panelEnd) --wide;
-    const bool streams = wide == 0 && p + 1 < panelEnd && g.bRow == kPanel && rows >= 24;
-    const int64_t valid = p + (1 << wide) == panels ? g.n - (panels - 1) * kPanel : kPanel;  // columns of the last of these panels
-    TileOutput out{nullptr, g.cRow, g.cPanel, g.cPadded ? kPanel : valid, valid, k0 > 0 || g.accumulate, k1 == g.k,
-                   g.bias ? g.bias + p * kPanel : nullptr, g.activation};
+    const bool streams = wide == 0 && p + 1 < panelEnd && g.bRow == kPanel && rows >= 24 && k1 - k0 >= 192;
+    const int64_t valid =
+        p + (1 << wide) == panels ? g.n - (panels - 1) * kPanel : kPanel;  // columns of the last of these panels
+    TileOutput out{nullptr,     g.cRow,
+                   g.cPanel,    g.cPadded ? kPanel : valid,
+                   valid,       k0 > 0 || g.accumulate,
+                   k1 == g.k,   g.bias ? g.bias + p * kPanel : nullptr,
+                   g.activation};
     for (int64_t t = 0; t < tilesOfRows.count; ++t) {
       const int64_t count = tilesOfRows.rowsOf(t), start = tilesOfRows.startOf(t);
       const float* b = g.b + p * g.bPanel + k0 * g.bRow;
-      const Segment segment = packed ? Segment{packed + start * (k1 - k0), b, k1 - k0} : Segment{g.a + (row + start) * g.aRow + k0 * g.aCol, b, k1 - k0};
+      const Segment segment = packed ? Segment{packed + start * (k1 - k0), b, k1 - k0}
+                                     : Segment{g.a + (row + start) * g.aRow + k0 * g.aCol, b, k1 - k0};
       TileInput in{&segment, 1, 0, 0, packed ? 1 : g.aRow, packed ? count : g.aCol, g.bRow, g.bPanel};
       if (streams) {  // every tile fetches its share of the next panel
         const int64_t from = (k1 - k0) * t / tilesOfRows.count, to = (k1 - k0) * (t + 1) / tilesOfRows.count;

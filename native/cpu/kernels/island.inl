@@ -1,106 +1,5 @@
 // The elementwise interpreter: a fused program runs tile by tile, one short vector loop per op, everything in L1.
 
-// One struct per primitive: run() is the table's forward expression.
-#define UNARY(name, kind, forward, ga)              \
-  struct name##Op {                                 \
-    template <typename V>                           \
-    CHAINRULE_INLINE auto run(V a) {                \
-      return forward;                               \
-    }                                               \
-  };
-#define BINARY(name, kind, forward, ga, gb)         \
-  struct name##Op {                                 \
-    template <typename V>                           \
-    CHAINRULE_INLINE auto run(V a, V b) {           \
-      return forward;                               \
-    }                                               \
-  };
-#define TERNARY(name, kind, forward, ga, gb, gc)    \
-  struct name##Op {                                 \
-    template <typename C, typename V>               \
-    CHAINRULE_INLINE auto run(C a, V b, V c) {      \
-      return forward;                               \
-    }                                               \
-  };
-#define CAST(name, from, to, forward) UNARY(name, from, forward, NONE)
-#include "ops/elementwise.def"
-
-struct mulAddOp { CHAINRULE_INLINE Float run(Float a, Float b, Float c) { return a * b + c; } };
-struct mulSubOp { CHAINRULE_INLINE Float run(Float a, Float b, Float c) { return a * b - c; } };
-struct subMulOp { CHAINRULE_INLINE Float run(Float a, Float b, Float c) { return c - a * b; } };
-struct addMulOp { CHAINRULE_INLINE Float run(Float a, Float b, Float c) { return (a + b) * c; } };
-struct subThenMulOp { CHAINRULE_INLINE Float run(Float a, Float b, Float c) { return (a - b) * c; } };
-
-CHAINRULE_INLINE void storeLanes(void* p, Float a) { store(static_cast<float*>(p), a); }
-CHAINRULE_INLINE void storeLanes(void* p, Int a) { store(static_cast<int32_t*>(p), a); }
-CHAINRULE_INLINE void storeLanes(void* p, Mask a) { storeLanes(p, toLanes(a)); }
-CHAINRULE_INLINE void loadLanes(const void* p, Float& a) { a = load(static_cast<const float*>(p)); }
-CHAINRULE_INLINE void loadLanes(const void* p, Int& a) { a = load(static_cast<const int32_t*>(p)); }
-
-// n is a multiple of lanes. dst may be an operand.
-using TileLoop = void (*)(void* dst, const void* a, const void* b, const void* c, int64_t n);
-
-template <typename Op, typename V>
-static void unaryLoop(void* dst, const void* a, const void*, const void*, int64_t n) {
-  for (int64_t i = 0; i < n * 4; i += lanes * 4) {
-    V x;
-    loadLanes(static_cast<const char*>(a) + i, x);
-    storeLanes(static_cast<char*>(dst) + i, Op::run(x));
-  }
-}
-template <typename Op, typename V>
-static void binaryLoop(void* dst, const void* a, const void* b, const void*, int64_t n) {
-  for (int64_t i = 0; i < n * 4; i += lanes * 4) {
-    V x, y;
-    loadLanes(static_cast<const char*>(a) + i, x);
-    loadLanes(static_cast<const char*>(b) + i, y);
-    storeLanes(static_cast<char*>(dst) + i, Op::run(x, y));
-  }
-}
-template <typename Op, typename A, typename V>
-static void ternaryLoop(void* dst, const void* a, const void* b, const void* c, int64_t n) {
-  for (int64_t i = 0; i < n * 4; i += lanes * 4) {
-    A x;
-    V y, z;
-    loadLanes(static_cast<const char*>(a) + i, x);
-    loadLanes(static_cast<const char*>(b) + i, y);
-    loadLanes(static_cast<const char*>(c) + i, z);
-    storeLanes(static_cast<char*>(dst) + i, Op::run(x, y, z));
-  }
-}
-
-#define LOOPS_F(loop, name, ...) loop<name##Op, __VA_ARGS__ Float>,
-#define LOOPS_N(loop, name, ...) loop<name##Op, __VA_ARGS__ Float>, loop<name##Op, __VA_ARGS__ Int>,
-#define LOOPS_C(loop, name, ...) LOOPS_N(loop, name, __VA_ARGS__)
-#define LOOPS_P(loop, name, ...) LOOPS_F(loop, name, __VA_ARGS__)
-#define LOOPS_B(loop, name, ...) loop<name##Op, __VA_ARGS__ Int>,
-#define LOOPS_S(loop, name, ...) ternaryLoop<name##Op, Int, Float>, ternaryLoop<name##Op, Int, Int>,
-#define CASTS_f32(name) unaryLoop<name##Op, Float>,
-#define CASTS_i32(name) unaryLoop<name##Op, Int>,
-#define UNARY(name, kind, forward, ga) LOOPS_##kind(unaryLoop, name)
-#define BINARY(name, kind, forward, ga, gb) LOOPS_##kind(binaryLoop, name)
-#define TERNARY(name, kind, forward, ga, gb, gc) LOOPS_##kind(ternaryLoop, name)
-#define CAST(name, from, to, forward) CASTS_##from(name)
-constexpr TileLoop tileLoops[] = {
-    nullptr,
-#include "ops/elementwise.def"
-    ternaryLoop<mulAddOp, Float, Float>,
-    ternaryLoop<mulSubOp, Float, Float>,
-    ternaryLoop<subMulOp, Float, Float>,
-    ternaryLoop<addMulOp, Float, Float>,
-    ternaryLoop<subThenMulOp, Float, Float>,
-};
-static_assert(sizeof tileLoops / sizeof tileLoops[0] == size_t(Opcode::count));
-#undef LOOPS_F
-#undef LOOPS_N
-#undef LOOPS_C
-#undef LOOPS_P
-#undef LOOPS_B
-#undef LOOPS_S
-#undef CASTS_f32
-#undef CASTS_i32
-
-
 static void splat(int32_t* dst, int32_t bits, int64_t n) {  // n is rounded up to whole vectors
   for (int64_t i = 0; i < n; i += lanes) store(dst + i, Int(bits));
 }
@@ -119,7 +18,8 @@ CHAINRULE_INLINE void widenRun(int32_t* dst, const uint8_t* src, int64_t n) { wi
 
 // Elements [start, start + n) of a strided input, run by run along the last axis.
 template <typename T>
-static void expandStrided(int32_t* dst, const T* src, const Island& island, const int64_t* strides, int64_t start, int64_t n) {
+static void expandStrided(int32_t* dst, const T* src, const Island& island, const int64_t* strides, int64_t start,
+                          int64_t n) {
   int64_t index[kIslandRank];
   const int last = island.rank - 1;
   int64_t offset = 0, rest = start;
@@ -184,7 +84,9 @@ struct IslandRun {
   const void* source[256];
 };
 
-CHAINRULE_INLINE int32_t* tileOf(IslandRun& run, int reg) { return run.scratch + int64_t(run.island.tileOf[reg]) * kIslandTile; }
+CHAINRULE_INLINE int32_t* tileOf(IslandRun& run, int reg) {
+  return run.scratch + int64_t(run.island.tileOf[reg]) * kIslandTile;
+}
 CHAINRULE_INLINE bool isWide(DType type) { return type != DType::u8 && type != DType::boolean; }
 
 template <typename T>
@@ -197,8 +99,10 @@ static void prepareInput(IslandRun& run, int i, const T* base, int64_t start, in
     case Island::Access::scalar:
       return;  // splat once per run
     case Island::Access::inPlace:
-      if (sizeof(T) == 4 && !tail) run.source[i] = base + start;
-      else widenRun(tile, base + start, n);
+      if (sizeof(T) == 4 && !tail)
+        run.source[i] = base + start;
+      else
+        widenRun(tile, base + start, n);
       return;
     case Island::Access::periodic:
       if (sizeof(T) == 4 && island.rowWise && !tail) {
@@ -238,8 +142,10 @@ static void prepareInput(IslandRun& run, int i, const T* base, int64_t start, in
 static void runTile(IslandRun& run, int64_t start, int64_t n, bool tail) {
   const Island& island = run.island;
   for (int i = 0; i < island.inputCount; ++i) {
-    if (isWide(island.inputs[i].dtype)) prepareInput(run, i, static_cast<const int32_t*>(run.inputs[i]), start, n, tail);
-    else prepareInput(run, i, static_cast<const uint8_t*>(run.inputs[i]), start, n, tail);
+    if (isWide(island.inputs[i].dtype))
+      prepareInput(run, i, static_cast<const int32_t*>(run.inputs[i]), start, n, tail);
+    else
+      prepareInput(run, i, static_cast<const uint8_t*>(run.inputs[i]), start, n, tail);
   }
   const int64_t whole = tail ? lanes : n;
   for (int i = 0; i < island.codeCount; ++i) {
@@ -267,19 +173,22 @@ static void runTile(IslandRun& run, int64_t start, int64_t n, bool tail) {
   }
 }
 
-// Which outputs may be written as they are computed: not those that share memory with an input that is still to be read.
+// Which outputs may be written as they are computed: not those that share memory with an input that is still to be
+// read.
 static void chooseDirect(IslandRun& run) {
   const Island& island = run.island;
   for (int i = 0; i < island.codeCount; ++i) run.direct[i] = -1;
   for (int i = 0; i < island.outputCount; ++i) {
     const int code = island.outputCode[i];
     bool direct = code >= 0 && isWide(island.outputs[i].dtype) && run.direct[code] < 0;
-    for (int k = 0; direct && k < island.inputCount; ++k) direct = run.inputs[k] != run.outputs[i] || island.lastRead[k] <= code;
+    for (int k = 0; direct && k < island.inputCount; ++k)
+      direct = run.inputs[k] != run.outputs[i] || island.lastRead[k] <= code;
     if (direct) run.direct[code] = int8_t(i);
   }
 }
 
-static void island(const Island& island, const void* const* inputs, void* const* outputs, int64_t begin, int64_t end, void* scratch) {
+static void island(const Island& island, const void* const* inputs, void* const* outputs, int64_t begin, int64_t end,
+                   void* scratch) {
   if (begin >= end) return;
   IslandRun run(island, inputs, outputs, scratch);
   const int64_t longest = end - begin < island.tile ? end - begin : island.tile;
@@ -287,7 +196,8 @@ static void island(const Island& island, const void* const* inputs, void* const*
     run.phase[i] = -1;
     if (island.access[i] != Island::Access::scalar) continue;
     const bool wide = isWide(island.inputs[i].dtype);
-    splat(tileOf(run, i), wide ? *static_cast<const int32_t*>(inputs[i]) : *static_cast<const uint8_t*>(inputs[i]), longest);
+    splat(tileOf(run, i), wide ? *static_cast<const int32_t*>(inputs[i]) : *static_cast<const uint8_t*>(inputs[i]),
+          longest);
   }
   for (int i = 0; i < island.constantCount; ++i) {
     const int reg = island.inputCount + i;

@@ -6,7 +6,8 @@ CHAINRULE_INLINE void copyPanelRow(float* to, const float* from) {
 }
 
 // Rows [k0, k1) of one panel with `columns` <= 16 real columns, from any strides.
-static void packPanel(const float* b, int64_t rowStride, int64_t colStride, int64_t k0, int64_t k1, int64_t columns, float* panel) {
+static void packPanel(const float* b, int64_t rowStride, int64_t colStride, int64_t k0, int64_t k1, int64_t columns,
+                      float* panel) {
   if (columns == kPanel && colStride == 1) {
     for (int64_t k = k0; k < k1; ++k) copyPanelRow(panel + k * kPanel, b + k * rowStride);
   } else if (rowStride == 1 && columns >= 8) {
@@ -16,21 +17,25 @@ static void packPanel(const float* b, int64_t rowStride, int64_t colStride, int6
     }
   } else {
     for (int64_t k = k0; k < k1; ++k) {
-      for (int64_t j = 0; j < kPanel; ++j) panel[k * kPanel + j] = j < columns ? b[k * rowStride + j * colStride] : 0.0f;
+      for (int64_t j = 0; j < kPanel; ++j)
+        panel[k * kPanel + j] = j < columns ? b[k * rowStride + j * colStride] : 0.0f;
     }
   }
 }
 
-static void packB(const float* b, int64_t rowStride, int64_t colStride, int64_t k, int64_t n, float* panels, int64_t panelBegin, int64_t panelEnd) {
+static void packB(const float* b, int64_t rowStride, int64_t colStride, int64_t k, int64_t n, float* panels,
+                  int64_t panelBegin, int64_t panelEnd) {
   constexpr int64_t block = 64;  // rows whose pages and lines serve neighbouring panels
   for (int64_t k0 = 0; k0 < k; k0 += block) {
     for (int64_t p = panelBegin; p < panelEnd; ++p) {
-      packPanel(b + p * kPanel * colStride, rowStride, colStride, k0, least(k, k0 + block), least(kPanel, n - p * kPanel), panels + p * k * kPanel);
+      packPanel(b + p * kPanel * colStride, rowStride, colStride, k0, least(k, k0 + block),
+                least(kPanel, n - p * kPanel), panels + p * k * kPanel);
     }
   }
 }
 
-static void unpackB(const float* panels, int64_t k, int64_t n, float* b, int64_t rowStride, int64_t colStride, int64_t panelBegin, int64_t panelEnd) {
+static void unpackB(const float* panels, int64_t k, int64_t n, float* b, int64_t rowStride, int64_t colStride,
+                    int64_t panelBegin, int64_t panelEnd) {
   for (int64_t p = panelBegin; p < panelEnd; ++p) {
     const float* panel = panels + p * k * kPanel;
     float* to = b + p * kPanel * colStride;

@@ -24,32 +24,43 @@ CHAINRULE_INLINE Int loadIndex(const PoolShape& s, const void* index, int64_t at
   return load(places);
 }
 CHAINRULE_INLINE Float loadSome(const float* p, int count) { return count == lanes ? load(p) : loadPartial(p, count); }
-CHAINRULE_INLINE void storeSome(float* p, Float v, int count) { count == lanes ? store(p, v) : storePartial(p, v, count); }
+CHAINRULE_INLINE void storeSome(float* p, Float v, int count) {
+  count == lanes ? store(p, v) : storePartial(p, v, count);
+}
+
+// One vector of channels of one window.
+template <bool whole>
+CHAINRULE_INLINE void maxPoolVector(const PoolShape& s, const float* corner, Window rows, Window columns, float* y,
+                                    void* index, int64_t at, int count) {
+  Float best(-__builtin_inff());
+  Int where(int32_t(rows.begin * s.kw + columns.begin));
+  for (int64_t i = rows.begin; i < rows.end; ++i) {
+    for (int64_t j = columns.begin; j < columns.end; ++j) {
+      const float* p = corner + (i * s.w + j) * s.c;
+      const Float value = whole ? load(p) : loadPartial(p, count);
+      const Mask better = beats(true, value, best);
+      best = select(better, value, best);
+      where = select(better, Int(int32_t(i * s.kw + j)), where);
+    }
+  }
+  if (whole)
+    store(y + at, best);
+  else
+    storePartial(y + at, best, count);
+  if (index) storeIndex(s, index, at, where, whole ? lanes : count);
+}
 
 static void maxPool(const PoolShape& s, const float* x, float* y, void* index, int64_t rowBegin, int64_t rowEnd) {
   for (int64_t row = rowBegin; row < rowEnd; ++row) {
     const int64_t image = row / s.oh, top = row % s.oh * s.strideH - s.padTop;
     const Window rows = clippedWindow(top, s.kh, s.h);
     for (int64_t column = 0; column < s.ow; ++column) {
-      const int64_t left = column * s.strideW - s.padLeft;
+      const int64_t left = column * s.strideW - s.padLeft, out = (row * s.ow + column) * s.c;
       const Window columns = clippedWindow(left, s.kw, s.w);
       const float* corner = x + ((image * s.h + top) * s.w + left) * s.c;
-      const int64_t out = (row * s.ow + column) * s.c;
-      for (int64_t c = 0; c < s.c; c += lanes) {
-        const int count = int(least(lanes, s.c - c));
-        Float best(-__builtin_inff());
-        Int where(int32_t(rows.begin * s.kw + columns.begin));
-        for (int64_t i = rows.begin; i < rows.end; ++i) {
-          for (int64_t j = columns.begin; j < columns.end; ++j) {
-            const Float value = loadSome(corner + (i * s.w + j) * s.c + c, count);
-            const Mask better = beats(true, value, best);
-            best = select(better, value, best);
-            where = select(better, Int(int32_t(i * s.kw + j)), where);
-          }
-        }
-        storeSome(y + out + c, best, count);
-        if (index) storeIndex(s, index, out + c, where, count);
-      }
+      int64_t c = 0;
+      for (; c + lanes <= s.c; c += lanes) maxPoolVector<true>(s, corner + c, rows, columns, y, index, out + c, lanes);
+      if (c < s.c) maxPoolVector<false>(s, corner + c, rows, columns, y, index, out + c, int(s.c - c));
     }
   }
 }
@@ -60,31 +71,42 @@ CHAINRULE_INLINE Window windowsOver(int64_t p, int64_t pad, int64_t kernel, int6
   return {first <= 0 ? 0 : (first + stride - 1) / stride, least(outputs, (p + pad) / stride + 1)};
 }
 
-static void maxPoolBackward(const PoolShape& s, const float* dy, const void* index, float* dx, int64_t rowBegin, int64_t rowEnd) {
-  for (int64_t row = rowBegin; row < rowEnd; ++row) {
-    const int64_t image = row / s.h, i = row % s.h;
-    const Window rows = windowsOver(i, s.padTop, s.kh, s.strideH, s.oh);
-    for (int64_t j = 0; j < s.w; ++j) {
-      const Window columns = windowsOver(j, s.padLeft, s.kw, s.strideW, s.ow);
-      for (int64_t c = 0; c < s.c; c += lanes) {
-        const int count = int(least(lanes, s.c - c));
-        Float sum(0.0f);
-        for (int64_t oi = rows.begin; oi < rows.end; ++oi) {
-          for (int64_t oj = columns.begin; oj < columns.end; ++oj) {
-            const int64_t from = ((image * s.oh + oi) * s.ow + oj) * s.c + c;
-            const int64_t place = (i - (oi * s.strideH - s.padTop)) * s.kw + j - (oj * s.strideW - s.padLeft);
-            const Mask mine = loadIndex(s, index, from, count) == Int(int32_t(place));
-            sum = sum + select(mine, loadSome(dy + from, count), Float(0.0f));
-          }
-        }
-        storeSome(dx + (row * s.w + j) * s.c + c, sum, count);
+// dx of one pixel += the part of dy at `from` whose index is `place`.
+CHAINRULE_INLINE void addMaximum(const PoolShape& s, const float* dy, const void* index, int64_t from, int64_t place,
+                                 float* dx) {
+  const Int mine{int32_t(place)};
+  for (int64_t c = 0; c < s.c; c += lanes) {
+    const int count = int(least(lanes, s.c - c));
+    const Float part =
+        select(loadIndex(s, index, from + c, count) == mine, loadSome(dy + from + c, count), Float(0.0f));
+    storeSome(dx + c, loadSome(dx + c, count) + part, count);
+  }
+}
+
+// One row of dx. Every pixel gathers from the windows over it, in their order; where windows don't overlap that is one.
+static void maxPoolBackwardRow(const PoolShape& s, const float* dy, const void* index, float* dx, int64_t image,
+                               int64_t i) {
+  fill(dx, 4, 0, s.w * s.c);
+  const Window rows = windowsOver(i, s.padTop, s.kh, s.strideH, s.oh);
+  for (int64_t oi = rows.begin; oi < rows.end; ++oi) {
+    const int64_t placeOfRow = (i - (oi * s.strideH - s.padTop)) * s.kw;
+    for (int64_t oj = 0; oj < s.ow; ++oj) {
+      const int64_t left = oj * s.strideW - s.padLeft, from = ((image * s.oh + oi) * s.ow + oj) * s.c;
+      const Window columns = clippedWindow(left, s.kw, s.w);
+      for (int64_t k = columns.begin; k < columns.end; ++k) {
+        addMaximum(s, dy, index, from, placeOfRow + k, dx + (left + k) * s.c);
       }
     }
   }
 }
+static void maxPoolBackward(const PoolShape& s, const float* dy, const void* index, float* dx, int64_t rowBegin,
+                            int64_t rowEnd) {
+  for (int64_t row = rowBegin; row < rowEnd; ++row) {
+    maxPoolBackwardRow(s, dy, index, dx + row * s.w * s.c, row / s.h, row % s.h);
+  }
+}
 
-CHAINRULE_INLINE Float inverseArea(const PoolShape& s, int64_t oi, int64_t oj) {
-  const Window rows = clippedWindow(oi * s.strideH - s.padTop, s.kh, s.h), columns = clippedWindow(oj * s.strideW - s.padLeft, s.kw, s.w);
+CHAINRULE_INLINE Float inverseArea(Window rows, Window columns) {
   return Float(1.0f) / Float(float((rows.end - rows.begin) * (columns.end - columns.begin)));
 }
 
@@ -96,12 +118,13 @@ static void averagePool(const PoolShape& s, const float* x, float* y, int64_t ro
       const int64_t left = oj * s.strideW - s.padLeft;
       const Window columns = clippedWindow(left, s.kw, s.w);
       const float* corner = x + ((image * s.h + top) * s.w + left) * s.c;
-      const Float scale = inverseArea(s, oi, oj);
+      const Float scale = inverseArea(rows, columns);
       for (int64_t c = 0; c < s.c; c += lanes) {
         const int count = int(least(lanes, s.c - c));
         Float sum(0.0f);
         for (int64_t i = rows.begin; i < rows.end; ++i) {
-          for (int64_t j = columns.begin; j < columns.end; ++j) sum = sum + loadSome(corner + (i * s.w + j) * s.c + c, count);
+          for (int64_t j = columns.begin; j < columns.end; ++j)
+            sum = sum + loadSome(corner + (i * s.w + j) * s.c + c, count);
         }
         storeSome(y + (row * s.ow + oj) * s.c + c, sum * scale, count);
       }
@@ -112,18 +135,23 @@ static void averagePool(const PoolShape& s, const float* x, float* y, int64_t ro
 static void averagePoolBackward(const PoolShape& s, const float* dy, float* dx, int64_t rowBegin, int64_t rowEnd) {
   for (int64_t row = rowBegin; row < rowEnd; ++row) {
     const int64_t image = row / s.h;
-    const Window rows = windowsOver(row % s.h, s.padTop, s.kh, s.strideH, s.oh);
-    for (int64_t j = 0; j < s.w; ++j) {
-      const Window columns = windowsOver(j, s.padLeft, s.kw, s.strideW, s.ow);
-      for (int64_t c = 0; c < s.c; c += lanes) {
-        const int count = int(least(lanes, s.c - c));
-        Float sum(0.0f);
-        for (int64_t oi = rows.begin; oi < rows.end; ++oi) {
-          for (int64_t oj = columns.begin; oj < columns.end; ++oj) {
-            sum = fma(loadSome(dy + ((image * s.oh + oi) * s.ow + oj) * s.c + c, count), inverseArea(s, oi, oj), sum);
+    float* to = dx + row * s.w * s.c;
+    fill(to, 4, 0, s.w * s.c);
+    const Window over = windowsOver(row % s.h, s.padTop, s.kh, s.strideH, s.oh);
+    for (int64_t oi = over.begin; oi < over.end; ++oi) {
+      const Window rows = clippedWindow(oi * s.strideH - s.padTop, s.kh, s.h);
+      for (int64_t oj = 0; oj < s.ow; ++oj) {
+        const int64_t left = oj * s.strideW - s.padLeft;
+        const float* from = dy + ((image * s.oh + oi) * s.ow + oj) * s.c;
+        const Window columns = clippedWindow(left, s.kw, s.w);
+        const Float scale = inverseArea(rows, columns);
+        for (int64_t k = columns.begin; k < columns.end; ++k) {
+          float* pixel = to + (left + k) * s.c;
+          for (int64_t c = 0; c < s.c; c += lanes) {
+            const int count = int(least(lanes, s.c - c));
+            storeSome(pixel + c, fma(loadSome(from + c, count), scale, loadSome(pixel + c, count)), count);
           }
         }
-        storeSome(dx + (row * s.w + j) * s.c + c, sum, count);
       }
     }
   }

@@ -37,20 +37,23 @@ CHAINRULE_INLINE void normalPair(Int a, Int b, Float& x, Float& y) {
 // Writers turn the words of 4 x lanes elements into values, `step` of which is one vector each.
 struct BitsWriter {
   using T = uint32_t;
-  CHAINRULE_INLINE void values(const RandomStream&, uint64_t, uint32_t, const RandomWords& w, const float*, Int (&out)[4]) {
+  CHAINRULE_INLINE void values(const RandomStream&, uint64_t, uint32_t, const RandomWords& w, const float*,
+                               Int (&out)[4]) {
     for (int k = 0; k < 4; ++k) out[k] = w.word[k];
   }
 };
 struct UniformWriter {
   using T = float;
-  CHAINRULE_INLINE void values(const RandomStream&, uint64_t, uint32_t, const RandomWords& w, const float* p, Int (&out)[4]) {
+  CHAINRULE_INLINE void values(const RandomStream&, uint64_t, uint32_t, const RandomWords& w, const float* p,
+                               Int (&out)[4]) {
     const Float low(p[0]), width(p[1]);
     for (int k = 0; k < 4; ++k) out[k] = bitsOf(low + width * unitFloat(w.word[k]));
   }
 };
 struct NormalWriter {
   using T = float;
-  CHAINRULE_INLINE void values(const RandomStream&, uint64_t, uint32_t, const RandomWords& w, const float* p, Int (&out)[4]) {
+  CHAINRULE_INLINE void values(const RandomStream&, uint64_t, uint32_t, const RandomWords& w, const float* p,
+                               Int (&out)[4]) {
     const Float mean(p[0]), deviation(p[1]);
     for (int k = 0; k < 4; k += 2) {
       Float x, y;
@@ -62,7 +65,8 @@ struct NormalWriter {
 };
 struct TruncatedWriter {
   using T = float;
-  CHAINRULE_INLINE void values(const RandomStream& stream, uint64_t row, uint32_t first, const RandomWords& w, const float* p, Int (&out)[4]) {
+  CHAINRULE_INLINE void values(const RandomStream& stream, uint64_t row, uint32_t first, const RandomWords& w,
+                               const float* p, Int (&out)[4]) {
     const Float mean(p[0]), deviation(p[1]), limit(2.0f);
     RandomWords words = w;
     Float kept[4];
@@ -85,7 +89,8 @@ struct TruncatedWriter {
 };
 struct BernoulliWriter {
   using T = uint8_t;
-  CHAINRULE_INLINE void values(const RandomStream&, uint64_t, uint32_t, const RandomWords& w, const float* p, Int (&out)[4]) {
+  CHAINRULE_INLINE void values(const RandomStream&, uint64_t, uint32_t, const RandomWords& w, const float* p,
+                               Int (&out)[4]) {
     for (int k = 0; k < 4; ++k) out[k] = toLanes(unitFloat(w.word[k]) < Float(p[0]));
   }
 };
@@ -96,7 +101,8 @@ CHAINRULE_INLINE void storeRandom(uint8_t* p, Int v) { storeBytes(p, v); }
 
 // 32 elements per step: 8 blocks, whose word k fills elements 8 k … 8 k + 7.
 template <typename Writer>
-static void randomRows(const RandomStream& stream, const float* parameters, typename Writer::T* out, int64_t rowBegin, int64_t rowEnd) {
+static void randomRows(const RandomStream& stream, const float* parameters, typename Writer::T* out, int64_t rowBegin,
+                       int64_t rowEnd) {
   static_assert(lanes == 8, "wider vectors take two groups of 32 elements at a time");
   for (int64_t r = rowBegin; r < rowEnd; ++r) {
     const uint64_t row = uint64_t(stream.rowOffset + r);
@@ -120,15 +126,18 @@ static void randomRows(const RandomStream& stream, const float* parameters, type
 static void randomBits(const RandomStream& stream, uint32_t* out, int64_t rowBegin, int64_t rowEnd) {
   randomRows<BitsWriter>(stream, nullptr, out, rowBegin, rowEnd);
 }
-static void randomUniform(const RandomStream& stream, float low, float high, float* out, int64_t rowBegin, int64_t rowEnd) {
+static void randomUniform(const RandomStream& stream, float low, float high, float* out, int64_t rowBegin,
+                          int64_t rowEnd) {
   const float parameters[] = {low, high - low};
   randomRows<UniformWriter>(stream, parameters, out, rowBegin, rowEnd);
 }
-static void randomNormal(const RandomStream& stream, float mean, float deviation, float* out, int64_t rowBegin, int64_t rowEnd) {
+static void randomNormal(const RandomStream& stream, float mean, float deviation, float* out, int64_t rowBegin,
+                         int64_t rowEnd) {
   const float parameters[] = {mean, deviation};
   randomRows<NormalWriter>(stream, parameters, out, rowBegin, rowEnd);
 }
-static void randomTruncatedNormal(const RandomStream& stream, float mean, float deviation, float* out, int64_t rowBegin, int64_t rowEnd) {
+static void randomTruncatedNormal(const RandomStream& stream, float mean, float deviation, float* out, int64_t rowBegin,
+                                  int64_t rowEnd) {
   const float parameters[] = {mean, deviation};
   randomRows<TruncatedWriter>(stream, parameters, out, rowBegin, rowEnd);
 }
@@ -137,7 +146,8 @@ static void randomBernoulli(const RandomStream& stream, float p, uint8_t* out, i
 }
 
 // 64 elements per step: element e of a group has bits 16 (e / 32) … of word (e / 8) % 4 of block 8 (group) + e % 8.
-static void dropout(const RandomStream& stream, float rate, const float* x, float* y, int64_t rowBegin, int64_t rowEnd) {
+static void dropout(const RandomStream& stream, float rate, const float* x, float* y, int64_t rowBegin,
+                    int64_t rowEnd) {
   const int32_t threshold = int32_t((1.0f - rate) * 65536.0f + 0.5f);  // kept while below
   const float scale = rate < 1.0f ? 1.0f / (1.0f - rate) : 0.0f;
   for (int64_t r = rowBegin; r < rowEnd; ++r) {
@@ -151,7 +161,8 @@ static void dropout(const RandomStream& stream, float rate, const float* x, floa
         if (left <= 0) break;
         const int count = int(least(lanes, left));
         const Int word = words.word[k % 4], bits = k < 4 ? word & Int(65535) : shiftRightLogical<16>(word);
-        storeSome(y + base + at, select(bits < Int(threshold), loadSome(x + base + at, count) * Float(scale), Float(0.0f)), count);
+        storeSome(y + base + at,
+                  select(bits < Int(threshold), loadSome(x + base + at, count) * Float(scale), Float(0.0f)), count);
       }
     }
   }

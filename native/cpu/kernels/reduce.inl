@@ -30,13 +30,16 @@ CHAINRULE_INLINE void reduceColumnGroup(const T* x, int64_t begin, int64_t end, 
   for (int64_t row = begin; row < end; ++row) {
     const T* p = x + row * inner;
 #pragma GCC unroll 8
-    for (int j = 0; j < vectors; ++j) part[j] = Op::join(part[j], count < lanes ? loadPartial(p, count) : load(p + j * lanes));
+    for (int j = 0; j < vectors; ++j)
+      part[j] = Op::join(part[j], count < lanes ? loadPartial(p, count) : load(p + j * lanes));
   }
 #pragma GCC unroll 8
   for (int j = 0; j < vectors; ++j) {
     if (begin > 0) part[j] = Op::join(count < lanes ? loadPartial(out, count) : load(out + j * lanes), part[j]);
-    if (count < lanes) storePartial(out, part[0], count);
-    else store(out + j * lanes, part[j]);
+    if (count < lanes)
+      storePartial(out, part[0], count);
+    else
+      store(out + j * lanes, part[j]);
   }
 }
 
@@ -56,21 +59,29 @@ static void reduceColumns(const T* x, int64_t n, int64_t inner, T* out, int64_t 
 
 template <typename Op>
 static void reduceInnerAs(DType dtype, const void* x, int64_t n, void* out, int64_t begin, int64_t end) {
-  if (dtype == DType::f32) reduceRows<Op>(static_cast<const float*>(x), n, static_cast<float*>(out), begin, end);
-  else reduceRows<Op>(static_cast<const int32_t*>(x), n, static_cast<int32_t*>(out), begin, end);
+  if (dtype == DType::f32)
+    reduceRows<Op>(static_cast<const float*>(x), n, static_cast<float*>(out), begin, end);
+  else
+    reduceRows<Op>(static_cast<const int32_t*>(x), n, static_cast<int32_t*>(out), begin, end);
 }
 template <typename Op>
 static void reduceOuterAs(DType dtype, const void* x, int64_t n, int64_t inner, void* out, int64_t begin, int64_t end) {
-  if (dtype == DType::f32) reduceColumns<Op>(static_cast<const float*>(x), n, inner, static_cast<float*>(out), begin, end);
-  else reduceColumns<Op>(static_cast<const int32_t*>(x), n, inner, static_cast<int32_t*>(out), begin, end);
+  if (dtype == DType::f32)
+    reduceColumns<Op>(static_cast<const float*>(x), n, inner, static_cast<float*>(out), begin, end);
+  else
+    reduceColumns<Op>(static_cast<const int32_t*>(x), n, inner, static_cast<int32_t*>(out), begin, end);
 }
 
 static void reduceInner(Reduce op, DType dtype, const void* x, int64_t n, void* out, int64_t rowBegin, int64_t rowEnd) {
   switch (op) {
-    case Reduce::sum: return reduceInnerAs<SumOf>(dtype, x, n, out, rowBegin, rowEnd);
-    case Reduce::prod: return reduceInnerAs<ProductOf>(dtype, x, n, out, rowBegin, rowEnd);
-    case Reduce::max: return reduceInnerAs<MaximumOf>(dtype, x, n, out, rowBegin, rowEnd);
-    case Reduce::min: return reduceInnerAs<MinimumOf>(dtype, x, n, out, rowBegin, rowEnd);
+    case Reduce::sum:
+      return reduceInnerAs<SumOf>(dtype, x, n, out, rowBegin, rowEnd);
+    case Reduce::prod:
+      return reduceInnerAs<ProductOf>(dtype, x, n, out, rowBegin, rowEnd);
+    case Reduce::max:
+      return reduceInnerAs<MaximumOf>(dtype, x, n, out, rowBegin, rowEnd);
+    case Reduce::min:
+      return reduceInnerAs<MinimumOf>(dtype, x, n, out, rowBegin, rowEnd);
     case Reduce::any:
     case Reduce::all: {
       // Stops at the first byte that decides.
@@ -85,12 +96,17 @@ static void reduceInner(Reduce op, DType dtype, const void* x, int64_t n, void* 
   }
 }
 
-static void reduceOuter(Reduce op, DType dtype, const void* x, int64_t n, int64_t inner, void* out, int64_t columnBegin, int64_t columnEnd) {
+static void reduceOuter(Reduce op, DType dtype, const void* x, int64_t n, int64_t inner, void* out, int64_t columnBegin,
+                        int64_t columnEnd) {
   switch (op) {
-    case Reduce::sum: return reduceOuterAs<SumOf>(dtype, x, n, inner, out, columnBegin, columnEnd);
-    case Reduce::prod: return reduceOuterAs<ProductOf>(dtype, x, n, inner, out, columnBegin, columnEnd);
-    case Reduce::max: return reduceOuterAs<MaximumOf>(dtype, x, n, inner, out, columnBegin, columnEnd);
-    case Reduce::min: return reduceOuterAs<MinimumOf>(dtype, x, n, inner, out, columnBegin, columnEnd);
+    case Reduce::sum:
+      return reduceOuterAs<SumOf>(dtype, x, n, inner, out, columnBegin, columnEnd);
+    case Reduce::prod:
+      return reduceOuterAs<ProductOf>(dtype, x, n, inner, out, columnBegin, columnEnd);
+    case Reduce::max:
+      return reduceOuterAs<MaximumOf>(dtype, x, n, inner, out, columnBegin, columnEnd);
+    case Reduce::min:
+      return reduceOuterAs<MinimumOf>(dtype, x, n, inner, out, columnBegin, columnEnd);
     case Reduce::any:
     case Reduce::all: {
       uint8_t* result = static_cast<uint8_t*>(out);
@@ -106,10 +122,11 @@ static void reduceOuter(Reduce op, DType dtype, const void* x, int64_t n, int64_
   }
 }
 
-// --- Positions and running folds -------------------------------------------------------------------------------------------
+// --- Positions and running folds
+// -------------------------------------------------------------------------------------------
 
-CHAINRULE_INLINE Mask beats(bool maximum, Float x, Float best) {
-  return (maximum ? x > best : x < best) | ((x != x) & (best == best));
+CHAINRULE_INLINE Mask beats(bool maximum, Float x, Float best) {  // a NaN beats numbers and is beaten by nothing
+  return (best == best) & !(maximum ? x <= best : x >= best);
 }
 CHAINRULE_INLINE Mask beats(bool maximum, Int x, Int best) { return maximum ? x > best : x < best; }
 
@@ -174,13 +191,17 @@ static void argReduceAs(bool maximum, const T* x, int64_t n, int64_t inner, int3
     line += count;
   }
 }
-static void argReduce(bool maximum, DType dtype, const void* x, int64_t n, int64_t inner, int32_t* out, int64_t begin, int64_t end) {
-  if (dtype == DType::f32) argReduceAs(maximum, static_cast<const float*>(x), n, inner, out, begin, end);
-  else argReduceAs(maximum, static_cast<const int32_t*>(x), n, inner, out, begin, end);
+static void argReduce(bool maximum, DType dtype, const void* x, int64_t n, int64_t inner, int32_t* out, int64_t begin,
+                      int64_t end) {
+  if (dtype == DType::f32)
+    argReduceAs(maximum, static_cast<const float*>(x), n, inner, out, begin, end);
+  else
+    argReduceAs(maximum, static_cast<const int32_t*>(x), n, inner, out, begin, end);
 }
 
 template <typename Op, typename T>
-static void cumulate(const T* x, int64_t n, int64_t inner, bool exclusive, bool reverse, T* y, int64_t begin, int64_t end) {
+static void cumulate(const T* x, int64_t n, int64_t inner, bool exclusive, bool reverse, T* y, int64_t begin,
+                     int64_t end) {
   using V = typename VectorOf<T>::Type;
   for (int64_t line = begin; line < end;) {
     const int64_t column = line % inner;
@@ -197,11 +218,15 @@ static void cumulate(const T* x, int64_t n, int64_t inner, bool exclusive, bool 
   }
 }
 template <typename Op>
-static void cumulateAs(DType dtype, const void* x, int64_t n, int64_t inner, bool exclusive, bool reverse, void* y, int64_t begin, int64_t end) {
-  if (dtype == DType::f32) cumulate<Op>(static_cast<const float*>(x), n, inner, exclusive, reverse, static_cast<float*>(y), begin, end);
-  else cumulate<Op>(static_cast<const int32_t*>(x), n, inner, exclusive, reverse, static_cast<int32_t*>(y), begin, end);
+static void cumulateAs(DType dtype, const void* x, int64_t n, int64_t inner, bool exclusive, bool reverse, void* y,
+                       int64_t begin, int64_t end) {
+  if (dtype == DType::f32)
+    cumulate<Op>(static_cast<const float*>(x), n, inner, exclusive, reverse, static_cast<float*>(y), begin, end);
+  else
+    cumulate<Op>(static_cast<const int32_t*>(x), n, inner, exclusive, reverse, static_cast<int32_t*>(y), begin, end);
 }
-static void cumulative(Reduce op, DType dtype, const void* x, int64_t n, int64_t inner, bool exclusive, bool reverse, void* y, int64_t begin, int64_t end) {
+static void cumulative(Reduce op, DType dtype, const void* x, int64_t n, int64_t inner, bool exclusive, bool reverse,
+                       void* y, int64_t begin, int64_t end) {
   if (op == Reduce::sum) return cumulateAs<SumOf>(dtype, x, n, inner, exclusive, reverse, y, begin, end);
   if (op == Reduce::prod) return cumulateAs<ProductOf>(dtype, x, n, inner, exclusive, reverse, y, begin, end);
   if (op == Reduce::max) return cumulateAs<MaximumOf>(dtype, x, n, inner, exclusive, reverse, y, begin, end);

@@ -21,7 +21,9 @@ struct ShiftedExp {  // e^(x - shift), stored to y on the way if y is not null
 struct Products {
   const float *a, *b;
   [[gnu::always_inline]] inline Float at(int64_t i) const { return load(a + i) * load(b + i); }
-  [[gnu::always_inline]] inline Float partial(int64_t i, int count) const { return loadPartial(a + i, count) * loadPartial(b + i, count); }
+  [[gnu::always_inline]] inline Float partial(int64_t i, int count) const {
+    return loadPartial(a + i, count) * loadPartial(b + i, count);
+  }
 };
 
 CHAINRULE_INLINE Float rowMaximum(const float* x, int64_t n) {
@@ -46,10 +48,18 @@ CHAINRULE_INLINE void mapRow(const float* a, const float* b, float* y, int64_t n
     storePartial(y + i, Step::run(loadPartial(a + i, count), loadPartial(b + i, count), u, v), count);
   }
 }
-struct ScaleStep { CHAINRULE_INLINE Float run(Float a, Float, Float u, Float) { return a * u; } };
-struct LogSoftmaxStep { CHAINRULE_INLINE Float run(Float a, Float, Float u, Float v) { return (a - u) - v; } };
-struct SoftmaxGradientStep { CHAINRULE_INLINE Float run(Float y, Float dy, Float u, Float) { return y * (dy - u); } };
-struct LogSoftmaxGradientStep { CHAINRULE_INLINE Float run(Float y, Float dy, Float u, Float) { return dy - exp(y) * u; } };
+struct ScaleStep {
+  CHAINRULE_INLINE Float run(Float a, Float, Float u, Float) { return a * u; }
+};
+struct LogSoftmaxStep {
+  CHAINRULE_INLINE Float run(Float a, Float, Float u, Float v) { return (a - u) - v; }
+};
+struct SoftmaxGradientStep {
+  CHAINRULE_INLINE Float run(Float y, Float dy, Float u, Float) { return y * (dy - u); }
+};
+struct LogSoftmaxGradientStep {
+  CHAINRULE_INLINE Float run(Float y, Float dy, Float u, Float) { return dy - exp(y) * u; }
+};
 
 static void softmax(const float* x, float* y, int64_t n, int64_t rowBegin, int64_t rowEnd) {
   for (int64_t row = rowBegin; row < rowEnd; ++row) {
@@ -75,7 +85,8 @@ static void softmaxBackward(const float* y, const float* dy, float* dx, int64_t 
   }
 }
 
-static void logSoftmaxBackward(const float* y, const float* dy, float* dx, int64_t n, int64_t rowBegin, int64_t rowEnd) {
+static void logSoftmaxBackward(const float* y, const float* dy, float* dx, int64_t n, int64_t rowBegin,
+                               int64_t rowEnd) {
   for (int64_t row = rowBegin; row < rowEnd; ++row) {
     RowSource<SumOf, float> source{dy + row * n};
     const Float sum = foldRow<SumOf, Float>(source, n);
@@ -83,7 +94,8 @@ static void logSoftmaxBackward(const float* y, const float* dy, float* dx, int64
   }
 }
 
-static void sparseCrossEntropy(const float* logits, const int32_t* labels, float* loss, float* probability, int64_t n, int64_t rowBegin, int64_t rowEnd) {
+static void sparseCrossEntropy(const float* logits, const int32_t* labels, float* loss, float* probability, int64_t n,
+                               int64_t rowBegin, int64_t rowEnd) {
   for (int64_t row = rowBegin; row < rowEnd; ++row) {
     const float* x = logits + row * n;
     float* p = probability ? probability + row * n : nullptr;
@@ -96,7 +108,8 @@ static void sparseCrossEntropy(const float* logits, const int32_t* labels, float
   }
 }
 
-static void sparseCrossEntropyBackward(const float* probability, const int32_t* labels, const float* g, float* dx, int64_t n, int64_t rowBegin, int64_t rowEnd) {
+static void sparseCrossEntropyBackward(const float* probability, const int32_t* labels, const float* g, float* dx,
+                                       int64_t n, int64_t rowBegin, int64_t rowEnd) {
   for (int64_t row = rowBegin; row < rowEnd; ++row) {
     const float* p = probability + row * n;
     const bool valid = labels[row] >= 0 && labels[row] < n;

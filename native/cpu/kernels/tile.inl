@@ -10,9 +10,9 @@ struct Segment {
 struct TileInput {
   const Segment* segments;
   int64_t count;
-  int64_t aOffset, bOffset;  // added to the addresses of every segment
-  int64_t aRow, aCol;        // between the rows of the tile, and along k
-  int64_t bRow, bPanel;      // along k, and between panels
+  int64_t aOffset, bOffset;      // added to the addresses of every segment
+  int64_t aRow, aCol;            // between the rows of the tile, and along k
+  int64_t bRow, bPanel;          // along k, and between panels
   const float* ahead = nullptr;  // lines of B that a later tile needs: `aheadLines` of them are fetched meanwhile
   int64_t aheadLines = 0;
 };
@@ -40,8 +40,10 @@ struct TileRow {
     return whole || j / kVectors < panels - 1 ? load(p) : loadMasked(p, masks[j % kVectors]);
   }
   [[gnu::always_inline]] inline void write(float* p, int j, Float value) const {
-    if (whole || j / kVectors < panels - 1) store(p, value);
-    else storeMasked(p, value, masks[j % kVectors]);
+    if (whole || j / kVectors < panels - 1)
+      store(p, value);
+    else
+      storeMasked(p, value, masks[j % kVectors]);
   }
 };
 
@@ -51,7 +53,8 @@ CHAINRULE_INLINE void startTile(const TileOutput& out, Float (&acc)[rows][panels
 #pragma GCC unroll 6
   for (int r = 0; r < rows; ++r) {
 #pragma GCC unroll 8
-    for (int j = 0; j < panels * kVectors; ++j) acc[r][j] = row.read(out.c + r * out.cRow + j / kVectors * out.cPanel + j % kVectors * lanes, j);
+    for (int j = 0; j < panels * kVectors; ++j)
+      acc[r][j] = row.read(out.c + r * out.cRow + j / kVectors * out.cPanel + j % kVectors * lanes, j);
   }
 }
 template <int rows, int panels, bool whole>
@@ -76,13 +79,16 @@ CHAINRULE_INLINE void finishTile(const TileOutput& out, Float (&acc)[rows][panel
 #pragma GCC unroll 6
   for (int r = 0; r < rows; ++r) {
 #pragma GCC unroll 8
-    for (int j = 0; j < panels * kVectors; ++j) row.write(out.c + r * out.cRow + j / kVectors * out.cPanel + j % kVectors * lanes, j, acc[r][j]);
+    for (int j = 0; j < panels * kVectors; ++j)
+      row.write(out.c + r * out.cRow + j / kVectors * out.cPanel + j % kVectors * lanes, j, acc[r][j]);
   }
 }
 
-// One step along k: a column of A times a row of B. The shorter of the two stays in registers, the other passes through one.
+// One step along k: a column of A times a row of B. The shorter of the two stays in registers, the other passes through
+// one.
 template <int rows, int panels>
-CHAINRULE_INLINE void multiplyStep(const float* a, int64_t aRow, const float* b, int64_t bPanel, Float (&acc)[rows][panels * kVectors]) {
+CHAINRULE_INLINE void multiplyStep(const float* a, int64_t aRow, const float* b, int64_t bPanel,
+                                   Float (&acc)[rows][panels * kVectors]) {
   constexpr int width = panels * kVectors;
   const float* a3 = a + 3 * aRow;
   if constexpr (rows > width) {
@@ -111,7 +117,8 @@ CHAINRULE_INLINE void multiplyStep(const float* a, int64_t aRow, const float* b,
 // All segments. A stride given as a template argument other than 0 is known to be that.
 template <int rows, int panels, int knownRow, int knownCol, int knownB>
 CHAINRULE_INLINE void multiplySegments(const TileInput& in, Float (&acc)[rows][panels * kVectors]) {
-  const int64_t aRow = knownRow ? knownRow : in.aRow, aCol = knownCol ? knownCol : in.aCol, bRow = knownB ? knownB : in.bRow, bPanel = in.bPanel;
+  const int64_t aRow = knownRow ? knownRow : in.aRow, aCol = knownCol ? knownCol : in.aCol,
+                bRow = knownB ? knownB : in.bRow, bPanel = in.bPanel;
   const Segment* const end = in.segments + in.count;
   for (const Segment* s = in.segments; s != end; ++s) {
     const float* a = s->a + in.aOffset;
@@ -143,7 +150,7 @@ template <int rows, int panels>
 static void tile(const TileInput& in, const TileOutput& out) {
   constexpr int width = panels * kVectors;
   for (int64_t i = 0; i < in.aheadLines; ++i) __builtin_prefetch(in.ahead + i * 16, 0, 2);
-  if (in.aheadLines > 0) {  // and what the next tile of this column adds to or overwrites
+  if (out.accumulate) {  // what the next tile of this column adds to
 #pragma GCC unroll 6
     for (int r = 0; r < rows; ++r) __builtin_prefetch(out.c + (rows + r) * out.cRow, 1);
   }
@@ -161,33 +168,45 @@ static void tile(const TileInput& in, const TileOutput& out) {
   }
 
   // Strides that the compiler knows make the addresses of an unrolled loop free.
-  if (in.bRow != kPanel) multiplySegments<rows, panels, 0, 0, 0>(in, acc);
-  else if (in.aCol == 1) multiplySegments<rows, panels, 0, 1, kPanel>(in, acc);
-  else if (in.aRow == 1) multiplySegments<rows, panels, 1, 0, kPanel>(in, acc);
-  else multiplySegments<rows, panels, 0, 0, kPanel>(in, acc);
+  if (in.bRow != kPanel)
+    multiplySegments<rows, panels, 0, 0, 0>(in, acc);
+  else if (in.aCol == 1)
+    multiplySegments<rows, panels, 0, 1, kPanel>(in, acc);
+  else if (in.aRow == 1)
+    multiplySegments<rows, panels, 1, 0, kPanel>(in, acc);
+  else
+    multiplySegments<rows, panels, 0, 0, kPanel>(in, acc);
 
-  if (out.columns == kPanel && (!out.bias || out.biasColumns == kPanel)) finishTile<rows, panels, true>(out, acc);
-  else finishTile<rows, panels, false>(out, acc);
+  if (out.columns == kPanel && (!out.bias || out.biasColumns == kPanel))
+    finishTile<rows, panels, true>(out, acc);
+  else
+    finishTile<rows, panels, false>(out, acc);
 }
 
-// The same with a table of offsets along k, for convolutions whose runs are only a few values long. in.count values, in.aCol unused.
+// The same with a table of offsets along k, for convolutions whose runs are only a few values long: in.count values,
+// and `repeat` tiles side by side, since one such tile is hardly worth a call. in.segments, aCol and accumulate are
+// unused.
 template <int rows, int panels>
-static void gatheredTile(const float* a, const int32_t* offsets, const float* b, const TileInput& in, const TileOutput& out) {
+static void gatheredTiles(const float* a, const int32_t* offsets, const float* b, const TileInput& in, TileOutput out,
+                          int64_t repeat) {
   constexpr int width = panels * kVectors;
-  Float acc[rows][width];
-#pragma GCC unroll 6
-  for (int r = 0; r < rows; ++r) {
-#pragma GCC unroll 8
-    for (int j = 0; j < width; ++j) acc[r][j] = Float(0.0f);
-  }
   const int64_t aRow = in.aRow, bPanel = in.bPanel, k = in.count;
-  a += in.aOffset;
-  for (int64_t i = 0; i < k; ++i) {
-    multiplyStep<rows, panels>(a + offsets[i], aRow, b, bPanel, acc);
-    b += kPanel;
+  const bool whole = out.columns == kPanel && (!out.bias || out.biasColumns == kPanel);
+  for (; repeat > 0; --repeat, a += rows * aRow, out.c += rows * out.cRow) {
+    Float acc[rows][width];
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 8
+      for (int j = 0; j < width; ++j) acc[r][j] = Float(0.0f);
+    }
+    for (int64_t i = 0; i < k; ++i) {
+      multiplyStep<rows, panels>(a + offsets[i], aRow, b + i * kPanel, bPanel, acc);
+    }
+    if (whole)
+      finishTile<rows, panels, true>(out, acc);
+    else
+      finishTile<rows, panels, false>(out, acc);
   }
-  if (out.columns == kPanel && (!out.bias || out.biasColumns == kPanel)) finishTile<rows, panels, true>(out, acc);
-  else finishTile<rows, panels, false>(out, acc);
 }
 
 using TileFunction = void (*)(const TileInput&, const TileOutput&);
@@ -197,18 +216,22 @@ constexpr TileFunction tiles[6][3] = {
     {tile<1, 1>, tile<1, 2>, tile<1, 4>}, {tile<2, 1>, tile<2, 2>, nullptr}, {tile<3, 1>, tile<3, 2>, nullptr},
     {tile<4, 1>, nullptr, nullptr},       {tile<5, 1>, nullptr, nullptr},    {tile<6, 1>, nullptr, nullptr},
 };
-using GatheredTileFunction = void (*)(const float*, const int32_t*, const float*, const TileInput&, const TileOutput&);
-constexpr GatheredTileFunction gatheredTiles[6][3] = {
-    {gatheredTile<1, 1>, gatheredTile<1, 2>, gatheredTile<1, 4>}, {gatheredTile<2, 1>, gatheredTile<2, 2>, nullptr},
-    {gatheredTile<3, 1>, gatheredTile<3, 2>, nullptr},            {gatheredTile<4, 1>, nullptr, nullptr},
-    {gatheredTile<5, 1>, nullptr, nullptr},                       {gatheredTile<6, 1>, nullptr, nullptr},
+using GatheredFunction = void (*)(const float*, const int32_t*, const float*, const TileInput&, TileOutput, int64_t);
+constexpr GatheredFunction gathered[6][3] = {
+    {gatheredTiles<1, 1>, gatheredTiles<1, 2>, gatheredTiles<1, 4>},
+    {gatheredTiles<2, 1>, gatheredTiles<2, 2>, nullptr},
+    {gatheredTiles<3, 1>, gatheredTiles<3, 2>, nullptr},
+    {gatheredTiles<4, 1>, nullptr, nullptr},
+    {gatheredTiles<5, 1>, nullptr, nullptr},
+    {gatheredTiles<6, 1>, nullptr, nullptr},
 };
 CHAINRULE_INLINE int widestTile(int64_t rows) { return rows == 1 ? 2 : rows <= 3 ? 1 : 0; }
 
 // The rows of each of the tiles that cover `rows`: as equal as possible, since a tile of 1 or 2 rows is inefficient.
 struct RowTiles {
   int64_t count, base, larger;  // `larger` tiles of base + 1 rows come first
-  [[gnu::always_inline]] inline explicit RowTiles(int64_t rows) : count((rows + 5) / 6), base(count ? rows / count : 0), larger(count ? rows % count : 0) {}
+  [[gnu::always_inline]] inline explicit RowTiles(int64_t rows)
+      : count((rows + 5) / 6), base(count ? rows / count : 0), larger(count ? rows % count : 0) {}
   [[gnu::always_inline]] inline int64_t rowsOf(int64_t i) const { return base + (i < larger); }
   [[gnu::always_inline]] inline int64_t startOf(int64_t i) const { return base * i + least(i, larger); }
 };

@@ -1,5 +1,5 @@
-// The vector types of the AVX2 + FMA + F16C kernels. Included once, inside a namespace of the ISA and its target region.
-// Every ISA defines the same names: Float, Int, Mask of `lanes` 32-bit lanes, and the functions below.
+// The vector types of the AVX2 + FMA + F16C kernels. Included once, inside a namespace of the ISA and its target
+// region. Every ISA defines the same names: Float, Int, Mask of `lanes` 32-bit lanes, and the functions below.
 
 constexpr int lanes = 8;
 
@@ -35,12 +35,17 @@ CHAINRULE_INLINE void storeMasked(float* p, Float a, Mask m) { _mm256_maskstore_
 CHAINRULE_INLINE Float loadPartial(const float* p, int count) { return loadMasked(p, firstLanes(count)); }
 CHAINRULE_INLINE void storePartial(float* p, Float a, int count) { storeMasked(p, a, firstLanes(count)); }
 CHAINRULE_INLINE Int loadPartial(const int32_t* p, int count) { return _mm256_maskload_epi32(p, firstLanes(count).v); }
-CHAINRULE_INLINE void storePartial(int32_t* p, Int a, int count) { _mm256_maskstore_epi32(p, firstLanes(count).v, a.v); }
+CHAINRULE_INLINE void storePartial(int32_t* p, Int a, int count) {
+  _mm256_maskstore_epi32(p, firstLanes(count).v, a.v);
+}
 CHAINRULE_INLINE Float broadcast(const float* p) { return _mm256_broadcast_ss(p); }
-CHAINRULE_INLINE Int loadBytes(const uint8_t* p) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))); }
+CHAINRULE_INLINE Int loadBytes(const uint8_t* p) {
+  return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+}
 CHAINRULE_INLINE void storeBytes(uint8_t* p, Int a) {  // the low byte of each lane
-  const __m256i picked = _mm256_shuffle_epi8(a.v, _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
-                                                                   0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1));
+  const __m256i picked =
+      _mm256_shuffle_epi8(a.v, _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0, 4, 8,
+                                                12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1));
   const __m128i both = _mm_unpacklo_epi32(_mm256_castsi256_si128(picked), _mm256_extracti128_si256(picked, 1));
   _mm_storel_epi64(reinterpret_cast<__m128i*>(p), both);
 }
@@ -50,9 +55,14 @@ CHAINRULE_INLINE Float operator-(Float a, Float b) { return _mm256_sub_ps(a.v, b
 CHAINRULE_INLINE Float operator*(Float a, Float b) { return _mm256_mul_ps(a.v, b.v); }
 CHAINRULE_INLINE Float operator/(Float a, Float b) { return _mm256_div_ps(a.v, b.v); }
 CHAINRULE_INLINE Float operator-(Float a) { return _mm256_xor_ps(a.v, _mm256_set1_ps(-0.0f)); }
-CHAINRULE_INLINE Float fma(Float a, Float b, Float c) { return _mm256_fmadd_ps(a.v, b.v, c.v); }  // a * b + c, rounded once
-// acc += a * b in the register where acc is: left to itself, GCC shuffles accumulators between registers in unrolled loops.
-CHAINRULE_INLINE void accumulate(Float& acc, Float a, Float b) { asm("vfmadd231ps %2, %1, %0" : "+x"(acc.v) : "x"(a.v), "x"(b.v)); }
+CHAINRULE_INLINE Float fma(Float a, Float b, Float c) {
+  return _mm256_fmadd_ps(a.v, b.v, c.v);
+}  // a * b + c, rounded once
+// acc += a * b in the register where acc is: left to itself, GCC shuffles accumulators between registers in unrolled
+// loops.
+CHAINRULE_INLINE void accumulate(Float& acc, Float a, Float b) {
+  asm("vfmadd231ps %2, %1, %0" : "+x"(acc.v) : "x"(a.v), "x"(b.v));
+}
 CHAINRULE_INLINE Float sqrt(Float a) { return _mm256_sqrt_ps(a.v); }
 CHAINRULE_INLINE Float abs(Float a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a.v); }
 CHAINRULE_INLINE Float signOf(Float a) { return _mm256_and_ps(_mm256_set1_ps(-0.0f), a.v); }  // +0 or -0
@@ -64,7 +74,9 @@ CHAINRULE_INLINE Float maxOr(Float a, Float b) { return _mm256_max_ps(a.v, b.v);
 CHAINRULE_INLINE Float floor(Float a) { return _mm256_round_ps(a.v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
 CHAINRULE_INLINE Float ceil(Float a) { return _mm256_round_ps(a.v, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC); }
 CHAINRULE_INLINE Float trunc(Float a) { return _mm256_round_ps(a.v, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC); }
-CHAINRULE_INLINE Float round(Float a) { return _mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }  // half to even
+CHAINRULE_INLINE Float round(Float a) {
+  return _mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}  // half to even
 
 CHAINRULE_INLINE Int operator+(Int a, Int b) { return _mm256_add_epi32(a.v, b.v); }
 CHAINRULE_INLINE Int operator-(Int a, Int b) { return _mm256_sub_epi32(a.v, b.v); }
@@ -74,9 +86,18 @@ CHAINRULE_INLINE Int operator&(Int a, Int b) { return _mm256_and_si256(a.v, b.v)
 CHAINRULE_INLINE Int operator|(Int a, Int b) { return _mm256_or_si256(a.v, b.v); }
 CHAINRULE_INLINE Int operator^(Int a, Int b) { return _mm256_xor_si256(a.v, b.v); }
 CHAINRULE_INLINE Int abs(Int a) { return _mm256_abs_epi32(a.v); }
-template <int bits> CHAINRULE_INLINE Int shiftLeft(Int a) { return _mm256_slli_epi32(a.v, bits); }
-template <int bits> CHAINRULE_INLINE Int shiftRight(Int a) { return _mm256_srai_epi32(a.v, bits); }         // arithmetic
-template <int bits> CHAINRULE_INLINE Int shiftRightLogical(Int a) { return _mm256_srli_epi32(a.v, bits); }
+template <int bits>
+CHAINRULE_INLINE Int shiftLeft(Int a) {
+  return _mm256_slli_epi32(a.v, bits);
+}
+template <int bits>
+CHAINRULE_INLINE Int shiftRight(Int a) {
+  return _mm256_srai_epi32(a.v, bits);
+}  // arithmetic
+template <int bits>
+CHAINRULE_INLINE Int shiftRightLogical(Int a) {
+  return _mm256_srli_epi32(a.v, bits);
+}
 // The 64-bit products of the unsigned lanes and `factor`.
 CHAINRULE_INLINE void mulWide(Int a, uint32_t factor, Int& high, Int& low) {
   const __m256i f = _mm256_set1_epi32(int32_t(factor));
@@ -110,7 +131,7 @@ CHAINRULE_INLINE Int toLanes(Mask m) { return _mm256_srli_epi32(m.v, 31); }  // 
 CHAINRULE_INLINE Int bitsOf(Float a) { return _mm256_castps_si256(a.v); }
 CHAINRULE_INLINE Float floatOf(Int a) { return _mm256_castsi256_ps(a.v); }  // the same bits
 CHAINRULE_INLINE Float toFloat(Int a) { return _mm256_cvtepi32_ps(a.v); }
-CHAINRULE_INLINE Int toInt(Float a) { return _mm256_cvttps_epi32(a.v); }    // truncates; INT_MIN when out of range or NaN
+CHAINRULE_INLINE Int toInt(Float a) { return _mm256_cvttps_epi32(a.v); }  // truncates; INT_MIN when out of range or NaN
 CHAINRULE_INLINE Int roundToInt(Float a) { return _mm256_cvtps_epi32(a.v); }
 CHAINRULE_INLINE Int laneIndex() { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
 

@@ -4,9 +4,16 @@ CHAINRULE_INLINE Int swapHalves(Int a) { return bitsOf(swapHalves(floatOf(a))); 
 CHAINRULE_INLINE Int swapPairs(Int a) { return bitsOf(swapPairs(floatOf(a))); }
 CHAINRULE_INLINE Int swapNeighbours(Int a) { return bitsOf(swapNeighbours(floatOf(a))); }
 
-template <typename T> struct VectorOf;
-template <> struct VectorOf<float> { using Type = Float; };
-template <> struct VectorOf<int32_t> { using Type = Int; };
+template <typename T>
+struct VectorOf;
+template <>
+struct VectorOf<float> {
+  using Type = Float;
+};
+template <>
+struct VectorOf<int32_t> {
+  using Type = Int;
+};
 
 CHAINRULE_INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 CHAINRULE_INLINE int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -14,22 +21,34 @@ CHAINRULE_INLINE int64_t roundUp(int64_t n, int64_t unit) { return (n + unit - 1
 
 // The ways to fold many values into one. neutral() is the value of an empty fold.
 struct SumOf {
-  template <typename V> CHAINRULE_INLINE V join(V a, V b) { return a + b; }
+  template <typename V>
+  CHAINRULE_INLINE V join(V a, V b) {
+    return a + b;
+  }
   CHAINRULE_INLINE Float neutral(Float) { return Float(0.0f); }
   CHAINRULE_INLINE Int neutral(Int) { return Int(0); }
 };
 struct ProductOf {
-  template <typename V> CHAINRULE_INLINE V join(V a, V b) { return a * b; }
+  template <typename V>
+  CHAINRULE_INLINE V join(V a, V b) {
+    return a * b;
+  }
   CHAINRULE_INLINE Float neutral(Float) { return Float(1.0f); }
   CHAINRULE_INLINE Int neutral(Int) { return Int(1); }
 };
 struct MaximumOf {
-  template <typename V> CHAINRULE_INLINE V join(V a, V b) { return maximum(a, b); }
+  template <typename V>
+  CHAINRULE_INLINE V join(V a, V b) {
+    return maximum(a, b);
+  }
   CHAINRULE_INLINE Float neutral(Float) { return Float(-__builtin_inff()); }
   CHAINRULE_INLINE Int neutral(Int) { return Int(INT32_MIN); }
 };
 struct MinimumOf {
-  template <typename V> CHAINRULE_INLINE V join(V a, V b) { return minimum(a, b); }
+  template <typename V>
+  CHAINRULE_INLINE V join(V a, V b) {
+    return minimum(a, b);
+  }
   CHAINRULE_INLINE Float neutral(Float) { return Float(__builtin_inff()); }
   CHAINRULE_INLINE Int neutral(Int) { return Int(INT32_MAX); }
 };
@@ -42,8 +61,8 @@ CHAINRULE_INLINE V foldLanes(V a) {
   return Op::join(a, swapNeighbours(a));
 }
 
-// Folds source.at(0), …, source.at(n - 1) in an order that only n decides: 32 virtual lanes, blocks of 4096, then a tree.
-// at(i) yields lanes i…; partial(i, count) yields `count` lanes and the neutral value in the rest.
+// Folds source.at(0), …, source.at(n - 1) in an order that only n decides: 32 virtual lanes, blocks of 4096, then a
+// tree. at(i) yields lanes i…; partial(i, count) yields `count` lanes and the neutral value in the rest.
 constexpr int kVirtualVectors = 32 / lanes;
 constexpr int64_t kFoldBlock = 4096;
 
@@ -66,8 +85,10 @@ CHAINRULE_INLINE V foldRow(Source& source, int64_t n) {
     }
 #pragma GCC unroll 4
     for (int j = 0; j < kVirtualVectors; ++j, i += lanes) {
-      if (i + lanes <= end) part[j] = Op::join(part[j], source.at(i));
-      else if (i < end) part[j] = Op::join(part[j], source.partial(i, int(end - i)));
+      if (i + lanes <= end)
+        part[j] = Op::join(part[j], source.at(i));
+      else if (i < end)
+        part[j] = Op::join(part[j], source.partial(i, int(end - i)));
     }
 #pragma GCC unroll 4
     for (int j = 0; j < kVirtualVectors; ++j) total[j] = Op::join(total[j], part[j]);

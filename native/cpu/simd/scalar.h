@@ -1,5 +1,6 @@
-// The vector types of the baseline kernels: the compiler's generic vectors of 8 lanes, lowered to whatever the baseline has.
-// Bit for bit the same results as AVX2, fma included. Included once, inside a namespace; names and meanings as in avx2.h.
+// The vector types of the baseline kernels: the compiler's generic vectors of 8 lanes, lowered to whatever the baseline
+// has. Bit for bit the same results as AVX2, fma included. Included once, inside a namespace; names and meanings as in
+// avx2.h.
 
 constexpr int lanes = 8;
 
@@ -30,8 +31,16 @@ struct Mask {
 CHAINRULE_INLINE Int bitsOf(Float a) { return RawInt(a.v); }
 CHAINRULE_INLINE Float floatOf(Int a) { return Raw(a.v); }
 
-CHAINRULE_INLINE Float load(const float* p) { Raw v; __builtin_memcpy(&v, p, 32); return v; }
-CHAINRULE_INLINE Int load(const int32_t* p) { RawInt v; __builtin_memcpy(&v, p, 32); return v; }
+CHAINRULE_INLINE Float load(const float* p) {
+  Raw v;
+  __builtin_memcpy(&v, p, 32);
+  return v;
+}
+CHAINRULE_INLINE Int load(const int32_t* p) {
+  RawInt v;
+  __builtin_memcpy(&v, p, 32);
+  return v;
+}
 CHAINRULE_INLINE void store(float* p, Float a) { __builtin_memcpy(p, &a.v, 32); }
 CHAINRULE_INLINE void store(int32_t* p, Int a) { __builtin_memcpy(p, &a.v, 32); }
 CHAINRULE_INLINE Int laneIndex() { return RawInt{0, 1, 2, 3, 4, 5, 6, 7}; }
@@ -48,12 +57,24 @@ CHAINRULE_INLINE void storeMasked(float* p, Float a, Mask m) {
     if (m.v[i]) p[i] = a.v[i];
   }
 }
-CHAINRULE_INLINE Float loadPartial(const float* p, int count) { Raw v{}; __builtin_memcpy(&v, p, size_t(count) * 4); return v; }
+CHAINRULE_INLINE Float loadPartial(const float* p, int count) {
+  Raw v{};
+  __builtin_memcpy(&v, p, size_t(count) * 4);
+  return v;
+}
 CHAINRULE_INLINE void storePartial(float* p, Float a, int count) { __builtin_memcpy(p, &a.v, size_t(count) * 4); }
-CHAINRULE_INLINE Int loadPartial(const int32_t* p, int count) { RawInt v{}; __builtin_memcpy(&v, p, size_t(count) * 4); return v; }
+CHAINRULE_INLINE Int loadPartial(const int32_t* p, int count) {
+  RawInt v{};
+  __builtin_memcpy(&v, p, size_t(count) * 4);
+  return v;
+}
 CHAINRULE_INLINE void storePartial(int32_t* p, Int a, int count) { __builtin_memcpy(p, &a.v, size_t(count) * 4); }
 CHAINRULE_INLINE Float broadcast(const float* p) { return Float(*p); }
-CHAINRULE_INLINE Int loadBytes(const uint8_t* p) { RawByte b; __builtin_memcpy(&b, p, 8); return __builtin_convertvector(b, RawInt); }
+CHAINRULE_INLINE Int loadBytes(const uint8_t* p) {
+  RawByte b;
+  __builtin_memcpy(&b, p, 8);
+  return __builtin_convertvector(b, RawInt);
+}
 CHAINRULE_INLINE void storeBytes(uint8_t* p, Int a) {
   const RawByte b = __builtin_convertvector(a.v & 255, RawByte);
   __builtin_memcpy(p, &b, 8);
@@ -99,9 +120,18 @@ CHAINRULE_INLINE Int operator-(Int a) { return Int(0) - a; }
 CHAINRULE_INLINE Int operator&(Int a, Int b) { return a.v & b.v; }
 CHAINRULE_INLINE Int operator|(Int a, Int b) { return a.v | b.v; }
 CHAINRULE_INLINE Int operator^(Int a, Int b) { return a.v ^ b.v; }
-template <int bits> CHAINRULE_INLINE Int shiftLeft(Int a) { return RawInt(RawUnsigned(a.v) << bits); }
-template <int bits> CHAINRULE_INLINE Int shiftRight(Int a) { return a.v >> bits; }
-template <int bits> CHAINRULE_INLINE Int shiftRightLogical(Int a) { return RawInt(RawUnsigned(a.v) >> bits); }
+template <int bits>
+CHAINRULE_INLINE Int shiftLeft(Int a) {
+  return RawInt(RawUnsigned(a.v) << bits);
+}
+template <int bits>
+CHAINRULE_INLINE Int shiftRight(Int a) {
+  return a.v >> bits;
+}
+template <int bits>
+CHAINRULE_INLINE Int shiftRightLogical(Int a) {
+  return RawInt(RawUnsigned(a.v) >> bits);
+}
 CHAINRULE_INLINE void mulWide(Int a, uint32_t factor, Int& high, Int& low) {
   const RawUnsignedLong product = __builtin_convertvector(RawUnsigned(a.v), RawUnsignedLong) * uint64_t(factor);
   low = RawInt(__builtin_convertvector(product, RawUnsigned));
@@ -136,14 +166,14 @@ CHAINRULE_INLINE Int toLanes(Mask m) { return m.v & 1; }
 CHAINRULE_INLINE Int abs(Int a) { return select(a < Int(0), -a, a); }
 #if defined(__SSE2__)
 // x86 itself, for what it does to denormals. Float operation(Float a, Float b) by halves.
-#define BY_HALVES(name, operation)                                             \
-  CHAINRULE_INLINE Float name(Float a, Float b) {                              \
-    __m128 x[2], y[2];                                                         \
-    __builtin_memcpy(x, &a.v, 32);                                             \
-    __builtin_memcpy(y, &b.v, 32);                                             \
-    const __m128 result[2] = {operation(x[0], y[0]), operation(x[1], y[1])};   \
-    __builtin_memcpy(&a.v, result, 32);                                        \
-    return a;                                                                  \
+#define BY_HALVES(name, operation)                                           \
+  CHAINRULE_INLINE Float name(Float a, Float b) {                            \
+    __m128 x[2], y[2];                                                       \
+    __builtin_memcpy(x, &a.v, 32);                                           \
+    __builtin_memcpy(y, &b.v, 32);                                           \
+    const __m128 result[2] = {operation(x[0], y[0]), operation(x[1], y[1])}; \
+    __builtin_memcpy(&a.v, result, 32);                                      \
+    return a;                                                                \
   }
 BY_HALVES(minOr, _mm_min_ps)
 BY_HALVES(maxOr, _mm_max_ps)
@@ -174,7 +204,9 @@ CHAINRULE_INLINE Float sqrt(Float a) {
 }
 
 // Rounding goes through integers; from 2^23 on every float is one. The sign survives, as in -0.
-CHAINRULE_INLINE Float keepLarge(Float a, Float rounded) { return select(abs(a) < Float(8388608.0f), orBits(rounded, signOf(a)), a); }
+CHAINRULE_INLINE Float keepLarge(Float a, Float rounded) {
+  return select(abs(a) < Float(8388608.0f), orBits(rounded, signOf(a)), a);
+}
 CHAINRULE_INLINE Float trunc(Float a) { return keepLarge(a, toFloat(toInt(a))); }
 CHAINRULE_INLINE Float floor(Float a) {
   const Float t = toFloat(toInt(a));
@@ -198,8 +230,8 @@ CHAINRULE_INLINE void transpose(Float (&r)[8]) {
   for (int i = 0; i < 8; ++i) r[i] = t[i];
 }
 
-CHAINRULE_INLINE Float swapHalves(Float a) { return __builtin_shuffle(a.v, RawInt{4, 5, 6, 7, 0, 1, 2, 3}); }
-CHAINRULE_INLINE Float swapPairs(Float a) { return __builtin_shuffle(a.v, RawInt{2, 3, 0, 1, 6, 7, 4, 5}); }
-CHAINRULE_INLINE Float swapNeighbours(Float a) { return __builtin_shuffle(a.v, RawInt{1, 0, 3, 2, 5, 4, 7, 6}); }
+CHAINRULE_INLINE Float swapHalves(Float a) { return __builtin_shufflevector(a.v, a.v, 4, 5, 6, 7, 0, 1, 2, 3); }
+CHAINRULE_INLINE Float swapPairs(Float a) { return __builtin_shufflevector(a.v, a.v, 2, 3, 0, 1, 6, 7, 4, 5); }
+CHAINRULE_INLINE Float swapNeighbours(Float a) { return __builtin_shufflevector(a.v, a.v, 1, 0, 3, 2, 5, 4, 7, 6); }
 CHAINRULE_INLINE float firstLane(Float a) { return a.v[0]; }
 CHAINRULE_INLINE int32_t firstLane(Int a) { return a.v[0]; }

@@ -1,0 +1,111 @@
+// The vector loops of the elementwise interpreter: one per primitive and lane type, generated from the table.
+
+// One struct per primitive: run() is the table's forward expression.
+#define UNARY(name, kind, forward, ga) \
+  struct name##Op {                    \
+    template <typename V>              \
+    CHAINRULE_INLINE auto run(V a) {   \
+      return forward;                  \
+    }                                  \
+  };
+#define BINARY(name, kind, forward, ga, gb) \
+  struct name##Op {                         \
+    template <typename V>                   \
+    CHAINRULE_INLINE auto run(V a, V b) {   \
+      return forward;                       \
+    }                                       \
+  };
+#define TERNARY(name, kind, forward, ga, gb, gc) \
+  struct name##Op {                              \
+    template <typename C, typename V>            \
+    CHAINRULE_INLINE auto run(C a, V b, V c) {   \
+      return forward;                            \
+    }                                            \
+  };
+#define CAST(name, from, to, forward) UNARY(name, from, forward, NONE)
+#include "ops/elementwise.def"
+
+struct mulAddOp {
+  CHAINRULE_INLINE Float run(Float a, Float b, Float c) { return a * b + c; }
+};
+struct mulSubOp {
+  CHAINRULE_INLINE Float run(Float a, Float b, Float c) { return a * b - c; }
+};
+struct subMulOp {
+  CHAINRULE_INLINE Float run(Float a, Float b, Float c) { return c - a * b; }
+};
+struct addMulOp {
+  CHAINRULE_INLINE Float run(Float a, Float b, Float c) { return (a + b) * c; }
+};
+struct subThenMulOp {
+  CHAINRULE_INLINE Float run(Float a, Float b, Float c) { return (a - b) * c; }
+};
+
+CHAINRULE_INLINE void storeLanes(void* p, Float a) { store(static_cast<float*>(p), a); }
+CHAINRULE_INLINE void storeLanes(void* p, Int a) { store(static_cast<int32_t*>(p), a); }
+CHAINRULE_INLINE void storeLanes(void* p, Mask a) { storeLanes(p, toLanes(a)); }
+CHAINRULE_INLINE void loadLanes(const void* p, Float& a) { a = load(static_cast<const float*>(p)); }
+CHAINRULE_INLINE void loadLanes(const void* p, Int& a) { a = load(static_cast<const int32_t*>(p)); }
+
+// n is a multiple of lanes. dst may be an operand.
+using TileLoop = void (*)(void* dst, const void* a, const void* b, const void* c, int64_t n);
+
+template <typename Op, typename V>
+static void unaryLoop(void* dst, const void* a, const void*, const void*, int64_t n) {
+  for (int64_t i = 0; i < n * 4; i += lanes * 4) {
+    V x;
+    loadLanes(static_cast<const char*>(a) + i, x);
+    storeLanes(static_cast<char*>(dst) + i, Op::run(x));
+  }
+}
+template <typename Op, typename V>
+static void binaryLoop(void* dst, const void* a, const void* b, const void*, int64_t n) {
+  for (int64_t i = 0; i < n * 4; i += lanes * 4) {
+    V x, y;
+    loadLanes(static_cast<const char*>(a) + i, x);
+    loadLanes(static_cast<const char*>(b) + i, y);
+    storeLanes(static_cast<char*>(dst) + i, Op::run(x, y));
+  }
+}
+template <typename Op, typename A, typename V>
+static void ternaryLoop(void* dst, const void* a, const void* b, const void* c, int64_t n) {
+  for (int64_t i = 0; i < n * 4; i += lanes * 4) {
+    A x;
+    V y, z;
+    loadLanes(static_cast<const char*>(a) + i, x);
+    loadLanes(static_cast<const char*>(b) + i, y);
+    loadLanes(static_cast<const char*>(c) + i, z);
+    storeLanes(static_cast<char*>(dst) + i, Op::run(x, y, z));
+  }
+}
+
+#define LOOPS_F(loop, name, ...) loop<name##Op, __VA_ARGS__ Float>,
+#define LOOPS_N(loop, name, ...) loop<name##Op, __VA_ARGS__ Float>, loop<name##Op, __VA_ARGS__ Int>,
+#define LOOPS_C(loop, name, ...) LOOPS_N(loop, name, __VA_ARGS__)
+#define LOOPS_P(loop, name, ...) LOOPS_F(loop, name, __VA_ARGS__)
+#define LOOPS_B(loop, name, ...) loop<name##Op, __VA_ARGS__ Int>,
+#define LOOPS_S(loop, name, ...) ternaryLoop<name##Op, Int, Float>, ternaryLoop<name##Op, Int, Int>,
+#define CASTS_f32(name) unaryLoop<name##Op, Float>,
+#define CASTS_i32(name) unaryLoop<name##Op, Int>,
+#define UNARY(name, kind, forward, ga) LOOPS_##kind(unaryLoop, name)
+#define BINARY(name, kind, forward, ga, gb) LOOPS_##kind(binaryLoop, name)
+#define TERNARY(name, kind, forward, ga, gb, gc) LOOPS_##kind(ternaryLoop, name)
+#define CAST(name, from, to, forward) CASTS_##from(name)
+constexpr TileLoop tileLoops[] = {
+    nullptr,
+#include "ops/elementwise.def"
+    ternaryLoop<mulAddOp, Float, Float>,
+    ternaryLoop<mulSubOp, Float, Float>,
+    ternaryLoop<subMulOp, Float, Float>,
+    ternaryLoop<addMulOp, Float, Float>,
+    ternaryLoop<subThenMulOp, Float, Float>,
+};
+static_assert(sizeof tileLoops / sizeof tileLoops[0] == size_t(Opcode::count));
+#undef LOOPS_F
+#undef LOOPS_N
+#undef LOOPS_C
+#undef LOOPS_P
+#undef LOOPS_B
+#undef LOOPS_S
+#undef CASTS_f32
+#undef CASTS_i32
