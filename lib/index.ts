@@ -66,6 +66,7 @@ export * as regularizers from './regularizers/index.js';
 export { Regularizer } from './regularizers/index.js';
 export * as schedules from './schedules/index.js';
 export { LearningRateSchedule } from './schedules/index.js';
+export { setNumThreads } from './threads.js';
 
 /** The version of the package, from the addon: the two are released together. */
 export const version: string = native.info().version;

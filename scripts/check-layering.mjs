@@ -26,7 +26,7 @@ const library = [
   ['native-loader'],
   ['native'],
   ['ndarray'],
-  ['nested'],
+  ['nested', 'threads'],
   ['graph'],
   ['ops'],
   ['initializers', 'regularizers', 'constraints', 'activations', 'losses', 'schedules'],
@@ -34,7 +34,8 @@ const library = [
   ['layers', 'optimizers'],
   ['data', 'formats', 'callbacks'],
   ['models'],
-  ['cli', 'bench'],
+  ['bench'],
+  ['cli'],
   ['index'],
 ];
 
