@@ -33,7 +33,10 @@ function product(kind: 'nn' | 'nt' | 'tn', n: number): Unit {
         const a = new NDArray(uniform(1, n, n), [n, n]);
         const b = new NDArray(uniform(2, n, n), [n, n]);
         const options = { transposeA: kind === 'tn', transposeB: kind === 'nt' };
-        const corner = trace((x: { a: Tensor; b: Tensor }) => ops.slice(ops.matmul(x.a, x.b, options), [0, 0], [1, 1]));
+        const corner = trace(
+          (x: { a: Tensor; b: Tensor }) => ops.slice(ops.matmul(x.a, x.b, options), [0, 0], [1, 1]),
+          { batch: false },
+        );
         return () => corner.run({ a, b });
       }),
   };
