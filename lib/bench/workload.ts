@@ -35,7 +35,7 @@ export function trainingContender({ build, batch, steps }: TrainingTask): Conten
   const x = repeated(batch.x, steps);
   const y = repeated(batch.y, steps);
   const batchSize = batch.x.shape[0] ?? 1;
-  const fit = () => model.fit(x, y, { batchSize, shuffle: false, verbose: 0 });
+  const epoch = () => model.fit(x, y, { batchSize, shuffle: false, verbose: 0 });
   return {
     name: 'chainrule',
     async prepare() {
@@ -43,14 +43,14 @@ export function trainingContender({ build, batch, steps }: TrainingTask): Conten
       for (let step = 0; step < 10; step++) await plain.trainOnBatch(batch.x, batch.y);
       const { loss } = await plain.evaluate(batch.x, batch.y, { batchSize });
       model = await build(true);
-      await fit();
+      await epoch();
       return loss ?? null;
     },
     async block(seconds) {
       const start = performance.now();
       let done = 0;
       do {
-        await fit();
+        await epoch();
         done += steps;
       } while (performance.now() - start < seconds * 1000);
       return (performance.now() - start) / 1000 / done;

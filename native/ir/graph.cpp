@@ -129,8 +129,8 @@ ValueId Graph::packGroup(int group, std::vector<ValueId> members) {
   for (size_t i = 0; i < members.size(); ++i) {
     const VariableInfo& info = variables[size_t(variableIds[i])];
     if (!(type(members[i]).shape == info.type.shape)) {
-      fail("SHAPE", "the gradient of \"", info.name, "\" has shape ", toString(type(members[i]).shape), ", the variable ",
-           toString(info.type.shape));
+      fail("SHAPE", "the gradient of \"", info.name, "\" has shape ", toString(type(members[i]).shape),
+           ", the variable ", toString(info.type.shape));
     }
   }
   return addOne("pack", std::move(members), attrs({{"group", int64_t(group)}}));

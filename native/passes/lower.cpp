@@ -13,7 +13,9 @@ namespace {
 Launch copyLaunch(int64_t bytes) {
   return [bytes](const StepArgs& args) {
     const Range range = args.split(bytes, 4096);
-    if (!range.empty()) std::memcpy(args.out<std::byte>() + range.begin, args.in<std::byte>(0) + range.begin, size_t(range.end - range.begin));
+    if (!range.empty())
+      std::memcpy(args.out<std::byte>() + range.begin, args.in<std::byte>(0) + range.begin,
+                  size_t(range.end - range.begin));
   };
 }
 
@@ -47,7 +49,8 @@ class Lowerer {
     }
     copyOutputsAndUpdates();
     for (const Slot& slot : plan_.slots) {
-      if (slot.space != Space::arena && slot.space != Space::persistent) plan_.boundSlots.push_back(uint32_t(&slot - plan_.slots.data()));
+      if (slot.space != Space::arena && slot.space != Space::persistent)
+        plan_.boundSlots.push_back(uint32_t(&slot - plan_.slots.data()));
     }
     for (const Step& step : plan_.body) {
       plan_.cost += step.cost;
@@ -141,7 +144,8 @@ class Lowerer {
     step.cost = lowering.cost;
     step.parallel = !lowering.serial && lowering.cost >= options_.parallelThreshold;
     const bool prologue = storage_.inPrologue[id];
-    step.sharedScratch = slot({prologue ? Space::persistent : Space::arena, 0, scratch_[id], int64_t(lowering.sharedScratch)});
+    step.sharedScratch =
+        slot({prologue ? Space::persistent : Space::arena, 0, scratch_[id], int64_t(lowering.sharedScratch)});
     (prologue ? plan_.prologue : plan_.body).push_back(std::move(step));
   }
 
@@ -194,6 +198,8 @@ class Lowerer {
 
 }  // namespace
 
-Plan lower(const Graph& graph, int64_t batch, const CompileOptions& options) { return Lowerer(graph, batch, options).lower(); }
+Plan lower(const Graph& graph, int64_t batch, const CompileOptions& options) {
+  return Lowerer(graph, batch, options).lower();
+}
 
 }  // namespace chainrule

@@ -29,10 +29,10 @@ bool RunJob::step(Machine& machine) {
 EpochJob::EpochJob(std::shared_ptr<Program> program, std::shared_ptr<Dataset> dataset, EpochOptions options)
     : program_(std::move(program)), dataset_(std::move(dataset)), options_(options) {
   const EpochOptions& o = options_;
-  if (o.batchSize < 1 || o.begin < 0 || o.end > dataset_->rows() || o.begin >= o.end || o.steps < 1 || o.firstStep < 0 ||
-      (o.firstStep + o.steps - 1) * o.batchSize >= o.end - o.begin) {
-    fail("INPUT", "the epoch's rows ", o.begin, " to ", o.end, " and steps ", o.firstStep, " to ", o.firstStep + o.steps,
-         " do not fit a dataset of ", dataset_->rows(), " rows");
+  if (o.batchSize < 1 || o.begin < 0 || o.end > dataset_->rows() || o.begin >= o.end || o.steps < 1 ||
+      o.firstStep < 0 || (o.firstStep + o.steps - 1) * o.batchSize >= o.end - o.begin) {
+    fail("INPUT", "the epoch's rows ", o.begin, " to ", o.end, " and steps ", o.firstStep, " to ",
+         o.firstStep + o.steps, " do not fit a dataset of ", dataset_->rows(), " rows");
   }
 }
 

@@ -22,7 +22,8 @@ class Task : public Job {
   std::function<void()> work_;
 };
 
-// How long a lane polls for its next job before it lets its team sleep: JavaScript answers within this time when it is idle.
+// How long a lane polls for its next job before it lets its team sleep: JavaScript answers within this time when it is
+// idle.
 constexpr auto kLinger = std::chrono::microseconds(150);
 
 }  // namespace
@@ -116,7 +117,8 @@ void Lane::drain(int size) {
     }
     if (!first) {
       const bool team = wantsTeam();
-      if (team != (size > 1) && threadLimit().threads > 1 && (size > 1 || cores.lease(this, threadLimit().threads) > 1)) return;
+      if (team != (size > 1) && threadLimit().threads > 1 && (size > 1 || cores.lease(this, threadLimit().threads) > 1))
+        return;
       if (cores.generation() != generation) {
         generation = cores.generation();
         if (cores.lease(this, team ? threadLimit().threads : 1) != size) return;
