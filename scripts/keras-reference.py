@@ -1,8 +1,8 @@
 """Numbers of real Keras for test/models/keras.test.ts, on standard output as JSON. They are stored in
 test/models/keras-reference.json; nothing here runs with the tests.
 
-    python -m venv /tmp/keras && /tmp/keras/bin/pip install keras==3.15.1 tensorflow-cpu
-    KERAS_BACKEND=tensorflow /tmp/keras/bin/python scripts/keras-reference.py > test/models/keras-reference.json
+    python -m venv keras-venv && keras-venv/bin/pip install keras==3.15.1 tensorflow-cpu
+    KERAS_BACKEND=tensorflow keras-venv/bin/python scripts/keras-reference.py > test/models/keras-reference.json
 
 Weights and inputs are set by a formula on both sides, so the file holds results only.
 """

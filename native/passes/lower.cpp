@@ -30,6 +30,9 @@ std::string stepName(const Node& node) {
   return name.empty() ? "cast" : name;
 }
 
+// Shared work, in multiples of the threshold of one step, from which on a plan uses the team at all.
+constexpr double kWorthATeam = 6;
+
 class Lowerer {
  public:
   Lowerer(const Graph& graph, int64_t batch, const CompileOptions& options)
@@ -52,9 +55,15 @@ class Lowerer {
       if (slot.space != Space::arena && slot.space != Space::persistent)
         plan_.boundSlots.push_back(uint32_t(&slot - plan_.slots.data()));
     }
+    double shared = 0;
     for (const Step& step : plan_.body) {
       plan_.cost += step.cost;
-      plan_.parallel |= step.parallel;
+      if (step.parallel) shared += step.cost;
+    }
+    // Meeting costs more than it saves when only a little of the plan is worth sharing.
+    plan_.parallel = shared > 0 && shared >= kWorthATeam * options_.parallelThreshold;
+    if (!plan_.parallel) {
+      for (Step& step : plan_.body) step.parallel = false;
     }
     return std::move(plan_);
   }
