@@ -21,7 +21,7 @@ export interface ConvertOptions {
 }
 
 /** How long the event loop may wait for a piece of a large conversion, in milliseconds. */
-const slice = 5;
+const slice = 2;
 
 /** Converts nested or typed arrays at once; fine for what a request carries. */
 export function fromNested(value: ArrayInput, options: ConvertOptions = {}): AnyArray {
@@ -31,7 +31,7 @@ export function fromNested(value: ArrayInput, options: ConvertOptions = {}): Any
   return step.value;
 }
 
-/** As fromNested, in pieces of at most 5 ms between which other callbacks run. */
+/** As fromNested, in pieces of about 2 ms between which other callbacks run. */
 export async function fromNestedAsync(value: ArrayInput, options: ConvertOptions = {}): Promise<AnyArray> {
   const work = convert(value, options);
   let started = performance.now();

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Table } from '../data/columns.js';
 import { ChainruleError } from '../errors.js';
 import { Executable } from '../graph/executable.js';
@@ -39,6 +40,8 @@ export async function buildStep(
 ): Promise<StepProgram> {
   // Weights must exist before the step asks which of them to train.
   if (!model.built) describePredict(model, table);
+  // Describing takes milliseconds while V8 is cold: others get their turn in between.
+  await nextTurn();
   const trace = new Trace();
   trace.state = state;
   const { logged, checks } = trace.run(() => {
@@ -63,6 +66,7 @@ export async function buildStep(
       checks: labels.filter(({ column }) => column >= 0),
     };
   });
+  await nextTurn();
   const results = new Trace();
   results.state = state;
   const values = results.run(() => logged.map(({ metric }) => metric.result()));
