@@ -14,6 +14,8 @@
           "cflags_cc": ["-fopenmp"],
           "ldflags": [
             "-fopenmp",
+            "-static-libstdc++",
+            "-Wl,--gc-sections",
             "-Wl,-z,nodelete",
             "-Wl,--disable-new-dtags",
             "-Wl,-rpath,'$$ORIGIN'",

@@ -63,7 +63,15 @@ export function optionTable(cls: unknown): OptionTable {
 
 /** Keras's config as the options object of the constructor. */
 export function optionsFromConfig(config: Config): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(config).map(([key, value]) => [camelCase(key), value ?? undefined]));
+  const entries = Object.entries(config).filter(([key, value]) => key !== 'dtype' || !isFloat32(value));
+  return Object.fromEntries(entries.map(([key, value]) => [camelCase(key), value ?? undefined]));
+}
+
+/** Keras writes the default dtype into every config, as a name or as a policy. */
+function isFloat32(dtype: unknown): boolean {
+  const name =
+    typeof dtype === 'object' && dtype !== null ? (dtype as { config?: { name?: unknown } }).config?.name : dtype;
+  return name === 'float32' || name === null;
 }
 
 /** A family of classes (`initializers`, `losses`, …) that strings, configs and instances resolve to. */
@@ -92,7 +100,10 @@ export class Family<T extends Configured> {
       const name = 'class_name' in spec ? spec.class_name : 'className' in spec ? spec.className : undefined;
       if (typeof name === 'string') return this.create(name, optionsFromConfig(spec.config ?? {}));
     }
-    throw new ChainruleError('ERR_CHAINRULE_OPTION', `a ${this.registry.kind} is a name, an object of its class or a config; got ${String(spec)}.`);
+    throw new ChainruleError(
+      'ERR_CHAINRULE_OPTION',
+      `a ${this.registry.kind} is a name, an object of its class or a config; got ${String(spec)}.`,
+    );
   }
 
   serialize(value: T): Serialized {

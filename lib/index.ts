@@ -1,8 +1,72 @@
+import './ops/index.js';
+import { native } from './native.js';
+
+// The parts of models, as factories by Keras's names and as classes
+export * as activations from './activations/index.js';
+export * as callbacks from './callbacks/index.js';
+export { Callback } from './callbacks/index.js';
+export * as constraints from './constraints/index.js';
+export { Constraint } from './constraints/index.js';
+// Models and data
+export { Dataset } from './data/dataset.js';
 export type { ErrorCode } from './errors.js';
 export { ChainruleError } from './errors.js';
-export type { NativeInfo } from './native.js';
-
-import { native } from './native.js';
+// Tracing
+export {
+  type ArraysOf,
+  compute,
+  customGradient,
+  type Differentiable,
+  Dimension,
+  gradients,
+  type Shape,
+  type Structure,
+  setRandomSeed,
+  stopGradient,
+  Tensor,
+  type TracedFunction,
+  trace,
+  type ValueAndGrad,
+  Variable,
+  valueAndGrad,
+} from './graph/index.js';
+export * as initializers from './initializers/index.js';
+export { Initializer } from './initializers/index.js';
+export * as layers from './layers/index.js';
+export { type CallContext, input, Layer, type LayerOptions, type TensorStructure } from './layers/index.js';
+export * as losses from './losses/index.js';
+export { Loss } from './losses/index.js';
+export * as metrics from './metrics/index.js';
+export { Metric } from './metrics/index.js';
+export {
+  type Batch,
+  type CompileOptions,
+  cloneModel,
+  type EvaluateOptions,
+  type FitOptions,
+  Functional,
+  functional,
+  History,
+  type Logs,
+  Model,
+  type PredictOptions,
+  Sequential,
+  StepContext,
+  type SummaryOptions,
+  sequential,
+} from './models/index.js';
+export type { DType, NativeInfo } from './native.js';
+export { type AnyArray, type ArrayInput, NDArray, type NestedArray, type TypedArray } from './ndarray.js';
+export * as ops from './ops/index.js';
+export * as random from './ops/random.js';
+export { SeedGenerator } from './ops/random.js';
+export * as optimizers from './optimizers/index.js';
+export { clipByGlobalNorm, globalNorm, Optimizer } from './optimizers/index.js';
+export * as regularizers from './regularizers/index.js';
+export { Regularizer } from './regularizers/index.js';
+export * as schedules from './schedules/index.js';
+export { LearningRateSchedule } from './schedules/index.js';
+export { setNumThreads } from './threads.js';
 
 /** The version of the package, from the addon: the two are released together. */
 export const version: string = native.info().version;

@@ -3,6 +3,7 @@
  *
  * Dimensions cross the border as numbers: n >= 0 is a size, -k stands for k times the batch size N.
  */
+import { ChainruleError } from './errors.js';
 import { loadAddon } from './native-loader.js';
 
 export type DType = 'float32' | 'int32' | 'uint8' | 'bool' | 'uint32';
@@ -135,7 +136,10 @@ export interface NativeAddon {
     attach(token: number): NativeVariable;
   };
   /** Columns share their first dimension (rows). Arrays are copied when `copy` is true, else pinned: don't write to them. */
-  Dataset: new (columns: readonly Bound[], copy: boolean) => NativeDataset;
+  Dataset: new (
+    columns: readonly Bound[],
+    copy: boolean,
+  ) => NativeDataset;
   /** The class that native errors are made of: called as new Class(code, message). */
   setErrorClass(errorClass: new (code: never, message: string) => Error): void;
   configure(options: { threads?: number; parallelThreshold?: number }): void;
@@ -150,5 +154,9 @@ export interface NativeAddon {
 const loaded = loadAddon();
 
 export const native = loaded.addon as NativeAddon;
+native.setErrorClass(ChainruleError);
 /** Which file was loaded and why, for `chainrule info`. */
 export const nativeOrigin = { path: loaded.path, reason: loaded.reason };
+
+// Errors of the engine are the library's own, wherever they arise.
+native.setErrorClass(ChainruleError as never);

@@ -17,9 +17,15 @@ export type TypedArray =
 /** Rows of rows of numbers; the innermost level may be typed arrays. */
 export type NestedArray = number | boolean | TypedArray | readonly NestedArray[];
 /** Whatever counts as an array at the border. */
-export type ArrayInput = NDArray | NestedArray;
+export type ArrayInput = AnyArray | NestedArray;
 
-const arrayTypes = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array, bool: Uint8Array, uint32: Uint32Array };
+const arrayTypes = {
+  float32: Float32Array,
+  int32: Int32Array,
+  uint8: Uint8Array,
+  bool: Uint8Array,
+  uint32: Uint32Array,
+};
 
 /** A typed array of the dtype, filled with zeros. */
 export function allocate(dtype: DType, size: number): NativeArray {
@@ -35,21 +41,30 @@ export function shapeText(shape: readonly (number | null)[]): string {
   return `[${shape.map((dim) => (dim === null ? 'null' : String(dim))).join(', ')}]`;
 }
 
+/** An NDArray of any dtype. */
+export type AnyArray = NDArray<NativeArray>;
+
 /** Numbers in row-major order with a shape: what goes into a model and what comes out of it. */
-export class NDArray {
-  readonly data: NativeArray;
+export class NDArray<D extends NativeArray = Float32Array> {
+  readonly data: D;
   readonly shape: readonly number[];
   readonly dtype: DType;
 
   /** `data` is used as it is, not copied; its length must be the product of `shape`. */
-  constructor(data: NativeArray, shape: readonly number[] = [data.length], dtype: DType = dtypeOfArray(data)) {
+  constructor(data: D, shape: readonly number[] = [data.length], dtype: DType = dtypeOfArray(data)) {
     for (const dim of shape) {
       if (!Number.isInteger(dim) || dim < 0) {
-        throw new ChainruleError('ERR_CHAINRULE_SHAPE', `NDArray: ${shapeText(shape)} is not a shape: every dimension must be an integer >= 0.`);
+        throw new ChainruleError(
+          'ERR_CHAINRULE_SHAPE',
+          `NDArray: ${shapeText(shape)} is not a shape: every dimension must be an integer >= 0.`,
+        );
       }
     }
     if (sizeOf(shape) !== data.length) {
-      throw new ChainruleError('ERR_CHAINRULE_SHAPE', `NDArray: ${data.length} numbers don't fill shape ${shapeText(shape)}, which takes ${sizeOf(shape)}.`);
+      throw new ChainruleError(
+        'ERR_CHAINRULE_SHAPE',
+        `NDArray: ${data.length} numbers don't fill shape ${shapeText(shape)}, which takes ${sizeOf(shape)}.`,
+      );
     }
     this.data = data;
     this.shape = shape;
@@ -67,14 +82,20 @@ export class NDArray {
   /** The element at these indices, one per axis. */
   at(...indices: number[]): number {
     if (indices.length !== this.rank) {
-      throw new ChainruleError('ERR_CHAINRULE_SHAPE', `NDArray.at: ${indices.length} indices for shape ${shapeText(this.shape)}.`);
+      throw new ChainruleError(
+        'ERR_CHAINRULE_SHAPE',
+        `NDArray.at: ${indices.length} indices for shape ${shapeText(this.shape)}.`,
+      );
     }
     let offset = 0;
     for (let axis = 0; axis < indices.length; axis++) {
       const dim = this.shape[axis]!;
       const index = indices[axis]! < 0 ? indices[axis]! + dim : indices[axis]!;
       if (!(index >= 0 && index < dim)) {
-        throw new ChainruleError('ERR_CHAINRULE_SHAPE', `NDArray.at: index ${indices[axis]} is outside axis ${axis} of shape ${shapeText(this.shape)}.`);
+        throw new ChainruleError(
+          'ERR_CHAINRULE_SHAPE',
+          `NDArray.at: index ${indices[axis]} is outside axis ${axis} of shape ${shapeText(this.shape)}.`,
+        );
       }
       offset = offset * dim + index;
     }
@@ -84,21 +105,32 @@ export class NDArray {
   /** The number of an array with one element. */
   item(): number {
     if (this.size !== 1) {
-      throw new ChainruleError('ERR_CHAINRULE_SHAPE', `NDArray.item: shape ${shapeText(this.shape)} holds ${this.size} numbers, not one; use at() or data.`);
+      throw new ChainruleError(
+        'ERR_CHAINRULE_SHAPE',
+        `NDArray.item: shape ${shapeText(this.shape)} holds ${this.size} numbers, not one; use at() or data.`,
+      );
     }
     return this.data[0]!;
   }
 
   /** Rows [begin, end) of axis 0, sharing memory with this array. */
-  rows(begin: number, end = this.shape[0] ?? 0): NDArray {
+  rows(begin: number, end = this.shape[0] ?? 0): NDArray<D> {
     const width = sizeOf(this.shape.slice(1));
-    return new NDArray(this.data.subarray(begin * width, end * width), [end - begin, ...this.shape.slice(1)], this.dtype);
+    return new NDArray(
+      this.data.subarray(begin * width, end * width) as D,
+      [end - begin, ...this.shape.slice(1)],
+      this.dtype,
+    );
   }
 
   /** The same numbers under another shape; one dimension may be -1. */
-  reshape(shape: readonly number[]): NDArray {
+  reshape(shape: readonly number[]): NDArray<D> {
     const known = shape.filter((dim) => dim !== -1).reduce((product, dim) => product * dim, 1);
-    return new NDArray(this.data, shape.map((dim) => (dim === -1 ? this.size / known : dim)), this.dtype);
+    return new NDArray(
+      this.data,
+      shape.map((dim) => (dim === -1 ? this.size / known : dim)),
+      this.dtype,
+    );
   }
 
   /** Nested plain arrays (a number for rank 0, booleans for dtype bool). */
@@ -120,12 +152,13 @@ export class NDArray {
 
   [inspect.custom](): string {
     if (this.rank === 0) return `NDArray ${this.dtype} ${this.data[0]}`;
-    const body = this.size <= 64 ? inspect(this.toNested(), { breakLength: 100 }) : inspect(this.data, { maxArrayLength: 8 });
+    const body =
+      this.size <= 64 ? inspect(this.toNested(), { breakLength: 100 }) : inspect(this.data, { maxArrayLength: 8 });
     return `NDArray ${this.dtype} ${shapeText(this.shape)} ${body}`;
   }
 }
 
-export function bound(array: NDArray): Bound {
+export function bound(array: AnyArray): Bound {
   return { data: array.data, shape: array.shape };
 }
 
@@ -141,7 +174,8 @@ export function isTypedArray(value: unknown): value is TypedArray {
 
 /** True for what fromNested takes: numbers, typed arrays and nested arrays of them. */
 export function isArrayInput(value: unknown): value is ArrayInput {
-  if (value instanceof NDArray || isTypedArray(value) || typeof value === 'number' || typeof value === 'boolean') return true;
+  if (value instanceof NDArray || isTypedArray(value) || typeof value === 'number' || typeof value === 'boolean')
+    return true;
   if (!Array.isArray(value) || value[0] instanceof NDArray) return false; // a list of NDArrays is several arrays
   return value.length === 0 || isArrayInput(value[0]) || typeof value[0] === 'string';
 }

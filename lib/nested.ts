@@ -1,7 +1,16 @@
 import { setImmediate } from 'node:timers/promises';
 import { ChainruleError } from './errors.js';
 import type { DType, NativeArray } from './native.js';
-import { allocate, type ArrayInput, isTypedArray, NDArray, shapeText, sizeOf, type TypedArray } from './ndarray.js';
+import {
+  type AnyArray,
+  type ArrayInput,
+  allocate,
+  isTypedArray,
+  NDArray,
+  shapeText,
+  sizeOf,
+  type TypedArray,
+} from './ndarray.js';
 
 export interface ConvertOptions {
   /** Stands in messages: `x`, `y`. */
@@ -15,7 +24,7 @@ export interface ConvertOptions {
 const slice = 5;
 
 /** Converts nested or typed arrays at once; fine for what a request carries. */
-export function fromNested(value: ArrayInput, options: ConvertOptions = {}): NDArray {
+export function fromNested(value: ArrayInput, options: ConvertOptions = {}): AnyArray {
   const work = convert(value, options);
   let step = work.next();
   while (!step.done) step = work.next();
@@ -23,7 +32,7 @@ export function fromNested(value: ArrayInput, options: ConvertOptions = {}): NDA
 }
 
 /** As fromNested, in pieces of at most 5 ms between which other callbacks run. */
-export async function fromNestedAsync(value: ArrayInput, options: ConvertOptions = {}): Promise<NDArray> {
+export async function fromNestedAsync(value: ArrayInput, options: ConvertOptions = {}): Promise<AnyArray> {
   const work = convert(value, options);
   let started = performance.now();
   for (let step = work.next(); ; step = work.next()) {
@@ -35,8 +44,9 @@ export async function fromNestedAsync(value: ArrayInput, options: ConvertOptions
 }
 
 /** Yields now and then, so that the caller may let others run. */
-function* convert(value: ArrayInput, options: ConvertOptions): Generator<undefined, NDArray> {
-  if (value instanceof NDArray) return options.dtype && options.dtype !== value.dtype ? yield* cast(value.data, value.shape, options) : value;
+function* convert(value: ArrayInput, options: ConvertOptions): Generator<undefined, AnyArray> {
+  if (value instanceof NDArray)
+    return options.dtype && options.dtype !== value.dtype ? yield* cast(value.data, value.shape, options) : value;
   if (isTypedArray(value)) return yield* cast(value, [value.length], options);
   if (typeof value === 'string') throw notANumber(value, [], options);
   const { shape, boolean } = shapeOf(value, options);
@@ -53,12 +63,14 @@ function* convert(value: ArrayInput, options: ConvertOptions): Generator<undefin
       return;
     }
     const length = isTypedArray(item) || Array.isArray(item) ? item.length : -1;
-    if (length !== shape[axis] || (isTypedArray(item) && axis + 1 < shape.length)) throw ragged(item, path, shape, options);
+    if (length !== shape[axis] || (isTypedArray(item) && axis + 1 < shape.length))
+      throw ragged(item, path, shape, options);
     const items = item as ArrayLike<unknown>;
     for (let i = 0; i < length; i++) {
       path[axis] = i;
       // The innermost level is a plain loop: a generator per number would be slow.
-      if (axis + 1 === shape.length && typeof items[i] === 'number' && Number.isFinite(items[i] as number)) data[at++] = items[i] as number;
+      if (axis + 1 === shape.length && typeof items[i] === 'number' && Number.isFinite(items[i] as number))
+        data[at++] = items[i] as number;
       else yield* fill(items[i], axis + 1);
     }
     path.length = axis;
@@ -76,14 +88,18 @@ function shapeOf(value: unknown, options: ConvertOptions): { shape: number[]; bo
   let item = value;
   while (Array.isArray(item) || isTypedArray(item)) {
     shape.push(item.length);
-    if (shape.length > 8) throw new ChainruleError('ERR_CHAINRULE_SHAPE', `${options.name ?? 'input'}: nested more than 8 levels deep; a tensor has at most 8 dimensions.`);
+    if (shape.length > 8)
+      throw new ChainruleError(
+        'ERR_CHAINRULE_SHAPE',
+        `${options.name ?? 'input'}: nested more than 8 levels deep; a tensor has at most 8 dimensions.`,
+      );
     item = item[0];
   }
   return { shape, boolean: typeof item === 'boolean' };
 }
 
 /** The engine knows five dtypes; others are converted here, with 64-bit integers checked for their range. */
-function* cast(data: TypedArray, shape: readonly number[], options: ConvertOptions): Generator<undefined, NDArray> {
+function* cast(data: TypedArray, shape: readonly number[], options: ConvertOptions): Generator<undefined, AnyArray> {
   const own = ownDtype(data);
   const dtype = options.dtype ?? own ?? (data instanceof Float64Array ? 'float32' : 'int32');
   if (own === dtype) return new NDArray(data as NativeArray, shape, dtype);
@@ -96,7 +112,10 @@ function* cast(data: TypedArray, shape: readonly number[], options: ConvertOptio
   for (let i = 0; i < data.length; i++) {
     const number = Number(data[i]);
     if (wide && !(number >= -limit && number < limit)) {
-      throw new ChainruleError('ERR_CHAINRULE_INPUT', `${options.name ?? 'input'}: element ${i} is ${data[i]}, which does not fit into int32; the engine has no 64-bit integers.`);
+      throw new ChainruleError(
+        'ERR_CHAINRULE_INPUT',
+        `${options.name ?? 'input'}: element ${i} is ${data[i]}, which does not fit into int32; the engine has no 64-bit integers.`,
+      );
     }
     result[i] = number;
     if ((i & 0xffff) === 0xffff) yield;
@@ -116,15 +135,26 @@ function place(path: readonly number[]): string {
   return path.length === 1 ? `row ${path[0]}` : `row ${path[0]}, column ${path.slice(1).join(', ')}`;
 }
 
-function ragged(item: unknown, path: readonly number[], shape: readonly number[], options: ConvertOptions): ChainruleError {
+function ragged(
+  item: unknown,
+  path: readonly number[],
+  shape: readonly number[],
+  options: ConvertOptions,
+): ChainruleError {
   if (typeof item === 'string') return notANumber(item, path, options);
-  const length = isTypedArray(item) || Array.isArray(item) ? `${item.length} values` : `the single value ${String(item)}`;
+  const length =
+    isTypedArray(item) || Array.isArray(item) ? `${item.length} values` : `the single value ${String(item)}`;
   const text = `${options.name ?? 'input'}: ${place(path)} has ${length} where the rows before it have ${shape[path.length]}. Nested arrays must be rectangular: pad or cut the row.`;
   return new ChainruleError('ERR_CHAINRULE_SHAPE', text, { details: { path: [...path], expected: [...shape] } });
 }
 
 function notANumber(item: unknown, path: readonly number[], options: ConvertOptions): ChainruleError {
-  const what = typeof item === 'string' ? `the string "${item.slice(0, 40)}"` : Array.isArray(item) ? `an array ${shapeText([item.length])}` : String(item);
+  const what =
+    typeof item === 'string'
+      ? `the string "${item.slice(0, 40)}"`
+      : Array.isArray(item)
+        ? `an array ${shapeText([item.length])}`
+        : String(item);
   const text = `${options.name ?? 'input'}: ${place(path) || 'the value'} is ${what}, a number is expected. Convert it first (for categories: a number per category).`;
   return new ChainruleError('ERR_CHAINRULE_INPUT', text, { details: { path: [...path] } });
 }

@@ -34,8 +34,13 @@ export class Registry<T> {
 
   /** The names as users type them, in camelCase. */
   names(): string[] {
-    return [...this.entries.values()].map(({ name }) => name[0]!.toLowerCase() + name.slice(1));
+    return [...this.entries.values()].map(({ name }) => camel(name));
   }
+}
+
+/** `KLDivergence` → `klDivergence`, `AUC` → `auc`, `Dense` → `dense`. */
+function camel(name: string): string {
+  return name.replace(/^[A-Z]+(?![a-z])|^[A-Z]/, (capitals) => capitals.toLowerCase());
 }
 
 function normalise(name: string): string {

@@ -20,16 +20,22 @@ const native = {
 /** lib/: a file or folder may import itself and every line above its own. `import type` is free. */
 const library = [
   ['errors'],
+  ['names'],
+  ['registry'],
+  ['config'],
   ['native-loader'],
   ['native'],
   ['ndarray'],
+  ['nested', 'threads'],
   ['graph'],
   ['ops'],
-  ['initializers', 'regularizers', 'constraints', 'activations', 'losses', 'metrics', 'schedules'],
+  ['initializers', 'regularizers', 'constraints', 'activations', 'losses', 'schedules'],
+  ['metrics'],
   ['layers', 'optimizers'],
   ['data', 'formats', 'callbacks'],
   ['models'],
-  ['cli', 'bench'],
+  ['bench'],
+  ['cli'],
   ['index'],
 ];
 

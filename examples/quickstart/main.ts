@@ -69,7 +69,7 @@ async function main(): Promise<void> {
 
   const model = buildModel();
   model.compile({ optimizer: 'adam', loss: 'sparseCategoricalCrossentropy', metrics: ['accuracy'] });
-  console.log(model.summary());
+  model.summary();
   await model.fit(arrayOf(train), train.labels, { epochs: Number(options.epochs), batchSize: 128 });
 
   const results = await model.evaluate(arrayOf(test), test.labels, { returnDict: true, verbose: 0 });
@@ -81,7 +81,12 @@ async function main(): Promise<void> {
   const wrong = predicted.flatMap((guess, index) => (guess === test.labels[index] ? [] : [index])).slice(0, 3);
   if (wrong.length > 0) {
     console.log('\nmisclassified:');
-    console.log(imagesSideBySide(test, wrong.map((index) => ({ index, caption: `${test.labels[index]} taken for ${predicted[index]}` }))));
+    console.log(
+      imagesSideBySide(
+        test,
+        wrong.map((index) => ({ index, caption: `${test.labels[index]} taken for ${predicted[index]}` })),
+      ),
+    );
   }
 
   const reloaded = await saveAndReload(model);

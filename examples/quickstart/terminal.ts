@@ -32,7 +32,11 @@ export function confusionTable(truth: Int32Array, predicted: number[]): string {
     const row = counts[label] as number[];
     row[predicted[i] as number] = (row[predicted[i] as number] ?? 0) + 1;
   });
-  const line = (head: string, cells: (number | string)[]) => head.padStart(6) + cells.map((cell) => String(cell || '.').padStart(5)).join('');
-  const header = line('', Array.from({ length: 10 }, (_, i) => String(i)));
+  const line = (head: string, cells: (number | string)[]) =>
+    head.padStart(6) + cells.map((cell) => String(cell || '.').padStart(5)).join('');
+  const header = line(
+    '',
+    Array.from({ length: 10 }, (_, i) => String(i)),
+  );
   return [`true \\ predicted\n${header}`, ...counts.map((row, i) => line(String(i), row))].join('\n');
 }

@@ -1,9 +1,33 @@
 import type { Tensor } from '../graph/tensor.js';
-import { abs, add, clip, divide, erf, exp, expm1, greater, greaterEqual, less, lessEqual, maximum, minimum, multiply, negative, sign, sqrt, square, subtract, tanh, where } from '../ops/math.js';
+import {
+  abs,
+  add,
+  clip,
+  divide,
+  equal,
+  erf,
+  exp,
+  expm1,
+  greater,
+  less,
+  lessEqual,
+  logicalAnd,
+  logicalOr,
+  maximum,
+  minimum,
+  multiply,
+  negative,
+  sign,
+  sqrt,
+  square,
+  subtract,
+  tanh,
+  where,
+} from '../ops/math.js';
 import { logSoftmax, relu as plainRelu, sigmoid, softmax, softplus } from '../ops/nn.js';
-import { cast, oneAxis, type Operand, tensor } from '../ops/operands.js';
+import { cast, type Operand, oneAxis, tensor } from '../ops/operands.js';
 import { sum } from '../ops/reduce.js';
-import { expandDims, split } from '../ops/shape.js';
+import { expandDims, iota, split } from '../ops/shape.js';
 
 // Formulas: keras/src/activations/activations.py. All are compositions; the engine fuses them.
 
@@ -12,18 +36,28 @@ export { exp as exponential, logSoftmax, sigmoid, softmax, softplus, tanh };
 export const linear = (x: Tensor): Tensor => x;
 
 /** max(x, 0), with a slope below `threshold` and a cap where asked for. */
-export function relu(x: Operand, { negativeSlope = 0, maxValue, threshold: limit = 0 }: { negativeSlope?: number; maxValue?: number; threshold?: number } = {}): Tensor {
+export function relu(
+  x: Operand,
+  {
+    negativeSlope = 0,
+    maxValue,
+    threshold: limit = 0,
+  }: { negativeSlope?: number; maxValue?: number; threshold?: number } = {},
+): Tensor {
   if (negativeSlope === 0 && maxValue === undefined && limit === 0) return plainRelu(x);
   let value = limit === 0 ? plainRelu(x) : multiply(x, cast(greater(x, limit), 'float32'));
   if (maxValue !== undefined) value = clip(value, 0, maxValue);
   return negativeSlope === 0 ? value : subtract(value, multiply(plainRelu(subtract(limit, x)), negativeSlope));
 }
 
-export const leakyRelu = (x: Operand, { negativeSlope = 0.2 }: { negativeSlope?: number } = {}): Tensor => where(greater(x, 0), x, multiply(x, negativeSlope));
+export const leakyRelu = (x: Operand, { negativeSlope = 0.2 }: { negativeSlope?: number } = {}): Tensor =>
+  where(greater(x, 0), x, multiply(x, negativeSlope));
 export const relu6 = (x: Operand): Tensor => clip(x, 0, 6);
-export const elu = (x: Operand, { alpha = 1 }: { alpha?: number } = {}): Tensor => where(greater(x, 0), x, multiply(expm1(minimum(x, 0)), alpha));
+export const elu = (x: Operand, { alpha = 1 }: { alpha?: number } = {}): Tensor =>
+  where(greater(x, 0), x, multiply(expm1(minimum(x, 0)), alpha));
 export const selu = (x: Operand): Tensor => multiply(elu(x, { alpha: 1.6732632423543772 }), 1.0507009873554805);
-export const celu = (x: Operand, { alpha = 1 }: { alpha?: number } = {}): Tensor => add(maximum(x, 0), multiply(expm1(divide(minimum(x, 0), alpha)), alpha));
+export const celu = (x: Operand, { alpha = 1 }: { alpha?: number } = {}): Tensor =>
+  add(maximum(x, 0), multiply(expm1(divide(minimum(x, 0), alpha)), alpha));
 
 /** x·Φ(x); `approximate` uses tanh instead of erf. */
 export function gelu(x: Operand, { approximate = false }: { approximate?: boolean } = {}): Tensor {
@@ -42,11 +76,18 @@ export const hardSigmoid = (x: Operand): Tensor => clip(add(divide(x, 6), 0.5), 
 export const hardSilu = (x: Operand): Tensor => multiply(x, hardSigmoid(x));
 export const hardTanh = (x: Operand): Tensor => clip(x, -1, 1);
 export const tanhShrink = (x: Operand): Tensor => subtract(x, tanh(x));
-export const hardShrink = (x: Operand, { threshold: limit = 0.5 }: { threshold?: number } = {}): Tensor => where(greater(abs(x), limit), x, 0);
-export const softShrink = (x: Operand, { threshold: limit = 0.5 }: { threshold?: number } = {}): Tensor => multiply(sign(x), maximum(subtract(abs(x), limit), 0));
-export const threshold = (x: Operand, { threshold: limit, defaultValue }: { threshold: number; defaultValue: number }): Tensor => where(greater(x, limit), x, defaultValue);
-export const squareplus = (x: Operand, { b = 4 }: { b?: number } = {}): Tensor => divide(add(x, sqrt(add(square(x), b))), 2);
-export const sparsePlus = (x: Operand): Tensor => where(lessEqual(x, -1), 0, where(less(x, 1), divide(square(add(x, 1)), 4), x));
+export const hardShrink = (x: Operand, { threshold: limit = 0.5 }: { threshold?: number } = {}): Tensor =>
+  where(greater(abs(x), limit), x, 0);
+export const softShrink = (x: Operand, { threshold: limit = 0.5 }: { threshold?: number } = {}): Tensor =>
+  multiply(sign(x), maximum(subtract(abs(x), limit), 0));
+export const threshold = (
+  x: Operand,
+  { threshold: limit, defaultValue }: { threshold: number; defaultValue: number },
+): Tensor => where(greater(x, limit), x, defaultValue);
+export const squareplus = (x: Operand, { b = 4 }: { b?: number } = {}): Tensor =>
+  divide(add(x, sqrt(add(square(x), b))), 2);
+export const sparsePlus = (x: Operand): Tensor =>
+  where(lessEqual(x, -1), 0, where(less(x, 1), divide(square(add(x, 1)), 4), x));
 export const sparseSigmoid = (x: Operand): Tensor => clip(multiply(add(x, 1), 0.5), 0, 1);
 
 /** The first half of an axis, gated by the sigmoid of the second. */
@@ -55,17 +96,22 @@ export function glu(x: Operand, { axis = -1 }: { axis?: number } = {}): Tensor {
   return multiply(value!, sigmoid(gate!));
 }
 
-/** Softmax's sparse relative: the Euclidean projection onto the simplex. Every pair is compared, so no sort is needed. */
+/**
+ * Keras's sparsemax, number for number: its threshold adds the running sums of the whole support, where Martins and
+ * Astudillo take the last one, so rows need not sum to 1. Every pair is compared instead of sorting.
+ */
 export function sparsemax(x: Operand, { axis = -1 }: { axis?: number } = {}): Tensor {
   const value = tensor(x);
   const at = oneAxis('sparsemax', value, axis);
-  const own = expandDims(value, at + 1);
-  const others = expandDims(value, at);
-  const above = cast(greaterEqual(others, own), 'float32');
-  const inSupport = greater(add(multiply(sum(above, { axis: at + 1 }), value), 1), sum(multiply(above, others), { axis: at + 1 }));
-  const support = cast(inSupport, 'float32');
-  const count = sum(support, { axis: at, keepdims: true });
-  const tau = divide(subtract(sum(multiply(support, value), { axis: at, keepdims: true }), 1), count);
+  const n = value.dims[at]!;
+  const [own, others] = [expandDims(value, at + 1), expandDims(value, at)];
+  const pair = [n, n, ...Array<number>(value.rank - 1 - at).fill(1)];
+  const notLater = lessEqual(iota(pair, 1), iota(pair, 0));
+  const before = cast(logicalOr(greater(others, own), logicalAnd(equal(others, own), notLater)), 'float32');
+  const rank = sum(before, { axis: at + 1 });
+  const running = sum(multiply(before, others), { axis: at + 1 });
+  const support = cast(greater(value, divide(subtract(running, 1), rank)), 'float32');
+  const total = sum(multiply(support, running), { axis: at, keepdims: true });
+  const tau = divide(subtract(total, 1), sum(support, { axis: at, keepdims: true }));
   return maximum(subtract(value, tau), 0);
 }
-

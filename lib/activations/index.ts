@@ -10,7 +10,10 @@ export * from './functions.js';
 export type Activation = (x: Tensor) => Tensor;
 type Takes<F> = F extends (x: infer X) => Tensor ? (Tensor extends X ? true : false) : false;
 /** The functions that need no options of their own. */
-export type ActivationName = { [K in keyof typeof functions]: Takes<(typeof functions)[K]> extends true ? K : never }[keyof typeof functions] | 'swish' | 'hardSwish';
+export type ActivationName =
+  | { [K in keyof typeof functions]: Takes<(typeof functions)[K]> extends true ? K : never }[keyof typeof functions]
+  | 'swish'
+  | 'hardSwish';
 export type ActivationSpec = ActivationName | Activation | Serialized;
 
 const registry = new Registry<Activation>('activation');
@@ -24,7 +27,10 @@ export function resolveActivation(spec: ActivationSpec | null | undefined): Acti
   if (typeof spec === 'string') return registry.get(spec);
   const name = spec.class_name === 'function' ? String(spec.config) : spec.class_name;
   if (typeof name === 'string') return registry.get(name);
-  throw new ChainruleError('ERR_CHAINRULE_OPTION', `activation: a name or a function is expected, got ${String(spec)}.`);
+  throw new ChainruleError(
+    'ERR_CHAINRULE_OPTION',
+    `activation: a name or a function is expected, got ${String(spec)}.`,
+  );
 }
 
 /** The name of a built-in activation in Keras's form. */
@@ -34,3 +40,7 @@ export function activationName(activation: Activation): string | undefined {
 }
 
 setConverter('activation', (value) => activationName(value as Activation) ?? (value as Activation).name);
+
+/** The function of a name, and its name in Keras's form. */
+export const get = resolveActivation;
+export const serialize = activationName;

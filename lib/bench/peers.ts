@@ -17,7 +17,9 @@ export class Peer {
     readonly name: string,
     private readonly child: ChildProcessWithoutNullStreams,
   ) {
-    createInterface({ input: child.stdout }).on('line', (line) => this.waiting.shift()?.(JSON.parse(line) as Record<string, unknown>));
+    createInterface({ input: child.stdout }).on('line', (line) =>
+      this.waiting.shift()?.(JSON.parse(line) as Record<string, unknown>),
+    );
     child.on('exit', () => {
       for (const answer of this.waiting.splice(0)) answer({ error: `${name} ended` });
     });
@@ -29,8 +31,11 @@ export class Peer {
     const program = join(__dirname, '../../scripts/peers/torch_peer.py');
     if (!existsSync(program)) return 'the peer programs are not part of the published package';
     const found = spawnSync(python, ['-c', 'import torch; print(torch.__version__)'], { encoding: 'utf8' });
-    if (found.status !== 0) return `${python} has no torch (pip install torch, or name another Python in CHAINRULE_PEER_PYTHON)`;
-    const child = spawn(python, [program, String(threads)], { stdio: ['pipe', 'pipe', 'inherit'] }) as ChildProcessWithoutNullStreams;
+    if (found.status !== 0)
+      return `${python} has no torch (pip install torch, or name another Python in CHAINRULE_PEER_PYTHON)`;
+    const child = spawn(python, [program, String(threads)], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    }) as unknown as ChildProcessWithoutNullStreams;
     return new Peer(`torch ${found.stdout.trim()}`, child);
   }
 

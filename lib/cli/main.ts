@@ -13,6 +13,10 @@ interface Entry {
 const commands: Record<string, Entry> = {
   info: { help: 'what runs here: versions, addon, instruction set, threads [--json]', load: () => import('./info.js') },
   doctor: { help: 'checks this system and says how to mend it [--json]', load: () => import('./doctor.js') },
+  bench: {
+    help: 'times the workloads of the benchmark [--workload] [--threads] [--peers] [--json FILE]',
+    load: () => import('./bench.js'),
+  },
   'build-native': {
     help: 'builds the addon from source, where no binary is shipped',
     load: () => import('./build-native.js'),

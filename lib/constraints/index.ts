@@ -1,8 +1,8 @@
 import { Configured, convertOptions, Family, type Serialized } from '../config.js';
 import type { Tensor } from '../graph/tensor.js';
 import { add, clip, divide, maximum, multiply } from '../ops/math.js';
-import { norm } from '../ops/reduce.js';
 import { float, type Operand } from '../ops/operands.js';
+import { norm } from '../ops/reduce.js';
 
 /** A rule that weights are brought back to after every update (https://keras.io/api/layers/constraints/). */
 export abstract class Constraint extends Configured {
@@ -61,7 +61,9 @@ export class MinMaxNorm extends Constraint {
   readonly rate: number;
   readonly axis: number | readonly number[];
 
-  constructor(options: { minValue?: number; maxValue?: number; rate?: number; axis?: number | readonly number[] } = {}) {
+  constructor(
+    options: { minValue?: number; maxValue?: number; rate?: number; axis?: number | readonly number[] } = {},
+  ) {
     super(options);
     this.minValue = options.minValue ?? 0;
     this.maxValue = options.maxValue ?? 1;
@@ -80,7 +82,11 @@ export class MinMaxNorm extends Constraint {
 export type ConstraintName = 'maxNorm' | 'nonNeg' | 'unitNorm' | 'minMaxNorm';
 export type ConstraintSpec = ConstraintName | Constraint | Serialized;
 
-export const constraintFamily = new Family<Constraint>('constraint', 'keras.constraints').add(MaxNorm).add(NonNeg, 'nonNegative').add(UnitNorm).add(MinMaxNorm);
+export const constraintFamily = new Family<Constraint>('constraint', 'keras.constraints')
+  .add(MaxNorm)
+  .add(NonNeg, 'nonNegative')
+  .add(UnitNorm)
+  .add(MinMaxNorm);
 convertOptions('constraint', constraintFamily);
 
 export function resolveConstraint(spec: ConstraintSpec | null | undefined): Constraint | undefined {
@@ -90,4 +96,9 @@ export function resolveConstraint(spec: ConstraintSpec | null | undefined): Cons
 export const maxNorm = (options?: ConstructorParameters<typeof MaxNorm>[0]): MaxNorm => new MaxNorm(options);
 export const nonNeg = (): NonNeg => new NonNeg();
 export const unitNorm = (options?: ConstructorParameters<typeof UnitNorm>[0]): UnitNorm => new UnitNorm(options);
-export const minMaxNorm = (options?: ConstructorParameters<typeof MinMaxNorm>[0]): MinMaxNorm => new MinMaxNorm(options);
+export const minMaxNorm = (options?: ConstructorParameters<typeof MinMaxNorm>[0]): MinMaxNorm =>
+  new MinMaxNorm(options);
+
+/** A constraint from a name, a config or an object, and back into a config. */
+export const get = resolveConstraint;
+export const serialize = (constraint: Constraint): Serialized => constraintFamily.serialize(constraint);

@@ -1,6 +1,6 @@
 import { ChainruleError } from '../errors.js';
-import type { DType, EpochOptions, NativeDataset, NativeJob, NativeProgram } from '../native.js';
-import { bound, NDArray } from '../ndarray.js';
+import type { Bound, DType, EpochOptions, NativeDataset, NativeJob, NativeProgram } from '../native.js';
+import { type AnyArray, bound, NDArray } from '../ndarray.js';
 import type { Tensor } from './tensor.js';
 import type { Trace } from './trace.js';
 import { initialize, initializeSync, type Variable } from './variable.js';
@@ -21,7 +21,8 @@ export async function finish<T>(job: NativeJob<T>, signal?: AbortSignal): Promis
     if (signal?.aborted) job.cancel();
     return await job.promise;
   } catch (error) {
-    if (signal?.aborted && error instanceof ChainruleError && error.code === 'ERR_CHAINRULE_ABORTED') throw signal.reason;
+    if (signal?.aborted && error instanceof ChainruleError && error.code === 'ERR_CHAINRULE_ABORTED')
+      throw signal.reason;
     throw error;
   } finally {
     signal?.removeEventListener('abort', cancel);
@@ -40,29 +41,42 @@ export class Executable {
   static async compile(trace: Trace, outputs: readonly Tensor[]): Promise<Executable> {
     const variables = [...trace.variables];
     const [program] = await Promise.all([trace.compile(outputs), initialize(variables)]);
-    return new Executable(program, variables, outputs.map((output) => output.dtype));
+    return new Executable(
+      program,
+      variables,
+      outputs.map((output) => output.dtype),
+    );
   }
 
   static compileSync(trace: Trace, outputs: readonly Tensor[]): Executable {
     const variables = [...trace.variables];
     const program = trace.compileSync(outputs);
     initializeSync(variables);
-    return new Executable(program, variables, outputs.map((output) => output.dtype));
+    return new Executable(
+      program,
+      variables,
+      outputs.map((output) => output.dtype),
+    );
   }
 
-  async run(inputs: readonly NDArray[], { signal, ...options }: ExecuteOptions = {}): Promise<NDArray[]> {
+  async run(inputs: readonly AnyArray[], { signal, ...options }: ExecuteOptions = {}): Promise<NDArray[]> {
     signal?.throwIfAborted();
     await initialize(this.variables);
     const outputs = await finish(this.program.run(inputs.map(bound), options), signal);
     return this.wrap(outputs);
   }
 
-  runSync(inputs: readonly NDArray[], options: Omit<ExecuteOptions, 'signal'> = {}): NDArray[] {
+  runSync(inputs: readonly AnyArray[], options: Omit<ExecuteOptions, 'signal'> = {}): NDArray[] {
     return this.wrap(this.program.runSync(inputs.map(bound), options));
   }
 
   /** Steps of an epoch in native code; `started` receives the job so that others may stop it. */
-  async epoch(dataset: NativeDataset, options: EpochOptions, signal?: AbortSignal, started?: (job: NativeJob<unknown>) => void): Promise<{ steps: number; outputs: NDArray[] }> {
+  async epoch(
+    dataset: NativeDataset,
+    options: EpochOptions,
+    signal?: AbortSignal,
+    started?: (job: NativeJob<unknown>) => void,
+  ): Promise<{ steps: number; outputs: NDArray[] }> {
     signal?.throwIfAborted();
     await initialize(this.variables);
     const job = this.program.epoch(dataset, options);
@@ -71,7 +85,8 @@ export class Executable {
     return { steps, outputs: this.wrap(outputs) };
   }
 
-  private wrap(outputs: readonly { data: NDArray['data']; shape: readonly number[] }[]): NDArray[] {
-    return outputs.map(({ data, shape }, i) => new NDArray(data, shape, this.dtypes[i]));
+  /** Typed as floats, as nearly all results are; those of integer ops carry their dtype. */
+  private wrap(outputs: readonly Bound[]): NDArray[] {
+    return outputs.map(({ data, shape }, i) => new NDArray(data, shape, this.dtypes[i]) as AnyArray as NDArray);
   }
 }

@@ -23,14 +23,21 @@ export interface ValueAndGrad<T> {
  * several numbers (one per row) counts as their mean, as Keras reduces losses. Gradients are tensors like others, so
  * calls nest.
  */
-export function valueAndGrad<T = undefined>(fn: () => Tensor | readonly [Tensor, T], wrt: readonly Differentiable[]): ValueAndGrad<T> {
+export function valueAndGrad<T = undefined>(
+  fn: () => Tensor | readonly [Tensor, T],
+  wrt: readonly Differentiable[],
+): ValueAndGrad<T> {
   const trace = currentTrace('valueAndGrad');
   const ids = wrt.map((item) => (item instanceof Variable ? trace.read(item).id : trace.lift(item, 'valueAndGrad')));
   const result = fn();
   const [loss, aux] = Array.isArray(result) ? (result as readonly [Tensor, T]) : [result as Tensor, undefined as T];
-  if (!isTensor(loss)) throw new ChainruleError('ERR_CHAINRULE_GRADIENT', 'valueAndGrad: the function must return a tensor, the loss.');
-  const value = loss.rank === 0 ? loss : emit('reduceMean', [loss], { axes: loss.dims.map((_, i) => i), keepDims: false });
-  const grads = trace.graph.gradients(trace.lift(value, 'valueAndGrad'), ids).map((id) => (id < 0 ? null : trace.tensor(id)));
+  if (!isTensor(loss))
+    throw new ChainruleError('ERR_CHAINRULE_GRADIENT', 'valueAndGrad: the function must return a tensor, the loss.');
+  const value =
+    loss.rank === 0 ? loss : emit('reduceMean', [loss], { axes: loss.dims.map((_, i) => i), keepDims: false });
+  const grads = trace.graph
+    .gradients(trace.lift(value, 'valueAndGrad'), ids)
+    .map((id) => (id < 0 ? null : trace.tensor(id)));
   return { value, grads, aux };
 }
 
@@ -63,11 +70,18 @@ export function customGradient(
     const result = gradient(dy);
     const grads = isTensor(result) ? [result] : result;
     if (grads.length !== inputs.length) {
-      throw new ChainruleError('ERR_CHAINRULE_GRADIENT', `customGradient: ${inputs.length} inputs but ${grads.length} gradients; give one for each input.`);
+      throw new ChainruleError(
+        'ERR_CHAINRULE_GRADIENT',
+        `customGradient: ${inputs.length} inputs but ${grads.length} gradients; give one for each input.`,
+      );
     }
     grads.forEach((grad, i) => {
       const [got, expected] = [shapeText(grad.shape), shapeText(inputs[i]!.shape)];
-      if (got !== expected) throw new ChainruleError('ERR_CHAINRULE_GRADIENT', `customGradient: the gradient of input ${i} has shape ${got}, the input has ${expected}.`);
+      if (got !== expected)
+        throw new ChainruleError(
+          'ERR_CHAINRULE_GRADIENT',
+          `customGradient: the gradient of input ${i} has shape ${got}, the input has ${expected}.`,
+        );
     });
     return emit('customGradient', [value, dy, ...inputs, ...grads]);
   };

@@ -1,5 +1,5 @@
 import { ChainruleError } from '../errors.js';
-import type { AttrValue, DType } from '../native.js';
+import type { DType } from '../native.js';
 import { flatten, mapStructure } from './structure.js';
 import { isSymbolic, isTensor, Tensor } from './tensor.js';
 import { type Operand, Trace } from './trace.js';
@@ -47,7 +47,9 @@ export function symbolicInput(layer: { name: string }, dims: readonly number[], 
 
 /** Records a call on symbolic tensors. Its output shapes come from making the call once in a graph that is thrown away. */
 export function record(operation: Operation, args: unknown): unknown {
-  const inputs = flatten(args).map((leaf) => leaf.item).filter(isSymbolic);
+  const inputs = flatten(args)
+    .map((leaf) => leaf.item)
+    .filter(isSymbolic);
   const scratch = new Trace();
   const live = scratch.run(() => {
     const made = new Map<Tensor, Tensor>();
@@ -71,7 +73,11 @@ export function record(operation: Operation, args: unknown): unknown {
 }
 
 /** Records a native op on symbolic tensors. */
-export function recordOp(op: string, operands: readonly Operand[], attrs: Record<string, AttrValue> | undefined, replay: (operands: readonly Operand[]) => Tensor[]): Tensor[] {
+export function recordOp(
+  op: string,
+  operands: readonly Operand[],
+  replay: (operands: readonly Operand[]) => Tensor[],
+): Tensor[] {
   const operation: Operation = { name: op, replay: (args) => replay(args as readonly Operand[]) };
   return record(operation, [...operands]) as Tensor[];
 }

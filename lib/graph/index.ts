@@ -1,7 +1,15 @@
-export { type Differentiable, customGradient, gradients, stopGradient, stopGradients, type ValueAndGrad, valueAndGrad } from './grad.js';
+export {
+  customGradient,
+  type Differentiable,
+  gradients,
+  stopGradient,
+  stopGradients,
+  type ValueAndGrad,
+  valueAndGrad,
+} from './grad.js';
 export { setRandomSeed } from './seed.js';
 export { StateBundle, StateVariable } from './state.js';
-export { type Structure } from './structure.js';
+export type { Structure } from './structure.js';
 export { Dimension, isSymbolic, isTensor, type Shape, Tensor } from './tensor.js';
-export { type ArraysOf, compute, trace, type TracedFunction } from './traced.js';
+export { type ArraysOf, compute, type TracedFunction, trace } from './traced.js';
 export { Variable } from './variable.js';

@@ -35,7 +35,11 @@ export class StateBundle {
   storage(state: StateVariable): Variable {
     let variable = this.byState.get(state);
     if (!variable) {
-      variable = new Variable(state.name, state.shape as Shape, { initialValue: state.fill, dtype: state.dtype, trainable: false });
+      variable = new Variable(state.name, state.shape as Shape, {
+        initialValue: state.fill,
+        dtype: state.dtype,
+        trainable: false,
+      });
       this.byState.set(state, variable);
     }
     return variable;

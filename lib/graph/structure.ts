@@ -26,13 +26,20 @@ export function mapStructure<R>(
   const inner = (key: string | number): string => (path ? `${path}.${key}` : String(key));
   if (!isLeaf(value)) {
     if (Array.isArray(value)) return value.map((item, i) => mapStructure(item, leaf, isLeaf, inner(i)));
-    if (isRecord(value)) return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, mapStructure(item, leaf, isLeaf, inner(key))]));
+    if (isRecord(value))
+      return Object.fromEntries(
+        Object.entries(value).map(([key, item]) => [key, mapStructure(item, leaf, isLeaf, inner(key))]),
+      );
   }
   return leaf(value, path);
 }
 
 /** The leaves in order, with their paths. */
-export function flatten(value: unknown, isLeaf?: (item: unknown) => boolean, path = ''): { item: unknown; path: string }[] {
+export function flatten(
+  value: unknown,
+  isLeaf?: (item: unknown) => boolean,
+  path = '',
+): { item: unknown; path: string }[] {
   const leaves: { item: unknown; path: string }[] = [];
   mapStructure(value, (item, at) => leaves.push({ item, path: at }), isLeaf, path);
   return leaves;

@@ -18,7 +18,10 @@ export class Dimension {
   }
 
   [Symbol.toPrimitive](): never {
-    throw noValue('a batch dimension', 'Pass it to reshape, zeros or random as it is, or use it in a formula through ops.');
+    throw noValue(
+      'a batch dimension',
+      'Pass it to reshape, zeros or random as it is, or use it in a formula through ops.',
+    );
   }
 
   [inspect.custom](): string {
@@ -65,7 +68,10 @@ export class Tensor {
   }
 
   [Symbol.toPrimitive](): never {
-    throw noValue(this.describe(), 'Compare and choose with ops.where(), or get numbers with await compute(() => …) or await step.run(…).');
+    throw noValue(
+      this.describe(),
+      'Compare and choose with ops.where(), or get numbers with await compute(() => …) or await step.run(…).',
+    );
   }
 
   toJSON(): never {

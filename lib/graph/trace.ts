@@ -37,7 +37,10 @@ export class Trace {
       const result = fn();
       if (result instanceof Promise) {
         result.catch(() => {});
-        throw new ChainruleError('ERR_CHAINRULE_STATE', 'a traced function must not be async: it describes the computation and returns tensors; await its run instead.');
+        throw new ChainruleError(
+          'ERR_CHAINRULE_STATE',
+          'a traced function must not be async: it describes the computation and returns tensors; await its run instead.',
+        );
       }
       return result;
     } finally {
@@ -77,7 +80,10 @@ export class Trace {
       return this.graph.constant(array.data, array.dtype, array.shape);
     }
     if (isReadable(operand)) return this.read(operand).id;
-    throw new ChainruleError('ERR_CHAINRULE_VALUE', `${op}: ${describe(operand)} is not a tensor, variable, number or array.`);
+    throw new ChainruleError(
+      'ERR_CHAINRULE_VALUE',
+      `${op}: ${describe(operand)} is not a tensor, variable, number or array.`,
+    );
   }
 
   /** The variable's current value in program order. */
@@ -135,7 +141,11 @@ function isReadable(value: unknown): value is Variable {
 }
 
 function describe(value: unknown): string {
-  return value === undefined || value === null ? String(value) : typeof value === 'object' ? (value.constructor?.name ?? 'an object') : `${typeof value} ${String(value)}`;
+  return value === undefined || value === null
+    ? String(value)
+    : typeof value === 'object'
+      ? (value.constructor?.name ?? 'an object')
+      : `${typeof value} ${String(value)}`;
 }
 
 function foreign(op: string, tensor: Tensor): ChainruleError {

@@ -1,13 +1,13 @@
 import { ChainruleError } from '../errors.js';
-import { type ArrayInput, isArrayInput, NDArray, shapeText } from '../ndarray.js';
+import { type AnyArray, type ArrayInput, isArrayInput, type NDArray, shapeText } from '../ndarray.js';
 import { fromNestedAsync } from '../nested.js';
 import { Executable } from './executable.js';
 import { flatten, type MapStructure, mapStructure, pack, type Structure } from './structure.js';
 import { isTensor, Tensor } from './tensor.js';
 import { Trace } from './trace.js';
 
-/** The same structure with tensors where arrays were. */
-export type TensorsOf<I> = MapStructure<I, ArrayInput, Tensor>;
+/** What a traced function of these tensors is fed with: arrays in the same structure. */
+export type FeedOf<T> = MapStructure<T, Tensor, ArrayInput>;
 /** The same structure with arrays where tensors were. */
 export type ArraysOf<O> = MapStructure<O, Tensor, NDArray>;
 
@@ -17,9 +17,17 @@ export interface RunOptions {
   rowOffset?: number;
 }
 
-export interface TracedFunction<I, O> {
+export interface TraceOptions {
+  /**
+   * Names of the inputs whose axis 0 is the batch; false: none. By default those whose first axis is as long as that of
+   * the first input.
+   */
+  batch?: readonly string[] | false;
+}
+
+export interface TracedFunction<T, O> {
   /** Runs the computation on the executor thread. The function is traced once per names, dtypes and dimensions beside the batch. */
-  run(inputs: I, options?: RunOptions): Promise<ArraysOf<O>>;
+  run(inputs: FeedOf<T>, options?: RunOptions): Promise<ArraysOf<O>>;
 }
 
 interface Traced {
@@ -29,24 +37,31 @@ interface Traced {
 
 /**
  * A computation described by a function of tensors. Axis 0 of the inputs is the batch: it may change from run to run;
- * inputs whose first axis differs from the first input's are taken as they are.
+ * inputs whose first axis differs from the first input's are taken as they are; see TraceOptions.
  */
-export function trace<I extends Structure<ArrayInput>, O>(fn: (inputs: TensorsOf<I>) => O): TracedFunction<I, O> {
+export function trace<T extends Structure<Tensor> = Record<string, Tensor>, O = unknown>(
+  fn: (inputs: T) => O,
+  { batch }: TraceOptions = {},
+): TracedFunction<T, O> {
   const known = new Map<string, Promise<Traced>>();
   return {
-    async run(inputs, options = {}) {
+    async run(inputs: unknown, options: RunOptions = {}) {
       options.signal?.throwIfAborted();
       const leaves = flatten(inputs, isArrayInput);
       const arrays = await Promise.all(leaves.map(({ item, path }) => toArray(item, path || 'input')));
-      const batch = arrays.find((array) => array.rank > 0)?.shape[0];
-      const dims = arrays.map(({ shape }) => (shape.length > 0 && shape[0] === batch ? [-1, ...shape.slice(1)] : [...shape]));
+      const rows = arrays.find((array) => array.rank > 0)?.shape[0];
+      const batched = (array: AnyArray, name: string): boolean =>
+        batch ? batch.includes(name) : batch !== false && array.shape[0] === rows;
+      const dims = arrays.map((array, i) =>
+        array.rank > 0 && batched(array, leaves[i]!.path) ? [-1, ...array.shape.slice(1)] : [...array.shape],
+      );
       const key = JSON.stringify(leaves.map(({ path }, i) => [path, arrays[i]!.dtype, dims[i]]));
       let traced = known.get(key);
       if (!traced) {
         traced = build(() => {
           const current = new Trace();
           const tensors = leaves.map(({ path }, i) => current.input(path || 'input', arrays[i]!.dtype, dims[i]!));
-          return { current, call: () => fn(pack(inputs, tensors, isArrayInput) as TensorsOf<I>) };
+          return { current, call: () => fn(pack(inputs, tensors, isArrayInput) as T) };
         });
         known.set(key, traced);
         // A description that failed may succeed later (a layer was built meanwhile): don't remember the failure.
@@ -71,7 +86,10 @@ async function build(start: () => { current: Trace; call: () => unknown }): Prom
   const outputs = flatten(result).map((leaf) => leaf.item);
   for (const output of outputs) {
     if (isTensor(output) || typeof output !== 'object' || output === null) continue;
-    throw new ChainruleError('ERR_CHAINRULE_VALUE', `a traced function must return tensors, in lists and records; got ${output.constructor?.name ?? 'an object'}.`);
+    throw new ChainruleError(
+      'ERR_CHAINRULE_VALUE',
+      `a traced function must return tensors, in lists and records; got ${output.constructor?.name ?? 'an object'}.`,
+    );
   }
   return { executable: await Executable.compile(current, outputs.filter(isTensor)), result };
 }
@@ -81,9 +99,14 @@ function replace(result: unknown, arrays: readonly NDArray[]): unknown {
   return mapStructure(result, (leaf) => (leaf instanceof Tensor ? arrays[next++] : leaf));
 }
 
-async function toArray(item: unknown, name: string): Promise<NDArray> {
-  if (!isArrayInput(item)) throw new ChainruleError('ERR_CHAINRULE_INPUT', `${name}: an array is expected, got ${item === null ? 'null' : typeof item}.`);
+async function toArray(item: unknown, name: string): Promise<AnyArray> {
+  if (!isArrayInput(item))
+    throw new ChainruleError(
+      'ERR_CHAINRULE_INPUT',
+      `${name}: an array is expected, got ${item === null ? 'null' : typeof item}.`,
+    );
   const array = await fromNestedAsync(item, { name, allowNonFinite: true });
-  if (array.rank > 8) throw new ChainruleError('ERR_CHAINRULE_SHAPE', `${name}: ${shapeText(array.shape)} has more than 8 dimensions.`);
+  if (array.rank > 8)
+    throw new ChainruleError('ERR_CHAINRULE_SHAPE', `${name}: ${shapeText(array.shape)} has more than 8 dimensions.`);
   return array;
 }

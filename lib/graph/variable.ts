@@ -1,14 +1,14 @@
 import { inspect } from 'node:util';
 import { ChainruleError } from '../errors.js';
 import { type DType, type NativeVariable, native } from '../native.js';
-import { allocate, type ArrayInput, NDArray, shapeText } from '../ndarray.js';
+import { type AnyArray, type ArrayInput, allocate, NDArray, shapeText } from '../ndarray.js';
 import { fromNestedAsync } from '../nested.js';
 import { seedData } from './seed.js';
 import type { Shape, Tensor } from './tensor.js';
 import { currentTrace, Trace } from './trace.js';
 
 /** Makes a first value while tracing. */
-export type InitialValue = number | NDArray | ((shape: readonly number[], dtype: DType) => Tensor);
+export type InitialValue = number | AnyArray | ((shape: readonly number[], dtype: DType) => Tensor);
 
 export interface VariableOptions {
   /** A number, an array, or a function that describes the value (run once, off the main thread). Default 0. */
@@ -42,7 +42,10 @@ export class Variable {
   ) {
     for (const dim of shape) {
       if (!Number.isInteger(dim) || dim! < 0) {
-        throw new ChainruleError('ERR_CHAINRULE_SHAPE', `variable "${name}": ${shapeText(shape)} is not a concrete shape; every dimension must be an integer >= 0.`);
+        throw new ChainruleError(
+          'ERR_CHAINRULE_SHAPE',
+          `variable "${name}": ${shapeText(shape)} is not a concrete shape; every dimension must be an integer >= 0.`,
+        );
       }
     }
     this.shape = shape as readonly number[];
@@ -83,12 +86,14 @@ export class Variable {
   /** The numbers, read between two steps. */
   async value(): Promise<NDArray> {
     await initialize([this]);
-    return new NDArray(await this.native.read(), this.shape, this.dtype);
+    return new NDArray(await this.native.read(), this.shape, this.dtype) as AnyArray as NDArray;
   }
 
   /** Replaces the numbers between two steps. */
   async write(value: ArrayInput): Promise<void> {
-    const array = this.checked(await fromNestedAsync(value, { name: this.name, dtype: this.dtype, allowNonFinite: true }));
+    const array = this.checked(
+      await fromNestedAsync(value, { name: this.name, dtype: this.dtype, allowNonFinite: true }),
+    );
     this.pending = undefined;
     await this.native.write(array.data);
   }
@@ -106,10 +111,13 @@ export class Variable {
     return taken;
   }
 
-  private checked(array: NDArray): NDArray {
+  private checked(array: AnyArray): AnyArray {
     const same = array.shape.length === this.shape.length && array.shape.every((dim, i) => dim === this.shape[i]);
     if (same) return array;
-    throw new ChainruleError('ERR_CHAINRULE_SHAPE', `variable "${this.path}" has shape ${shapeText(this.shape)} but got ${shapeText(array.shape)}.`);
+    throw new ChainruleError(
+      'ERR_CHAINRULE_SHAPE',
+      `variable "${this.path}" has shape ${shapeText(this.shape)} but got ${shapeText(array.shape)}.`,
+    );
   }
 
   [inspect.custom](): string {
@@ -152,7 +160,10 @@ export async function initialize(variables: Iterable<Variable>): Promise<void> {
 export function initializeSync(variables: Iterable<Variable>): void {
   const all = [...variables];
   if (all.some((variable) => running.has(variable))) {
-    throw new ChainruleError('ERR_CHAINRULE_BUSY', 'the first values of the weights are being computed; await predict or warmup first.');
+    throw new ChainruleError(
+      'ERR_CHAINRULE_BUSY',
+      'the first values of the weights are being computed; await predict or warmup first.',
+    );
   }
   const fresh = all.filter((variable) => !variable.initialized);
   if (fresh.length > 0) describe(fresh).trace.compileSync([]).runSync([]);

@@ -2,8 +2,8 @@ import { ChainruleError } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
 import type { DType } from '../native.js';
 import { shapeText } from '../ndarray.js';
-import { eye, full } from '../ops/shape.js';
 import { multiply } from '../ops/math.js';
+import { eye, full } from '../ops/shape.js';
 import { Initializer, initializerFamily } from './initializer.js';
 
 export class Constant extends Initializer {
@@ -55,7 +55,8 @@ export class Identity extends Initializer {
   }
 
   override call(shape: readonly number[]): Tensor {
-    if (shape.length !== 2) throw new ChainruleError('ERR_CHAINRULE_SHAPE', `Identity: makes matrices only, got shape ${shapeText(shape)}.`);
+    if (shape.length !== 2)
+      throw new ChainruleError('ERR_CHAINRULE_SHAPE', `Identity: makes matrices only, got shape ${shapeText(shape)}.`);
     return multiply(eye(shape[0]!, shape[1]!), this.gain);
   }
 }

@@ -1,4 +1,6 @@
+import type { Serialized } from '../config.js';
 import * as constants from './constant.js';
+import { type Initializer, initializerFamily } from './initializer.js';
 import * as randoms from './random.js';
 
 export * from './constant.js';
@@ -10,16 +12,30 @@ type Options<C extends new (options?: never) => unknown> = ConstructorParameters
 /** Factories by Keras's names, in camelCase. */
 export const zeros = (): constants.Zeros => new constants.Zeros();
 export const ones = (): constants.Ones => new constants.Ones();
-export const constant = (options?: Options<typeof constants.Constant>): constants.Constant => new constants.Constant(options);
-export const identity = (options?: Options<typeof constants.Identity>): constants.Identity => new constants.Identity(options);
-export const glorotUniform = (options?: randoms.SeedOptions): randoms.GlorotUniform => new randoms.GlorotUniform(options);
-export const glorotNormal = (options?: randoms.SeedOptions): randoms.GlorotNormal => new randoms.GlorotNormal(options);
-export const heUniform = (options?: randoms.SeedOptions): randoms.HeUniform => new randoms.HeUniform(options);
-export const heNormal = (options?: randoms.SeedOptions): randoms.HeNormal => new randoms.HeNormal(options);
-export const lecunUniform = (options?: randoms.SeedOptions): randoms.LecunUniform => new randoms.LecunUniform(options);
-export const lecunNormal = (options?: randoms.SeedOptions): randoms.LecunNormal => new randoms.LecunNormal(options);
-export const randomNormal = (options?: Options<typeof randoms.RandomNormal>): randoms.RandomNormal => new randoms.RandomNormal(options);
-export const randomUniform = (options?: Options<typeof randoms.RandomUniform>): randoms.RandomUniform => new randoms.RandomUniform(options);
-export const truncatedNormal = (options?: Options<typeof randoms.TruncatedNormal>): randoms.TruncatedNormal => new randoms.TruncatedNormal(options);
-export const varianceScaling = (options?: Options<typeof randoms.VarianceScaling>): randoms.VarianceScaling => new randoms.VarianceScaling(options);
-export const orthogonal = (options?: Options<typeof randoms.Orthogonal>): randoms.Orthogonal => new randoms.Orthogonal(options);
+export const constant = (options?: Options<typeof constants.Constant>): constants.Constant =>
+  new constants.Constant(options);
+export const identity = (options?: Options<typeof constants.Identity>): constants.Identity =>
+  new constants.Identity(options);
+export const glorotUniform = (options?: randoms.ScalingOptions): randoms.GlorotUniform =>
+  new randoms.GlorotUniform(options);
+export const glorotNormal = (options?: randoms.ScalingOptions): randoms.GlorotNormal =>
+  new randoms.GlorotNormal(options);
+export const heUniform = (options?: randoms.ScalingOptions): randoms.HeUniform => new randoms.HeUniform(options);
+export const heNormal = (options?: randoms.ScalingOptions): randoms.HeNormal => new randoms.HeNormal(options);
+export const lecunUniform = (options?: randoms.ScalingOptions): randoms.LecunUniform =>
+  new randoms.LecunUniform(options);
+export const lecunNormal = (options?: randoms.ScalingOptions): randoms.LecunNormal => new randoms.LecunNormal(options);
+export const randomNormal = (options?: Options<typeof randoms.RandomNormal>): randoms.RandomNormal =>
+  new randoms.RandomNormal(options);
+export const randomUniform = (options?: Options<typeof randoms.RandomUniform>): randoms.RandomUniform =>
+  new randoms.RandomUniform(options);
+export const truncatedNormal = (options?: Options<typeof randoms.TruncatedNormal>): randoms.TruncatedNormal =>
+  new randoms.TruncatedNormal(options);
+export const varianceScaling = (options?: Options<typeof randoms.VarianceScaling>): randoms.VarianceScaling =>
+  new randoms.VarianceScaling(options);
+export const orthogonal = (options?: Options<typeof randoms.Orthogonal>): randoms.Orthogonal =>
+  new randoms.Orthogonal(options);
+
+/** An initializer from a name, a config or an object, and back into a config. */
+export { resolveInitializer as get } from './initializer.js';
+export const serialize = (initializer: Initializer): Serialized => initializerFamily.serialize(initializer);

@@ -32,7 +32,11 @@ export type InitializerName =
   | 'normal';
 
 /** A name, an initializer, its config, or a function that describes the value. */
-export type InitializerSpec = InitializerName | Initializer | Serialized | ((shape: readonly number[], dtype: DType) => Tensor);
+export type InitializerSpec =
+  | InitializerName
+  | Initializer
+  | Serialized
+  | ((shape: readonly number[], dtype: DType) => Tensor);
 
 export const initializerFamily = new Family<Initializer>('initializer', 'keras.initializers');
 convertOptions('initializer', initializerFamily);

@@ -67,23 +67,40 @@ export type Distribution = 'truncated_normal' | 'untruncated_normal' | 'uniform'
 /** A truncated normal keeps this part of its standard deviation; dividing by it gives the variance asked for. */
 const truncatedStd = 0.87962566103423978;
 
+export interface ScalingOptions extends SeedOptions {
+  /** Which axes of a weight are inputs and outputs, where it is no [window…, in, out]. */
+  inputAxes?: readonly number[];
+  outputAxes?: readonly number[];
+}
+
 /** Samples whose variance is scale / fan. */
 export class VarianceScaling extends RandomInitializer {
-  static override readonly options: OptionTable = { scale: 'value', mode: 'value', distribution: 'value' };
+  static override readonly options: OptionTable = {
+    scale: 'value',
+    mode: 'value',
+    distribution: 'value',
+    inputAxes: 'value',
+    outputAxes: 'value',
+  };
   readonly scale: number;
   readonly mode: FanMode;
   readonly distribution: Distribution;
+  readonly inputAxes: readonly number[] | undefined;
+  readonly outputAxes: readonly number[] | undefined;
 
-  constructor(options: SeedOptions & { scale?: number; mode?: FanMode; distribution?: Distribution } = {}) {
+  constructor(options: ScalingOptions & { scale?: number; mode?: FanMode; distribution?: Distribution } = {}) {
     super(options);
     this.scale = options.scale ?? 1;
     this.mode = options.mode ?? 'fan_in';
     this.distribution = options.distribution ?? 'truncated_normal';
-    if (!(this.scale > 0)) throw new ChainruleError('ERR_CHAINRULE_OPTION', `${this.className}: scale must be > 0, got ${this.scale}.`);
+    this.inputAxes = options.inputAxes;
+    this.outputAxes = options.outputAxes;
+    if (!(this.scale > 0))
+      throw new ChainruleError('ERR_CHAINRULE_OPTION', `${this.className}: scale must be > 0, got ${this.scale}.`);
   }
 
   override call(shape: readonly number[]): Tensor {
-    const { fanIn, fanOut } = fans(shape);
+    const { fanIn, fanOut } = fans(shape, this.inputAxes, this.outputAxes);
     const fan = this.mode === 'fan_in' ? fanIn : this.mode === 'fan_out' ? fanOut : (fanIn + fanOut) / 2;
     const scale = this.scale / Math.max(1, fan);
     const { seed } = this;
@@ -98,7 +115,13 @@ export class VarianceScaling extends RandomInitializer {
 }
 
 /** How many inputs and outputs a unit has; Keras's rule for kernels [window..., in, out]. */
-export function fans(shape: readonly number[]): { fanIn: number; fanOut: number } {
+export function fans(
+  shape: readonly number[],
+  inputAxes?: readonly number[],
+  outputAxes?: readonly number[],
+): { fanIn: number; fanOut: number } {
+  const size = (axes: readonly number[]): number => axes.reduce((product, axis) => product * shape.at(axis)!, 1);
+  if (inputAxes && outputAxes) return { fanIn: size(inputAxes), fanOut: size(outputAxes) };
   if (shape.length === 0) return { fanIn: 1, fanOut: 1 };
   if (shape.length === 1) return { fanIn: shape[0]!, fanOut: shape[0]! };
   const field = shape.slice(0, -2).reduce((product, dim) => product * dim, 1);
@@ -108,42 +131,42 @@ export function fans(shape: readonly number[]): { fanIn: number; fanOut: number 
 /** The named cases of VarianceScaling differ in three numbers. */
 abstract class NamedScaling extends VarianceScaling {
   override getConfig(): Record<string, unknown> {
-    return { seed: this.seed };
+    return { seed: this.seed, input_axes: this.inputAxes ?? null, output_axes: this.outputAxes ?? null };
   }
 }
 
 export class GlorotUniform extends NamedScaling {
-  constructor(options: SeedOptions = {}) {
+  constructor(options: ScalingOptions = {}) {
     super({ ...options, scale: 1, mode: 'fan_avg', distribution: 'uniform' });
   }
 }
 
 export class GlorotNormal extends NamedScaling {
-  constructor(options: SeedOptions = {}) {
+  constructor(options: ScalingOptions = {}) {
     super({ ...options, scale: 1, mode: 'fan_avg' });
   }
 }
 
 export class HeUniform extends NamedScaling {
-  constructor(options: SeedOptions = {}) {
+  constructor(options: ScalingOptions = {}) {
     super({ ...options, scale: 2, distribution: 'uniform' });
   }
 }
 
 export class HeNormal extends NamedScaling {
-  constructor(options: SeedOptions = {}) {
+  constructor(options: ScalingOptions = {}) {
     super({ ...options, scale: 2 });
   }
 }
 
 export class LecunUniform extends NamedScaling {
-  constructor(options: SeedOptions = {}) {
+  constructor(options: ScalingOptions = {}) {
     super({ ...options, scale: 1, distribution: 'uniform' });
   }
 }
 
 export class LecunNormal extends NamedScaling {
-  constructor(options: SeedOptions = {}) {
+  constructor(options: ScalingOptions = {}) {
     super({ ...options, scale: 1 });
   }
 }
@@ -159,7 +182,11 @@ export class Orthogonal extends RandomInitializer {
   }
 
   override call(shape: readonly number[]): Tensor {
-    if (shape.length < 2) throw new ChainruleError('ERR_CHAINRULE_SHAPE', `Orthogonal: needs at least 2 dimensions, got ${shapeText(shape)}.`);
+    if (shape.length < 2)
+      throw new ChainruleError(
+        'ERR_CHAINRULE_SHAPE',
+        `Orthogonal: needs at least 2 dimensions, got ${shapeText(shape)}.`,
+      );
     const columns = shape.at(-1)!;
     const rows = shape.slice(0, -1).reduce((product, dim) => product * dim, 1);
     return reshape(random.orthogonal(rows, columns, this), shape);
@@ -167,5 +194,12 @@ export class Orthogonal extends RandomInitializer {
 }
 
 initializerFamily.add(RandomNormal, 'normal').add(TruncatedNormal).add(RandomUniform, 'uniform').add(VarianceScaling);
-initializerFamily.add(GlorotUniform, 'xavierUniform').add(GlorotNormal, 'xavierNormal').add(HeUniform, 'kaimingUniform');
-initializerFamily.add(HeNormal, 'kaimingNormal').add(LecunUniform).add(LecunNormal).add(Orthogonal, 'OrthogonalInitializer');
+initializerFamily
+  .add(GlorotUniform, 'xavierUniform')
+  .add(GlorotNormal, 'xavierNormal')
+  .add(HeUniform, 'kaimingUniform');
+initializerFamily
+  .add(HeNormal, 'kaimingNormal')
+  .add(LecunUniform)
+  .add(LecunNormal)
+  .add(Orthogonal, 'OrthogonalInitializer');

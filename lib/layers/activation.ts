@@ -1,4 +1,12 @@
-import { type Activation as ActivationFunction, type ActivationSpec, relu, resolveActivation, softmax, elu, leakyRelu } from '../activations/index.js';
+import {
+  type Activation as ActivationFunction,
+  type ActivationSpec,
+  elu,
+  leakyRelu,
+  relu,
+  resolveActivation,
+  softmax,
+} from '../activations/index.js';
 import type { OptionTable } from '../config.js';
 import type { Tensor } from '../graph/tensor.js';
 import { Layer, type LayerOptions } from './layer.js';

@@ -89,19 +89,39 @@ export class BatchNormalization extends Layer {
     const shape = [knownSize(this, inputShape, this.axis)];
     this.inputSpec = { axes: { [this.axis]: shape[0]! } };
     if (this.scale) {
-      this.gamma = this.addWeight('gamma', shape, { initializer: this.gammaInitializer, regularizer: this.gammaRegularizer, constraint: this.gammaConstraint });
+      this.gamma = this.addWeight('gamma', shape, {
+        initializer: this.gammaInitializer,
+        regularizer: this.gammaRegularizer,
+        constraint: this.gammaConstraint,
+      });
     }
     if (this.center) {
-      this.beta = this.addWeight('beta', shape, { initializer: this.betaInitializer, regularizer: this.betaRegularizer, constraint: this.betaConstraint });
+      this.beta = this.addWeight('beta', shape, {
+        initializer: this.betaInitializer,
+        regularizer: this.betaRegularizer,
+        constraint: this.betaConstraint,
+      });
     }
-    this.movingMean = this.addWeight('moving_mean', shape, { initializer: this.movingMeanInitializer, trainable: false });
-    this.movingVariance = this.addWeight('moving_variance', shape, { initializer: this.movingVarianceInitializer, trainable: false });
+    this.movingMean = this.addWeight('moving_mean', shape, {
+      initializer: this.movingMeanInitializer,
+      trainable: false,
+    });
+    this.movingVariance = this.addWeight('moving_variance', shape, {
+      initializer: this.movingVarianceInitializer,
+      trainable: false,
+    });
   }
 
   override call(x: Tensor, { training, mask }: CallContext): Tensor {
     const features = this.axis < 0 ? this.axis + x.rank : this.axis;
     const over = x.dims.map((_, i) => i).filter((i) => i !== features);
-    const wide = (value: Tensor): Tensor => (features === x.rank - 1 ? value : reshapeDims(value, x.dims.map((dim, i) => (i === features ? dim : 1))));
+    const wide = (value: Tensor): Tensor =>
+      features === x.rank - 1
+        ? value
+        : reshapeDims(
+            value,
+            x.dims.map((dim, i) => (i === features ? dim : 1)),
+          );
     let mean = this.movingMean.read();
     let variance = this.movingVariance.read();
     if (training && this.trainable) {
@@ -128,7 +148,8 @@ export class BatchNormalization extends Layer {
     const mean = divide(sum(multiply(x, weights), { axis: over, keepdims: true }), count);
     const squares = sum(multiply(square(subtract(x, mean)), weights), { axis: over, keepdims: true });
     const variance = divide(squares, count);
-    const flat = (value: Tensor): Tensor => reshapeDims(value, [x.dims[this.axis < 0 ? this.axis + x.rank : this.axis]!]);
+    const flat = (value: Tensor): Tensor =>
+      reshapeDims(value, [x.dims[this.axis < 0 ? this.axis + x.rank : this.axis]!]);
     return { mean: flat(mean), variance: flat(variance) };
   }
 }

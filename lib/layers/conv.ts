@@ -51,8 +51,12 @@ export class Conv2D extends KernelLayer {
     this.dilationRate = sizes('Conv2D', 'dilationRate', options.dilationRate ?? 1);
     this.groups = integerOption('Conv2D', 'groups', options.groups ?? 1);
     channelsLast('Conv2D', options.dataFormat);
-    const bad = this.filters % this.groups !== 0 && `filters (${this.filters}) must be a multiple of groups (${this.groups})`;
-    const both = Math.max(...this.strides) > 1 && Math.max(...this.dilationRate) > 1 && 'strides > 1 and dilationRate > 1 cannot be combined';
+    const bad =
+      this.filters % this.groups !== 0 && `filters (${this.filters}) must be a multiple of groups (${this.groups})`;
+    const both =
+      Math.max(...this.strides) > 1 &&
+      Math.max(...this.dilationRate) > 1 &&
+      'strides > 1 and dilationRate > 1 cannot be combined';
     if (bad || both) throw new ChainruleError('ERR_CHAINRULE_OPTION', `Conv2D: ${bad || both}.`);
     this.inputSpec = { rank: 4 };
   }
@@ -61,7 +65,10 @@ export class Conv2D extends KernelLayer {
     if (inputShape.length !== 4) return; // the check of the input says it better
     const channels = knownSize(this, inputShape, -1);
     if (channels % this.groups !== 0) {
-      throw new ChainruleError('ERR_CHAINRULE_SHAPE', `layer "${this.name}" (Conv2D): ${channels} input channels do not divide into ${this.groups} groups.`);
+      throw new ChainruleError(
+        'ERR_CHAINRULE_SHAPE',
+        `layer "${this.name}" (Conv2D): ${channels} input channels do not divide into ${this.groups} groups.`,
+      );
     }
     this.inputSpec = { rank: 4, axes: { [-1]: channels } };
     this.addKernel([...this.kernelSize, channels / this.groups, this.filters], this.filters);
@@ -76,15 +83,24 @@ export class Conv2D extends KernelLayer {
 export function sizes(where: string, name: string, value: Size2D): readonly [number, number] {
   const both = typeof value === 'number' ? [value, value] : value;
   if (both?.length === 2) return [integerOption(where, name, both[0]), integerOption(where, name, both[1])];
-  throw new ChainruleError('ERR_CHAINRULE_OPTION', `${where}: ${name} must be an integer or two of them, got ${JSON.stringify(value)}.`);
+  throw new ChainruleError(
+    'ERR_CHAINRULE_OPTION',
+    `${where}: ${name} must be an integer or two of them, got ${JSON.stringify(value)}.`,
+  );
 }
 
 export function paddingOption(where: string, value: Padding | undefined): Padding {
   if (value === undefined || value === 'valid' || value === 'same') return value ?? 'valid';
-  throw new ChainruleError('ERR_CHAINRULE_OPTION', `${where}: padding must be "valid" or "same", got "${String(value)}".`);
+  throw new ChainruleError(
+    'ERR_CHAINRULE_OPTION',
+    `${where}: padding must be "valid" or "same", got "${String(value)}".`,
+  );
 }
 
 export function channelsLast(where: string, value: string | undefined): void {
   if (value === undefined || value === 'channelsLast' || value === 'channels_last') return;
-  throw new ChainruleError('ERR_CHAINRULE_UNSUPPORTED', `${where}: dataFormat "${value}" is not supported; images are [height, width, channels].`);
+  throw new ChainruleError(
+    'ERR_CHAINRULE_UNSUPPORTED',
+    `${where}: dataFormat "${value}" is not supported; images are [height, width, channels].`,
+  );
 }

@@ -1,8 +1,7 @@
 import type { OptionTable } from '../config.js';
 import { ChainruleError } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
-import { emit } from '../graph/emit.js';
-import { SeedGenerator } from '../ops/random.js';
+import { dropWith, SeedGenerator } from '../ops/random.js';
 import { zerosLike } from '../ops/shape.js';
 import { type CallContext, Layer, type LayerOptions } from './layer.js';
 
@@ -25,7 +24,11 @@ export class Dropout extends Layer {
   constructor(options: DropoutOptions) {
     super(options);
     this.rate = options.rate;
-    if (!(this.rate >= 0 && this.rate <= 1)) throw new ChainruleError('ERR_CHAINRULE_OPTION', `Dropout: rate must be a number from 0 to 1, got ${String(options.rate)}.`);
+    if (!(this.rate >= 0 && this.rate <= 1))
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `Dropout: rate must be a number from 0 to 1, got ${String(options.rate)}.`,
+      );
     this.noiseShape = options.noiseShape;
     this.seed = options.seed;
     this.seedGenerator = new SeedGenerator(options.seed);
@@ -36,6 +39,6 @@ export class Dropout extends Layer {
     if (!training || this.rate === 0) return x;
     if (this.rate === 1) return zerosLike(x);
     const noise = this.noiseShape?.map((dim, axis) => (dim === 1 ? 1 : x.dims[axis]!));
-    return emit('dropout', [x, this.seedGenerator.next()], { rate: this.rate, ...(noise && { noiseShape: noise }) });
+    return dropWith(x, this.seedGenerator.next(), this.rate, noise);
   }
 }

@@ -27,7 +27,10 @@ export class InputLayer extends Layer {
     super({ ...options, name: options.name ?? uniqueName('input_layer') });
     const row = options.shape ?? options.batchShape?.slice(1);
     if (!Array.isArray(row) || !row.every((dim) => Number.isInteger(dim) && dim! > 0)) {
-      throw new ChainruleError('ERR_CHAINRULE_OPTION', `input: shape must be the sizes of one row without the batch, like [28, 28, 1], got ${Array.isArray(row) ? shapeText(row) : String(row)}.`);
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `input: shape must be the sizes of one row without the batch, like [28, 28, 1], got ${Array.isArray(row) ? shapeText(row) : String(row)}.`,
+      );
     }
     this.batchShape = [null, ...row];
     this.dtype = options.dtype ?? 'float32';
@@ -41,6 +44,21 @@ export class InputLayer extends Layer {
 
   override get output(): Tensor {
     return this.tensor;
+  }
+
+  /** Compares a tensor that is fed here with the declared shape. @internal */
+  check(fed: Tensor, model: string): void {
+    const fits =
+      fed.rank === this.batchShape.length &&
+      this.batchShape.every(
+        (dim, axis) => dim === null || axis === 0 || fed.shape[axis] === null || fed.shape[axis] === dim,
+      );
+    if (fits) return;
+    throw new ChainruleError(
+      'ERR_CHAINRULE_SHAPE',
+      `model "${model}": input "${this.name}" expects shape ${shapeText(this.batchShape)} but got ${shapeText(fed.shape)}.`,
+      { details: { layer: this.name, expected: [...this.batchShape], got: [...fed.shape] } },
+    );
   }
 }
 

@@ -15,12 +15,18 @@ export function checkInput(layer: { name: string; className: string }, spec: Inp
   const { shape } = input;
   const who = `layer "${layer.name}" (${layer.className})`;
   const wrong = (text: string) =>
-    new ChainruleError('ERR_CHAINRULE_SHAPE', text, { details: { layer: layer.name, got: [...shape], expected: { ...spec } } });
+    new ChainruleError('ERR_CHAINRULE_SHAPE', text, {
+      details: { layer: layer.name, got: [...shape], expected: { ...spec } },
+    });
   if (spec.rank !== undefined && shape.length !== spec.rank) {
-    throw wrong(`${who} expects ${spec.rank} dimensions, batch included, but got shape ${shapeText(shape)}. ${rankHelp(spec.rank, shape)}`);
+    throw wrong(
+      `${who} expects ${spec.rank} dimensions, batch included, but got shape ${shapeText(shape)}. ${rankHelp(spec.rank, shape)}`,
+    );
   }
   if (spec.minRank !== undefined && shape.length < spec.minRank) {
-    throw wrong(`${who} expects at least ${spec.minRank} dimensions, batch included, but got shape ${shapeText(shape)}. ${rankHelp(spec.minRank, shape)}`);
+    throw wrong(
+      `${who} expects at least ${spec.minRank} dimensions, batch included, but got shape ${shapeText(shape)}. ${rankHelp(spec.minRank, shape)}`,
+    );
   }
   for (const [key, size] of Object.entries(spec.axes ?? {})) {
     const axis = Number(key);

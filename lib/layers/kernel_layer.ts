@@ -1,5 +1,5 @@
-import type { OptionTable } from '../config.js';
 import { type Activation, type ActivationSpec, resolveActivation } from '../activations/index.js';
+import type { OptionTable } from '../config.js';
 import { type Constraint, type ConstraintSpec, resolveConstraint } from '../constraints/index.js';
 import { ChainruleError } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
@@ -82,7 +82,11 @@ export abstract class KernelLayer extends Layer {
 /** An option that must be an integer of at least `least`. */
 export function integerOption(where: string, name: string, value: unknown, least = 1): number {
   if (Number.isInteger(value) && (value as number) >= least) return value as number;
-  throw new ChainruleError('ERR_CHAINRULE_OPTION', `${where}: ${name} must be an integer >= ${least}, got ${String(value)}.`, { details: { option: name, value } });
+  throw new ChainruleError(
+    'ERR_CHAINRULE_OPTION',
+    `${where}: ${name} must be an integer >= ${least}, got ${String(value)}.`,
+    { details: { option: name, value } },
+  );
 }
 
 /** A size in the last (or given) dimension that must be known before weights can be made. */

@@ -1,5 +1,5 @@
 import { type Config, Configured, type OptionTable, optionsFromConfig } from '../config.js';
-import { resolveConstraint, type ConstraintSpec } from '../constraints/index.js';
+import { type ConstraintSpec, resolveConstraint } from '../constraints/index.js';
 import { ChainruleError } from '../errors.js';
 import { type HistoryNode, record } from '../graph/history.js';
 import { flatten, mapStructure, type Structure } from '../graph/structure.js';
@@ -90,7 +90,11 @@ export abstract class Layer extends Configured {
     this.#trainable = options.trainable ?? true;
     // build is overridden by layers and called by users: the bookkeeping around it wraps whichever it is.
     const build = this.build;
-    Object.defineProperty(this, 'build', { value: (shape: ShapeStructure) => this.#buildWith(build, shape), enumerable: false, writable: true });
+    Object.defineProperty(this, 'build', {
+      value: (shape: ShapeStructure) => this.#buildWith(build, shape),
+      enumerable: false,
+      writable: true,
+    });
   }
 
   /** Makes the weights. `inputShape` includes the batch, as null. */
@@ -105,16 +109,24 @@ export abstract class Layer extends Configured {
    */
   apply<O extends TensorStructure = Tensor>(inputs: Structure<Tensor | Operand>, options: ApplyOptions = {}): O {
     if (!flatten(inputs).some((leaf) => isSymbolic(leaf.item))) return this.#callLive(inputs, options) as O;
-    const operation = { name: this.name, layer: this, replay: (args: unknown) => this.apply(args as TensorStructure, options) };
+    const operation = {
+      name: this.name,
+      layer: this,
+      replay: (args: unknown) => this.apply(args as TensorStructure, options),
+    };
     const result = record(operation, inputs);
-    const node = flatten(result).map((leaf) => leaf.item).find(isSymbolic)?.origin.node;
+    const node = flatten(result)
+      .map((leaf) => leaf.item)
+      .find(isSymbolic)?.origin.node;
     if (node) this.#nodes.push(node);
     return result as O;
   }
 
   /** Makes a weight; its first value is computed when it is first needed, off the main thread. */
   addWeight(name: string, shape: Shape, options: WeightOptions = {}): Variable {
-    const initializer = resolveInitializer(options.initializer ?? (options.dtype && options.dtype !== 'float32' ? 'zeros' : 'glorotUniform'));
+    const initializer = resolveInitializer(
+      options.initializer ?? (options.dtype && options.dtype !== 'float32' ? 'zeros' : 'glorotUniform'),
+    );
     const fill = initializer.constantValue();
     const variable = new Variable(name, shape, {
       initialValue: fill ?? ((size, dtype) => cast(initializer.call(size, dtype), dtype)),
@@ -141,10 +153,13 @@ export abstract class Layer extends Configured {
 
   /** Own weights (trainable first), then those of the layers inside, as Keras orders them. */
   get weights(): Variable[] {
-    const { variables, layers } = tracked(this, isLayer);
-    const own = [...new Set([...this.#own, ...variables])];
-    const mine = [...own.filter((variable) => !frozen.has(variable)), ...own.filter((variable) => frozen.has(variable))];
-    return [...new Set([...mine, ...layers.flatMap((layer) => layer.weights)])];
+    return [...new Set([...this.ownWeights, ...this.sublayers.flatMap((layer) => layer.weights)])];
+  }
+
+  /** The weights of this layer itself, trainable first. */
+  get ownWeights(): Variable[] {
+    const own = [...new Set([...this.#own, ...tracked(this, isLayer).variables])];
+    return [...own.filter((variable) => !frozen.has(variable)), ...own.filter((variable) => frozen.has(variable))];
   }
 
   get trainableWeights(): Variable[] {
@@ -162,9 +177,8 @@ export abstract class Layer extends Configured {
   /** Freezes or thaws this layer and all layers inside. */
   set trainable(value: boolean) {
     this.#trainable = value;
-    const { variables, layers } = tracked(this, isLayer);
-    for (const variable of [...this.#own, ...variables]) if (!frozen.has(variable)) variable.trainable = value;
-    for (const layer of layers) layer.trainable = value;
+    for (const variable of this.ownWeights) if (!frozen.has(variable)) variable.trainable = value;
+    for (const layer of this.sublayers) layer.trainable = value;
   }
 
   /** Calls of this layer in functional models. */
@@ -195,7 +209,10 @@ export abstract class Layer extends Configured {
   async setWeights(values: readonly ArrayInput[]): Promise<void> {
     const { weights } = this;
     if (values.length !== weights.length) {
-      throw new ChainruleError('ERR_CHAINRULE_VALUE', `setWeights: "${this.name}" has ${weights.length} weights but got ${values.length} arrays${this.built ? '' : '; build it first'}.`);
+      throw new ChainruleError(
+        'ERR_CHAINRULE_VALUE',
+        `setWeights: "${this.name}" has ${weights.length} weights but got ${values.length} arrays${this.built ? '' : '; build it first'}.`,
+      );
     }
     await Promise.all(weights.map((variable, i) => variable.write(values[i]!)));
   }
@@ -207,8 +224,14 @@ export abstract class Layer extends Configured {
 
   #onlyNode(what: string): HistoryNode {
     if (this.#nodes.length === 1) return this.#nodes[0]!;
-    const why = this.#nodes.length === 0 ? 'it was never called on symbolic tensors' : `it was called ${this.#nodes.length} times`;
-    throw new ChainruleError('ERR_CHAINRULE_STATE', `layer "${this.name}" has no single ${what}: ${why}. Use layer.nodes.`);
+    const why =
+      this.#nodes.length === 0
+        ? 'it was never called on symbolic tensors'
+        : `it was called ${this.#nodes.length} times`;
+    throw new ChainruleError(
+      'ERR_CHAINRULE_STATE',
+      `layer "${this.name}" has no single ${what}: ${why}. Use layer.nodes.`,
+    );
   }
 
   #buildWith(build: (shape: ShapeStructure) => void, shape: ShapeStructure): void {
@@ -243,7 +266,10 @@ export abstract class Layer extends Configured {
 
   #prepare(leaf: unknown): Tensor {
     if (!isOperand(leaf) && !isArrayLike(leaf)) {
-      throw new ChainruleError('ERR_CHAINRULE_VALUE', `layer "${this.name}" (${this.className}): inputs must be tensors, got ${leaf === null ? 'null' : typeof leaf}.`);
+      throw new ChainruleError(
+        'ERR_CHAINRULE_VALUE',
+        `layer "${this.name}" (${this.className}): inputs must be tensors, got ${leaf === null ? 'null' : typeof leaf}.`,
+      );
     }
     const value = tensor(leaf as Operand);
     if (!this.autocast || value.dtype === 'float32') return value;
@@ -255,12 +281,16 @@ export abstract class Layer extends Configured {
   #finish(trace: Trace, inputs: TensorStructure, result: TensorStructure, mask: Tensor | undefined): TensorStructure {
     const outputs = flatten(result).map((leaf) => leaf.item);
     if (outputs.length === 0 || !outputs.every(isTensor)) {
-      throw new ChainruleError('ERR_CHAINRULE_VALUE', `layer "${this.name}" (${this.className}): call must return a tensor, or a list or record of tensors.`);
+      throw new ChainruleError(
+        'ERR_CHAINRULE_VALUE',
+        `layer "${this.name}" (${this.className}): call must return a tensor, or a list or record of tensors.`,
+      );
     }
     const first = outputs[0] as Tensor;
     if (outputs.length === 1 && first.mask === undefined) first.mask = this.computeMask(inputs, mask);
     if (this.activityRegularizer) {
-      for (const output of outputs as Tensor[]) trace.losses.push(divide(this.activityRegularizer.apply(output), batchOf(output)));
+      for (const output of outputs as Tensor[])
+        trace.losses.push(divide(this.activityRegularizer.apply(output), batchOf(output)));
     }
     return result;
   }
@@ -270,10 +300,14 @@ export abstract class Layer extends Configured {
     if (!(error instanceof ChainruleError) || error.details.layer !== undefined) return error;
     if (error.message.includes(`"${this.name}"`)) return error;
     const shapes = flatten(inputs).map((leaf) => shapeText((leaf.item as Tensor).shape));
-    return new ChainruleError(error.code, `${error.message.replace(/\.$/, '')}, in layer "${this.name}" (${this.className}) called on ${shapes.join(', ')}.`, {
-      details: { ...error.details, layer: this.name },
-      cause: error,
-    });
+    return new ChainruleError(
+      error.code,
+      `${error.message.replace(/\.$/, '')}, in layer "${this.name}" (${this.className}) called on ${shapes.join(', ')}.`,
+      {
+        details: { ...error.details, layer: this.name },
+        cause: error,
+      },
+    );
   }
 }
 

@@ -17,7 +17,11 @@ abstract class Merge extends Layer {
 
   override call(inputs: TensorStructure): Tensor {
     if (!Array.isArray(inputs) || inputs.length < 2) {
-      throw new ChainruleError('ERR_CHAINRULE_VALUE', `layer "${this.name}" (${this.className}): a list of at least 2 tensors is expected.`, { details: { layer: this.name } });
+      throw new ChainruleError(
+        'ERR_CHAINRULE_VALUE',
+        `layer "${this.name}" (${this.className}): a list of at least 2 tensors is expected.`,
+        { details: { layer: this.name } },
+      );
     }
     return this.merge(this.align(inputs as Tensor[]));
   }
@@ -25,11 +29,16 @@ abstract class Merge extends Layer {
   /** Keras aligns lower ranks behind the batch axis: [N, 4] meets [N, 3, 4] as [N, 1, 4]. */
   protected align(inputs: Tensor[]): Tensor[] {
     const rank = Math.max(...inputs.map((input) => input.rank));
-    return inputs.map((input) => (input.rank === rank ? input : reshapeDims(input, [input.dims[0]!, ...Array<number>(rank - input.rank).fill(1), ...input.dims.slice(1)])));
+    return inputs.map((input) =>
+      input.rank === rank
+        ? input
+        : reshapeDims(input, [input.dims[0]!, ...Array<number>(rank - input.rank).fill(1), ...input.dims.slice(1)]),
+    );
   }
 }
 
-const all = (op: (a: Tensor, b: Tensor) => Tensor, inputs: readonly Tensor[]): Tensor => inputs.slice(1).reduce((total, input) => op(total, input), inputs[0]!);
+const all = (op: (a: Tensor, b: Tensor) => Tensor, inputs: readonly Tensor[]): Tensor =>
+  inputs.slice(1).reduce((total, input) => op(total, input), inputs[0]!);
 
 /** Elementwise sum (https://keras.io/api/layers/merging_layers/add/). */
 export class Add extends Merge {
@@ -41,7 +50,12 @@ export class Add extends Merge {
 /** The first minus the second. */
 export class Subtract extends Merge {
   protected override merge(inputs: readonly Tensor[]): Tensor {
-    if (inputs.length !== 2) throw new ChainruleError('ERR_CHAINRULE_VALUE', `layer "${this.name}" (Subtract): exactly 2 tensors are expected, got ${inputs.length}.`, { details: { layer: this.name } });
+    if (inputs.length !== 2)
+      throw new ChainruleError(
+        'ERR_CHAINRULE_VALUE',
+        `layer "${this.name}" (Subtract): exactly 2 tensors are expected, got ${inputs.length}.`,
+        { details: { layer: this.name } },
+      );
     return subtract(inputs[0]!, inputs[1]!);
   }
 }
@@ -82,7 +96,11 @@ export class Concatenate extends Merge {
 
   protected override align(inputs: Tensor[]): Tensor[] {
     if (new Set(inputs.map((input) => input.rank)).size === 1) return inputs;
-    throw new ChainruleError('ERR_CHAINRULE_SHAPE', `layer "${this.name}" (Concatenate): ranks differ: ${inputs.map((input) => shapeText(input.shape)).join(', ')}.`, { details: { layer: this.name } });
+    throw new ChainruleError(
+      'ERR_CHAINRULE_SHAPE',
+      `layer "${this.name}" (Concatenate): ranks differ: ${inputs.map((input) => shapeText(input.shape)).join(', ')}.`,
+      { details: { layer: this.name } },
+    );
   }
 
   protected override merge(inputs: readonly Tensor[]): Tensor {

@@ -17,7 +17,12 @@ export interface Pooling2DOptions extends LayerOptions {
 }
 
 abstract class Pooling2D extends Layer {
-  static override readonly options: OptionTable = { poolSize: 'value', strides: 'value', padding: 'value', dataFormat: 'value' };
+  static override readonly options: OptionTable = {
+    poolSize: 'value',
+    strides: 'value',
+    padding: 'value',
+    dataFormat: 'value',
+  };
   readonly poolSize: readonly [number, number];
   readonly strides: readonly [number, number];
   readonly padding: Padding;

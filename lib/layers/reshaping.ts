@@ -1,7 +1,7 @@
 import type { OptionTable } from '../config.js';
 import { ChainruleError } from '../errors.js';
-import type { Tensor } from '../graph/tensor.js';
 import { emit } from '../graph/emit.js';
+import type { Tensor } from '../graph/tensor.js';
 import { shapeText } from '../ndarray.js';
 import { transpose } from '../ops/shape.js';
 import { Layer, type LayerOptions } from './layer.js';
@@ -35,7 +35,10 @@ export class Reshape extends Layer {
     this.targetShape = options.targetShape;
     const inferred = this.targetShape.filter((dim) => dim === -1).length;
     if (inferred > 1 || !this.targetShape.every((dim) => Number.isInteger(dim) && (dim > 0 || dim === -1))) {
-      throw new ChainruleError('ERR_CHAINRULE_OPTION', `Reshape: targetShape must be sizes without the batch, at most one of them -1, got ${shapeText(this.targetShape)}.`);
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `Reshape: targetShape must be sizes without the batch, at most one of them -1, got ${shapeText(this.targetShape)}.`,
+      );
     }
   }
 
@@ -44,7 +47,11 @@ export class Reshape extends Layer {
     const known = this.targetShape.filter((dim) => dim !== -1).reduce((product, dim) => product * dim, 1);
     const target = this.targetShape.map((dim) => (dim === -1 ? width / known : dim));
     if (target.reduce((product, dim) => product * dim, 1) !== width || !target.every(Number.isInteger)) {
-      throw new ChainruleError('ERR_CHAINRULE_SHAPE', `layer "${this.name}" (Reshape): rows of ${shapeText(x.shape)} hold ${width} numbers and don't fit ${shapeText(this.targetShape)}.`, { details: { layer: this.name } });
+      throw new ChainruleError(
+        'ERR_CHAINRULE_SHAPE',
+        `layer "${this.name}" (Reshape): rows of ${shapeText(x.shape)} hold ${width} numbers and don't fit ${shapeText(this.targetShape)}.`,
+        { details: { layer: this.name } },
+      );
     }
     return emit('reshape', [x], { shape: [x.dims[0]!, ...target], infer: -1 });
   }
@@ -60,7 +67,10 @@ export class Permute extends Layer {
     super(options);
     this.dims = options.dims;
     if ([...this.dims].sort((a, b) => a - b).some((dim, i) => dim !== i + 1)) {
-      throw new ChainruleError('ERR_CHAINRULE_OPTION', `Permute: dims must be the axes 1 … ${this.dims.length} in some order, got ${shapeText(this.dims)}.`);
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `Permute: dims must be the axes 1 … ${this.dims.length} in some order, got ${shapeText(this.dims)}.`,
+      );
     }
     this.inputSpec = { rank: this.dims.length + 1 };
   }

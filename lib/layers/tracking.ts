@@ -3,7 +3,10 @@ import { SeedGenerator } from '../ops/random.js';
 import type { Layer } from './layer.js';
 
 /** The variables and layers that an object holds in its properties (also in lists, records and Maps), in their order. */
-export function tracked(owner: object, isLayer: (value: unknown) => value is Layer): { variables: Variable[]; layers: Layer[]; seeds: Variable[] } {
+export function tracked(
+  owner: object,
+  isLayer: (value: unknown) => value is Layer,
+): { variables: Variable[]; layers: Layer[]; seeds: Variable[] } {
   const variables = new Set<Variable>();
   const layers = new Set<Layer>();
   const seeds = new Set<Variable>();

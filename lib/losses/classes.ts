@@ -2,7 +2,7 @@ import type { OptionTable } from '../config.js';
 import type { Tensor } from '../graph/tensor.js';
 import type { Axis } from '../ops/operands.js';
 import * as crossentropy from './crossentropy.js';
-import { Loss, lossFamily, type LossOptions } from './loss.js';
+import { Loss, type LossOptions, lossFamily } from './loss.js';
 import * as regression from './regression.js';
 
 export class MeanSquaredError extends Loss {
@@ -219,6 +219,22 @@ export class SparseCategoricalCrossentropy extends Loss {
 }
 
 lossFamily.add(MeanSquaredError, 'mse').add(MeanAbsoluteError, 'mae').add(MeanAbsolutePercentageError, 'mape');
-lossFamily.add(MeanSquaredLogarithmicError, 'msle').add(Huber).add(LogCosh).add(CosineSimilarity).add(KLDivergence, 'kld', 'kullbackLeiblerDivergence');
-lossFamily.add(Poisson).add(Hinge).add(SquaredHinge).add(CategoricalHinge).add(BinaryCrossentropy, 'bce').add(CategoricalCrossentropy);
-lossFamily.add(SparseCategoricalCrossentropy).add(BinaryFocalCrossentropy).add(CategoricalFocalCrossentropy).add(Dice).add(Tversky);
+lossFamily
+  .add(MeanSquaredLogarithmicError, 'msle')
+  .add(Huber)
+  .add(LogCosh)
+  .add(CosineSimilarity)
+  .add(KLDivergence, 'kld', 'kullbackLeiblerDivergence');
+lossFamily
+  .add(Poisson)
+  .add(Hinge)
+  .add(SquaredHinge)
+  .add(CategoricalHinge)
+  .add(BinaryCrossentropy, 'bce')
+  .add(CategoricalCrossentropy);
+lossFamily
+  .add(SparseCategoricalCrossentropy)
+  .add(BinaryFocalCrossentropy)
+  .add(CategoricalFocalCrossentropy)
+  .add(Dice)
+  .add(Tversky);

@@ -1,5 +1,5 @@
-import type { Tensor } from '../graph/tensor.js';
 import { ChainruleError } from '../errors.js';
+import type { Tensor } from '../graph/tensor.js';
 import { shapeText } from '../ndarray.js';
 import { add, clip, divide, equal, log, multiply, negative, notEqual, power, subtract, where } from '../ops/math.js';
 import { binaryCrossentropyFromLogits, logSoftmax, sigmoid, softmax } from '../ops/nn.js';
@@ -26,7 +26,11 @@ function logitsOf(yPred: Tensor, fromLogits: boolean, kind: 'softmax' | 'sigmoid
 }
 
 /** −(y log p + (1 − y) log(1 − p)), the mean over the last axis. */
-export function binaryCrossentropy(yTrue: Operand, yPred: Operand, { fromLogits = false, labelSmoothing = 0, axis = -1 }: CrossentropyOptions = {}): Tensor {
+export function binaryCrossentropy(
+  yTrue: Operand,
+  yPred: Operand,
+  { fromLogits = false, labelSmoothing = 0, axis = -1 }: CrossentropyOptions = {},
+): Tensor {
   const raw = floatKeepingLogits(yPred);
   const logits = logitsOf(raw, fromLogits, 'sigmoid');
   const [plain, pred] = aligned(yTrue, logits ?? raw);
@@ -41,35 +45,61 @@ function binaryFromProbabilities(target: Tensor, pred: Tensor): Tensor {
 }
 
 /** −Σ y log p over the classes; probabilities are first divided by their sum. */
-export function categoricalCrossentropy(yTrue: Operand, yPred: Operand, { fromLogits = false, labelSmoothing = 0, axis = -1 }: CrossentropyOptions = {}): Tensor {
+export function categoricalCrossentropy(
+  yTrue: Operand,
+  yPred: Operand,
+  { fromLogits = false, labelSmoothing = 0, axis = -1 }: CrossentropyOptions = {},
+): Tensor {
   const pred = floatKeepingLogits(yPred);
   const classes = pred.dims.at(axis)!;
   const plain = cast(yTrue, 'float32');
-  if (plain.rank !== pred.rank) throw targetShape('categoricalCrossentropy', plain, pred, 'one-hot targets; for class numbers use sparseCategoricalCrossentropy');
+  if (plain.rank !== pred.rank)
+    throw targetShape(
+      'categoricalCrossentropy',
+      plain,
+      pred,
+      'one-hot targets; for class numbers use sparseCategoricalCrossentropy',
+    );
   const target = labelSmoothing ? add(multiply(plain, 1 - labelSmoothing), labelSmoothing / classes) : plain;
   return negative(sum(multiply(target, logProbabilities(pred, fromLogits, axis)), { axis }));
 }
 
 /** −log p of the true class; targets are class numbers [N] or [N, 1]. `ignoreClass` contributes 0. */
-export function sparseCategoricalCrossentropy(yTrue: Operand, yPred: Operand, { fromLogits = false, ignoreClass }: { fromLogits?: boolean; ignoreClass?: number; axis?: number } = {}): Tensor {
+export function sparseCategoricalCrossentropy(
+  yTrue: Operand,
+  yPred: Operand,
+  { fromLogits = false, ignoreClass }: { fromLogits?: boolean; ignoreClass?: number; axis?: number } = {},
+): Tensor {
   const pred = floatKeepingLogits(yPred);
   let classes = cast(yTrue, 'int32');
   if (classes.rank === pred.rank && classes.dims.at(-1) === 1) classes = squeeze(classes, -1);
-  if (classes.rank !== pred.rank - 1) throw targetShape('sparseCategoricalCrossentropy', tensor(yTrue), pred, 'class numbers; for one-hot targets use categoricalCrossentropy');
+  if (classes.rank !== pred.rank - 1)
+    throw targetShape(
+      'sparseCategoricalCrossentropy',
+      tensor(yTrue),
+      pred,
+      'class numbers; for one-hot targets use categoricalCrossentropy',
+    );
   const kept = ignoreClass === undefined ? undefined : notEqual(classes, ignoreClass);
   const safe = kept ? where(kept, classes, 0) : classes;
-  const cost = negative(sum(multiply(oneHot(safe, pred.dims.at(-1)!), logProbabilities(pred, fromLogits, -1)), { axis: -1 }));
+  const cost = negative(
+    sum(multiply(oneHot(safe, pred.dims.at(-1)!), logProbabilities(pred, fromLogits, -1)), { axis: -1 }),
+  );
   return kept ? where(kept, cost, 0) : cost;
 }
 
 function logProbabilities(pred: Tensor, fromLogits: boolean, axis: number): Tensor {
-  const logits = axis === -1 || axis === pred.rank - 1 ? logitsOf(pred, fromLogits, 'softmax') : fromLogits ? pred : undefined;
+  const logits =
+    axis === -1 || axis === pred.rank - 1 ? logitsOf(pred, fromLogits, 'softmax') : fromLogits ? pred : undefined;
   if (logits) return logSoftmax(logits, axis);
   return log(clip(divide(pred, sum(pred, { axis, keepdims: true })), epsilon, 1 - epsilon));
 }
 
 function targetShape(loss: string, target: Tensor, pred: Tensor, help: string): ChainruleError {
-  return new ChainruleError('ERR_CHAINRULE_SHAPE', `${loss}: targets ${shapeText(target.shape)} don't fit predictions ${shapeText(pred.shape)}: expected ${help}.`);
+  return new ChainruleError(
+    'ERR_CHAINRULE_SHAPE',
+    `${loss}: targets ${shapeText(target.shape)} don't fit predictions ${shapeText(pred.shape)}: expected ${help}.`,
+  );
 }
 
 export interface FocalOptions extends CrossentropyOptions {
@@ -81,7 +111,14 @@ export interface FocalOptions extends CrossentropyOptions {
 export function binaryFocalCrossentropy(
   yTrue: Operand,
   yPred: Operand,
-  { applyClassBalancing = false, alpha = 0.25, gamma = 2, fromLogits = false, labelSmoothing = 0, axis = -1 }: FocalOptions & { applyClassBalancing?: boolean } = {},
+  {
+    applyClassBalancing = false,
+    alpha = 0.25,
+    gamma = 2,
+    fromLogits = false,
+    labelSmoothing = 0,
+    axis = -1,
+  }: FocalOptions & { applyClassBalancing?: boolean } = {},
 ): Tensor {
   const [plain, raw] = aligned(yTrue, yPred);
   const target = labelSmoothing ? add(multiply(plain, 1 - labelSmoothing), 0.5 * labelSmoothing) : plain;
@@ -93,7 +130,11 @@ export function binaryFocalCrossentropy(
   return mean(cost, { axis });
 }
 
-export function categoricalFocalCrossentropy(yTrue: Operand, yPred: Operand, { alpha = 0.25, gamma = 2, fromLogits = false, labelSmoothing = 0, axis = -1 }: FocalOptions = {}): Tensor {
+export function categoricalFocalCrossentropy(
+  yTrue: Operand,
+  yPred: Operand,
+  { alpha = 0.25, gamma = 2, fromLogits = false, labelSmoothing = 0, axis = -1 }: FocalOptions = {},
+): Tensor {
   const [plain, raw] = aligned(yTrue, yPred);
   const target = labelSmoothing ? add(multiply(plain, 1 - labelSmoothing), labelSmoothing / raw.dims.at(axis)!) : plain;
   const scores = fromLogits ? softmax(raw, axis) : raw;

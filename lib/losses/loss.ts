@@ -7,7 +7,14 @@ import { cast, type Operand, tensor } from '../ops/operands.js';
 import { mean, sum } from '../ops/reduce.js';
 import { alignWeights } from './align.js';
 
-export type Reduction = 'sum_over_batch_size' | 'sumOverBatchSize' | 'sum' | 'mean' | 'mean_with_sample_weight' | 'meanWithSampleWeight' | 'none';
+export type Reduction =
+  | 'sum_over_batch_size'
+  | 'sumOverBatchSize'
+  | 'sum'
+  | 'mean'
+  | 'mean_with_sample_weight'
+  | 'meanWithSampleWeight'
+  | 'none';
 
 export interface LossOptions {
   /** How the values of the samples become one number. Default: their mean. */
@@ -37,7 +44,12 @@ export abstract class Loss extends Configured {
   apply(yTrue: Operand, yPred: Operand, sampleWeight?: Operand): Tensor {
     const pred = tensor(yPred);
     const values = this.call(tensor(yTrue), pred);
-    return reduceLoss(values, sampleWeight === undefined ? undefined : cast(sampleWeight, 'float32'), this.mask(tensor(yTrue), pred), this.reduction);
+    return reduceLoss(
+      values,
+      sampleWeight === undefined ? undefined : cast(sampleWeight, 'float32'),
+      this.mask(tensor(yTrue), pred),
+      this.reduction,
+    );
   }
 
   /** Which values count. */
@@ -47,14 +59,25 @@ export abstract class Loss extends Configured {
 }
 
 function snakeReduction(reduction: Reduction): Reduction {
-  const known: Record<string, Reduction> = { sumOverBatchSize: 'sum_over_batch_size', meanWithSampleWeight: 'mean_with_sample_weight' };
+  const known: Record<string, Reduction> = {
+    sumOverBatchSize: 'sum_over_batch_size',
+    meanWithSampleWeight: 'mean_with_sample_weight',
+  };
   const name = known[reduction] ?? reduction;
   if (['sum_over_batch_size', 'sum', 'mean', 'mean_with_sample_weight', 'none'].includes(name)) return name;
-  throw new ChainruleError('ERR_CHAINRULE_OPTION', `loss: unknown reduction "${reduction}"; it is 'sumOverBatchSize', 'sum', 'mean', 'meanWithSampleWeight' or 'none'.`);
+  throw new ChainruleError(
+    'ERR_CHAINRULE_OPTION',
+    `loss: unknown reduction "${reduction}"; it is 'sumOverBatchSize', 'sum', 'mean', 'meanWithSampleWeight' or 'none'.`,
+  );
 }
 
 /** keras/src/losses/loss.py, reduce_weighted_values. */
-export function reduceLoss(values: Tensor, sampleWeight: Tensor | undefined, mask: Tensor | undefined, reduction: Reduction): Tensor {
+export function reduceLoss(
+  values: Tensor,
+  sampleWeight: Tensor | undefined,
+  mask: Tensor | undefined,
+  reduction: Reduction,
+): Tensor {
   let weights = sampleWeight && alignWeights(sampleWeight, values);
   if (mask && values.rank > 0) {
     let counts = alignWeights(cast(mask, 'float32'), values);
@@ -116,4 +139,3 @@ export type LossSpec = LossName | Loss | LossFunction | Serialized;
 export function resolveLoss(spec: LossSpec): Loss {
   return typeof spec === 'function' ? new FunctionLoss(spec) : lossFamily.resolve(spec);
 }
-

@@ -1,5 +1,20 @@
 import type { Tensor } from '../graph/tensor.js';
-import { abs, add, clip, divide, equal, lessEqual, log, logicalOr, maximum, multiply, negative, square, subtract, where } from '../ops/math.js';
+import {
+  abs,
+  add,
+  clip,
+  divide,
+  equal,
+  lessEqual,
+  log,
+  logicalOr,
+  maximum,
+  multiply,
+  negative,
+  square,
+  subtract,
+  where,
+} from '../ops/math.js';
 import { softplus } from '../ops/nn.js';
 import type { Axis, Operand } from '../ops/operands.js';
 import { all, max, mean, normalize, sum } from '../ops/reduce.js';
@@ -34,7 +49,10 @@ export function meanSquaredLogarithmicError(yTrue: Operand, yPred: Operand): Ten
 export function huber(yTrue: Operand, yPred: Operand, { delta = 1 }: { delta?: number } = {}): Tensor {
   const [t, p] = aligned(yTrue, yPred);
   const error = abs(subtract(p, t));
-  return mean(where(lessEqual(error, delta), multiply(square(error), 0.5), subtract(multiply(error, delta), 0.5 * delta * delta)), last);
+  return mean(
+    where(lessEqual(error, delta), multiply(square(error), 0.5), subtract(multiply(error, delta), 0.5 * delta * delta)),
+    last,
+  );
 }
 
 export function logCosh(yTrue: Operand, yPred: Operand): Tensor {
@@ -89,7 +107,11 @@ export function dice(yTrue: Operand, yPred: Operand, { axis }: { axis?: Axis } =
   return subtract(1, divide(multiply(both, 2), add(add(sum(t, { axis }), sum(p, { axis })), epsilon)));
 }
 
-export function tversky(yTrue: Operand, yPred: Operand, { alpha = 0.5, beta = 0.5, axis }: { alpha?: number; beta?: number; axis?: Axis } = {}): Tensor {
+export function tversky(
+  yTrue: Operand,
+  yPred: Operand,
+  { alpha = 0.5, beta = 0.5, axis }: { alpha?: number; beta?: number; axis?: Axis } = {},
+): Tensor {
   const [t, p] = aligned(yTrue, yPred);
   const both = sum(multiply(t, p), { axis });
   const missed = sum(multiply(subtract(1, p), t), { axis });

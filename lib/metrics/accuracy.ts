@@ -5,7 +5,7 @@ import { equal, greater } from '../ops/math.js';
 import { float, type Operand, tensor } from '../ops/operands.js';
 import { argmax, inTopK } from '../ops/reduce.js';
 import { squeeze } from '../ops/shape.js';
-import { metricFamily, type MetricOptions } from './metric.js';
+import { type MetricOptions, metricFamily } from './metric.js';
 import { MeanMetric } from './reduction.js';
 
 // Formulas: keras/src/metrics/accuracy_metrics.py; values are 1 where right, else 0.
@@ -16,7 +16,11 @@ export function accuracy(yTrue: Operand, yPred: Operand): Tensor {
 }
 
 /** Right where the prediction is above the threshold (strictly) and the target is 1, or neither. */
-export function binaryAccuracy(yTrue: Operand, yPred: Operand, { threshold = 0.5 }: { threshold?: number } = {}): Tensor {
+export function binaryAccuracy(
+  yTrue: Operand,
+  yPred: Operand,
+  { threshold = 0.5 }: { threshold?: number } = {},
+): Tensor {
   const [t, p] = aligned(yTrue, yPred);
   return float(equal(t, float(greater(p, threshold))));
 }

@@ -9,7 +9,7 @@ import { type Operand, tensor } from '../ops/operands.js';
 import { mean, sum } from '../ops/reduce.js';
 import { strided } from '../ops/shape.js';
 import { confusion } from './confusion.js';
-import { type Direction, Metric, metricFamily, type MetricOptions, type RunningSum } from './metric.js';
+import { type Direction, Metric, type MetricOptions, metricFamily, type RunningSum } from './metric.js';
 import { ratio } from './reduction.js';
 
 export interface AUCOptions extends MetricOptions {
@@ -53,14 +53,24 @@ export class AUC extends Metric {
   constructor(options: AUCOptions = {}) {
     super({ ...options, name: options.name ?? 'auc' });
     this.curve = oneOf('curve', options.curve ?? 'ROC', ['ROC', 'PR']);
-    this.summationMethod = oneOf('summationMethod', options.summationMethod ?? 'interpolation', ['interpolation', 'minoring', 'majoring']);
+    this.summationMethod = oneOf('summationMethod', options.summationMethod ?? 'interpolation', [
+      'interpolation',
+      'minoring',
+      'majoring',
+    ]);
     this.multiLabel = options.multiLabel ?? false;
     this.numLabels = options.numLabels;
     this.labelWeights = options.labelWeights;
     this.fromLogits = options.fromLogits ?? false;
     const count = options.thresholds ? options.thresholds.length + 2 : (options.numThresholds ?? 200);
-    if (!Number.isInteger(count) || count < 2) throw new ChainruleError('ERR_CHAINRULE_OPTION', `AUC: numThresholds must be an integer >= 2, got ${String(options.numThresholds)}.`);
-    const inner = options.thresholds ? [...options.thresholds].sort((a, b) => a - b) : Array.from({ length: count - 2 }, (_, i) => (i + 1) / (count - 1));
+    if (!Number.isInteger(count) || count < 2)
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `AUC: numThresholds must be an integer >= 2, got ${String(options.numThresholds)}.`,
+      );
+    const inner = options.thresholds
+      ? [...options.thresholds].sort((a, b) => a - b)
+      : Array.from({ length: count - 2 }, (_, i) => (i + 1) / (count - 1));
     this.thresholds = [-epsilon, ...inner, 1 + epsilon];
   }
 
@@ -81,7 +91,10 @@ export class AUC extends Metric {
   override result(): Tensor {
     const state = this.counters();
     const counts: Counts = { tp: state.tp.value(), fp: state.fp.value(), tn: state.tn.value(), fn: state.fn.value() };
-    const areas = this.curve === 'PR' && this.summationMethod === 'interpolation' ? this.interpolatedPR(counts) : this.riemann(counts);
+    const areas =
+      this.curve === 'PR' && this.summationMethod === 'interpolation'
+        ? this.interpolatedPR(counts)
+        : this.riemann(counts);
     const byLabel = sum(areas, { axis: 0 });
     if (!this.multiLabel) return byLabel;
     if (!this.labelWeights) return mean(byLabel);
@@ -93,7 +106,8 @@ export class AUC extends Metric {
   private counters(pred?: Tensor): Record<keyof Counts, RunningSum> {
     if (this.state) return this.state;
     const labels = this.numLabels ?? pred?.dims.at(-1);
-    if (this.multiLabel && labels === undefined) throw new ChainruleError('ERR_CHAINRULE_STATE', 'AUC: with multiLabel, result needs a batch or numLabels first.');
+    if (this.multiLabel && labels === undefined)
+      throw new ChainruleError('ERR_CHAINRULE_STATE', 'AUC: with multiLabel, result needs a batch or numLabels first.');
     const shape = this.multiLabel ? [this.numThresholds, labels!] : [this.numThresholds];
     this.state = {
       tp: this.addSum('true_positives', shape),
@@ -116,7 +130,11 @@ export class AUC extends Metric {
     const recall = ratio(tp, add(tp, fn));
     const [x, y] = this.curve === 'ROC' ? [ratio(fp, add(fp, tn)), recall] : [recall, ratio(tp, add(tp, fp))];
     const [from, to] = [this.left(y), this.right(y)];
-    const height = { interpolation: () => divide(add(from, to), 2), minoring: () => minimum(from, to), majoring: () => maximum(from, to) }[this.summationMethod]();
+    const height = {
+      interpolation: () => divide(add(from, to), 2),
+      minoring: () => minimum(from, to),
+      majoring: () => maximum(from, to),
+    }[this.summationMethod]();
     return multiply(height, subtract(this.left(x), this.right(x)));
   }
 
@@ -129,14 +147,20 @@ export class AUC extends Metric {
     const intercept = subtract(this.right(tp), multiply(slope, to));
     const both = logicalAnd(greater(from, 0), greater(to, 0));
     const safe = where(both, ratio(from, maximum(to, 0)), 1);
-    return ratio(multiply(slope, add(gain, multiply(intercept, log(safe)))), maximum(add(this.right(tp), this.right(fn)), 0));
+    return ratio(
+      multiply(slope, add(gain, multiply(intercept, log(safe)))),
+      maximum(add(this.right(tp), this.right(fn)), 0),
+    );
   }
 }
 
 function oneOf<T extends string>(option: string, value: string, known: readonly T[]): T {
   const found = known.find((one) => one.toLowerCase() === value.toLowerCase());
   if (found) return found;
-  throw new ChainruleError('ERR_CHAINRULE_OPTION', `AUC: ${option} must be ${known.map((one) => `'${one}'`).join(', ')}, got '${value}'.`);
+  throw new ChainruleError(
+    'ERR_CHAINRULE_OPTION',
+    `AUC: ${option} must be ${known.map((one) => `'${one}'`).join(', ')}, got '${value}'.`,
+  );
 }
 
 metricFamily.add(AUC);

@@ -1,15 +1,14 @@
 import type { OptionTable } from '../config.js';
 import { ChainruleError } from '../errors.js';
+import { emit } from '../graph/emit.js';
 import type { Tensor } from '../graph/tensor.js';
-import { aligned } from '../losses/align.js';
-import { add, greater, less, logicalAnd, logicalOr, equal, multiply, notEqual, subtract, where } from '../ops/math.js';
+import { aligned, alignWeights } from '../losses/align.js';
+import { NDArray } from '../ndarray.js';
+import { add, equal, greater, less, logicalAnd, logicalOr, multiply, notEqual, subtract, where } from '../ops/math.js';
 import { float, type Operand } from '../ops/operands.js';
 import { sum } from '../ops/reduce.js';
 import { at, expandDims, iota, reshape } from '../ops/shape.js';
-import { NDArray } from '../ndarray.js';
-import { emit } from '../graph/emit.js';
-import { alignWeights } from '../losses/align.js';
-import { type Direction, Metric, metricFamily, type MetricOptions, type RunningSum } from './metric.js';
+import { type Direction, Metric, type MetricOptions, metricFamily, type RunningSum } from './metric.js';
 import { ratio } from './reduction.js';
 
 /** Counts of positive and negative predictions at each threshold, shape [thresholds] (or [thresholds, labels]). */
@@ -30,7 +29,12 @@ export interface ConfusionOptions {
 }
 
 /** The confusion counts of a batch; a prediction is positive when it is above the threshold (strictly). */
-export function confusion(yTrue: Operand, yPred: Operand, sampleWeight: Operand | undefined, options: ConfusionOptions): Confusion {
+export function confusion(
+  yTrue: Operand,
+  yPred: Operand,
+  sampleWeight: Operand | undefined,
+  options: ConfusionOptions,
+): Confusion {
   let [target, pred] = aligned(yTrue, yPred);
   if (options.topK !== undefined) pred = keepTopK(pred, options.topK);
   if (options.classId !== undefined) [target, pred] = [at(target, options.classId, -1), at(pred, options.classId, -1)];
@@ -70,7 +74,11 @@ export const topKFloor = -1e10;
 
 export type ThresholdOptions = MetricOptions & { thresholds?: number | readonly number[] };
 
-function checkedThresholds(where: string, given: number | readonly number[] | undefined, fallback: number): readonly number[] {
+function checkedThresholds(
+  where: string,
+  given: number | readonly number[] | undefined,
+  fallback: number,
+): readonly number[] {
   const list = given === undefined ? [fallback] : typeof given === 'number' ? [given] : given;
   if (given === undefined || list.every((one) => one >= 0 && one <= 1)) return list;
   throw new ChainruleError('ERR_CHAINRULE_OPTION', `${where}: thresholds must be from 0 to 1, got ${list.join(', ')}.`);
@@ -153,7 +161,9 @@ abstract class PositiveRate extends Metric {
     this.classId = options.classId;
     this.thresholds = checkedThresholds(this.className, options.thresholds, this.topK === undefined ? 0.5 : topKFloor);
     this.hits = this.addSum('true_positives', [this.thresholds.length]);
-    this.misses = this.addSum(miss === 'falsePositives' ? 'false_positives' : 'false_negatives', [this.thresholds.length]);
+    this.misses = this.addSum(miss === 'falsePositives' ? 'false_positives' : 'false_negatives', [
+      this.thresholds.length,
+    ]);
   }
 
   override updateState(yTrue: Operand, yPred: Operand, sampleWeight?: Operand): void {

@@ -1,16 +1,25 @@
+import type { Serialized } from '../config.js';
+import type { Tensor } from '../graph/tensor.js';
+import type { Operand } from '../ops/operands.js';
 import * as acc from './accuracy.js';
 import { AUC, type AUCOptions } from './auc.js';
 import * as confusion from './confusion.js';
 import * as mean from './mean_losses.js';
-import { type Metric, metricFamily, type MetricFunction, type MetricOptions } from './metric.js';
+import { type Metric, type MetricFunction, type MetricOptions, metricFamily } from './metric.js';
 import * as reduction from './reduction.js';
-import type { Serialized } from '../config.js';
-import type { Operand } from '../ops/operands.js';
-import type { Tensor } from '../graph/tensor.js';
 
 export * from './accuracy.js';
 export { AUC, type AUCOptions } from './auc.js';
-export { FalseNegatives, FalsePositives, Precision, type PrecisionOptions, Recall, type ThresholdOptions, TrueNegatives, TruePositives } from './confusion.js';
+export {
+  FalseNegatives,
+  FalsePositives,
+  Precision,
+  type PrecisionOptions,
+  Recall,
+  type ThresholdOptions,
+  TrueNegatives,
+  TruePositives,
+} from './confusion.js';
 export * from './mean_losses.js';
 export { type Direction, Metric, type MetricFunction, type MetricOptions, RunningSum } from './metric.js';
 export { Mean, MeanMetric, RootMeanSquaredError, Sum } from './reduction.js';
@@ -55,7 +64,9 @@ export type MetricSpec = MetricName | Metric | MetricFunction | Serialized;
 
 /** A metric from what compile accepts; 'accuracy' and 'acc' are resolved with the shapes, by the model. */
 export function resolveMetric(spec: MetricSpec): Metric {
-  return typeof spec === 'function' ? new reduction.MeanMetric(spec, { name: spec.name || 'metric' }) : metricFamily.resolve(spec);
+  return typeof spec === 'function'
+    ? new reduction.MeanMetric(spec, { name: spec.name || 'metric' })
+    : metricFamily.resolve(spec);
 }
 
 /** With options: a metric object. With (yTrue, yPred, options): the values per sample, for use in a trace. */
@@ -64,30 +75,62 @@ interface AccuracyEntry<O, M extends Metric> {
   (yTrue: Operand, yPred: Operand, options?: O): Tensor;
 }
 
-function entry<O, M extends Metric>(values: (yTrue: Operand, yPred: Operand, options?: O) => Tensor, make: new (options?: O & MetricOptions) => M): AccuracyEntry<O, M> {
+function entry<O, M extends Metric>(
+  values: (yTrue: Operand, yPred: Operand, options?: O) => Tensor,
+  make: new (options?: O & MetricOptions) => M,
+): AccuracyEntry<O, M> {
   return ((...args: [(O & MetricOptions)?] | [Operand, Operand, O?]) =>
-    args.length < 2 ? new make(args[0] as O & MetricOptions) : values(args[0] as Operand, args[1] as Operand, args[2])) as AccuracyEntry<O, M>;
+    args.length < 2
+      ? new make(args[0] as O & MetricOptions)
+      : values(args[0] as Operand, args[1] as Operand, args[2])) as AccuracyEntry<O, M>;
 }
 
 const binaryAccuracy = entry(acc.binaryAccuracy, acc.BinaryAccuracy);
 const categoricalAccuracy = entry<object, acc.CategoricalAccuracy>(acc.categoricalAccuracy, acc.CategoricalAccuracy);
-const sparseCategoricalAccuracy = entry<object, acc.SparseCategoricalAccuracy>(acc.sparseCategoricalAccuracy, acc.SparseCategoricalAccuracy);
+const sparseCategoricalAccuracy = entry<object, acc.SparseCategoricalAccuracy>(
+  acc.sparseCategoricalAccuracy,
+  acc.SparseCategoricalAccuracy,
+);
 const topKCategoricalAccuracy = entry(acc.topKCategoricalAccuracy, acc.TopKCategoricalAccuracy);
 const sparseTopKCategoricalAccuracy = entry(acc.sparseTopKCategoricalAccuracy, acc.SparseTopKCategoricalAccuracy);
-export { binaryAccuracy, categoricalAccuracy, sparseCategoricalAccuracy, topKCategoricalAccuracy, sparseTopKCategoricalAccuracy };
+
+export {
+  binaryAccuracy,
+  categoricalAccuracy,
+  sparseCategoricalAccuracy,
+  sparseTopKCategoricalAccuracy,
+  topKCategoricalAccuracy,
+};
 
 export const auc = (options?: AUCOptions): AUC => new AUC(options);
-export const precision = (options?: confusion.PrecisionOptions): confusion.Precision => new confusion.Precision(options);
+export const precision = (options?: confusion.PrecisionOptions): confusion.Precision =>
+  new confusion.Precision(options);
 export const recall = (options?: confusion.PrecisionOptions): confusion.Recall => new confusion.Recall(options);
-export const truePositives = (options?: confusion.ThresholdOptions): confusion.TruePositives => new confusion.TruePositives(options);
-export const trueNegatives = (options?: confusion.ThresholdOptions): confusion.TrueNegatives => new confusion.TrueNegatives(options);
-export const falsePositives = (options?: confusion.ThresholdOptions): confusion.FalsePositives => new confusion.FalsePositives(options);
-export const falseNegatives = (options?: confusion.ThresholdOptions): confusion.FalseNegatives => new confusion.FalseNegatives(options);
+export const truePositives = (options?: confusion.ThresholdOptions): confusion.TruePositives =>
+  new confusion.TruePositives(options);
+export const trueNegatives = (options?: confusion.ThresholdOptions): confusion.TrueNegatives =>
+  new confusion.TrueNegatives(options);
+export const falsePositives = (options?: confusion.ThresholdOptions): confusion.FalsePositives =>
+  new confusion.FalsePositives(options);
+export const falseNegatives = (options?: confusion.ThresholdOptions): confusion.FalseNegatives =>
+  new confusion.FalseNegatives(options);
 export const meanSquaredError = (options?: MetricOptions): mean.MeanSquaredError => new mean.MeanSquaredError(options);
-export const meanAbsoluteError = (options?: MetricOptions): mean.MeanAbsoluteError => new mean.MeanAbsoluteError(options);
-export const rootMeanSquaredError = (options?: MetricOptions): reduction.RootMeanSquaredError => new reduction.RootMeanSquaredError(options);
-export const binaryCrossentropy = (options?: mean.CrossentropyMetricOptions): mean.BinaryCrossentropy => new mean.BinaryCrossentropy(options);
-export const categoricalCrossentropy = (options?: ConstructorParameters<typeof mean.CategoricalCrossentropy>[0]): mean.CategoricalCrossentropy => new mean.CategoricalCrossentropy(options);
-export const sparseCategoricalCrossentropy = (options?: ConstructorParameters<typeof mean.SparseCategoricalCrossentropy>[0]): mean.SparseCategoricalCrossentropy =>
-  new mean.SparseCategoricalCrossentropy(options);
-export const cosineSimilarity = (options?: ConstructorParameters<typeof mean.CosineSimilarity>[0]): mean.CosineSimilarity => new mean.CosineSimilarity(options);
+export const meanAbsoluteError = (options?: MetricOptions): mean.MeanAbsoluteError =>
+  new mean.MeanAbsoluteError(options);
+export const rootMeanSquaredError = (options?: MetricOptions): reduction.RootMeanSquaredError =>
+  new reduction.RootMeanSquaredError(options);
+export const binaryCrossentropy = (options?: mean.CrossentropyMetricOptions): mean.BinaryCrossentropy =>
+  new mean.BinaryCrossentropy(options);
+export const categoricalCrossentropy = (
+  options?: ConstructorParameters<typeof mean.CategoricalCrossentropy>[0],
+): mean.CategoricalCrossentropy => new mean.CategoricalCrossentropy(options);
+export const sparseCategoricalCrossentropy = (
+  options?: ConstructorParameters<typeof mean.SparseCategoricalCrossentropy>[0],
+): mean.SparseCategoricalCrossentropy => new mean.SparseCategoricalCrossentropy(options);
+export const cosineSimilarity = (
+  options?: ConstructorParameters<typeof mean.CosineSimilarity>[0],
+): mean.CosineSimilarity => new mean.CosineSimilarity(options);
+
+/** A metric from a name, a config, a function or an object, and back into a config. */
+export const get = resolveMetric;
+export const serialize = (metric: Metric): Serialized => metricFamily.serialize(metric);

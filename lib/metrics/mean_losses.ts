@@ -1,9 +1,9 @@
 import type { OptionTable } from '../config.js';
 import * as losses from '../losses/crossentropy.js';
 import * as regression from '../losses/regression.js';
-import type { Axis } from '../ops/operands.js';
 import { negative } from '../ops/math.js';
-import { metricFamily, type MetricFunction, type MetricOptions } from './metric.js';
+import type { Axis } from '../ops/operands.js';
+import { type MetricFunction, type MetricOptions, metricFamily } from './metric.js';
 import { MeanMetric } from './reduction.js';
 
 /** The mean of a loss function over samples. */
@@ -127,6 +127,10 @@ export class SparseCategoricalCrossentropy extends LossMetric {
 }
 
 metricFamily.add(MeanSquaredError, 'mse').add(MeanAbsoluteError, 'mae').add(MeanAbsolutePercentageError, 'mape');
-metricFamily.add(MeanSquaredLogarithmicError, 'msle').add(LogCoshError, 'logCosh').add(KLDivergence, 'kld').add(Poisson);
+metricFamily
+  .add(MeanSquaredLogarithmicError, 'msle')
+  .add(LogCoshError, 'logCosh')
+  .add(KLDivergence, 'kld')
+  .add(Poisson);
 metricFamily.add(Hinge).add(SquaredHinge).add(CategoricalHinge).add(CosineSimilarity);
 metricFamily.add(BinaryCrossentropy, 'bce').add(CategoricalCrossentropy).add(SparseCategoricalCrossentropy);

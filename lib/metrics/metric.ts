@@ -4,8 +4,8 @@ import type { Tensor } from '../graph/tensor.js';
 import { snakeClass } from '../names.js';
 import type { DType } from '../native.js';
 import { add, subtract } from '../ops/math.js';
-import { full } from '../ops/shape.js';
 import type { Operand } from '../ops/operands.js';
+import { full } from '../ops/shape.js';
 
 export interface MetricOptions {
   name?: string;

@@ -1,12 +1,11 @@
+import { emit } from '../graph/emit.js';
 import type { Tensor } from '../graph/tensor.js';
 import { Dimension } from '../graph/tensor.js';
-import { alignWeights, sameRank } from '../losses/align.js';
+import { aligned, alignWeights, sameRank } from '../losses/align.js';
 import { divide, equal, multiply, sqrt, square, subtract, where } from '../ops/math.js';
 import { cast, float, type Operand, tensor } from '../ops/operands.js';
 import { mean, sum } from '../ops/reduce.js';
-import { emit } from '../graph/emit.js';
-import { aligned } from '../losses/align.js';
-import { type Direction, Metric, metricFamily, type MetricFunction, type MetricOptions } from './metric.js';
+import { type Direction, Metric, type MetricFunction, type MetricOptions, metricFamily } from './metric.js';
 
 /** a / b, and 0 where b is 0. */
 export function ratio(a: Tensor, b: Tensor): Tensor {
@@ -15,7 +14,11 @@ export function ratio(a: Tensor, b: Tensor): Tensor {
 }
 
 /** One value per sample and its weight (keras/src/metrics/reduction_metrics.py, reduce_to_samplewise_values). */
-function perSample(values: Tensor, weights: Tensor | undefined, reduce: typeof mean): { values: Tensor; weights: Tensor | undefined } {
+function perSample(
+  values: Tensor,
+  weights: Tensor | undefined,
+  reduce: typeof mean,
+): { values: Tensor; weights: Tensor | undefined } {
   const rest = (x: Tensor, from: number): number[] => x.dims.map((_, i) => i).slice(from);
   const inner = (x: Tensor, from: number): Tensor => (x.rank > from ? reduce(x, { axis: rest(x, from) }) : x);
   if (!weights) return { values: inner(values, 1), weights: undefined };
@@ -110,4 +113,7 @@ export class RootMeanSquaredError extends MeanMetric {
   }
 }
 
-metricFamily.add(Mean as never).add(Sum as never).add(RootMeanSquaredError, 'rmse');
+metricFamily
+  .add(Mean as never)
+  .add(Sum as never)
+  .add(RootMeanSquaredError, 'rmse');

@@ -47,9 +47,9 @@ export const logicalAnd = (a: Operand, b: Operand): Tensor => emit('logicalAnd',
 export const logicalOr = (a: Operand, b: Operand): Tensor => emit('logicalOr', [truth(a), truth(b)]);
 export const logicalXor = (a: Operand, b: Operand): Tensor => emit('logicalXor', [truth(a), truth(b)]);
 export const logicalNot = (x: Operand): Tensor => emit('logicalNot', [truth(x)]);
-export const isFinite = (x: Operand): Tensor => emit('isFinite', [float(x)]);
-export const isNan = (x: Operand): Tensor => emit('isNan', [float(x)]);
-export const isInf = (x: Operand): Tensor => logicalNot(logicalOr(isFinite(x), isNan(x)));
+export const isfinite = (x: Operand): Tensor => emit('isFinite', [float(x)]);
+export const isnan = (x: Operand): Tensor => emit('isNan', [float(x)]);
+export const isinf = (x: Operand): Tensor => logicalNot(logicalOr(isfinite(x), isnan(x)));
 
 /** `a` where the condition holds, `b` elsewhere; all three broadcast. */
 export function where(condition: Operand, a: Operand, b: Operand): Tensor {
@@ -62,13 +62,20 @@ export function clip(x: Operand, low: Operand, high: Operand): Tensor {
 }
 
 /** NaN becomes `nan`, infinities become the largest finite numbers or the given ones. */
-export function nanToNum(x: Operand, { nan = 0, posinf = 3.4028235e38, neginf = -3.4028235e38 }: { nan?: number; posinf?: number; neginf?: number } = {}): Tensor {
+export function nanToNum(
+  x: Operand,
+  { nan = 0, posinf = 3.4028235e38, neginf = -3.4028235e38 }: { nan?: number; posinf?: number; neginf?: number } = {},
+): Tensor {
   const value = float(x);
-  return clip(where(isNan(value), nan, value), neginf, posinf);
+  return clip(where(isnan(value), nan, value), neginf, posinf);
 }
 
 /** The product of sums over `-1` and `-2`: batched where ranks are higher, as numpy's matmul. */
-export function matmul(a: Operand, b: Operand, { transposeA = false, transposeB = false }: { transposeA?: boolean; transposeB?: boolean } = {}): Tensor {
+export function matmul(
+  a: Operand,
+  b: Operand,
+  { transposeA = false, transposeB = false }: { transposeA?: boolean; transposeB?: boolean } = {},
+): Tensor {
   const [left, right] = unify(a, b);
   const both = [tensor(left), tensor(right)] as const;
   if (both[0].rank >= 2 && both[1].rank >= 2) return emit('matmul', both, { transposeA, transposeB });

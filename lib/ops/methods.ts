@@ -1,5 +1,5 @@
-import type { DType } from '../native.js';
 import { Tensor } from '../graph/tensor.js';
+import type { DType } from '../native.js';
 import * as math from './math.js';
 import type { Axis, Operand, ShapeInput } from './operands.js';
 import * as reduce from './reduce.js';
@@ -35,8 +35,21 @@ declare module '../graph/tensor.js' {
   }
 }
 
-const two = { add: math.add, sub: math.subtract, mul: math.multiply, div: math.divide, pow: math.power, matmul: math.matmul };
-const compare = { equal: math.equal, less: math.less, lessEqual: math.lessEqual, greater: math.greater, greaterEqual: math.greaterEqual };
+const two = {
+  add: math.add,
+  sub: math.subtract,
+  mul: math.multiply,
+  div: math.divide,
+  pow: math.power,
+  matmul: math.matmul,
+};
+const compare = {
+  equal: math.equal,
+  less: math.less,
+  lessEqual: math.lessEqual,
+  greater: math.greater,
+  greaterEqual: math.greaterEqual,
+};
 const one = { neg: math.negative, abs: math.abs, square: math.square, sqrt: math.sqrt, exp: math.exp, log: math.log };
 const reductions = { sum: reduce.sum, mean: reduce.mean, max: reduce.max, min: reduce.min };
 

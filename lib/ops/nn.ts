@@ -3,7 +3,7 @@ import { emit } from '../graph/emit.js';
 import type { Tensor } from '../graph/tensor.js';
 import { shapeText } from '../ndarray.js';
 import { add, maximum, multiply, negative, subtract } from './math.js';
-import { float, floatUnary, oneAxis, type Operand, tensor } from './operands.js';
+import { float, floatUnary, type Operand, oneAxis, tensor } from './operands.js';
 import { sum } from './reduce.js';
 import { oneHot } from './shape.js';
 
@@ -51,15 +51,33 @@ export function samePadding(size: number, window: number, stride: number, dilati
   return [Math.floor(total / 2), total - Math.floor(total / 2)];
 }
 
-function windowPadding(op: string, x: Tensor, window: [number, number], strides: [number, number], dilations: [number, number], padding: Padding): number[] {
+function windowPadding(
+  op: string,
+  x: Tensor,
+  window: [number, number],
+  strides: [number, number],
+  dilations: [number, number],
+  padding: Padding,
+): number[] {
   if (padding === 'valid') return [0, 0, 0, 0];
   const [height, width] = [x.dims[1]!, x.dims[2]!];
-  if (height < 0 || width < 0) throw new ChainruleError('ERR_CHAINRULE_SHAPE', `${op}: padding "same" needs known height and width, got ${shapeText(x.shape)}.`);
-  return [...samePadding(height, window[0], strides[0], dilations[0]), ...samePadding(width, window[1], strides[1], dilations[1])];
+  if (height < 0 || width < 0)
+    throw new ChainruleError(
+      'ERR_CHAINRULE_SHAPE',
+      `${op}: padding "same" needs known height and width, got ${shapeText(x.shape)}.`,
+    );
+  return [
+    ...samePadding(height, window[0], strides[0], dilations[0]),
+    ...samePadding(width, window[1], strides[1], dilations[1]),
+  ];
 }
 
 /** Convolution over height and width: x [N, h, w, in], kernel [kh, kw, in / groups, out]. */
-export function conv2d(x: Operand, kernel: Operand, { strides = 1, padding = 'valid', dilationRate = 1, groups = 1 }: ConvOptions = {}): Tensor {
+export function conv2d(
+  x: Operand,
+  kernel: Operand,
+  { strides = 1, padding = 'valid', dilationRate = 1, groups = 1 }: ConvOptions = {},
+): Tensor {
   const [value, weights] = [float(x), tensor(kernel)];
   needRank('conv2d', value, 4);
   needRank('conv2d', weights, 4);
@@ -80,9 +98,11 @@ export interface PoolOptions {
 }
 
 /** The largest element of each window of [N, h, w, c]. */
-export const maxPool2d = (x: Operand, poolSize: Pair, options: PoolOptions = {}): Tensor => pool('maxPool', x, poolSize, options);
+export const maxPool2d = (x: Operand, poolSize: Pair, options: PoolOptions = {}): Tensor =>
+  pool('maxPool', x, poolSize, options);
 /** The mean of each window; padding is not counted. */
-export const averagePool2d = (x: Operand, poolSize: Pair, options: PoolOptions = {}): Tensor => pool('avgPool', x, poolSize, options);
+export const averagePool2d = (x: Operand, poolSize: Pair, options: PoolOptions = {}): Tensor =>
+  pool('avgPool', x, poolSize, options);
 
 function pool(op: string, x: Operand, poolSize: Pair, { strides = poolSize, padding = 'valid' }: PoolOptions): Tensor {
   const value = float(x);
@@ -93,7 +113,10 @@ function pool(op: string, x: Operand, poolSize: Pair, { strides = poolSize, padd
 
 function needRank(op: string, x: Tensor, rank: number): void {
   if (x.rank === rank) return;
-  throw new ChainruleError('ERR_CHAINRULE_SHAPE', `${op}: expected ${rank} dimensions, got shape ${shapeText(x.shape)}.`);
+  throw new ChainruleError(
+    'ERR_CHAINRULE_SHAPE',
+    `${op}: expected ${rank} dimensions, got shape ${shapeText(x.shape)}.`,
+  );
 }
 
 /** −(y log σ(z) + (1−y) log(1−σ(z))) elementwise from logits, in the form that neither overflows nor loses digits. */

@@ -21,7 +21,13 @@ function wider(a: DType, b: DType): DType {
 
 /** The dtype that an operand brings along; a plain number has none and takes the other's. */
 function dtypeOf(operand: Operand): DType | undefined {
-  if (operand instanceof Tensor || operand instanceof Variable || operand instanceof NDArray || operand instanceof Scalar) return operand.dtype;
+  if (
+    operand instanceof Tensor ||
+    operand instanceof Variable ||
+    operand instanceof NDArray ||
+    operand instanceof Scalar
+  )
+    return operand.dtype;
   return operand instanceof Dimension ? 'int32' : typeof operand === 'boolean' ? 'bool' : undefined;
 }
 
@@ -37,7 +43,8 @@ export function unify(a: Operand, b: Operand, atLeast?: DType): [Operand, Operan
   const dtypes = [dtypeOf(left), dtypeOf(right)].filter((dtype) => dtype !== undefined);
   let target = dtypes.length === 0 ? 'float32' : dtypes.reduce(wider);
   for (const operand of [left, right]) {
-    if (typeof operand === 'number') target = wider(target, Number.isInteger(operand) ? (target === 'bool' ? 'int32' : target) : 'float32');
+    if (typeof operand === 'number')
+      target = wider(target, Number.isInteger(operand) ? (target === 'bool' ? 'int32' : target) : 'float32');
   }
   if (atLeast) target = wider(target, atLeast);
   return [to(left, target), to(right, target)];
@@ -67,7 +74,13 @@ export function tensor(x: Operand): Tensor {
 }
 
 export function isOperand(value: unknown): value is Operand {
-  return value instanceof Tensor || value instanceof Variable || value instanceof NDArray || value instanceof Dimension || typeof value === 'number';
+  return (
+    value instanceof Tensor ||
+    value instanceof Variable ||
+    value instanceof NDArray ||
+    value instanceof Dimension ||
+    typeof value === 'number'
+  );
 }
 
 /** As tensor, in float32: for ops that are defined on floats only. */
@@ -108,6 +121,9 @@ export function encodeShape(op: string, shape: ShapeInput): number[] {
     if (dim === null) return -1;
     if (dim instanceof Dimension) return -dim.factor;
     if (Number.isInteger(dim) && dim >= 0) return dim;
-    throw new ChainruleError('ERR_CHAINRULE_SHAPE', `${op}: ${String(dim)} is not a dimension; expected an integer >= 0, null or ops.shape(x)[0] for the batch.`);
+    throw new ChainruleError(
+      'ERR_CHAINRULE_SHAPE',
+      `${op}: ${String(dim)} is not a dimension; expected an integer >= 0, null or ops.shape(x)[0] for the batch.`,
+    );
   });
 }

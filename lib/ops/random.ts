@@ -1,11 +1,11 @@
 import { emit } from '../graph/emit.js';
-import { nextSeed } from '../graph/seed.js';
+import { nextSeed, seedData } from '../graph/seed.js';
 import type { Tensor } from '../graph/tensor.js';
+import { Scalar } from '../graph/trace.js';
 import { Variable } from '../graph/variable.js';
-import { seedData } from '../graph/seed.js';
 import { NDArray } from '../ndarray.js';
-import { float, encodeShape, type Operand, type ShapeInput } from './operands.js';
 import { add, cast, floor, multiply } from './math.js';
+import { encodeShape, float, type Operand, type ShapeInput } from './operands.js';
 
 /** A stream of random draws: each use takes the next draw, in every run of the program. */
 export class SeedGenerator {
@@ -43,17 +43,30 @@ export interface RandomOptions {
 }
 
 /** Uniform in [minval, maxval). */
-export function uniform(shape: ShapeInput, { minval = 0, maxval = 1, seed }: RandomOptions & { minval?: number; maxval?: number } = {}): Tensor {
+export function uniform(
+  shape: ShapeInput,
+  { minval = 0, maxval = 1, seed }: RandomOptions & { minval?: number; maxval?: number } = {},
+): Tensor {
   return emit('randomUniform', [drawSeed(seed)], { shape: encodeShape('uniform', shape), low: minval, high: maxval });
 }
 
-export function normal(shape: ShapeInput, { mean = 0, stddev = 1, seed }: RandomOptions & { mean?: number; stddev?: number } = {}): Tensor {
+export function normal(
+  shape: ShapeInput,
+  { mean = 0, stddev = 1, seed }: RandomOptions & { mean?: number; stddev?: number } = {},
+): Tensor {
   return emit('randomNormal', [drawSeed(seed)], { shape: encodeShape('normal', shape), mean, stddev });
 }
 
 /** A normal distribution cut at two standard deviations. */
-export function truncatedNormal(shape: ShapeInput, { mean = 0, stddev = 1, seed }: RandomOptions & { mean?: number; stddev?: number } = {}): Tensor {
-  return emit('randomTruncatedNormal', [drawSeed(seed)], { shape: encodeShape('truncatedNormal', shape), mean, stddev });
+export function truncatedNormal(
+  shape: ShapeInput,
+  { mean = 0, stddev = 1, seed }: RandomOptions & { mean?: number; stddev?: number } = {},
+): Tensor {
+  return emit('randomTruncatedNormal', [drawSeed(seed)], {
+    shape: encodeShape('truncatedNormal', shape),
+    mean,
+    stddev,
+  });
 }
 
 /** 1 with probability p, else 0; float32. */
@@ -75,12 +88,26 @@ export function permutation(size: number, { seed }: RandomOptions = {}): Tensor 
  * Zeroes a fraction `rate` of the elements and scales the others by 1 / (1 − rate). In `noiseShape`, axes of size 1
  * share one decision.
  */
-export function dropout(x: Operand, rate: number, { noiseShape, seed }: RandomOptions & { noiseShape?: ShapeInput } = {}): Tensor {
-  const shape = noiseShape ? { noiseShape: encodeShape('dropout', noiseShape) } : undefined;
-  return emit('dropout', [float(x), drawSeed(seed)], { rate, ...shape });
+export function dropout(
+  x: Operand,
+  rate: number,
+  { noiseShape, seed }: RandomOptions & { noiseShape?: ShapeInput } = {},
+): Tensor {
+  return dropWith(float(x), drawSeed(seed), rate, noiseShape && encodeShape('dropout', noiseShape));
+}
+
+/** Dropout by the draw of `seed`; the mask has the (encoded) shape `noise` where one is given. @internal */
+export function dropWith(x: Operand, seed: Operand, rate: number, noise?: readonly number[]): Tensor {
+  if (!noise) return emit('dropout', [x, seed], { rate });
+  const ones = emit('broadcastTo', [new Scalar(1, 'float32')], { shape: noise });
+  return multiply(x, emit('dropout', [ones, seed], { rate }));
 }
 
 /** A matrix with orthonormal rows or columns, times gain. */
-export function orthogonal(rows: number, columns: number, { gain = 1, seed }: RandomOptions & { gain?: number } = {}): Tensor {
+export function orthogonal(
+  rows: number,
+  columns: number,
+  { gain = 1, seed }: RandomOptions & { gain?: number } = {},
+): Tensor {
   return emit('orthogonal', [drawSeed(seed)], { rows, columns, gain });
 }

@@ -1,8 +1,8 @@
 import { emit } from '../graph/emit.js';
 import { stopGradient } from '../graph/grad.js';
 import type { Tensor } from '../graph/tensor.js';
-import { add, divide, equal, exp, isFinite, log, multiply, sqrt, square, subtract, where } from './math.js';
-import { type Axis, axes, cast, float, oneAxis, type Operand, tensor } from './operands.js';
+import { add, divide, equal, exp, isfinite, log, multiply, sqrt, square, subtract, where } from './math.js';
+import { type Axis, axes, cast, float, type Operand, oneAxis, tensor } from './operands.js';
 import { reshape } from './shape.js';
 
 export interface ReduceOptions {
@@ -50,14 +50,16 @@ export function moments(x: Operand, options: ReduceOptions = {}): { mean: Tensor
 export function logsumexp(x: Operand, { axis, keepdims = false }: ReduceOptions = {}): Tensor {
   const value = float(x);
   const peak = stopGradient(max(value, { axis, keepdims: true }));
-  const shift = where(isFinite(peak), peak, 0);
+  const shift = where(isfinite(peak), peak, 0);
   const total = add(log(sum(exp(subtract(value, shift)), { axis, keepdims: true })), shift);
   return keepdims ? total : reduce('reduceSum', total, { axis });
 }
 
 /** The index of the largest element along an axis (of the flat tensor when absent), the first of equals; int32. */
-export const argmax = (x: Operand, options: { axis?: number; keepdims?: boolean } = {}): Tensor => arg('argmax', x, options);
-export const argmin = (x: Operand, options: { axis?: number; keepdims?: boolean } = {}): Tensor => arg('argmin', x, options);
+export const argmax = (x: Operand, options: { axis?: number; keepdims?: boolean } = {}): Tensor =>
+  arg('argmax', x, options);
+export const argmin = (x: Operand, options: { axis?: number; keepdims?: boolean } = {}): Tensor =>
+  arg('argmin', x, options);
 
 function arg(op: string, x: Operand, { axis, keepdims = false }: { axis?: number; keepdims?: boolean }): Tensor {
   const value = axis === undefined ? reshape(x, [-1]) : tensor(x);
@@ -65,7 +67,10 @@ function arg(op: string, x: Operand, { axis, keepdims = false }: { axis?: number
 }
 
 /** Running sums along an axis; `exclusive` leaves the element itself out, `reverse` starts at the end. */
-export function cumsum(x: Operand, { axis = 0, exclusive = false, reverse = false }: { axis?: number; exclusive?: boolean; reverse?: boolean } = {}): Tensor {
+export function cumsum(
+  x: Operand,
+  { axis = 0, exclusive = false, reverse = false }: { axis?: number; exclusive?: boolean; reverse?: boolean } = {},
+): Tensor {
   const value = numeric(x);
   return emit('cumsum', [value], { axis: oneAxis('cumsum', value, axis), exclusive, reverse });
 }
@@ -90,7 +95,10 @@ export function inTopK(targets: Operand, predictions: Operand, k: number): Tenso
   const hit = emit('oneHot', [cast(targets, 'int32')], { depth: classes });
   const own = sum(multiply(hit, scores), { axis: -1, keepdims: true });
   const ahead = sum(emit('less', [own, scores]), { axis: -1 });
-  return emit('logicalAnd', [emit('less', [ahead, cast(k, 'int32')]), isFinite(reshape(own, own.dims.slice(0, -1).map(decode)))]);
+  return emit('logicalAnd', [
+    emit('less', [ahead, cast(k, 'int32')]),
+    isfinite(reshape(own, own.dims.slice(0, -1).map(decode))),
+  ]);
 }
 
 const decode = (dim: number): number | null => (dim < 0 ? null : dim);

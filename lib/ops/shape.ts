@@ -4,7 +4,7 @@ import { Dimension, type Tensor } from '../graph/tensor.js';
 import { Scalar } from '../graph/trace.js';
 import type { DType } from '../native.js';
 import { shapeText } from '../ndarray.js';
-import { cast, encodeShape, oneAxis, type Operand, type ShapeInput, tensor, unify } from './operands.js';
+import { cast, encodeShape, type Operand, oneAxis, type ShapeInput, tensor, unify } from './operands.js';
 
 /** Sizes by axis; the batch is a Dimension, which reshape, zeros and random take and formulas use as a number. */
 export function shape(x: Operand): (number | Dimension)[] {
@@ -15,7 +15,10 @@ export function shape(x: Operand): (number | Dimension)[] {
 export function reshape(x: Operand, newShape: ShapeInput): Tensor {
   const value = tensor(x);
   const infer = newShape.indexOf(-1);
-  const codes = encodeShape('reshape', newShape.map((dim, i) => (i === infer ? 1 : dim)));
+  const codes = encodeShape(
+    'reshape',
+    newShape.map((dim, i) => (i === infer ? 1 : dim)),
+  );
   return emit('reshape', [value], { shape: codes, infer });
 }
 
@@ -39,10 +42,21 @@ export function expandDims(x: Operand, axis: number): Tensor {
 /** Drops axes of size 1: the given one, or all. */
 export function squeeze(x: Operand, axis?: number): Tensor {
   const value = tensor(x);
-  if (axis === undefined) return reshapeDims(value, value.dims.filter((dim) => dim !== 1));
+  if (axis === undefined)
+    return reshapeDims(
+      value,
+      value.dims.filter((dim) => dim !== 1),
+    );
   const at = oneAxis('squeeze', value, axis);
-  if (value.dims[at] !== 1) throw new ChainruleError('ERR_CHAINRULE_SHAPE', `squeeze: axis ${axis} of shape ${shapeText(value.shape)} has not size 1.`);
-  return reshapeDims(value, value.dims.filter((_, i) => i !== at));
+  if (value.dims[at] !== 1)
+    throw new ChainruleError(
+      'ERR_CHAINRULE_SHAPE',
+      `squeeze: axis ${axis} of shape ${shapeText(value.shape)} has not size 1.`,
+    );
+  return reshapeDims(
+    value,
+    value.dims.filter((_, i) => i !== at),
+  );
 }
 
 export function broadcastTo(x: Operand, newShape: ShapeInput): Tensor {
@@ -60,7 +74,10 @@ export function concatenate(xs: readonly Operand[], axis = -1): Tensor {
 export function stack(xs: readonly Operand[], axis = 0): Tensor {
   const values = xs.map(tensor);
   const at = axis < 0 ? axis + (values[0]?.rank ?? 0) + 1 : axis;
-  return concatenate(values.map((value) => expandDims(value, at)), at);
+  return concatenate(
+    values.map((value) => expandDims(value, at)),
+    at,
+  );
 }
 
 /** Cuts along an axis: a number of equal parts, or the indices at which to cut (numpy's rule). */
@@ -68,12 +85,19 @@ export function split(x: Operand, indicesOrSections: number | readonly number[],
   const value = tensor(x);
   const at = oneAxis('split', value, axis);
   const size = value.dims[at]!;
-  if (size < 0) throw new ChainruleError('ERR_CHAINRULE_SHAPE', 'split: the batch axis cannot be split; its size is known only when the program runs.');
+  if (size < 0)
+    throw new ChainruleError(
+      'ERR_CHAINRULE_SHAPE',
+      'split: the batch axis cannot be split; its size is known only when the program runs.',
+    );
   let cuts: number[];
   if (typeof indicesOrSections === 'number') {
     const sections = indicesOrSections;
     if (!(sections > 0) || size % sections !== 0) {
-      throw new ChainruleError('ERR_CHAINRULE_SHAPE', `split: axis ${axis} of shape ${shapeText(value.shape)} does not divide into ${sections} equal parts.`);
+      throw new ChainruleError(
+        'ERR_CHAINRULE_SHAPE',
+        `split: axis ${axis} of shape ${shapeText(value.shape)} does not divide into ${sections} equal parts.`,
+      );
     }
     cuts = Array.from({ length: sections - 1 }, (_, i) => (size / sections) * (i + 1));
   } else cuts = [...indicesOrSections];
@@ -161,7 +185,11 @@ export function take(x: Operand, indices: Operand, axis = 0): Tensor {
   // The indices' axes stand first now and go back to where the axis was.
   const lead = rows.rank;
   const rest = taken.dims.map((_, i) => i).slice(lead);
-  return transpose(taken, [...rest.slice(0, which), ...taken.dims.map((_, i) => i).slice(0, lead), ...rest.slice(which)]);
+  return transpose(taken, [
+    ...rest.slice(0, which),
+    ...taken.dims.map((_, i) => i).slice(0, lead),
+    ...rest.slice(which),
+  ]);
 }
 
 /** 1 at the index, 0 elsewhere, on a new axis (the last by default); indices outside give zeros. */

@@ -1,7 +1,7 @@
 import type { OptionTable } from '../config.js';
 import type { Tensor } from '../graph/tensor.js';
 import { add, divide, maximum, multiply, power, sqrt, square, subtract } from '../ops/math.js';
-import { Optimizer, optimizerFamily, type OptimizerOptions, type Update } from './optimizer.js';
+import { Optimizer, type OptimizerOptions, optimizerFamily, type Update } from './optimizer.js';
 
 export interface AdamOptions extends OptimizerOptions {
   /** Default 0.9. */
@@ -15,7 +15,12 @@ export interface AdamOptions extends OptimizerOptions {
 
 /** Kingma and Ba's Adam, with Keras's epsilon (https://keras.io/api/optimizers/adam/). */
 export class Adam extends Optimizer {
-  static override readonly options: OptionTable = { beta1: 'value', beta2: 'value', epsilon: 'value', amsgrad: 'value' };
+  static override readonly options: OptionTable = {
+    beta1: 'value',
+    beta2: 'value',
+    epsilon: 'value',
+    amsgrad: 'value',
+  };
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
@@ -33,8 +38,18 @@ export class Adam extends Optimizer {
     return { momentum: 0, velocity: 0, ...(this.amsgrad && { velocity_hat: 0 }) };
   }
 
-  protected override update({ parameter, gradient, slots, learningRate, step }: Update): { parameter: Tensor; slots: Record<string, Tensor> } {
-    const alpha = divide(multiply(learningRate, sqrt(subtract(1, power(this.beta2, step)))), subtract(1, power(this.beta1, step)));
+  protected override slotOrder(): string[][] {
+    return [['momentum', 'velocity'], ['velocity_hat']];
+  }
+
+  protected override update({ parameter, gradient, slots, learningRate, step }: Update): {
+    parameter: Tensor;
+    slots: Record<string, Tensor>;
+  } {
+    const alpha = divide(
+      multiply(learningRate, sqrt(subtract(1, power(this.beta2, step)))),
+      subtract(1, power(this.beta1, step)),
+    );
     const momentum = add(slots.momentum!, multiply(subtract(gradient, slots.momentum!), 1 - this.beta1));
     const velocity = add(slots.velocity!, multiply(subtract(square(gradient), slots.velocity!), 1 - this.beta2));
     const peak = this.amsgrad ? maximum(slots.velocity_hat!, velocity) : undefined;

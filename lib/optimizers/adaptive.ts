@@ -1,9 +1,22 @@
 import type { OptionTable } from '../config.js';
 import type { Tensor } from '../graph/tensor.js';
 import { Variable } from '../graph/variable.js';
-import { abs, add, clip, divide, maximum, multiply, negative, power, sign, sqrt, square, subtract } from '../ops/math.js';
+import {
+  abs,
+  add,
+  clip,
+  divide,
+  maximum,
+  multiply,
+  negative,
+  power,
+  sign,
+  sqrt,
+  square,
+  subtract,
+} from '../ops/math.js';
 import { float } from '../ops/operands.js';
-import { Optimizer, optimizerFamily, type OptimizerOptions, type Update } from './optimizer.js';
+import { Optimizer, type OptimizerOptions, optimizerFamily, type Update } from './optimizer.js';
 
 interface Result {
   parameter: Tensor;
@@ -24,7 +37,12 @@ export interface RMSpropOptions extends OptimizerOptions {
 
 /** Keras's default optimizer (https://keras.io/api/optimizers/rmsprop/). */
 export class RMSprop extends Optimizer {
-  static override readonly options: OptionTable = { rho: 'value', momentum: 'value', epsilon: 'value', centered: 'value' };
+  static override readonly options: OptionTable = {
+    rho: 'value',
+    momentum: 'value',
+    epsilon: 'value',
+    centered: 'value',
+  };
   readonly rho: number;
   readonly momentum: number;
   readonly epsilon: number;
@@ -40,6 +58,10 @@ export class RMSprop extends Optimizer {
 
   protected override slots(): Record<string, number> {
     return { velocity: 0, ...(this.momentum > 0 && { momentum: 0 }), ...(this.centered && { average_gradient: 0 }) };
+  }
+
+  protected override slotOrder(): string[][] {
+    return [['velocity'], ['momentum'], ['average_gradient']];
   }
 
   protected override update({ parameter, gradient, slots, learningRate }: Update): Result {
@@ -70,7 +92,10 @@ export class Adagrad extends Optimizer {
 
   protected override update({ parameter, gradient, slots, learningRate }: Update): Result {
     const accumulator = add(slots.accumulator!, square(gradient));
-    return { parameter: subtract(parameter, divide(multiply(gradient, learningRate), sqrt(add(accumulator, this.epsilon)))), slots: { accumulator } };
+    return {
+      parameter: subtract(parameter, divide(multiply(gradient, learningRate), sqrt(add(accumulator, this.epsilon)))),
+      slots: { accumulator },
+    };
   }
 }
 
@@ -94,7 +119,10 @@ export class Adadelta extends Optimizer {
     const root = (x: Tensor): Tensor => sqrt(add(x, this.epsilon));
     const delta = negative(divide(multiply(root(slots.accumulated_delta_var!), gradient), root(grads)));
     const deltas = blend(slots.accumulated_delta_var!, square(delta), this.rho);
-    return { parameter: add(parameter, multiply(delta, learningRate)), slots: { accumulated_grad: grads, accumulated_delta_var: deltas } };
+    return {
+      parameter: add(parameter, multiply(delta, learningRate)),
+      slots: { accumulated_grad: grads, accumulated_delta_var: deltas },
+    };
   }
 }
 
@@ -123,7 +151,10 @@ export class Adamax extends BetaOptimizer {
     const momentum = add(slots.momentum!, multiply(subtract(gradient, slots.momentum!), 1 - this.beta1));
     const norm = maximum(multiply(slots.norm!, this.beta2), abs(gradient));
     const scale = multiply(add(norm, this.epsilon), subtract(1, power(this.beta1, step)));
-    return { parameter: subtract(parameter, divide(multiply(momentum, learningRate), scale)), slots: { momentum, norm } };
+    return {
+      parameter: subtract(parameter, divide(multiply(momentum, learningRate), scale)),
+      slots: { momentum, norm },
+    };
   }
 }
 
@@ -155,7 +186,10 @@ export class Nadam extends BetaOptimizer {
     const ahead = divide(multiply(momentum, next), subtract(1, multiply(product, next)));
     const direction = add(ahead, divide(multiply(gradient, subtract(1, schedule)), subtract(1, product)));
     const spread = divide(velocity, subtract(1, power(this.beta2, step)));
-    return { parameter: subtract(parameter, divide(multiply(direction, learningRate), add(sqrt(spread), this.epsilon))), slots: { momentum, velocity } };
+    return {
+      parameter: subtract(parameter, divide(multiply(direction, learningRate), add(sqrt(spread), this.epsilon))),
+      slots: { momentum, velocity },
+    };
   }
 }
 
@@ -176,7 +210,10 @@ export class Lion extends Optimizer {
 
   protected override update({ parameter, gradient, slots, learningRate }: Update): Result {
     const direction = sign(blend(slots.momentum!, gradient, this.beta1));
-    return { parameter: subtract(parameter, multiply(direction, learningRate)), slots: { momentum: blend(slots.momentum!, gradient, this.beta2) } };
+    return {
+      parameter: subtract(parameter, multiply(direction, learningRate)),
+      slots: { momentum: blend(slots.momentum!, gradient, this.beta2) },
+    };
   }
 }
 
@@ -225,11 +262,17 @@ export class Ftrl extends Optimizer {
     const shrunk = add(gradient, multiply(parameter, 2 * this.l2ShrinkageRegularizationStrength));
     const accumulator = add(slots.accumulator!, square(gradient));
     const root = (x: Tensor): Tensor => power(x, -this.learningRatePower);
-    const linear = add(slots.linear!, subtract(shrunk, multiply(divide(subtract(root(accumulator), root(slots.accumulator!)), learningRate), parameter)));
+    const linear = add(
+      slots.linear!,
+      subtract(
+        shrunk,
+        multiply(divide(subtract(root(accumulator), root(slots.accumulator!)), learningRate), parameter),
+      ),
+    );
     const quadratic = add(divide(root(accumulator), learningRate), multiply(l2, 2));
     const limited = clip(linear, -this.l1RegularizationStrength, this.l1RegularizationStrength);
     return { parameter: divide(subtract(limited, linear), quadratic), slots: { accumulator, linear } };
   }
 }
 
-optimizerFamily.add(RMSprop).add(Adagrad).add(Adadelta).add(Adamax).add(Nadam).add(Lion).add(Ftrl);
+optimizerFamily.add(RMSprop, 'rmsprop').add(Adagrad).add(Adadelta).add(Adamax).add(Nadam).add(Lion).add(Ftrl);

@@ -1,5 +1,5 @@
 import type { Tensor } from '../graph/tensor.js';
-import { add, clip as limit, divide, isFinite, maximum, minimum, multiply, sqrt, square, where } from '../ops/math.js';
+import { add, divide, isfinite, clip as limit, maximum, minimum, multiply, sqrt, square, where } from '../ops/math.js';
 import { float } from '../ops/operands.js';
 import { sum } from '../ops/reduce.js';
 
@@ -14,7 +14,8 @@ export interface ClipOptions {
 
 /** Clips gradients by the one rule that is set. */
 export function clip(grads: readonly Tensor[], { clipnorm, globalClipnorm, clipvalue }: ClipOptions): Tensor[] {
-  if (clipnorm) return grads.map((grad) => multiply(grad, divide(clipnorm, maximum(sqrt(sum(square(grad))), clipnorm))));
+  if (clipnorm)
+    return grads.map((grad) => multiply(grad, divide(clipnorm, maximum(sqrt(sum(square(grad))), clipnorm))));
   if (clipvalue) return grads.map((grad) => limit(grad, -clipvalue, clipvalue));
   return globalClipnorm ? clipByGlobalNorm(grads, globalClipnorm) : [...grads];
 }
@@ -29,6 +30,6 @@ export function globalNorm(grads: readonly (Tensor | null)[]): Tensor {
 export function clipByGlobalNorm<G extends Tensor | null>(grads: readonly G[], clipNorm: number): G[] {
   const norm = globalNorm(grads);
   const scale = multiply(minimum(divide(1, norm), 1 / clipNorm), clipNorm);
-  const safe = where(isFinite(norm), scale, Number.NaN);
+  const safe = where(isfinite(norm), scale, Number.NaN);
   return grads.map((grad) => (grad ? multiply(grad, safe) : grad) as G);
 }

@@ -1,4 +1,4 @@
-import { type Tensor } from '../graph/tensor.js';
+import type { Tensor } from '../graph/tensor.js';
 import { currentTrace } from '../graph/trace.js';
 import type { Variable } from '../graph/variable.js';
 
@@ -15,7 +15,12 @@ export class Flat {
   /** Per-variable values (gradients) in the same layout. */
   pack(values: readonly Tensor[]): Tensor {
     const trace = currentTrace('optimizer');
-    return trace.tensor(trace.graph.packGroup(this.natives, values.map((value) => trace.lift(value, 'optimizer'))));
+    return trace.tensor(
+      trace.graph.packGroup(
+        this.natives,
+        values.map((value) => trace.lift(value, 'optimizer')),
+      ),
+    );
   }
 
   write(value: Tensor): void {

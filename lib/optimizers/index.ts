@@ -10,7 +10,17 @@ export { clipByGlobalNorm, globalNorm } from './clipping.js';
 export { Optimizer, type OptimizerOptions } from './optimizer.js';
 export * from './sgd.js';
 
-export type OptimizerName = 'sgd' | 'adam' | 'adamW' | 'rmsprop' | 'adagrad' | 'adadelta' | 'adamax' | 'nadam' | 'lion' | 'ftrl';
+export type OptimizerName =
+  | 'sgd'
+  | 'adam'
+  | 'adamW'
+  | 'rmsprop'
+  | 'adagrad'
+  | 'adadelta'
+  | 'adamax'
+  | 'nadam'
+  | 'lion'
+  | 'ftrl';
 export type OptimizerSpec = OptimizerName | Optimizer | Serialized;
 
 /** An optimizer from a name, an object or a config. */
@@ -22,9 +32,16 @@ export const sgd = (options?: SGDOptions): SGD => new SGD(options);
 export const adam = (options?: AdamOptions): Adam => new Adam(options);
 export const adamW = (options?: AdamOptions): AdamW => new AdamW(options);
 export const rmsprop = (options?: adaptive.RMSpropOptions): adaptive.RMSprop => new adaptive.RMSprop(options);
-export const adagrad = (options?: ConstructorParameters<typeof adaptive.Adagrad>[0]): adaptive.Adagrad => new adaptive.Adagrad(options);
-export const adadelta = (options?: ConstructorParameters<typeof adaptive.Adadelta>[0]): adaptive.Adadelta => new adaptive.Adadelta(options);
+export const adagrad = (options?: ConstructorParameters<typeof adaptive.Adagrad>[0]): adaptive.Adagrad =>
+  new adaptive.Adagrad(options);
+export const adadelta = (options?: ConstructorParameters<typeof adaptive.Adadelta>[0]): adaptive.Adadelta =>
+  new adaptive.Adadelta(options);
 export const adamax = (options?: adaptive.BetaOptions): adaptive.Adamax => new adaptive.Adamax(options);
 export const nadam = (options?: adaptive.BetaOptions): adaptive.Nadam => new adaptive.Nadam(options);
-export const lion = (options?: ConstructorParameters<typeof adaptive.Lion>[0]): adaptive.Lion => new adaptive.Lion(options);
+export const lion = (options?: ConstructorParameters<typeof adaptive.Lion>[0]): adaptive.Lion =>
+  new adaptive.Lion(options);
 export const ftrl = (options?: adaptive.FtrlOptions): adaptive.Ftrl => new adaptive.Ftrl(options);
+
+/** An optimizer from a name, a config or an object, and back into a config. */
+export const get = resolveOptimizer;
+export const serialize = (optimizer: Optimizer): Serialized => optimizerFamily.serialize(optimizer);

@@ -5,7 +5,7 @@ import { Variable } from '../graph/variable.js';
 import { snakeClass, uniqueName } from '../names.js';
 import { add, divide, equal, floor, mod, multiply, where } from '../ops/math.js';
 import { cast, float } from '../ops/operands.js';
-import { LearningRateSchedule, scheduleFamily } from '../schedules/index.js';
+import { type LearningRateSchedule, scheduleFamily } from '../schedules/index.js';
 import { type ClipOptions, clip } from './clipping.js';
 import { Flat } from './flat.js';
 
@@ -81,13 +81,21 @@ export abstract class Optimizer extends Configured {
     this.emaMomentum = options.emaMomentum ?? 0.99;
     this.emaOverwriteFrequency = positive(this.className, 'emaOverwriteFrequency', options.emaOverwriteFrequency);
     this.lossScaleFactor = positive(this.className, 'lossScaleFactor', options.lossScaleFactor);
-    this.gradientAccumulationSteps = positive(this.className, 'gradientAccumulationSteps', options.gradientAccumulationSteps);
+    this.gradientAccumulationSteps = positive(
+      this.className,
+      'gradientAccumulationSteps',
+      options.gradientAccumulationSteps,
+    );
     if ([this.clipnorm, this.globalClipnorm, this.clipvalue].filter((value) => value !== undefined).length > 1) {
-      throw new ChainruleError('ERR_CHAINRULE_OPTION', `${this.className}: only one of clipnorm, clipvalue and globalClipnorm may be set.`);
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `${this.className}: only one of clipnorm, clipvalue and globalClipnorm may be set.`,
+      );
     }
     const rate = options.learningRate ?? defaultRate;
     this.#rate = typeof rate === 'number' ? rate : scheduleFamily.resolve(rate);
-    if (typeof this.#rate === 'number') this.#rateVariable = this.#variable('learning_rate', [], checkedRate(this.className, this.#rate));
+    if (typeof this.#rate === 'number')
+      this.#rateVariable = this.#variable('learning_rate', [], checkedRate(this.className, this.#rate));
     this.iteration = new Variable('iteration', [], { dtype: 'int32', trainable: false });
     this.iteration.path = `${this.name}/iteration`;
   }
@@ -98,6 +106,11 @@ export abstract class Optimizer extends Configured {
   /** Slots kept for each weight, with their first value. */
   protected slots(): Record<string, number> {
     return {};
+  }
+
+  /** Slots that a file keeps side by side, weight by weight; each list goes over all weights before the next. */
+  protected slotOrder(): string[][] {
+    return [Object.keys(this.slots())];
   }
 
   /** What is computed once per step rather than per weight. */
@@ -115,20 +128,22 @@ export abstract class Optimizer extends Configured {
 
   set learningRate(value: number) {
     if (!this.#rateVariable) {
-      throw new ChainruleError('ERR_CHAINRULE_STATE', `${this.className}: the learning rate is a schedule (${(this.#rate as LearningRateSchedule).className}) and cannot be set; make the optimizer with a number.`);
+      throw new ChainruleError(
+        'ERR_CHAINRULE_STATE',
+        `${this.className}: the learning rate is a schedule (${(this.#rate as LearningRateSchedule).className}) and cannot be set; make the optimizer with a number.`,
+      );
     }
     this.#rate = Math.fround(checkedRate(this.className, value));
     // An optimizer that is stepping takes the new rate between two steps; errors of the write show at the next run.
     this.#rateVariable.native.write(Float32Array.of(this.#rate)).catch(() => {});
   }
 
-  /** iteration, learning rate, averages, accumulators, then the slots weight by weight: the order of a saved file. */
+  /** iteration, learning rate, averages, accumulators, then the slots: the order of a saved file. */
   get variables(): Variable[] {
     const slots = [...this.#slots.values()];
-    const own = ['average', 'gradient_accumulator'];
-    const first = own.flatMap((name) => slots.flatMap((entry) => entry[name] ?? []));
-    const rest = slots.flatMap((entry) => Object.entries(entry).flatMap(([name, variable]) => (own.includes(name) ? [] : [variable])));
-    return [this.iteration, ...(this.#rateVariable ? [this.#rateVariable] : []), ...this.extraVariables, ...first, ...rest];
+    const order = [['average'], ['gradient_accumulator'], ...this.slotOrder()];
+    const found = order.flatMap((names) => slots.flatMap((entry) => names.flatMap((name) => entry[name] ?? [])));
+    return [this.iteration, ...(this.#rateVariable ? [this.#rateVariable] : []), ...found, ...this.extraVariables];
   }
 
   /** Makes the slots of these weights; apply does it by itself. */
@@ -141,13 +156,28 @@ export abstract class Optimizer extends Configured {
     for (const variable of variables) {
       if (this.#slots.has(variable)) continue;
       const stem = variable.path.replaceAll('/', '_');
-      this.#slots.set(variable, Object.fromEntries(Object.entries(slots).map(([name, fill]) => [name, this.#variable(`${stem}_${name}`, variable.shape, fill)])));
+      this.#slots.set(
+        variable,
+        Object.fromEntries(
+          Object.entries(slots).map(([name, fill]) => [name, this.#variable(`${stem}_${name}`, variable.shape, fill)]),
+        ),
+      );
     }
   }
 
   /** Leaves weights out of the decay: by themselves, or where a pattern occurs in their name. Call it before training. */
-  excludeFromWeightDecay({ variables = [], names = [] }: { variables?: readonly Variable[]; names?: readonly string[] }): void {
-    if (this.#slots.size > 0) throw new ChainruleError('ERR_CHAINRULE_STATE', 'excludeFromWeightDecay: call it before the first training step.');
+  excludeFromWeightDecay({
+    variables = [],
+    names = [],
+  }: {
+    variables?: readonly Variable[];
+    names?: readonly string[];
+  }): void {
+    if (this.#slots.size > 0)
+      throw new ChainruleError(
+        'ERR_CHAINRULE_STATE',
+        'excludeFromWeightDecay: call it before the first training step.',
+      );
     for (const variable of variables) this.#undecayed.add(variable);
     this.#undecayedNames.push(...names);
   }
@@ -161,33 +191,63 @@ export abstract class Optimizer extends Configured {
     const every = this.gradientAccumulationSteps ?? 1;
     const rate = this.#rateVariable ? this.#rateVariable.read() : (this.#rate as LearningRateSchedule).call(float(raw));
     const count = every > 1 ? floor(divide(raw, every)) : float(raw);
-    let gradients = pairs.map(({ gradient }) => (this.lossScaleFactor ? divide(gradient, this.lossScaleFactor) : gradient));
+    let gradients = pairs.map(({ gradient }) =>
+      this.lossScaleFactor ? divide(gradient, this.lossScaleFactor) : gradient,
+    );
     const due = every > 1 ? equal(mod(add(raw, 1), every), 0) : undefined;
     if (due) gradients = this.#accumulate(weights, gradients, due, every);
     gradients = clip(gradients, this);
     const step = add(count, 1);
     this.beginStep(step);
     for (const group of this.#groups(weights)) {
-      this.#step(group, gradients.filter((_, i) => group.includes(weights[i]!)), rate, step, due);
+      this.#step(
+        group,
+        gradients.filter((_, i) => group.includes(weights[i]!)),
+        rate,
+        step,
+        due,
+      );
     }
-    for (const variable of weights) if (variable.constraint) variable.assign(variable.constraint.apply(variable.read()));
+    for (const variable of weights)
+      if (variable.constraint) variable.assign(variable.constraint.apply(variable.read()));
     this.iteration.assign(add(raw, 1));
   }
 
   /** While tracing: replaces weights by their moving averages, at the end of a fit with useEma. */
   finalize(variables: readonly Variable[]): void {
     const averaged = variables.filter((variable) => this.#slots.get(variable)?.average);
-    if (averaged.length > 0) new Flat(averaged).write(new Flat(averaged.map((variable) => this.#slots.get(variable)!.average!)).read());
+    if (averaged.length > 0)
+      new Flat(averaged).write(new Flat(averaged.map((variable) => this.#slots.get(variable)!.average!)).read());
   }
 
-  #step(group: readonly Variable[], gradients: readonly Tensor[], rate: Tensor, step: Tensor, due: Tensor | undefined): void {
+  #step(
+    group: readonly Variable[],
+    gradients: readonly Tensor[],
+    rate: Tensor,
+    step: Tensor,
+    due: Tensor | undefined,
+  ): void {
     const names = Object.keys(this.slots());
     const flat = new Flat(group);
-    const stored = Object.fromEntries([...names, ...(this.useEma ? ['average'] : [])].map((name) => [name, new Flat(group.map((variable) => this.#slots.get(variable)![name]!))]));
+    const stored = Object.fromEntries(
+      [...names, ...(this.useEma ? ['average'] : [])].map((name) => [
+        name,
+        new Flat(group.map((variable) => this.#slots.get(variable)![name]!)),
+      ]),
+    );
     const before = flat.read();
     const old = Object.fromEntries(names.map((name) => [name, stored[name]!.read()]));
-    const decayed = this.weightDecay && this.#decays(group[0]!) ? before.sub(multiply(before, multiply(rate, this.weightDecay))) : before;
-    const { parameter, slots = {} } = this.update({ parameter: decayed, gradient: flat.pack(gradients), slots: old, learningRate: rate, step });
+    const decayed =
+      this.weightDecay && this.#decays(group[0]!)
+        ? before.sub(multiply(before, multiply(rate, this.weightDecay)))
+        : before;
+    const { parameter, slots = {} } = this.update({
+      parameter: decayed,
+      gradient: flat.pack(gradients),
+      slots: old,
+      learningRate: rate,
+      step,
+    });
     let after = due ? where(due, parameter, before) : parameter;
     for (const [name, value] of Object.entries(slots)) stored[name]!.write(due ? where(due, value, old[name]!) : value);
     if (this.useEma) after = this.#average(stored.average!, after, step);
@@ -214,11 +274,16 @@ export abstract class Optimizer extends Configured {
   /** Weights that one flat formula may treat alike. */
   #groups(weights: readonly Variable[]): Variable[][] {
     if (!this.weightDecay) return [[...weights]];
-    return [weights.filter((variable) => this.#decays(variable)), weights.filter((variable) => !this.#decays(variable))].filter((group) => group.length > 0);
+    return [
+      weights.filter((variable) => this.#decays(variable)),
+      weights.filter((variable) => !this.#decays(variable)),
+    ].filter((group) => group.length > 0);
   }
 
   #decays(variable: Variable): boolean {
-    return !this.#undecayed.has(variable) && !this.#undecayedNames.some((pattern) => new RegExp(pattern).test(variable.name));
+    return (
+      !this.#undecayed.has(variable) && !this.#undecayedNames.some((pattern) => new RegExp(pattern).test(variable.name))
+    );
   }
 
   #variable(name: string, shape: readonly number[], fill: number): Variable {
@@ -228,15 +293,30 @@ export abstract class Optimizer extends Configured {
   }
 }
 
-function connected(grads: readonly (Tensor | null)[], variables: readonly Variable[]): { variable: Variable; gradient: Tensor }[] {
+function connected(
+  grads: readonly (Tensor | null)[],
+  variables: readonly Variable[],
+): { variable: Variable; gradient: Tensor }[] {
   if (grads.length !== variables.length) {
-    throw new ChainruleError('ERR_CHAINRULE_GRADIENT', `optimizer: ${grads.length} gradients for ${variables.length} variables; pass them in the same order.`);
+    throw new ChainruleError(
+      'ERR_CHAINRULE_GRADIENT',
+      `optimizer: ${grads.length} gradients for ${variables.length} variables; pass them in the same order.`,
+    );
   }
-  const pairs = variables.flatMap((variable, i) => (grads[i] ? [{ variable, gradient: cast(grads[i]!, 'float32') }] : []));
-  if (pairs.length === 0) throw new ChainruleError('ERR_CHAINRULE_GRADIENT', 'optimizer: the loss depends on none of the trainable weights; no gradient reaches them.');
+  const pairs = variables.flatMap((variable, i) =>
+    grads[i] ? [{ variable, gradient: cast(grads[i]!, 'float32') }] : [],
+  );
+  if (pairs.length === 0)
+    throw new ChainruleError(
+      'ERR_CHAINRULE_GRADIENT',
+      'optimizer: the loss depends on none of the trainable weights; no gradient reaches them.',
+    );
   const without = variables.filter((_, i) => !grads[i]).map((variable) => variable.path);
   if (without.length > 0) {
-    process.emitWarning(`the loss does not depend on ${without.slice(0, 5).join(', ')}${without.length > 5 ? ` and ${without.length - 5} more` : ''}; they are not trained.`, 'ChainruleWarning');
+    process.emitWarning(
+      `the loss does not depend on ${without.slice(0, 5).join(', ')}${without.length > 5 ? ` and ${without.length - 5} more` : ''}; they are not trained.`,
+      'ChainruleWarning',
+    );
   }
   return pairs;
 }
@@ -249,7 +329,10 @@ function positive(where: string, name: string, value: number | null | undefined)
 
 function checkedRate(where: string, rate: number): number {
   if (typeof rate === 'number' && rate >= 0 && Number.isFinite(rate)) return rate;
-  throw new ChainruleError('ERR_CHAINRULE_OPTION', `${where}: learningRate must be a number >= 0 or a schedule, got ${String(rate)}.`);
+  throw new ChainruleError(
+    'ERR_CHAINRULE_OPTION',
+    `${where}: learningRate must be a number >= 0 or a schedule, got ${String(rate)}.`,
+  );
 }
 
 export const optimizerFamily = new Family<Optimizer>('optimizer', 'keras.optimizers');

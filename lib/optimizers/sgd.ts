@@ -2,7 +2,7 @@ import type { OptionTable } from '../config.js';
 import { ChainruleError } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
 import { add, multiply, subtract } from '../ops/math.js';
-import { Optimizer, optimizerFamily, type OptimizerOptions, type Update } from './optimizer.js';
+import { Optimizer, type OptimizerOptions, optimizerFamily, type Update } from './optimizer.js';
 
 export interface SGDOptions extends OptimizerOptions {
   /** Default 0. */
@@ -20,14 +20,21 @@ export class SGD extends Optimizer {
     super(options, 0.01);
     this.momentum = options.momentum ?? 0;
     this.nesterov = options.nesterov ?? false;
-    if (!(this.momentum >= 0 && this.momentum <= 1)) throw new ChainruleError('ERR_CHAINRULE_OPTION', `SGD: momentum must be from 0 to 1, got ${String(options.momentum)}.`);
+    if (!(this.momentum >= 0 && this.momentum <= 1))
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `SGD: momentum must be from 0 to 1, got ${String(options.momentum)}.`,
+      );
   }
 
   protected override slots(): Record<string, number> {
     return this.momentum === 0 ? {} : { momentum: 0 };
   }
 
-  protected override update({ parameter, gradient, slots, learningRate }: Update): { parameter: Tensor; slots?: Record<string, Tensor> } {
+  protected override update({ parameter, gradient, slots, learningRate }: Update): {
+    parameter: Tensor;
+    slots?: Record<string, Tensor>;
+  } {
     const step = multiply(gradient, learningRate);
     if (this.momentum === 0) return { parameter: subtract(parameter, step) };
     const momentum = subtract(multiply(slots.momentum!, this.momentum), step);

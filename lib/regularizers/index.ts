@@ -2,8 +2,8 @@ import { Configured, convertOptions, Family, type Serialized } from '../config.j
 import { ChainruleError } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
 import { abs, add, multiply, square } from '../ops/math.js';
-import { sum } from '../ops/reduce.js';
 import type { Operand } from '../ops/operands.js';
+import { sum } from '../ops/reduce.js';
 
 /** A penalty on weights (or on a layer's output) that joins the loss (https://keras.io/api/layers/regularizers/). */
 export abstract class Regularizer extends Configured {
@@ -76,3 +76,7 @@ export function resolveRegularizer(spec: RegularizerSpec | null | undefined): Re
 export const l1 = (options?: { l1?: number }): L1 => new L1(options);
 export const l2 = (options?: { l2?: number }): L2 => new L2(options);
 export const l1L2 = (options?: { l1?: number; l2?: number }): L1L2 => new L1L2(options);
+
+/** A regularizer from a name, a config or an object, and back into a config. */
+export const get = resolveRegularizer;
+export const serialize = (regularizer: Regularizer): Serialized => regularizerFamily.serialize(regularizer);

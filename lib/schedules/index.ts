@@ -1,7 +1,22 @@
-import { Configured, convertOptions, Family, type OptionTable } from '../config.js';
+import { Configured, convertOptions, Family, type OptionTable, type Serialized } from '../config.js';
 import { ChainruleError } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
-import { add, ceil, cos, divide, equal, floor, less, lessEqual, log, minimum, multiply, power, subtract, where } from '../ops/math.js';
+import {
+  add,
+  ceil,
+  cos,
+  divide,
+  equal,
+  floor,
+  less,
+  lessEqual,
+  log,
+  minimum,
+  multiply,
+  power,
+  subtract,
+  where,
+} from '../ops/math.js';
 import { float } from '../ops/operands.js';
 
 /** The learning rate as a formula of the step; it is traced, so nothing happens in JavaScript between steps (https://keras.io/api/optimizers/learning_rate_schedules/). */
@@ -85,13 +100,17 @@ export class PiecewiseConstantDecay extends LearningRateSchedule {
     this.boundaries = options.boundaries;
     this.values = options.values;
     if (this.values.length !== this.boundaries.length + 1) {
-      throw new ChainruleError('ERR_CHAINRULE_OPTION', `PiecewiseConstantDecay: one value more than boundaries is needed, got ${this.values.length} values and ${this.boundaries.length} boundaries.`);
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `PiecewiseConstantDecay: one value more than boundaries is needed, got ${this.values.length} values and ${this.boundaries.length} boundaries.`,
+      );
     }
   }
 
   override call(step: Tensor): Tensor {
     let rate = float(this.values.at(-1)!);
-    for (let i = this.boundaries.length - 1; i >= 0; i--) rate = where(lessEqual(step, this.boundaries[i]!), this.values[i]!, rate);
+    for (let i = this.boundaries.length - 1; i >= 0; i--)
+      rate = where(lessEqual(step, this.boundaries[i]!), this.values[i]!, rate);
     return rate;
   }
 }
@@ -113,7 +132,10 @@ export class PolynomialDecay extends Decay {
     const p = this.cycle
       ? divide(step, multiply(where(equal(step, 0), 1, ceil(divide(step, this.decaySteps))), this.decaySteps))
       : divide(minimum(step, this.decaySteps), this.decaySteps);
-    return add(multiply(power(subtract(1, p), this.power), this.initialLearningRate - this.endLearningRate), this.endLearningRate);
+    return add(
+      multiply(power(subtract(1, p), this.power), this.initialLearningRate - this.endLearningRate),
+      this.endLearningRate,
+    );
   }
 }
 
@@ -142,7 +164,9 @@ export class CosineDecay extends Decay {
     if (target === undefined) return this.decay(minimum(step, this.decaySteps), initial);
     const now = minimum(step, this.decaySteps + warmup);
     const decayed = this.decay(subtract(now, warmup), target);
-    return warmup === 0 ? decayed : where(less(now, warmup), add(multiply(divide(now, warmup), target - initial), initial), decayed);
+    return warmup === 0
+      ? decayed
+      : where(less(now, warmup), add(multiply(divide(now, warmup), target - initial), initial), decayed);
   }
 
   private decay(step: Tensor, from: number): Tensor {
@@ -152,14 +176,27 @@ export class CosineDecay extends Decay {
 
 /** Cosines one after the other, each tMul times as long and mMul times as high. */
 export class CosineDecayRestarts extends LearningRateSchedule {
-  static override readonly options: OptionTable = { initialLearningRate: 'value', firstDecaySteps: 'value', tMul: 'value', mMul: 'value', alpha: 'value' };
+  static override readonly options: OptionTable = {
+    initialLearningRate: 'value',
+    firstDecaySteps: 'value',
+    tMul: 'value',
+    mMul: 'value',
+    alpha: 'value',
+  };
   readonly initialLearningRate: number;
   readonly firstDecaySteps: number;
   readonly tMul: number;
   readonly mMul: number;
   readonly alpha: number;
 
-  constructor(options: { initialLearningRate: number; firstDecaySteps: number; tMul?: number; mMul?: number; alpha?: number; name?: string }) {
+  constructor(options: {
+    initialLearningRate: number;
+    firstDecaySteps: number;
+    tMul?: number;
+    mMul?: number;
+    alpha?: number;
+    name?: string;
+  }) {
     super(options);
     this.initialLearningRate = options.initialLearningRate;
     this.firstDecaySteps = positive('CosineDecayRestarts', 'firstDecaySteps', options.firstDecaySteps);
@@ -196,7 +233,17 @@ convertOptions('schedule', scheduleFamily);
 
 export const exponentialDecay = (options: RateDecayOptions): ExponentialDecay => new ExponentialDecay(options);
 export const inverseTimeDecay = (options: RateDecayOptions): InverseTimeDecay => new InverseTimeDecay(options);
-export const piecewiseConstantDecay = (options: ConstructorParameters<typeof PiecewiseConstantDecay>[0]): PiecewiseConstantDecay => new PiecewiseConstantDecay(options);
-export const polynomialDecay = (options: ConstructorParameters<typeof PolynomialDecay>[0]): PolynomialDecay => new PolynomialDecay(options);
-export const cosineDecay = (options: ConstructorParameters<typeof CosineDecay>[0]): CosineDecay => new CosineDecay(options);
-export const cosineDecayRestarts = (options: ConstructorParameters<typeof CosineDecayRestarts>[0]): CosineDecayRestarts => new CosineDecayRestarts(options);
+export const piecewiseConstantDecay = (
+  options: ConstructorParameters<typeof PiecewiseConstantDecay>[0],
+): PiecewiseConstantDecay => new PiecewiseConstantDecay(options);
+export const polynomialDecay = (options: ConstructorParameters<typeof PolynomialDecay>[0]): PolynomialDecay =>
+  new PolynomialDecay(options);
+export const cosineDecay = (options: ConstructorParameters<typeof CosineDecay>[0]): CosineDecay =>
+  new CosineDecay(options);
+export const cosineDecayRestarts = (
+  options: ConstructorParameters<typeof CosineDecayRestarts>[0],
+): CosineDecayRestarts => new CosineDecayRestarts(options);
+
+/** A schedule from a name, a config or an object, and back into a config. */
+export const get = (spec: LearningRateSchedule | Serialized): LearningRateSchedule => scheduleFamily.resolve(spec);
+export const serialize = (schedule: LearningRateSchedule): Serialized => scheduleFamily.serialize(schedule);

@@ -24,7 +24,8 @@ size_t physicalMemory() {
 }
 
 void* allocate(size_t bytes) {
-  // Linux promises memory it doesn't have; a request beyond the machine would end in the OOM killer instead of an error.
+  // Linux promises memory it doesn't have; a request beyond the machine would end in the OOM killer instead of an
+  // error.
   if (bytes > physicalMemory()) return nullptr;
   if (bytes < kMapped) return std::aligned_alloc(64, (bytes + 63) / 64 * 64);
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -6,7 +6,8 @@
 
 namespace chainrule {
 
-// Native memory, 64-byte aligned. All large allocations go through here, so they can be counted and can fail with a code.
+// Native memory, 64-byte aligned. All large allocations go through here, so they can be counted and can fail with a
+// code.
 class Buffer {
  public:
   Buffer() = default;

@@ -9,17 +9,20 @@ namespace chainrule {
 // Element types of values. i64 and f64 exist only at the JavaScript border, where they are range-checked and converted.
 enum class DType : uint8_t { f32, i32, u8, boolean, u32 };
 
-constexpr int64_t byteSize(DType type) {
-  return type == DType::u8 || type == DType::boolean ? 1 : 4;
-}
+constexpr int64_t byteSize(DType type) { return type == DType::u8 || type == DType::boolean ? 1 : 4; }
 
 constexpr std::string_view dtypeName(DType type) {
   switch (type) {
-    case DType::f32: return "float32";
-    case DType::i32: return "int32";
-    case DType::u8: return "uint8";
-    case DType::boolean: return "bool";
-    case DType::u32: return "uint32";
+    case DType::f32:
+      return "float32";
+    case DType::i32:
+      return "int32";
+    case DType::u8:
+      return "uint8";
+    case DType::boolean:
+      return "bool";
+    case DType::u32:
+      return "uint32";
   }
   return "?";
 }

@@ -2,7 +2,8 @@
 
 #include "ir/expr.h"
 
-// Reverse mode, graph to graph: the gradients are ordinary nodes behind the forward ones, so they nest and fuse like them.
+// Reverse mode, graph to graph: the gradients are ordinary nodes behind the forward ones, so they nest and fuse like
+// them.
 
 namespace chainrule {
 namespace {

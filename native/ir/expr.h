@@ -12,7 +12,7 @@ struct Expr {
   Graph* graph = nullptr;
   ValueId id = kNone;
 
-  const Shape& shape() const { return graph->type(id).shape; }
+  Shape shape() const { return graph->type(id).shape; }  // a copy: appending to the graph moves its values
   DType dtype() const { return graph->type(id).dtype; }
   bool valid() const { return id != kNone; }
 };
@@ -79,6 +79,6 @@ struct GradientContext {
 };
 
 // Sums `gradient` over the axes that broadcasting added or stretched, so that it has the operand's shape.
-Expr unbroadcast(Expr gradient, const Shape& shape);
+Expr unbroadcast(Expr gradient, Shape shape);
 
 }  // namespace chainrule

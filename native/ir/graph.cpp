@@ -79,7 +79,7 @@ ValueId Graph::scalar(double value, DType dtype) {
 }
 
 int Graph::addVariable(std::string name, ValueType type, bool layoutFixed) {
-  variables.push_back({std::move(name), type, layoutFixed, kNone, kNone});
+  variables.push_back({std::move(name), type, layoutFixed, type.layout, kNone, kNone});
   return int(variables.size()) - 1;
 }
 
@@ -129,8 +129,8 @@ ValueId Graph::packGroup(int group, std::vector<ValueId> members) {
   for (size_t i = 0; i < members.size(); ++i) {
     const VariableInfo& info = variables[size_t(variableIds[i])];
     if (!(type(members[i]).shape == info.type.shape)) {
-      fail("SHAPE", "the gradient of \"", info.name, "\" has shape ", toString(type(members[i]).shape), ", the variable ",
-           toString(info.type.shape));
+      fail("SHAPE", "the gradient of \"", info.name, "\" has shape ", toString(type(members[i]).shape),
+           ", the variable ", toString(info.type.shape));
     }
   }
   return addOne("pack", std::move(members), attrs({{"group", int64_t(group)}}));
@@ -165,7 +165,7 @@ GroupLayout groupLayout(const Graph& graph, int group) {
   return layout;
 }
 
-Expr unbroadcast(Expr gradient, const Shape& shape) {
+Expr unbroadcast(Expr gradient, Shape shape) {
   if (gradient.shape() == shape) return gradient;
   const int extra = gradient.shape().size() - shape.size();
   std::vector<int64_t> axes;

@@ -28,8 +28,9 @@ struct VariableInfo {
   std::string name;
   ValueType type;
   bool layoutFixed = false;
-  ValueId initial = kNone;  // the node that reads the value from before the step
-  ValueId current = kNone;  // the value in program order
+  Layout fixedLayout = Layout::rowMajor;  // what it is fixed to; chooseLayouts puts it into the type
+  ValueId initial = kNone;                // the node that reads the value from before the step
+  ValueId current = kNone;                // the value in program order
 };
 
 // A run of variables that lie one after the other in memory, each padded to 16 elements; see ops/group.cpp.
@@ -101,8 +102,8 @@ GroupLayout groupLayout(const Graph& graph, int group);
 // Reverse-mode gradients of `output` towards `wrt`, appended to the graph (autodiff.cpp). kNone where unconnected.
 std::vector<ValueId> gradients(Graph& graph, ValueId output, const std::vector<ValueId>& wrt, ValueId seed = kNone);
 
-void verify(const Graph& graph);            // throws Error("INTERNAL") on a malformed graph
-std::string describe(const Graph& graph);   // a line per node, for people
-std::string toJSON(const Graph& graph);     // for programs
+void verify(const Graph& graph);           // throws Error("INTERNAL") on a malformed graph
+std::string describe(const Graph& graph);  // a line per node, for people
+std::string toJSON(const Graph& graph);    // for programs
 
 }  // namespace chainrule

@@ -50,11 +50,11 @@ struct OpDef {
   std::vector<ValueId> (*gradient)(GradientContext&) = nullptr;
   Lowering (*lower)(const LowerContext&) = nullptr;
 
-  bool elementwise = false;    // output i depends on element i of the broadcast inputs only
-  bool view = false;           // the output is the first input's memory under another shape
-  bool source = false;         // input, constant, variable: bound, not computed
-  // Questions about one node, null = no: may an island over its output run inside the op; may the input `panelInput` arrive in
-  // panel16 layout; can the output be written in it (attribute outPanel = 1)?
+  bool elementwise = false;  // output i depends on element i of the broadcast inputs only
+  bool view = false;         // the output is the first input's memory under another shape
+  bool source = false;       // input, constant, variable: bound, not computed
+  // Questions about one node, null = no: may an island over its output run inside the op; may the input `panelInput`
+  // arrive in panel16 layout; can the output be written in it (attribute outPanel = 1)?
   bool (*takesEpilogue)(const Graph&, const Node&) = nullptr;
   bool (*takesPanel)(const Graph&, const Node&) = nullptr;
   bool (*panelOutput)(const Graph&, const Node&) = nullptr;
@@ -65,7 +65,7 @@ struct OpDef {
   int64_t (*viewOffset)(const Graph&, const Attrs&) = nullptr;
   // An op that joins its inputs in its output's memory: where input i may be computed in place, or -1.
   int64_t (*inputOffset)(const Graph&, const Attrs&, int input, Layout layout) = nullptr;
-  bool needsRows = false;      // picks rows out of its first input: unpacking all of it first would be a waste
+  bool needsRows = false;  // picks rows out of its first input: unpacking all of it first would be a waste
 };
 
 // Both are defined by ops/registry.cpp, which gathers the lists of native/ops.

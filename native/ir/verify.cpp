@@ -15,11 +15,13 @@ void verify(const Graph& graph) {
       types.push_back(graph.type(input));
     }
     const auto parts = node.op->infer({graph, node.op->name, types, node.attrs});
-    if (parts.size() != node.parts) fail("INTERNAL", name, ": ", node.parts, " parts, the shape rule says ", parts.size());
+    if (parts.size() != node.parts)
+      fail("INTERNAL", name, ": ", node.parts, " parts, the shape rule says ", parts.size());
     for (int part = 0; part < node.parts; ++part) {
       const ValueInfo& info = graph.values[node.first + ValueId(part)];
       if (info.node != id || info.part != part) fail("INTERNAL", name, ": part ", part, " points elsewhere");
-      if (!(info.type == parts[size_t(part)])) fail("INTERNAL", name, ": part ", part, " has another type than its rule says");
+      if (!(info.type == parts[size_t(part)]))
+        fail("INTERNAL", name, ": part ", part, " has another type than its rule says");
     }
     next += node.parts;
   }

@@ -61,7 +61,8 @@ static Napi::Value setErrorClass(const Napi::CallbackInfo& call) {
 static Napi::Value configure(const Napi::CallbackInfo& call) {
   const Napi::Object options = call[0].As<Napi::Object>();
   if (options.Get("threads").IsNumber()) setThreadLimit(options.Get("threads").As<Napi::Number>().Int32Value());
-  if (options.Get("parallelThreshold").IsNumber()) setParallelThreshold(options.Get("parallelThreshold").As<Napi::Number>());
+  if (options.Get("parallelThreshold").IsNumber())
+    setParallelThreshold(options.Get("parallelThreshold").As<Napi::Number>());
   return call.Env().Undefined();
 }
 

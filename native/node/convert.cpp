@@ -11,18 +11,24 @@ namespace {
 int64_t integerFrom(const Napi::Value& value, const char* what) {
   if (!value.IsNumber()) fail("INPUT", what, " must be an integer");
   const double number = value.As<Napi::Number>().DoubleValue();
-  if (!(std::abs(number) <= 9007199254740991.0) || number != std::trunc(number)) fail("INPUT", what, " must be an integer, got ", number);
+  if (!(std::abs(number) <= 9007199254740991.0) || number != std::trunc(number))
+    fail("INPUT", what, " must be an integer, got ", number);
   return int64_t(number);
 }
 
 DType dtypeOf(napi_typedarray_type type) {
   switch (type) {
-    case napi_float32_array: return DType::f32;
-    case napi_int32_array: return DType::i32;
-    case napi_uint32_array: return DType::u32;
+    case napi_float32_array:
+      return DType::f32;
+    case napi_int32_array:
+      return DType::i32;
+    case napi_uint32_array:
+      return DType::u32;
     case napi_uint8_array:
-    case napi_uint8_clamped_array: return DType::u8;
-    default: fail("DTYPE", "the engine takes Float32Array, Int32Array, Uint32Array and Uint8Array");
+    case napi_uint8_clamped_array:
+      return DType::u8;
+    default:
+      fail("DTYPE", "the engine takes Float32Array, Int32Array, Uint32Array and Uint8Array");
   }
 }
 
@@ -31,13 +37,15 @@ Attrs::Value attrFrom(const Napi::Value& value) {
   if (value.IsString()) return value.As<Napi::String>().Utf8Value();
   if (value.IsNumber()) {
     const double number = value.As<Napi::Number>().DoubleValue();
-    if (std::abs(number) < 9e15 && number == double(int64_t(number)) && !(number == 0 && std::signbit(number))) return int64_t(number);
+    if (std::abs(number) < 9e15 && number == double(int64_t(number)) && !(number == 0 && std::signbit(number)))
+      return int64_t(number);
     return number;
   }
   if (!value.IsArray()) fail("INPUT", "an attribute must be a number, string, boolean or list of numbers");
   const Napi::Array list = value.As<Napi::Array>();
   std::vector<int64_t> integers;
-  for (uint32_t i = 0; i < list.Length(); ++i) integers.push_back(integerFrom(list.Get(i), "an entry of an attribute list"));
+  for (uint32_t i = 0; i < list.Length(); ++i)
+    integers.push_back(integerFrom(list.Get(i), "an entry of an attribute list"));
   return integers;
 }
 
@@ -152,10 +160,14 @@ Napi::Value typedArrayOf(Napi::Env env, DType dtype, Buffer data, int64_t count)
     if (bytes > 0) std::memcpy(buffer.Data(), data.data(), bytes);
   }
   switch (dtype) {
-    case DType::f32: return Napi::Float32Array::New(env, size_t(count), buffer, 0);
-    case DType::i32: return Napi::Int32Array::New(env, size_t(count), buffer, 0);
-    case DType::u32: return Napi::Uint32Array::New(env, size_t(count), buffer, 0);
-    default: return Napi::Uint8Array::New(env, size_t(count), buffer, 0);
+    case DType::f32:
+      return Napi::Float32Array::New(env, size_t(count), buffer, 0);
+    case DType::i32:
+      return Napi::Int32Array::New(env, size_t(count), buffer, 0);
+    case DType::u32:
+      return Napi::Uint32Array::New(env, size_t(count), buffer, 0);
+    default:
+      return Napi::Uint8Array::New(env, size_t(count), buffer, 0);
   }
 }
 

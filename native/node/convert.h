@@ -26,7 +26,8 @@ BoundArray typedArrayFrom(const Napi::Value& value);
 BoundArray boundFrom(const Napi::Value& value);
 std::vector<BoundArray> boundListFrom(const Napi::Value& value);
 
-// The array for use on another thread: small ones are copied, larger ones pinned (don't write to them before the promise settles).
+// The array for use on another thread: small ones are copied, larger ones pinned (don't write to them before the
+// promise settles).
 Column columnFrom(const BoundArray& bound, bool copy);
 constexpr int64_t kCopyLimit = 1 << 20;
 

@@ -7,8 +7,9 @@ const napi_type_tag kTag = {0x6368616972756c65, 0x6461746173657400};
 }
 
 Napi::Function DatasetWrap::define(Napi::Env env) {
-  return DefineClass(env, "NativeDataset",
-                     {InstanceAccessor<&DatasetWrap::rows>("rows"), InstanceMethod<&DatasetWrap::firstBad>("firstBad")});
+  return DefineClass(
+      env, "NativeDataset",
+      {InstanceAccessor<&DatasetWrap::rows>("rows"), InstanceMethod<&DatasetWrap::firstBad>("firstBad")});
 }
 
 DatasetWrap::DatasetWrap(const Napi::CallbackInfo& call) : ObjectWrap(call) {
@@ -25,7 +26,9 @@ std::shared_ptr<Dataset> DatasetWrap::from(const Napi::Value& value) {
   return Unwrap(value.As<Napi::Object>())->dataset_;
 }
 
-Napi::Value DatasetWrap::rows(const Napi::CallbackInfo& call) { return Napi::Number::New(call.Env(), double(dataset_->rows())); }
+Napi::Value DatasetWrap::rows(const Napi::CallbackInfo& call) {
+  return Napi::Number::New(call.Env(), double(dataset_->rows()));
+}
 
 Napi::Value DatasetWrap::firstBad(const Napi::CallbackInfo& call) {
   return guarded(call.Env(), [&] {
@@ -40,7 +43,8 @@ Napi::Value DatasetWrap::firstBad(const Napi::CallbackInfo& call) {
     const size_t column = size_t(call[0].As<Napi::Number>().Int64Value());
     const auto found = std::make_shared<int64_t>(-1);
     auto work = [dataset = dataset_, column, check, found] { *found = dataset->firstBad(column, check); };
-    return submit(call.Env(), task(std::move(work)), [found](Napi::Env env) { return Napi::Number::New(env, double(*found)); });
+    return submit(call.Env(), task(std::move(work)),
+                  [found](Napi::Env env) { return Napi::Number::New(env, double(*found)); });
   });
 }
 

@@ -3,7 +3,8 @@
 namespace chainrule::node {
 
 JsQueue::JsQueue(Napi::Env env) : env_(env) {
-  napi_create_threadsafe_function(env, nullptr, nullptr, Napi::String::New(env, "chainrule"), 0, 1, nullptr, nullptr, nullptr, call, &function_);
+  napi_create_threadsafe_function(env, nullptr, nullptr, Napi::String::New(env, "chainrule"), 0, 1, nullptr, nullptr,
+                                  nullptr, call, &function_);
   napi_unref_threadsafe_function(env, function_);
 }
 

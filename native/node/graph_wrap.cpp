@@ -6,16 +6,17 @@
 namespace chainrule::node {
 
 Napi::Function GraphWrap::define(Napi::Env env) {
-  return DefineClass(env, "NativeGraph",
-                     {InstanceMethod<&GraphWrap::input>("input"), InstanceMethod<&GraphWrap::constant>("constant"),
-                      InstanceMethod<&GraphWrap::scalar>("scalar"), InstanceMethod<&GraphWrap::op>("op"),
-                      InstanceMethod<&GraphWrap::dtype>("dtype"), InstanceMethod<&GraphWrap::shape>("shape"),
-                      InstanceMethod<&GraphWrap::read>("read"), InstanceMethod<&GraphWrap::update>("update"),
-                      InstanceMethod<&GraphWrap::readGroup>("readGroup"), InstanceMethod<&GraphWrap::packGroup>("packGroup"),
-                      InstanceMethod<&GraphWrap::updateGroup>("updateGroup"), InstanceMethod<&GraphWrap::gradients>("gradients"),
-                      InstanceMethod<&GraphWrap::setScope>("setScope"), InstanceMethod<&GraphWrap::compile>("compile"),
-                      InstanceMethod<&GraphWrap::compileSync>("compileSync"), InstanceMethod<&GraphWrap::describe>("describe"),
-                      InstanceMethod<&GraphWrap::toJSON>("toJSON")});
+  return DefineClass(
+      env, "NativeGraph",
+      {InstanceMethod<&GraphWrap::input>("input"), InstanceMethod<&GraphWrap::constant>("constant"),
+       InstanceMethod<&GraphWrap::scalar>("scalar"), InstanceMethod<&GraphWrap::op>("op"),
+       InstanceMethod<&GraphWrap::dtype>("dtype"), InstanceMethod<&GraphWrap::shape>("shape"),
+       InstanceMethod<&GraphWrap::read>("read"), InstanceMethod<&GraphWrap::update>("update"),
+       InstanceMethod<&GraphWrap::readGroup>("readGroup"), InstanceMethod<&GraphWrap::packGroup>("packGroup"),
+       InstanceMethod<&GraphWrap::updateGroup>("updateGroup"), InstanceMethod<&GraphWrap::gradients>("gradients"),
+       InstanceMethod<&GraphWrap::setScope>("setScope"), InstanceMethod<&GraphWrap::compile>("compile"),
+       InstanceMethod<&GraphWrap::compileSync>("compileSync"), InstanceMethod<&GraphWrap::describe>("describe"),
+       InstanceMethod<&GraphWrap::toJSON>("toJSON")});
 }
 
 Graph& GraphWrap::open() {
@@ -42,7 +43,8 @@ int GraphWrap::variable(const std::shared_ptr<Variable>& variable) {
 int GraphWrap::group(const Napi::Value& variables) {
   std::vector<int> members;
   for (const auto& each : VariableWrap::listFrom(variables)) {
-    if (each->dtype != DType::f32) fail("DTYPE", "a group holds float32 variables, \"", each->name, "\" is ", dtypeName(each->dtype));
+    if (each->dtype != DType::f32)
+      fail("DTYPE", "a group holds float32 variables, \"", each->name, "\" is ", dtypeName(each->dtype));
     members.push_back(variable(each));
   }
   if (members.empty()) fail("INPUT", "a group needs at least one variable");
@@ -51,7 +53,8 @@ int GraphWrap::group(const Napi::Value& variables) {
 
 Napi::Value GraphWrap::input(const Napi::CallbackInfo& call) {
   return guarded(call.Env(), [&] {
-    return Napi::Number::New(call.Env(), open().input(call[0].As<Napi::String>(), {dtypeFrom(call[1]), shapeFrom(call[2]), Layout::rowMajor}));
+    return Napi::Number::New(call.Env(), open().input(call[0].As<Napi::String>(),
+                                                      {dtypeFrom(call[1]), shapeFrom(call[2]), Layout::rowMajor}));
   });
 }
 
@@ -62,8 +65,10 @@ Napi::Value GraphWrap::constant(const Napi::CallbackInfo& call) {
     const Shape shape = shapeFrom(call[2]);
     const int64_t count = product(shape).value;
     if (hasBatch(shape)) fail("SHAPE", "a constant has fixed dimensions");
-    if (byteSize(array.array.dtype) != byteSize(dtype)) fail("DTYPE", "the data of a ", dtypeName(dtype), " constant has another dtype");
-    if (array.array.dims[0] != count) fail("SHAPE", "shape ", toString(shape), " does not match data of length ", array.array.dims[0]);
+    if (byteSize(array.array.dtype) != byteSize(dtype))
+      fail("DTYPE", "the data of a ", dtypeName(dtype), " constant has another dtype");
+    if (array.array.dims[0] != count)
+      fail("SHAPE", "shape ", toString(shape), " does not match data of length ", array.array.dims[0]);
     Constant constant{{dtype, shape, Layout::rowMajor}, std::vector<std::byte>(size_t(array.bytes()))};
     if (count > 0) std::memcpy(constant.data.data(), array.array.data, constant.data.size());
     return Napi::Number::New(call.Env(), open().constant(std::move(constant)));
@@ -85,7 +90,9 @@ Napi::Value GraphWrap::op(const Napi::CallbackInfo& call) {
 }
 
 Napi::Value GraphWrap::dtype(const Napi::CallbackInfo& call) {
-  return guarded(call.Env(), [&] { return Napi::String::New(call.Env(), std::string(dtypeName(graph_.type(value(call[0])).dtype))); });
+  return guarded(call.Env(), [&] {
+    return Napi::String::New(call.Env(), std::string(dtypeName(graph_.type(value(call[0])).dtype)));
+  });
 }
 
 Napi::Value GraphWrap::shape(const Napi::CallbackInfo& call) {
@@ -139,7 +146,8 @@ Napi::Value GraphWrap::gradients(const Napi::CallbackInfo& call) {
     }
     const ValueId seed = call[2].IsNumber() ? value(call[2]) : kNone;
     std::vector<double> ids;
-    for (ValueId id : chainrule::gradients(open(), value(call[0]), wrt, seed)) ids.push_back(id == kNone ? -1 : double(id));
+    for (ValueId id : chainrule::gradients(open(), value(call[0]), wrt, seed))
+      ids.push_back(id == kNone ? -1 : double(id));
     return numbersOf(call.Env(), ids);
   });
 }
@@ -164,16 +172,24 @@ Napi::Value GraphWrap::compile(const Napi::CallbackInfo& call) {
   return guarded(call.Env(), [&] {
     const auto graph = std::make_shared<Graph>(finish(call[0]));
     const auto program = std::make_shared<std::shared_ptr<Program>>();
-    auto work = [graph, program, variables = variables_] { *program = std::make_shared<Program>(std::move(*graph), variables); };
-    return submit(call.Env(), task(std::move(work)), [program](Napi::Env env) { return ProgramWrap::wrap(env, *program); });
+    auto work = [graph, program, variables = variables_] {
+      *program = std::make_shared<Program>(std::move(*graph), variables);
+    };
+    return submit(call.Env(), task(std::move(work)),
+                  [program](Napi::Env env) { return ProgramWrap::wrap(env, *program); });
   });
 }
 
 Napi::Value GraphWrap::compileSync(const Napi::CallbackInfo& call) {
-  return guarded(call.Env(), [&] { return ProgramWrap::wrap(call.Env(), std::make_shared<Program>(finish(call[0]), variables_)); });
+  return guarded(call.Env(),
+                 [&] { return ProgramWrap::wrap(call.Env(), std::make_shared<Program>(finish(call[0]), variables_)); });
 }
 
-Napi::Value GraphWrap::describe(const Napi::CallbackInfo& call) { return Napi::String::New(call.Env(), chainrule::describe(graph_)); }
-Napi::Value GraphWrap::toJSON(const Napi::CallbackInfo& call) { return Napi::String::New(call.Env(), chainrule::toJSON(graph_)); }
+Napi::Value GraphWrap::describe(const Napi::CallbackInfo& call) {
+  return Napi::String::New(call.Env(), chainrule::describe(graph_));
+}
+Napi::Value GraphWrap::toJSON(const Napi::CallbackInfo& call) {
+  return Napi::String::New(call.Env(), chainrule::toJSON(graph_));
+}
 
 }  // namespace chainrule::node

@@ -32,12 +32,13 @@ EpochOptions epochOptions(const Napi::Object& options) {
 }  // namespace
 
 Napi::Function ProgramWrap::define(Napi::Env env) {
-  return DefineClass(env, "NativeProgram",
-                     {InstanceAccessor<&ProgramWrap::inputNames>("inputNames"), InstanceMethod<&ProgramWrap::run>("run"),
-                      InstanceMethod<&ProgramWrap::runSync>("runSync"), InstanceMethod<&ProgramWrap::runRowSync>("runRowSync"),
-                      InstanceMethod<&ProgramWrap::epoch>("epoch"), InstanceMethod<&ProgramWrap::prepare>("prepare"),
-                      InstanceMethod<&ProgramWrap::describe>("describe"), InstanceMethod<&ProgramWrap::profile>("profile"),
-                      InstanceMethod<&ProgramWrap::counters>("counters")});
+  return DefineClass(
+      env, "NativeProgram",
+      {InstanceAccessor<&ProgramWrap::inputNames>("inputNames"), InstanceMethod<&ProgramWrap::run>("run"),
+       InstanceMethod<&ProgramWrap::runSync>("runSync"), InstanceMethod<&ProgramWrap::runRowSync>("runRowSync"),
+       InstanceMethod<&ProgramWrap::epoch>("epoch"), InstanceMethod<&ProgramWrap::prepare>("prepare"),
+       InstanceMethod<&ProgramWrap::describe>("describe"), InstanceMethod<&ProgramWrap::profile>("profile"),
+       InstanceMethod<&ProgramWrap::counters>("counters")});
 }
 
 ProgramWrap::ProgramWrap(const Napi::CallbackInfo& call) : ObjectWrap(call) {
@@ -72,7 +73,8 @@ std::shared_ptr<RunJob> ProgramWrap::jobFor(const Napi::CallbackInfo& call) {
 Napi::Value ProgramWrap::run(const Napi::CallbackInfo& call) {
   return guarded(call.Env(), [&] {
     const std::shared_ptr<RunJob> job = jobFor(call);
-    return submitCancellable(call.Env(), job, [job](Napi::Env env) { return boundListOf(env, std::move(job->results)); });
+    return submitCancellable(call.Env(), job,
+                             [job](Napi::Env env) { return boundListOf(env, std::move(job->results)); });
   });
 }
 
@@ -94,7 +96,8 @@ Napi::Value ProgramWrap::runSync(const Napi::CallbackInfo& call) {
       results.push_back({type, Buffer(size_t(type.bytes()))});
       out.push_back(results.back().data.data());
     }
-    program_->run(Environment::of(call.Env()).inlineMachine, {batch, in, out, integerOption(options, "rowOffset", 0), true, false});
+    program_->run(Environment::of(call.Env()).inlineMachine,
+                  {batch, in, out, integerOption(options, "rowOffset", 0), true, false});
     return boundListOf(call.Env(), std::move(results));
   });
 }
@@ -103,9 +106,10 @@ Napi::Value ProgramWrap::runRowSync(const Napi::CallbackInfo& call) {
   return guarded(call.Env(), [&] {
     const BoundArray row = typedArrayFrom(call[0]), out = typedArrayFrom(call[1]);
     const auto [rowLength, outLength] = program_->rowLengths();
-    if (row.array.dtype != DType::f32 || out.array.dtype != DType::f32 || row.array.dims[0] != rowLength || out.array.dims[0] != outLength) {
-      fail("SHAPE", "takes a Float32Array of ", rowLength, " features and one of ", outLength, " results, got ", row.array.dims[0], " and ",
-           out.array.dims[0]);
+    if (row.array.dtype != DType::f32 || out.array.dtype != DType::f32 || row.array.dims[0] != rowLength ||
+        out.array.dims[0] != outLength) {
+      fail("SHAPE", "takes a Float32Array of ", rowLength, " features and one of ", outLength, " results, got ",
+           row.array.dims[0], " and ", out.array.dims[0]);
     }
     const void* in[] = {row.array.data};
     void* results[] = {const_cast<void*>(out.array.data)};

@@ -12,8 +12,8 @@ void checkArray(const Variable& variable, const ArrayRef& array) {
     fail("DTYPE", "variable \"", variable.name, "\" is ", dtypeName(variable.dtype), ", got ", dtypeName(array.dtype));
   }
   if (elementCount(array.dims) != elementCount(variable.dims)) {
-    fail("SHAPE", "variable \"", variable.name, "\" has shape ", toString(variable.dims), " = ", elementCount(variable.dims),
-         " values, got ", elementCount(array.dims));
+    fail("SHAPE", "variable \"", variable.name, "\" has shape ", toString(variable.dims), " = ",
+         elementCount(variable.dims), " values, got ", elementCount(array.dims));
   }
 }
 
@@ -24,7 +24,8 @@ Buffer copyOf(const Variable& variable) {
   return data;
 }
 
-// V8 collects sooner when it knows what its small handles hold. Fails while an environment goes away, which is no matter.
+// V8 collects sooner when it knows what its small handles hold. Fails while an environment goes away, which is no
+// matter.
 void tellMemory(napi_env env, int64_t change) {
   int64_t total = 0;
   napi_adjust_external_memory(env, change, &total);
@@ -33,12 +34,13 @@ void tellMemory(napi_env env, int64_t change) {
 }  // namespace
 
 Napi::Function VariableWrap::define(Napi::Env env) {
-  return DefineClass(env, "NativeVariable",
-                     {StaticMethod<&VariableWrap::attach>("attach"), InstanceAccessor<&VariableWrap::name>("name"),
-                      InstanceAccessor<&VariableWrap::dtype>("dtype"), InstanceAccessor<&VariableWrap::shape>("shape"),
-                      InstanceMethod<&VariableWrap::read>("read"), InstanceMethod<&VariableWrap::write>("write"),
-                      InstanceMethod<&VariableWrap::readSync>("readSync"), InstanceMethod<&VariableWrap::writeSync>("writeSync"),
-                      InstanceMethod<&VariableWrap::share>("share")});
+  return DefineClass(
+      env, "NativeVariable",
+      {StaticMethod<&VariableWrap::attach>("attach"), InstanceAccessor<&VariableWrap::name>("name"),
+       InstanceAccessor<&VariableWrap::dtype>("dtype"), InstanceAccessor<&VariableWrap::shape>("shape"),
+       InstanceMethod<&VariableWrap::read>("read"), InstanceMethod<&VariableWrap::write>("write"),
+       InstanceMethod<&VariableWrap::readSync>("readSync"), InstanceMethod<&VariableWrap::writeSync>("writeSync"),
+       InstanceMethod<&VariableWrap::share>("share")});
 }
 
 // new Variable(name, dtype, shape, fill), or internally new Variable(External<shared_ptr>).
@@ -75,11 +77,14 @@ std::vector<std::shared_ptr<Variable>> VariableWrap::listFrom(const Napi::Value&
 Napi::Value VariableWrap::attach(const Napi::CallbackInfo& call) {
   return guarded(call.Env(), [&]() -> Napi::Value {
     std::shared_ptr<Variable> variable = attachVariable(call[0].As<Napi::Number>().Int64Value());
-    return Environment::of(call.Env()).variableClass.New({Napi::External<std::shared_ptr<Variable>>::New(call.Env(), &variable)});
+    return Environment::of(call.Env())
+        .variableClass.New({Napi::External<std::shared_ptr<Variable>>::New(call.Env(), &variable)});
   });
 }
 
-Napi::Value VariableWrap::name(const Napi::CallbackInfo& call) { return Napi::String::New(call.Env(), variable_->name); }
+Napi::Value VariableWrap::name(const Napi::CallbackInfo& call) {
+  return Napi::String::New(call.Env(), variable_->name);
+}
 Napi::Value VariableWrap::dtype(const Napi::CallbackInfo& call) {
   return Napi::String::New(call.Env(), std::string(dtypeName(variable_->dtype)));
 }
@@ -110,7 +115,9 @@ Napi::Value VariableWrap::write(const Napi::CallbackInfo& call) {
 }
 
 Napi::Value VariableWrap::readSync(const Napi::CallbackInfo& call) {
-  return guarded(call.Env(), [&] { return typedArrayOf(call.Env(), variable_->dtype, copyOf(*variable_), elementCount(variable_->dims)); });
+  return guarded(call.Env(), [&] {
+    return typedArrayOf(call.Env(), variable_->dtype, copyOf(*variable_), elementCount(variable_->dims));
+  });
 }
 
 Napi::Value VariableWrap::writeSync(const Napi::CallbackInfo& call) {
@@ -123,6 +130,8 @@ Napi::Value VariableWrap::writeSync(const Napi::CallbackInfo& call) {
   });
 }
 
-Napi::Value VariableWrap::share(const Napi::CallbackInfo& call) { return Napi::Number::New(call.Env(), double(shareVariable(variable_))); }
+Napi::Value VariableWrap::share(const Napi::CallbackInfo& call) {
+  return Napi::Number::New(call.Env(), double(shareVariable(variable_)));
+}
 
 }  // namespace chainrule::node

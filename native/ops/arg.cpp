@@ -26,7 +26,9 @@ Lowering lower(const LowerContext& c) {
   return {.launch =
               [=, dtype = c.in[0].dtype, kernel = c.kernels.argReduce](const StepArgs& args) {
                 const Range range = args.split(split.outer * split.inner);
-                if (!range.empty()) kernel(maximum, dtype, args.in<void>(0), split.n, split.inner, args.out<int32_t>(), range.begin, range.end);
+                if (!range.empty())
+                  kernel(maximum, dtype, args.in<void>(0), split.n, split.inner, args.out<int32_t>(), range.begin,
+                         range.end);
               },
           .cost = double(c.in[0].count()) * 0.5};
 }

@@ -5,8 +5,8 @@
 #include "ops/panels.h"
 #include "ops/registry.h"
 
-// conv2d over NHWC with a filter [kh, kw, cin / groups, cout], and its two gradients as ops of their own; the three are each
-// other's derivatives.
+// conv2d over NHWC with a filter [kh, kw, cin / groups, cout], and its two gradients as ops of their own; the three are
+// each other's derivatives.
 
 namespace chainrule::ops {
 namespace {
@@ -19,8 +19,8 @@ std::vector<ValueType> infer(const InferContext& c) {
   const Shape &x = c.in[0].shape, &w = c.in[1].shape;
   const int64_t groups = c.attrs.integer("groups", 1);
   if (groups < 1 || x[3].value != w[2].value * groups || w[3].value % groups != 0) {
-    fail("SHAPE", "filter ", toString(w), " with ", groups, " groups does not fit ", toString(x), ": it needs ", w[2].value * groups,
-         " input channels and filters that divide into the groups");
+    fail("SHAPE", "filter ", toString(w), " with ", groups, " groups does not fit ", toString(x), ": it needs ",
+         w[2].value * groups, " input channels and filters that divide into the groups");
   }
   const Window window = windowOf(c, {w[0].value, w[1].value});
   return {typeOf(DType::f32, {x[0], window.outputs(0, x[1]), window.outputs(1, x[2]), w[3]})};
@@ -72,7 +72,8 @@ Lowering lowerForward(const LowerContext& c) {
       const Range part = args.split(rows);
       const float* bias = biasInside ? args.in<float>(epilogue.biasInput) : nullptr;
       const auto activation = biasInside ? epilogue.activation : cpu::Activation::none;
-      if (!part.empty()) kernel(shape, args.in<float>(0), args.in<float>(1), bias, activation, args.out<float>(), part.begin, part.end);
+      if (!part.empty())
+        kernel(shape, args.in<float>(0), args.in<float>(1), bias, activation, args.out<float>(), part.begin, part.end);
       if (epilogue.run && !biasInside) epilogue.apply(args, part.begin * rowSize, part.end * rowSize, args.own);
     };
     return result;
@@ -95,7 +96,8 @@ Lowering lowerForward(const LowerContext& c) {
     const auto activation = biasInside ? epilogue.activation : cpu::Activation::none;
     const auto run = [&](Range r, Range p) {
       if (r.empty() || p.empty()) return;
-      k.convForward(shape, args.in<float>(0), filter, bias, activation, args.out<float>(), r.begin, r.end, p.begin, p.end, args.own);
+      k.convForward(shape, args.in<float>(0), filter, bias, activation, args.out<float>(), r.begin, r.end, p.begin,
+                    p.end, args.own);
     };
     const auto [own, ownPanels] = partOf(args, rows, allPanels);
     if (!epilogue.run || biasInside) {
@@ -125,7 +127,8 @@ Lowering lowerInput(const LowerContext& c) {
     return {.launch =
                 [=, kernel = c.kernels.depthwiseBackwardData](const StepArgs& args) {
                   const Range part = args.split(rows);
-                  if (!part.empty()) kernel(shape, args.in<float>(0), args.in<float>(1), args.out<float>(), part.begin, part.end);
+                  if (!part.empty())
+                    kernel(shape, args.in<float>(0), args.in<float>(1), args.out<float>(), part.begin, part.end);
                 },
             .cost = costOf(shape)};
   }
@@ -138,7 +141,8 @@ Lowering lowerInput(const LowerContext& c) {
     args.barrier();
     const auto [own, ownPanels] = partOf(args, rows, allPanels);
     if (own.empty() || ownPanels.empty()) return;
-    k.convBackwardData(shape, args.in<float>(0), transposed, args.out<float>(), own.begin, own.end, ownPanels.begin, ownPanels.end, args.own);
+    k.convBackwardData(shape, args.in<float>(0), transposed, args.out<float>(), own.begin, own.end, ownPanels.begin,
+                       ownPanels.end, args.own);
   };
   return {.launch = launch,
           .cost = costOf(shape),
@@ -149,7 +153,8 @@ Lowering lowerInput(const LowerContext& c) {
 Lowering lowerFilter(const LowerContext& c) {
   const cpu::ConvShape shape = convShape(c.attrs(), c.in[0].dims, c.out[0].dims, c.in[1].dims);
   const bool depthwise = isDepthwise(shape), panel = c.out[0].layout == Layout::panel16;
-  const cpu::ConvFilterSplit split = depthwise ? cpu::ConvFilterSplit{cpu::depthwiseFilterChunks(shape), 1} : cpu::convFilterSplit(shape);
+  const cpu::ConvFilterSplit split =
+      depthwise ? cpu::ConvFilterSplit{cpu::depthwiseFilterChunks(shape), 1} : cpu::convFilterSplit(shape);
   const int64_t size = c.out[0].physicalCount();
   const auto launch = [=, &k = c.kernels](const StepArgs& args) {
     float* target = split.chunks > 1 ? reinterpret_cast<float*>(args.shared) : args.out<float>();
@@ -159,14 +164,15 @@ Lowering lowerFilter(const LowerContext& c) {
         k.depthwiseBackwardFilter(shape, args.in<float>(0), args.in<float>(1), target, items.begin, items.end);
       } else {
         const int64_t rowStride = panel ? 16 : shape.cout, panelStride = panel ? shape.filterRows() * 16 : 16;
-        k.convBackwardFilter(shape, args.in<float>(0), args.in<float>(1), target, size, shape.groupOut(), rowStride, panelStride,
-                             panel, items.begin, items.end, args.own);
+        k.convBackwardFilter(shape, args.in<float>(0), args.in<float>(1), target, size, shape.groupOut(), rowStride,
+                             panelStride, panel, items.begin, items.end, args.own);
       }
     }
     if (split.chunks == 1) return;
     args.barrier();
     const Range part = args.split(size, 16);
-    if (!part.empty()) k.reduceOuter(cpu::Reduce::sum, DType::f32, target, split.chunks, size, args.out<float>(), part.begin, part.end);
+    if (!part.empty())
+      k.reduceOuter(cpu::Reduce::sum, DType::f32, target, split.chunks, size, args.out<float>(), part.begin, part.end);
   };
   return {.launch = launch,
           .cost = costOf(shape),
@@ -180,9 +186,30 @@ bool oneGroup(const Graph&, const Node& node) { return node.attrs.integer("group
 bool always(const Graph&, const Node&) { return true; }
 
 const OpDef table[] = {
-    {.name = "conv2d", .minInputs = 2, .maxInputs = 2 + kEpilogueInputs, .infer = infer, .gradient = gradient, .lower = lowerForward, .takesEpilogue = always, .takesPanel = oneGroup, .panelInput = 1},
-    {.name = "conv2dInput", .minInputs = 2, .maxInputs = 2, .infer = inferShape, .gradient = gradientOfInput, .lower = lowerInput, .takesPanel = oneGroup, .panelInput = 1},
-    {.name = "conv2dFilter", .minInputs = 2, .maxInputs = 2, .infer = inferShape, .gradient = gradientOfFilter, .lower = lowerFilter, .panelOutput = oneGroup},
+    {.name = "conv2d",
+     .minInputs = 2,
+     .maxInputs = 2 + kEpilogueInputs,
+     .infer = infer,
+     .gradient = gradient,
+     .lower = lowerForward,
+     .takesEpilogue = always,
+     .takesPanel = oneGroup,
+     .panelInput = 1},
+    {.name = "conv2dInput",
+     .minInputs = 2,
+     .maxInputs = 2,
+     .infer = inferShape,
+     .gradient = gradientOfInput,
+     .lower = lowerInput,
+     .takesPanel = oneGroup,
+     .panelInput = 1},
+    {.name = "conv2dFilter",
+     .minInputs = 2,
+     .maxInputs = 2,
+     .infer = inferShape,
+     .gradient = gradientOfFilter,
+     .lower = lowerFilter,
+     .panelOutput = oneGroup},
 };
 
 }  // namespace

@@ -26,13 +26,20 @@ Lowering lower(const LowerContext& c) {
   return {.launch =
               [=, dtype = c.in[0].dtype, kernel = c.kernels.cumulative](const StepArgs& args) {
                 const Range lines = args.split(split.outer * split.inner);
-                if (!lines.empty()) kernel(op, dtype, args.in<void>(0), split.n, split.inner, exclusive, reverse, args.out<void>(), lines.begin, lines.end);
+                if (!lines.empty())
+                  kernel(op, dtype, args.in<void>(0), split.n, split.inner, exclusive, reverse, args.out<void>(),
+                         lines.begin, lines.end);
               },
           .cost = double(c.in[0].count()) * 1.2};
 }
 
 const OpDef table[] = {
-    {.name = "cumsum", .minInputs = 1, .maxInputs = 1, .infer = infer, .gradient = gradientOfCumsum, .lower = lower<cpu::Reduce::sum>},
+    {.name = "cumsum",
+     .minInputs = 1,
+     .maxInputs = 1,
+     .infer = infer,
+     .gradient = gradientOfCumsum,
+     .lower = lower<cpu::Reduce::sum>},
     // Exists for the gradient of reduceProd.
     {.name = "cumprod", .minInputs = 1, .maxInputs = 1, .infer = infer, .lower = lower<cpu::Reduce::prod>},
 };

@@ -30,12 +30,25 @@ std::vector<ValueType> infer(const InferContext& c) {
   }
   DType result = c.in[data].dtype;
   switch (kind) {
-    case Kind::F: expectOneOf(c, 0, {DType::f32}); break;
-    case Kind::N: expectOneOf(c, 0, {DType::f32, DType::i32}); break;
-    case Kind::C: result = DType::boolean; break;
-    case Kind::P: expectOneOf(c, 0, {DType::f32}); result = DType::boolean; break;
-    case Kind::B: expectOneOf(c, 0, {DType::boolean}); break;
-    case Kind::S: expectOneOf(c, 0, {DType::boolean}); break;
+    case Kind::F:
+      expectOneOf(c, 0, {DType::f32});
+      break;
+    case Kind::N:
+      expectOneOf(c, 0, {DType::f32, DType::i32});
+      break;
+    case Kind::C:
+      result = DType::boolean;
+      break;
+    case Kind::P:
+      expectOneOf(c, 0, {DType::f32});
+      result = DType::boolean;
+      break;
+    case Kind::B:
+      expectOneOf(c, 0, {DType::boolean});
+      break;
+    case Kind::S:
+      expectOneOf(c, 0, {DType::boolean});
+      break;
   }
   return {typeOf(result, broadcast(c.in))};
 }
@@ -54,32 +67,31 @@ Expr when(Expr condition, Expr x) { return select(condition, x, number(x, 0)); }
 Expr unless(Expr condition, Expr x) { return select(condition, number(x, 0), x); }
 const Expr NONE{};
 
-#define OPERANDS(count)                                                     \
+#define OPERANDS(count)                                                                 \
   [[maybe_unused]] const Expr a = context.in(0), y = context.out(), g = context.grad(); \
   [[maybe_unused]] const Expr b = count > 1 ? context.in(1) : NONE, c = count > 2 ? context.in(2) : NONE;
 // A formula is evaluated only when its operand is differentiable at all, so integer inputs cost nothing.
-#define UNARY(name, kind, forward, ga)                           \
+#define UNARY(name, kind, forward, ga) \
+  std::vector<ValueId> gradientOf_##name(GradientContext& context) { OPERANDS(1) return {Expr(ga).id}; }
+#define BINARY(name, kind, forward, ga, gb) \
+  std::vector<ValueId> gradientOf_##name(GradientContext& context) { OPERANDS(2) return {Expr(ga).id, Expr(gb).id}; }
+#define TERNARY(name, kind, forward, ga, gb, gc)                     \
   std::vector<ValueId> gradientOf_##name(GradientContext& context) { \
-    OPERANDS(1) return {Expr(ga).id};                            \
-  }
-#define BINARY(name, kind, forward, ga, gb)                      \
-  std::vector<ValueId> gradientOf_##name(GradientContext& context) { \
-    OPERANDS(2) return {Expr(ga).id, Expr(gb).id};               \
-  }
-#define TERNARY(name, kind, forward, ga, gb, gc)                 \
-  std::vector<ValueId> gradientOf_##name(GradientContext& context) { \
-    OPERANDS(3) return {Expr(ga).id, Expr(gb).id, Expr(gc).id};  \
+    OPERANDS(3) return {Expr(ga).id, Expr(gb).id, Expr(gc).id};      \
   }
 #include "ops/elementwise.def"
 }  // namespace formula
 
 std::vector<ValueType> inferCast(const InferContext& c) {
   const auto to = dtypeFromName(c.attrs.text("dtype", ""));
-  if (!to) fail("DTYPE", "there is no dtype \"", c.attrs.text("dtype", ""), "\". Use float32, int32, uint8, bool or uint32");
+  if (!to)
+    fail("DTYPE", "there is no dtype \"", c.attrs.text("dtype", ""), "\". Use float32, int32, uint8, bool or uint32");
   return {typeOf(*to, c.in[0].shape)};
 }
 
-std::vector<ValueId> gradientOfCast(GradientContext& c) { return {c.in(0).dtype() == DType::f32 ? c.grad().id : kNone}; }
+std::vector<ValueId> gradientOfCast(GradientContext& c) {
+  return {c.in(0).dtype() == DType::f32 ? c.grad().id : kNone};
+}
 
 OpDef define(std::string_view name, int arity, std::vector<ValueType> (*rule)(const InferContext&),
              std::vector<ValueId> (*gradient)(GradientContext&), bool differentiable) {

@@ -3,8 +3,8 @@
 #include "cpu/types.h"
 #include "ops/island.h"
 
-// An island that runs over an op's output while it is still in cache. The fused node's inputs are those of the op, then those of
-// the island without its first, which is the op's own result.
+// An island that runs over an op's output while it is still in cache. The fused node's inputs are those of the op, then
+// those of the island without its first, which is the op's own result.
 namespace chainrule::ops {
 
 constexpr int kEpilogueInputs = 16;

@@ -28,7 +28,9 @@ std::vector<ValueType> inferGatherGradient(const InferContext& c) {
   return {typeOf(DType::f32, shapeAttr(c.attrs, "shape"))};
 }
 
-std::vector<ValueId> gradientOfGatherGradient(GradientContext& c) { return {apply("gather", {c.grad(), c.in(1)}).id, kNone}; }
+std::vector<ValueId> gradientOfGatherGradient(GradientContext& c) {
+  return {apply("gather", {c.grad(), c.in(1)}).id, kNone};
+}
 
 Lowering lowerGather(const LowerContext& c) {
   const int64_t rows = c.in[0].dims[0], count = c.in[1].count();
@@ -37,7 +39,9 @@ Lowering lowerGather(const LowerContext& c) {
               [=, gather = c.kernels.gatherRows](const StepArgs& args) {
                 const Range range = args.split(count, 16);
                 int64_t bad = INT64_MAX;
-                if (!range.empty()) gather(args.in<void>(0), rows, rowBytes, args.in<int32_t>(1), args.out<void>(), range.begin, range.end, &bad);
+                if (!range.empty())
+                  gather(args.in<void>(0), rows, rowBytes, args.in<int32_t>(1), args.out<void>(), range.begin,
+                         range.end, &bad);
                 if (bad != INT64_MAX) args.fault->report(bad);
               },
           .cost = double(count) * (5 + double(rowBytes) * 0.05)};
@@ -52,7 +56,8 @@ Lowering lowerGatherGradient(const LowerContext& c) {
     if (args.member == 0) sort(indices, count, order, args.shared + orderBytes);
     args.barrier();
     const Range range = args.split(rows);
-    if (!range.empty()) scatter(args.in<float>(0), width, indices, order, count, args.out<float>(), false, range.begin, range.end);
+    if (!range.empty())
+      scatter(args.in<float>(0), width, indices, order, count, args.out<float>(), false, range.begin, range.end);
   };
   return {.launch = launch,
           .cost = double(count) * (10 + double(width) * 0.3) + double(c.out[0].count()) * 0.1,
@@ -77,9 +82,25 @@ Lowering lowerOneHot(const LowerContext& c) {
 }
 
 const OpDef table[] = {
-    {.name = "gather", .minInputs = 2, .maxInputs = 2, .infer = inferGather, .gradient = gradientOfGather, .lower = lowerGather, .needsRows = true},
-    {.name = "gatherGradient", .minInputs = 2, .maxInputs = 2, .infer = inferGatherGradient, .gradient = gradientOfGatherGradient, .lower = lowerGatherGradient},
-    {.name = "oneHot", .minInputs = 1, .maxInputs = 1, .infer = inferOneHot, .lower = lowerOneHot, .differentiable = false},
+    {.name = "gather",
+     .minInputs = 2,
+     .maxInputs = 2,
+     .infer = inferGather,
+     .gradient = gradientOfGather,
+     .lower = lowerGather,
+     .needsRows = true},
+    {.name = "gatherGradient",
+     .minInputs = 2,
+     .maxInputs = 2,
+     .infer = inferGatherGradient,
+     .gradient = gradientOfGatherGradient,
+     .lower = lowerGatherGradient},
+    {.name = "oneHot",
+     .minInputs = 1,
+     .maxInputs = 1,
+     .infer = inferOneHot,
+     .lower = lowerOneHot,
+     .differentiable = false},
 };
 
 }  // namespace

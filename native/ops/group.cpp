@@ -69,8 +69,21 @@ Lowering lowerPack(const LowerContext& c) {
 
 const OpDef table[] = {
     {.name = "group", .infer = inferFlat, .source = true},
-    {.name = "pack", .minInputs = 1, .maxInputs = 1 << 20, .infer = inferFlat, .lower = lowerPack, .inputOffset = memberOffset},
-    {.name = "groupSlice", .minInputs = 1, .maxInputs = 1, .infer = inferSlice, .view = true, .viewOffset = sliceOffset},
+    {.name = "pack",
+     .minInputs = 1,
+     .maxInputs = 1 << 20,
+     .infer = inferFlat,
+     .lower = lowerPack,
+     .inputOffset = memberOffset},
+    // A member after an update: gradients are taken at the values current on entry, they don't flow back through an
+    // optimizer.
+    {.name = "groupSlice",
+     .minInputs = 1,
+     .maxInputs = 1,
+     .infer = inferSlice,
+     .view = true,
+     .differentiable = false,
+     .viewOffset = sliceOffset},
 };
 
 }  // namespace

@@ -7,7 +7,8 @@
 
 namespace chainrule::ops {
 
-// A fused elementwise program over graph values, before sizes are known. Values are numbered: inputs, then instructions.
+// A fused elementwise program over graph values, before sizes are known. Values are numbered: inputs, then
+// instructions.
 struct IslandCode {
   struct Input {
     DType dtype;
@@ -37,7 +38,8 @@ IslandCode islandOf(std::string_view op, std::span<const ValueType> in, const Va
 inline const IslandCode& islandAttr(const Attrs& attrs) { return *static_cast<const IslandCode*>(attrs.extra.get()); }
 
 // Runs `code` over flat elements [begin, end) of its space; inputs that aren't constants, then outputs, in order.
-using IslandRun = std::function<void(void* const* in, void* const* out, int64_t begin, int64_t end, std::byte* scratch)>;
+using IslandRun =
+    std::function<void(void* const* in, void* const* out, int64_t begin, int64_t end, std::byte* scratch)>;
 struct LoweredIsland {
   IslandRun run;
   int64_t elements = 0;

@@ -15,9 +15,11 @@ std::vector<ValueType> infer(const InferContext& c) {
       fail("DTYPE", "inputs have different dtypes: ", dtypeName(c.in[0].dtype), " and ", dtypeName(c.in[i].dtype));
     }
     bool fits = shape.size() == out.size();
-    for (int d = 0; fits && d < out.size(); ++d) fits = d == axis ? shape[d].perBatch == out[d].perBatch : shape[d] == out[d];
+    for (int d = 0; fits && d < out.size(); ++d)
+      fits = d == axis ? shape[d].perBatch == out[d].perBatch : shape[d] == out[d];
     if (!fits) {
-      fail("SHAPE", "inputs must agree in all axes but axis ", axis, ": ", toString(c.in[0].shape), " against ", toString(shape));
+      fail("SHAPE", "inputs must agree in all axes but axis ", axis, ": ", toString(c.in[0].shape), " against ",
+           toString(shape));
     }
     out[axis].value += shape[axis].value;
   }
@@ -53,7 +55,8 @@ Lowering lower(const LowerContext& c) {
                 for (size_t i = 0; i < pieces.size(); ++i) {
                   const std::byte* in = args.in<std::byte>(int(i));
                   for (int64_t row = rows.begin; row < rows.end; ++row) {
-                    std::memcpy(args.out<std::byte>() + row * rowBytes + offset, in + row * pieces[i], size_t(pieces[i]));
+                    std::memcpy(args.out<std::byte>() + row * rowBytes + offset, in + row * pieces[i],
+                                size_t(pieces[i]));
                   }
                   offset += pieces[i];
                 }
@@ -61,7 +64,8 @@ Lowering lower(const LowerContext& c) {
           .cost = double(c.out[0].count()) * 0.2 + double(out.outer) * double(pieces.size()) * 4};
 }
 
-const OpDef table[] = {{.name = "concat", .minInputs = 1, .maxInputs = 1 << 16, .infer = infer, .gradient = gradient, .lower = lower}};
+const OpDef table[] = {
+    {.name = "concat", .minInputs = 1, .maxInputs = 1 << 16, .infer = infer, .gradient = gradient, .lower = lower}};
 
 }  // namespace
 

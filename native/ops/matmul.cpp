@@ -11,14 +11,17 @@ namespace {
 struct Flags {
   bool a, b;
 };
-Flags transposes(const Attrs& attrs) { return {attrs.integer("transposeA", 0) != 0, attrs.integer("transposeB", 0) != 0}; }
+Flags transposes(const Attrs& attrs) {
+  return {attrs.integer("transposeA", 0) != 0, attrs.integer("transposeB", 0) != 0};
+}
 
 std::vector<ValueType> infer(const InferContext& c) {
   expectDType(c, 0, DType::f32);
   expectDType(c, 1, DType::f32);
   const Shape &a = c.in[0].shape, &b = c.in[1].shape;
   if (a.size() < 2 || b.size() < 2) {
-    fail("SHAPE", "needs at least two dimensions each, got ", toString(a), " x ", toString(b), ". Reshape a vector to a row or column");
+    fail("SHAPE", "needs at least two dimensions each, got ", toString(a), " x ", toString(b),
+         ". Reshape a vector to a row or column");
   }
   const auto [ta, tb] = transposes(c.attrs);
   const int ra = a.size(), rb = b.size();
@@ -72,7 +75,8 @@ struct Product {
 };
 
 // Packed panels of W (K x N, tb: the product wants W^T with N rows) from the panels of W itself, by 16 x 16 blocks.
-void packTransposed(const cpu::KernelTable& k, const Product& p, const float* w, float* out, int64_t begin, int64_t end) {
+void packTransposed(const cpu::KernelTable& k, const Product& p, const float* w, float* out, int64_t begin,
+                    int64_t end) {
   // W is stored as the panels of its n x k matrix: w[(j / 16) * n * 16 + i * 16 + j % 16] is W[i][j], i < n, j < k.
   for (int64_t panel = begin; panel < end; ++panel) {
     for (int64_t block = 0; block * 16 < p.k; ++block) {
@@ -155,7 +159,8 @@ Lowering lowerSingle(const LowerContext& c, Product p) {
       }
       args.barrier();
       const Range range = args.split(outCount, 16);
-      if (!range.empty()) k.reduceOuter(cpu::Reduce::sum, DType::f32, partial, chunks, outCount, gemm.c, range.begin, range.end);
+      if (!range.empty())
+        k.reduceOuter(cpu::Reduce::sum, DType::f32, partial, chunks, outCount, gemm.c, range.begin, range.end);
       if (epilogue.run) {
         args.barrier();
         const Range elements = args.split(p.m * p.n, cpu::kIslandTile);
@@ -191,7 +196,8 @@ Lowering lowerSingle(const LowerContext& c, Product p) {
   return result;
 }
 
-// Broadcast batches of products, each with its own B: one member computes whole products, or rows of one if there are few.
+// Broadcast batches of products, each with its own B: one member computes whole products, or rows of one if there are
+// few.
 Lowering lowerBatched(const LowerContext& c, Product p) {
   const cpu::KernelTable& k = c.kernels;
   const Dims &a = c.in[0].dims, &b = c.in[1].dims, &out = c.out[0].dims;
@@ -245,7 +251,11 @@ Lowering lowerBatched(const LowerContext& c, Product p) {
 Lowering lower(const LowerContext& c) {
   const Dims &a = c.in[0].dims, &b = c.in[1].dims;
   const auto [ta, tb] = transposes(c.attrs());
-  Product p{.m = a[a.size() - (ta ? 1 : 2)], .n = b[b.size() - (tb ? 2 : 1)], .k = a[a.size() - (ta ? 2 : 1)], .ta = ta, .tb = tb};
+  Product p{.m = a[a.size() - (ta ? 1 : 2)],
+            .n = b[b.size() - (tb ? 2 : 1)],
+            .k = a[a.size() - (ta ? 2 : 1)],
+            .ta = ta,
+            .tb = tb};
   p.panels = c.in[1].layout == Layout::panel16;
   const bool single = b.size() == 2 && (a.size() == 2 || !ta);
   if (!single) return lowerBatched(c, p);

@@ -17,7 +17,8 @@ std::vector<ValueType> inferTranspose(const InferContext& c) {
   Small<bool> seen(in.size(), false);
   Shape out;
   for (int64_t axis : perm) {
-    if (axis < 0 || axis >= in.size() || seen[int(axis)]) fail("SHAPE", "perm is not an order of the ", in.size(), " axes");
+    if (axis < 0 || axis >= in.size() || seen[int(axis)])
+      fail("SHAPE", "perm is not an order of the ", in.size(), " axes");
     seen[int(axis)] = true;
     out.push(in[int(axis)]);
   }
@@ -34,7 +35,8 @@ std::vector<ValueId> gradientOfTranspose(GradientContext& c) {
 
 std::vector<ValueType> inferBroadcastTo(const InferContext& c) {
   const ValueType both[] = {c.in[0], {c.in[0].dtype, shapeAttr(c.attrs, "shape")}};
-  if (!(broadcast(both) == both[1].shape)) fail("SHAPE", toString(both[0].shape), " does not broadcast to ", toString(both[1].shape));
+  if (!(broadcast(both) == both[1].shape))
+    fail("SHAPE", toString(both[0].shape), " does not broadcast to ", toString(both[1].shape));
   return {typeOf(c.in[0].dtype, both[1].shape)};
 }
 
@@ -59,7 +61,8 @@ Cut cutOf(const Attrs& attrs, const Shape& whole) {
     fail("SHAPE", "axes, begin, size and strides must have one entry for each cut axis");
   }
   for (size_t i = 0; i < axes.size(); ++i) {
-    if (axes[i] < 0 || axes[i] >= whole.size()) fail("SHAPE", "axis ", axes[i], " is out of range for ", toString(whole));
+    if (axes[i] < 0 || axes[i] >= whole.size())
+      fail("SHAPE", "axis ", axes[i], " is out of range for ", toString(whole));
     const int axis = int(axes[i]);
     const Dim from = Dim::decoded(begin[i]), count = Dim::decoded(size[i]);
     if (strides[i] == 0) fail("SHAPE", "a stride of 0");
@@ -148,7 +151,8 @@ Lowering lowerCopy(const LowerContext& c, const cpu::StridedSpace& space, int64_
   return {.launch =
               [=, copy = c.kernels.copyStrided](const StepArgs& args) {
                 const Range range = args.split(count, 64);
-                if (!range.empty()) copy(space, width, args.in<std::byte>(0) + first * width, args.out<void>(), range.begin, range.end);
+                if (!range.empty())
+                  copy(space, width, args.in<std::byte>(0) + first * width, args.out<void>(), range.begin, range.end);
               },
           .cost = double(count) * 0.4};
 }
@@ -159,10 +163,13 @@ Lowering lowerPlace(const LowerContext& c, const cpu::StridedSpace& space, int64
   return {.launch =
               [=, fill = c.kernels.fill, scatter = c.kernels.scatterStrided](const StepArgs& args) {
                 const Range whole = args.split(count, 64);
-                if (!whole.empty()) fill(args.out<std::byte>() + whole.begin * width, width, background, whole.end - whole.begin);
+                if (!whole.empty())
+                  fill(args.out<std::byte>() + whole.begin * width, width, background, whole.end - whole.begin);
                 args.barrier();
                 const Range range = args.split(inner, 64);
-                if (!range.empty()) scatter(space, width, args.in<void>(0), args.out<std::byte>() + first * width, range.begin, range.end);
+                if (!range.empty())
+                  scatter(space, width, args.in<void>(0), args.out<std::byte>() + first * width, range.begin,
+                          range.end);
               },
           .cost = double(count) * 0.2 + double(inner) * 0.4};
 }
@@ -210,10 +217,30 @@ Lowering lowerPad(const LowerContext& c) {
 }
 
 const OpDef table[] = {
-    {.name = "transpose", .minInputs = 1, .maxInputs = 1, .infer = inferTranspose, .gradient = gradientOfTranspose, .lower = lowerTranspose},
-    {.name = "broadcastTo", .minInputs = 1, .maxInputs = 1, .infer = inferBroadcastTo, .gradient = gradientOfBroadcastTo, .lower = lowerBroadcastTo},
-    {.name = "slice", .minInputs = 1, .maxInputs = 1, .infer = inferSlice, .gradient = gradientOfSlice, .lower = lowerSlice},
-    {.name = "sliceGradient", .minInputs = 1, .maxInputs = 1, .infer = inferSliceGradient, .gradient = gradientOfSliceGradient, .lower = lowerSliceGradient},
+    {.name = "transpose",
+     .minInputs = 1,
+     .maxInputs = 1,
+     .infer = inferTranspose,
+     .gradient = gradientOfTranspose,
+     .lower = lowerTranspose},
+    {.name = "broadcastTo",
+     .minInputs = 1,
+     .maxInputs = 1,
+     .infer = inferBroadcastTo,
+     .gradient = gradientOfBroadcastTo,
+     .lower = lowerBroadcastTo},
+    {.name = "slice",
+     .minInputs = 1,
+     .maxInputs = 1,
+     .infer = inferSlice,
+     .gradient = gradientOfSlice,
+     .lower = lowerSlice},
+    {.name = "sliceGradient",
+     .minInputs = 1,
+     .maxInputs = 1,
+     .infer = inferSliceGradient,
+     .gradient = gradientOfSliceGradient,
+     .lower = lowerSliceGradient},
     {.name = "pad", .minInputs = 1, .maxInputs = 1, .infer = inferPad, .gradient = gradientOfPad, .lower = lowerPad},
 };
 

@@ -4,8 +4,8 @@
 #include "ops/registry.h"
 #include "ops/shape_rules.h"
 
-// A random orthogonal matrix: Gram-Schmidt (twice, in float64) over normal columns. R's diagonal comes out positive, which is the
-// sign rule of Keras's Orthogonal initializer.
+// A random orthogonal matrix: Gram-Schmidt (twice, in float64) over normal columns. R's diagonal comes out positive,
+// which is the sign rule of Keras's Orthogonal initializer.
 
 namespace chainrule::ops {
 namespace {
@@ -52,7 +52,8 @@ Lowering lower(const LowerContext& c) {
   return {.launch = launch, .cost = double(count) * double(count) * double(length) * 2, .serial = true};
 }
 
-const OpDef table[] = {{.name = "orthogonal", .minInputs = 1, .maxInputs = 1, .infer = infer, .lower = lower, .differentiable = false}};
+const OpDef table[] = {
+    {.name = "orthogonal", .minInputs = 1, .maxInputs = 1, .infer = infer, .lower = lower, .differentiable = false}};
 
 }  // namespace
 

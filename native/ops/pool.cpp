@@ -26,7 +26,9 @@ std::vector<ValueType> inferMax(const InferContext& c) {
   return {typeOf(DType::f32, out), typeOf(size[0] * size[1] > 256 ? DType::i32 : DType::u8, out)};
 }
 std::vector<ValueType> inferAverage(const InferContext& c) { return {typeOf(DType::f32, pooledShape(c))}; }
-std::vector<ValueType> inferGradient(const InferContext& c) { return {typeOf(DType::f32, shapeAttr(c.attrs, "shape"))}; }
+std::vector<ValueType> inferGradient(const InferContext& c) {
+  return {typeOf(DType::f32, shapeAttr(c.attrs, "shape"))};
+}
 
 Attrs withInputShape(GradientContext& c) {
   Attrs attributes = c.attrs();
@@ -40,14 +42,18 @@ std::vector<ValueId> gradientOfMax(GradientContext& c) {
 std::vector<ValueId> gradientOfAverage(GradientContext& c) {
   return {apply("averagePoolGradient", {c.grad()}, withInputShape(c)).id};
 }
-std::vector<ValueId> gradientOfAverageGradient(GradientContext& c) { return {apply("avgPool", {c.grad()}, c.attrs()).id}; }
+std::vector<ValueId> gradientOfAverageGradient(GradientContext& c) {
+  return {apply("avgPool", {c.grad()}, c.attrs()).id};
+}
 
 Lowering lowerMax(const LowerContext& c) {
   const cpu::PoolShape shape = poolShape(c.attrs(), c.in[0].dims, c.out[0].dims);
   return {.launch =
               [=, pool = c.kernels.maxPool, indexed = bool(c.used[1])](const StepArgs& args) {
                 const Range rows = args.split(shape.n * shape.oh);
-                if (!rows.empty()) pool(shape, args.in<float>(0), args.out<float>(), indexed ? args.out<void>(1) : nullptr, rows.begin, rows.end);
+                if (!rows.empty())
+                  pool(shape, args.in<float>(0), args.out<float>(), indexed ? args.out<void>(1) : nullptr, rows.begin,
+                       rows.end);
               },
           .cost = double(c.in[0].count()) * 0.3};
 }
@@ -67,7 +73,8 @@ Lowering lowerMaxGradient(const LowerContext& c) {
   return {.launch =
               [=, pool = c.kernels.maxPoolBackward](const StepArgs& args) {
                 const Range rows = args.split(shape.n * shape.h);
-                if (!rows.empty()) pool(shape, args.in<float>(0), args.in<void>(1), args.out<float>(), rows.begin, rows.end);
+                if (!rows.empty())
+                  pool(shape, args.in<float>(0), args.in<void>(1), args.out<float>(), rows.begin, rows.end);
               },
           .cost = double(c.out[0].count()) * 0.4};
 }
@@ -84,10 +91,25 @@ Lowering lowerAverageGradient(const LowerContext& c) {
 
 const OpDef table[] = {
     // Parts: the maxima, and where in its window each lies (not produced unless the gradient needs it).
-    {.name = "maxPool", .minInputs = 1, .maxInputs = 1, .infer = inferMax, .gradient = gradientOfMax, .lower = lowerMax},
-    {.name = "avgPool", .minInputs = 1, .maxInputs = 1, .infer = inferAverage, .gradient = gradientOfAverage, .lower = lowerAverage},
+    {.name = "maxPool",
+     .minInputs = 1,
+     .maxInputs = 1,
+     .infer = inferMax,
+     .gradient = gradientOfMax,
+     .lower = lowerMax},
+    {.name = "avgPool",
+     .minInputs = 1,
+     .maxInputs = 1,
+     .infer = inferAverage,
+     .gradient = gradientOfAverage,
+     .lower = lowerAverage},
     {.name = "maxPoolGradient", .minInputs = 2, .maxInputs = 2, .infer = inferGradient, .lower = lowerMaxGradient},
-    {.name = "averagePoolGradient", .minInputs = 1, .maxInputs = 1, .infer = inferGradient, .gradient = gradientOfAverageGradient, .lower = lowerAverageGradient},
+    {.name = "averagePoolGradient",
+     .minInputs = 1,
+     .maxInputs = 1,
+     .infer = inferGradient,
+     .gradient = gradientOfAverageGradient,
+     .lower = lowerAverageGradient},
 };
 
 }  // namespace

@@ -3,15 +3,16 @@
 #include "ops/registry.h"
 #include "ops/shape_rules.h"
 
-// Philox streams. A seed is uint32 [3]: two words of key and the number of the draw. Element e of global row r in a draw is a
-// function of those alone, whatever the batch and the number of threads.
+// Philox streams. A seed is uint32 [3]: two words of key and the number of the draw. Element e of global row r in a
+// draw is a function of those alone, whatever the batch and the number of threads.
 
 namespace chainrule::ops {
 namespace {
 
 void expectSeed(const InferContext& c, int input) {
   expectDType(c, input, DType::u32);
-  if (!(c.in[size_t(input)].shape == Shape{Dim(3)})) fail("SHAPE", "a seed has shape [3], got ", toString(c.in[size_t(input)].shape));
+  if (!(c.in[size_t(input)].shape == Shape{Dim(3)}))
+    fail("SHAPE", "a seed has shape [3], got ", toString(c.in[size_t(input)].shape));
 }
 
 template <DType dtype>
@@ -133,14 +134,54 @@ Lowering lowerPermutation(const LowerContext& c) {
 }
 
 const OpDef table[] = {
-    {.name = "randomUniform", .minInputs = 1, .maxInputs = 1, .infer = infer<DType::f32>, .lower = lowerUniform, .differentiable = false},
-    {.name = "randomNormal", .minInputs = 1, .maxInputs = 1, .infer = infer<DType::f32>, .lower = lowerNormal<false>, .differentiable = false},
-    {.name = "randomTruncatedNormal", .minInputs = 1, .maxInputs = 1, .infer = infer<DType::f32>, .lower = lowerNormal<true>, .differentiable = false},
-    {.name = "randomBernoulli", .minInputs = 1, .maxInputs = 1, .infer = infer<DType::boolean>, .lower = lowerBernoulli, .differentiable = false},
-    {.name = "randomBits", .minInputs = 1, .maxInputs = 1, .infer = infer<DType::u32>, .lower = lowerBits, .differentiable = false},
-    {.name = "permutation", .minInputs = 1, .maxInputs = 1, .infer = inferPermutation, .lower = lowerPermutation, .differentiable = false},
-    {.name = "seedNext", .minInputs = 1, .maxInputs = 1, .infer = inferNext, .lower = lowerNext, .differentiable = false},
-    {.name = "dropout", .minInputs = 2, .maxInputs = 2, .infer = inferDropout, .gradient = gradientOfDropout, .lower = lowerDropout},
+    {.name = "randomUniform",
+     .minInputs = 1,
+     .maxInputs = 1,
+     .infer = infer<DType::f32>,
+     .lower = lowerUniform,
+     .differentiable = false},
+    {.name = "randomNormal",
+     .minInputs = 1,
+     .maxInputs = 1,
+     .infer = infer<DType::f32>,
+     .lower = lowerNormal<false>,
+     .differentiable = false},
+    {.name = "randomTruncatedNormal",
+     .minInputs = 1,
+     .maxInputs = 1,
+     .infer = infer<DType::f32>,
+     .lower = lowerNormal<true>,
+     .differentiable = false},
+    {.name = "randomBernoulli",
+     .minInputs = 1,
+     .maxInputs = 1,
+     .infer = infer<DType::boolean>,
+     .lower = lowerBernoulli,
+     .differentiable = false},
+    {.name = "randomBits",
+     .minInputs = 1,
+     .maxInputs = 1,
+     .infer = infer<DType::u32>,
+     .lower = lowerBits,
+     .differentiable = false},
+    {.name = "permutation",
+     .minInputs = 1,
+     .maxInputs = 1,
+     .infer = inferPermutation,
+     .lower = lowerPermutation,
+     .differentiable = false},
+    {.name = "seedNext",
+     .minInputs = 1,
+     .maxInputs = 1,
+     .infer = inferNext,
+     .lower = lowerNext,
+     .differentiable = false},
+    {.name = "dropout",
+     .minInputs = 2,
+     .maxInputs = 2,
+     .infer = inferDropout,
+     .gradient = gradientOfDropout,
+     .lower = lowerDropout},
 };
 
 }  // namespace

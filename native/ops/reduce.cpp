@@ -99,7 +99,8 @@ std::vector<ValueId> gradientOfProd(GradientContext& c) {
   flat.push(product(reducedDims));
   const Expr x = reshape(apply("transpose", {c.in(0)}, attrs({{"perm", order}})), flat);
   const auto others = [&](int64_t reverse) {
-    return apply("cumprod", {x}, attrs({{"axis", int64_t(keptDims.size())}, {"exclusive", int64_t(1)}, {"reverse", reverse}}));
+    return apply("cumprod", {x},
+                 attrs({{"axis", int64_t(keptDims.size())}, {"exclusive", int64_t(1)}, {"reverse", reverse}}));
   };
   const Expr product = reshape(others(0) * others(1), moved);
   const Expr natural = apply("transpose", {product}, attrs({{"perm", back}}));
@@ -152,7 +153,8 @@ Lowering lower(const LowerContext& c) {
   const float count = float(form.n);
   const auto& k = c.kernels;
 
-  const auto launch = [=, dtype = in.dtype, inner = k.reduceInner, outer = k.reduceOuter, copy = k.copyStrided](const StepArgs& args) {
+  const auto launch = [=, dtype = in.dtype, inner = k.reduceInner, outer = k.reduceOuter,
+                       copy = k.copyStrided](const StepArgs& args) {
     const std::byte* x = args.in<std::byte>(0);
     if (form.transpose) {
       std::byte* moved = args.shared + partialBytes;
@@ -223,9 +225,9 @@ constexpr OpDef define(const char* name, std::vector<ValueId> (*gradient)(Gradie
 }
 
 const OpDef table[] = {
-    define<Reduce::sum>("reduceSum", gradientOfSum),          define<Reduce::sum, true>("reduceMean", gradientOfMean),
-    define<Reduce::max>("reduceMax", gradientOfExtreme),      define<Reduce::min>("reduceMin", gradientOfExtreme),
-    define<Reduce::prod>("reduceProd", gradientOfProd),       define<Reduce::any>("reduceAny", nullptr),
+    define<Reduce::sum>("reduceSum", gradientOfSum),     define<Reduce::sum, true>("reduceMean", gradientOfMean),
+    define<Reduce::max>("reduceMax", gradientOfExtreme), define<Reduce::min>("reduceMin", gradientOfExtreme),
+    define<Reduce::prod>("reduceProd", gradientOfProd),  define<Reduce::any>("reduceAny", nullptr),
     define<Reduce::all>("reduceAll", nullptr),
 };
 

@@ -15,8 +15,8 @@ Shape broadcast(std::span<const ValueType> in) {
       if (!target.isOne()) {
         std::string shapes;
         for (const ValueType& each : in) shapes += (shapes.empty() ? "" : " and ") + toString(each.shape);
-        fail("SHAPE", "shapes ", shapes, " do not broadcast: ", toString(target), " against ", toString(dim), " on axis ",
-             offset + i, ". Dimensions must be equal, or one of them 1");
+        fail("SHAPE", "shapes ", shapes, " do not broadcast: ", toString(target), " against ", toString(dim),
+             " on axis ", offset + i, ". Dimensions must be equal, or one of them 1");
       }
       target = dim;
     }

@@ -12,9 +12,7 @@ Shape broadcast(std::span<const ValueType> in);
 inline ValueType typeOf(DType dtype, Shape shape) { return {dtype, shape, Layout::rowMajor}; }
 
 // The first input's type: for ops that keep shape and dtype.
-inline std::vector<ValueType> sameAsFirst(const InferContext& c) {
-  return {typeOf(c.in[0].dtype, c.in[0].shape)};
-}
+inline std::vector<ValueType> sameAsFirst(const InferContext& c) { return {typeOf(c.in[0].dtype, c.in[0].shape)}; }
 
 int axisAttr(const InferContext& c, const char* name, int rank);
 Shape shapeAttr(const Attrs& attrs, const char* name);

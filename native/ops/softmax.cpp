@@ -82,23 +82,51 @@ Lowering lowerRows(const LowerContext& c, double costPerElement, Body body) {
 }
 
 Lowering lowerSoftmax(const LowerContext& c) {
-  return lowerRows<1>(c, 0.8, [f = c.kernels.softmax](const float** in, float* out, int64_t n, Range r) { f(in[0], out, n, r.begin, r.end); });
+  return lowerRows<1>(c, 0.8, [f = c.kernels.softmax](const float** in, float* out, int64_t n, Range r) {
+    f(in[0], out, n, r.begin, r.end);
+  });
 }
 Lowering lowerLogSoftmax(const LowerContext& c) {
-  return lowerRows<1>(c, 0.8, [f = c.kernels.logSoftmax](const float** in, float* out, int64_t n, Range r) { f(in[0], out, n, r.begin, r.end); });
+  return lowerRows<1>(c, 0.8, [f = c.kernels.logSoftmax](const float** in, float* out, int64_t n, Range r) {
+    f(in[0], out, n, r.begin, r.end);
+  });
 }
 Lowering lowerSoftmaxGradient(const LowerContext& c) {
-  return lowerRows<2>(c, 0.4, [f = c.kernels.softmaxBackward](const float** in, float* out, int64_t n, Range r) { f(in[0], in[1], out, n, r.begin, r.end); });
+  return lowerRows<2>(c, 0.4, [f = c.kernels.softmaxBackward](const float** in, float* out, int64_t n, Range r) {
+    f(in[0], in[1], out, n, r.begin, r.end);
+  });
 }
 Lowering lowerLogSoftmaxGradient(const LowerContext& c) {
-  return lowerRows<2>(c, 0.8, [f = c.kernels.logSoftmaxBackward](const float** in, float* out, int64_t n, Range r) { f(in[0], in[1], out, n, r.begin, r.end); });
+  return lowerRows<2>(c, 0.8, [f = c.kernels.logSoftmaxBackward](const float** in, float* out, int64_t n, Range r) {
+    f(in[0], in[1], out, n, r.begin, r.end);
+  });
 }
 
 const OpDef table[] = {
-    {.name = "softmax", .minInputs = 1, .maxInputs = 1, .infer = infer, .gradient = gradientOfSoftmax, .lower = lowerSoftmax},
-    {.name = "logSoftmax", .minInputs = 1, .maxInputs = 1, .infer = infer, .gradient = gradientOfLogSoftmax, .lower = lowerLogSoftmax},
-    {.name = "softmaxGradient", .minInputs = 2, .maxInputs = 2, .infer = infer, .gradient = gradientOfSoftmaxGradient, .lower = lowerSoftmaxGradient},
-    {.name = "logSoftmaxGradient", .minInputs = 2, .maxInputs = 2, .infer = infer, .gradient = gradientOfLogSoftmaxGradient, .lower = lowerLogSoftmaxGradient},
+    {.name = "softmax",
+     .minInputs = 1,
+     .maxInputs = 1,
+     .infer = infer,
+     .gradient = gradientOfSoftmax,
+     .lower = lowerSoftmax},
+    {.name = "logSoftmax",
+     .minInputs = 1,
+     .maxInputs = 1,
+     .infer = infer,
+     .gradient = gradientOfLogSoftmax,
+     .lower = lowerLogSoftmax},
+    {.name = "softmaxGradient",
+     .minInputs = 2,
+     .maxInputs = 2,
+     .infer = infer,
+     .gradient = gradientOfSoftmaxGradient,
+     .lower = lowerSoftmaxGradient},
+    {.name = "logSoftmaxGradient",
+     .minInputs = 2,
+     .maxInputs = 2,
+     .infer = infer,
+     .gradient = gradientOfLogSoftmaxGradient,
+     .lower = lowerLogSoftmaxGradient},
 };
 
 }  // namespace

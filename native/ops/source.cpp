@@ -6,7 +6,9 @@
 namespace chainrule::ops {
 namespace {
 
-std::vector<ValueType> inferInput(const InferContext& c) { return {c.graph.inputTypes[size_t(c.attrs.integer("index", 0))]}; }
+std::vector<ValueType> inferInput(const InferContext& c) {
+  return {c.graph.inputTypes[size_t(c.attrs.integer("index", 0))]};
+}
 std::vector<ValueType> inferConstant(const InferContext& c) {
   return {c.graph.constants[size_t(c.attrs.integer("index", 0))].type};
 }

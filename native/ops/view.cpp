@@ -28,8 +28,18 @@ std::vector<ValueType> inferReshape(const InferContext& c) {
 std::vector<ValueId> gradientOfReshape(GradientContext& c) { return {reshape(c.grad(), c.in(0).shape()).id}; }
 
 const OpDef table[] = {
-    {.name = "reshape", .minInputs = 1, .maxInputs = 1, .infer = inferReshape, .gradient = gradientOfReshape, .view = true},
-    {.name = "stopGradient", .minInputs = 1, .maxInputs = 1, .infer = sameAsFirst, .view = true, .differentiable = false},
+    {.name = "reshape",
+     .minInputs = 1,
+     .maxInputs = 1,
+     .infer = inferReshape,
+     .gradient = gradientOfReshape,
+     .view = true},
+    {.name = "stopGradient",
+     .minInputs = 1,
+     .maxInputs = 1,
+     .infer = sameAsFirst,
+     .view = true,
+     .differentiable = false},
     // y, dy, x1..xn, dx1..dxn: the value y, whose gradients are the traced dx with dy replaced (see autodiff.cpp).
     {.name = "customGradient", .minInputs = 4, .maxInputs = 2 + 2 * 64, .infer = sameAsFirst, .view = true},
 };

@@ -13,8 +13,9 @@ struct Window {
     const int64_t reach = (size[axis] - 1) * dilation[axis] + 1;
     const int64_t room = in.value + before[axis] + after[axis] - reach;
     if (room < 0) {
-      fail("SHAPE", "a window of ", reach, " does not fit into ", in.value, " plus padding ", before[axis] + after[axis],
-           axis == 0 ? " (height)" : " (width)", ". Use a smaller kernel or padding \"same\"");
+      fail("SHAPE", "a window of ", reach, " does not fit into ", in.value, " plus padding ",
+           before[axis] + after[axis], axis == 0 ? " (height)" : " (width)",
+           ". Use a smaller kernel or padding \"same\"");
     }
     return Dim(room / stride[axis] + 1);
   }
@@ -33,7 +34,8 @@ inline Window windowOf(const InferContext& c, const std::vector<int64_t>& size) 
     window.dilation[axis] = dilations[axis];
     window.before[axis] = padding[2 * axis];
     window.after[axis] = padding[2 * axis + 1];
-    if (size[axis] < 1 || strides[axis] < 1 || dilations[axis] < 1 || padding[2 * axis] < 0 || padding[2 * axis + 1] < 0) {
+    if (size[axis] < 1 || strides[axis] < 1 || dilations[axis] < 1 || padding[2 * axis] < 0 ||
+        padding[2 * axis + 1] < 0) {
       fail("SHAPE", "size, strides and dilations must be at least 1 and padding at least 0");
     }
   }

@@ -37,13 +37,16 @@ bool isScalarConstant(const Graph& graph, ValueId value) {
   return graph.nodeOf(value).op->name == "constant" && graph.type(value).shape.empty();
 }
 
-// Walks from the last node to the first and sinks each elementwise node into its users' island, so that nothing is computed
-// before it is needed. `below[n]`: islands reachable from node n; a node may join an island only if no path leaves the island
-// and comes back.
+// Walks from the last node to the first and sinks each elementwise node into its users' island, so that nothing is
+// computed before it is needed. `below[n]`: islands reachable from node n; a node may join an island only if no path
+// leaves the island and comes back.
 class Clustering {
  public:
   explicit Clustering(const Graph& graph)
-      : graph_(graph), users_(graph.nodes.size()), kept_(graph.values.size(), false), island_(graph.nodes.size(), -1),
+      : graph_(graph),
+        users_(graph.nodes.size()),
+        kept_(graph.values.size(), false),
+        island_(graph.nodes.size(), -1),
         below_(graph.nodes.size()) {
     for (NodeId id = 0; id < graph.nodes.size(); ++id) {
       for (ValueId input : graph.nodes[id].inputs) users_[graph.values[input].node].push_back(id);
@@ -139,7 +142,8 @@ class Clustering {
     }
   }
 
-  // An op that takes an epilogue joins the one island that reads its result, if that island ends in one value of that shape.
+  // An op that takes an epilogue joins the one island that reads its result, if that island ends in one value of that
+  // shape.
   void attachProducers() {
     for (size_t island = 0; island < members_.size(); ++island) {
       NodeId best = 0;
@@ -166,7 +170,8 @@ class Clustering {
 
   bool takes(NodeId producer, int island) const {
     const Node& node = graph_.nodes[producer];
-    if (!node.op->takesEpilogue || !node.op->takesEpilogue(graph_, node) || island_[producer] >= 0 || kept_[node.first]) return false;
+    if (!node.op->takesEpilogue || !node.op->takesEpilogue(graph_, node) || island_[producer] >= 0 || kept_[node.first])
+      return false;
     const ValueType& type = graph_.type(node.first);
     if (type.layout != Layout::rowMajor || !(type.shape == space(members_[size_t(island)][0]))) return false;
     for (NodeId user : users_[producer]) {

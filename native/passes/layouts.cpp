@@ -40,6 +40,10 @@ std::vector<int> alikeGroups(const Graph& graph) {
 
 // A weight becomes panel16 when some op wants it so and none needs its rows; its optimizer slots follow.
 void decide(const Graph& graph, std::vector<VariableInfo>& variables) {
+  // Only now: until all members of groups that meet are decided, their flat sizes would differ.
+  for (VariableInfo& variable : variables) {
+    if (variable.layoutFixed) variable.type.layout = variable.fixedLayout;
+  }
   std::vector<bool> used(graph.variables.size(), false);
   for (const Node& node : graph.nodes) {
     for (size_t i = 0; i < node.inputs.size(); ++i) {
@@ -48,7 +52,8 @@ void decide(const Graph& graph, std::vector<VariableInfo>& variables) {
       const size_t index = size_t(producer.attrs.integer("index", 0));
       VariableInfo& variable = variables[index];
       used[index] = true;
-      if (graph.variables[index].layoutFixed || variable.type.dtype != DType::f32 || variable.type.shape.size() < 2) continue;
+      if (graph.variables[index].layoutFixed || variable.type.dtype != DType::f32 || variable.type.shape.size() < 2)
+        continue;
       if (node.op->needsRows && i == 0) {
         variable.layoutFixed = true;
         variable.type.layout = Layout::rowMajor;

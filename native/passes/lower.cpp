@@ -13,7 +13,9 @@ namespace {
 Launch copyLaunch(int64_t bytes) {
   return [bytes](const StepArgs& args) {
     const Range range = args.split(bytes, 4096);
-    if (!range.empty()) std::memcpy(args.out<std::byte>() + range.begin, args.in<std::byte>(0) + range.begin, size_t(range.end - range.begin));
+    if (!range.empty())
+      std::memcpy(args.out<std::byte>() + range.begin, args.in<std::byte>(0) + range.begin,
+                  size_t(range.end - range.begin));
   };
 }
 
@@ -27,6 +29,9 @@ std::string stepName(const Node& node) {
   if (code.instructions.size() > shown) name += "+" + std::to_string(code.instructions.size() - shown) + " more";
   return name.empty() ? "cast" : name;
 }
+
+// Shared work, in multiples of the threshold of one step, from which on a plan uses the team at all.
+constexpr double kWorthATeam = 6;
 
 class Lowerer {
  public:
@@ -47,11 +52,18 @@ class Lowerer {
     }
     copyOutputsAndUpdates();
     for (const Slot& slot : plan_.slots) {
-      if (slot.space != Space::arena && slot.space != Space::persistent) plan_.boundSlots.push_back(uint32_t(&slot - plan_.slots.data()));
+      if (slot.space != Space::arena && slot.space != Space::persistent)
+        plan_.boundSlots.push_back(uint32_t(&slot - plan_.slots.data()));
     }
+    double shared = 0;
     for (const Step& step : plan_.body) {
       plan_.cost += step.cost;
-      plan_.parallel |= step.parallel;
+      if (step.parallel) shared += step.cost;
+    }
+    // Meeting costs more than it saves when only a little of the plan is worth sharing.
+    plan_.parallel = shared > 0 && shared >= kWorthATeam * options_.parallelThreshold;
+    if (!plan_.parallel) {
+      for (Step& step : plan_.body) step.parallel = false;
     }
     return std::move(plan_);
   }
@@ -141,7 +153,8 @@ class Lowerer {
     step.cost = lowering.cost;
     step.parallel = !lowering.serial && lowering.cost >= options_.parallelThreshold;
     const bool prologue = storage_.inPrologue[id];
-    step.sharedScratch = slot({prologue ? Space::persistent : Space::arena, 0, scratch_[id], int64_t(lowering.sharedScratch)});
+    step.sharedScratch =
+        slot({prologue ? Space::persistent : Space::arena, 0, scratch_[id], int64_t(lowering.sharedScratch)});
     (prologue ? plan_.prologue : plan_.body).push_back(std::move(step));
   }
 
@@ -194,6 +207,8 @@ class Lowerer {
 
 }  // namespace
 
-Plan lower(const Graph& graph, int64_t batch, const CompileOptions& options) { return Lowerer(graph, batch, options).lower(); }
+Plan lower(const Graph& graph, int64_t batch, const CompileOptions& options) {
+  return Lowerer(graph, batch, options).lower();
+}
 
 }  // namespace chainrule

@@ -19,9 +19,9 @@ class Rewrite {
   std::vector<ValueId> mappedInputs(const Node& node) const;
   void map(ValueId old, ValueId made) { map_[old] = made; }
 
-  void copy(NodeId old);                                        // same op and attributes over the mapped inputs
+  void copy(NodeId old);  // same op and attributes over the mapped inputs
   void copyWith(NodeId old, std::vector<ValueId> inputs, Attrs attrs);
-  Graph finish();                                               // maps outputs and commits
+  Graph finish();  // maps outputs and commits
 
  private:
   const Graph& old_;

@@ -71,8 +71,8 @@ Graph simplify(const Graph& graph) {
     std::vector<ValueId> inputs = rewrite.mappedInputs(node);
     const ValueType& type = graph.type(node.first);
 
-    // An elementwise op broadcasts by itself: take the value before broadcastTo, or the scalar before a reshape to ones, where the
-    // result keeps its shape.
+    // An elementwise op broadcasts by itself: take the value before broadcastTo, or the scalar before a reshape to
+    // ones, where the result keeps its shape.
     if (node.op->elementwise) {
       for (ValueId& input : inputs) {
         while (const auto before = beforeBroadcast(made, input)) {
@@ -98,7 +98,8 @@ Graph simplify(const Graph& graph) {
     }
     const auto [entry, added] = seen.emplace(key(node, inputs), kNone);
     if (!added && node.op->name != "input") {
-      for (int part = 0; part < node.parts; ++part) rewrite.map(node.first + ValueId(part), entry->second + ValueId(part));
+      for (int part = 0; part < node.parts; ++part)
+        rewrite.map(node.first + ValueId(part), entry->second + ValueId(part));
       continue;
     }
     rewrite.copyWith(id, std::move(inputs), node.attrs);

@@ -4,7 +4,9 @@
 
 namespace chainrule {
 
-TensorType concreteType(const ValueType& type, int64_t batch) { return {type.dtype, concrete(type.shape, batch), type.layout}; }
+TensorType concreteType(const ValueType& type, int64_t batch) {
+  return {type.dtype, concrete(type.shape, batch), type.layout};
+}
 
 namespace {
 
@@ -98,7 +100,8 @@ class Chooser {
       const Space space = name == "input" ? Space::input : name == "constant" ? Space::constant : Space::variable;
       const uint32_t first = name == "group" ? uint32_t(groupOf(node)[0]) : index;
       assign(node.first, {addBlock(space, first, bytes, kNever), 0});
-      if (space == Space::variable) claim(storage_.of[node.first].block, name == "group" ? groupOf(node) : std::vector<int>{int(index)});
+      if (space == Space::variable)
+        claim(storage_.of[node.first].block, name == "group" ? groupOf(node) : std::vector<int>{int(index)});
       return;
     }
     if (node.op->view) {
@@ -130,7 +133,9 @@ class Chooser {
       const Storage::Place place = storage_.of[input];
       if (place.offset != 0) continue;
       const Block& block = storage_.blocks[size_t(place.block)];
-      if (block.space != Space::arena || block.bytes != bytes || concreteType(graph_.type(input), batch_).bytes() != bytes) continue;
+      if (block.space != Space::arena || block.bytes != bytes ||
+          concreteType(graph_.type(input), batch_).bytes() != bytes)
+        continue;
       if (byteSize(graph_.type(input).dtype) != byteSize(graph_.type(node.first).dtype)) continue;
       if (sharesWithOther(place.block, input, id)) continue;
       return place.block;
@@ -159,7 +164,9 @@ class Chooser {
         const int64_t offset = node.op->inputOffset(graph_, node.attrs, int(i), graph_.type(value).layout);
         const Storage::Place place = storage_.of[value];
         Block& block = storage_.blocks[size_t(place.block)];
-        if (offset < 0 || place.offset != 0 || uses_[value].size() != 1 || block.space != Space::arena || block.parent != kNever) continue;
+        if (offset < 0 || place.offset != 0 || uses_[value].size() != 1 || block.space != Space::arena ||
+            block.parent != kNever)
+          continue;
         if (block.bytes != concreteType(graph_.type(value), batch_).bytes()) continue;
         block.parent = storage_.of[node.first].block;
         block.offset = offset;
@@ -204,8 +211,8 @@ class Chooser {
     return first;
   }
 
-  // A commit happens in place if its value's memory can be the variable's: nobody reads the old value later, except the very
-  // elementwise step that replaces it, at the same index.
+  // A commit happens in place if its value's memory can be the variable's: nobody reads the old value later, except the
+  // very elementwise step that replaces it, at the same index.
   void placeCommits() {
     for (size_t i = 0; i < graph_.commits.size(); ++i) {
       const Commit& commit = graph_.commits[i];

@@ -8,15 +8,16 @@ namespace chainrule {
 
 constexpr int kNever = -1;
 
-// A piece of memory that one or more values live in. Positions are node indices; `end` of graph.nodes.size() = until the end.
+// A piece of memory that one or more values live in. Positions are node indices; `end` of graph.nodes.size() = until
+// the end.
 struct Block {
   Space space = Space::arena;
-  uint32_t index = 0;    // of the input, variable, constant or output it is
+  uint32_t index = 0;  // of the input, variable, constant or output it is
   int64_t bytes = 0;
-  int64_t offset = 0;    // in its space
-  int first = kNever;    // written from here on
-  int last = kNever;     // last read
-  int parent = kNever;   // a part of another block, `offset` bytes into it
+  int64_t offset = 0;   // in its space
+  int first = kNever;   // written from here on
+  int last = kNever;    // last read
+  int parent = kNever;  // a part of another block, `offset` bytes into it
 };
 
 // Where each value of a graph lives for one batch size.

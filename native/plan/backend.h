@@ -1,8 +1,8 @@
 #pragma once
 
 #include <algorithm>
-#include <cstddef>
 #include <atomic>
+#include <cstddef>
 #include <functional>
 #include <span>
 
@@ -42,7 +42,8 @@ struct LowerContext {
   const Shape& outShape(int part = 0) const { return graph.type(node.first + ValueId(part)).shape; }
 };
 
-// Where a launch reports data it cannot compute with (an index out of range): the first position wins, on any team size.
+// Where a launch reports data it cannot compute with (an index out of range): the first position wins, on any team
+// size.
 struct Fault {
   std::atomic<int64_t> position{INT64_MAX};
   void report(int64_t at) {
@@ -96,10 +97,10 @@ using Launch = std::function<void(const StepArgs&)>;
 
 struct Lowering {
   Launch launch;
-  double cost = 0;          // nanoseconds on one core, roughly; decides whether the team is worth waking
+  double cost = 0;  // nanoseconds on one core, roughly; decides whether the team is worth waking
   size_t sharedScratch = 0;
   size_t memberScratch = 0;
-  bool serial = false;      // only member 0 runs it
+  bool serial = false;  // only member 0 runs it
 };
 
 }  // namespace chainrule

@@ -12,8 +12,8 @@ enum class Space : uint8_t { arena, persistent, constant, variable, input, outpu
 
 struct Slot {
   Space space = Space::arena;
-  uint32_t index = 0;   // of the input, variable, constant or output
-  int64_t offset = 0;   // bytes
+  uint32_t index = 0;  // of the input, variable, constant or output
+  int64_t offset = 0;  // bytes
   int64_t bytes = 0;
   bool operator==(const Slot&) const = default;
 };
@@ -25,8 +25,8 @@ struct Step {
   int inputs = 0;
   Launch launch;
   double cost = 0;
-  int64_t bytes = 0;               // read and written, for the profile
-  uint32_t sharedScratch = 0;      // slot
+  int64_t bytes = 0;           // read and written, for the profile
+  uint32_t sharedScratch = 0;  // slot
   bool parallel = false;
 };
 

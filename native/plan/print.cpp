@@ -19,8 +19,10 @@ std::string stepText(const Plan& plan, const Step& step) {
   std::string text = "  " + step.name + " ";
   text.resize(std::max<size_t>(text.size(), 34), ' ');
   for (size_t i = 0; i < step.operands.size(); ++i) {
-    if (int(i) == step.inputs) text += " -> ";
-    else if (i > 0) text += ", ";
+    if (int(i) == step.inputs)
+      text += " -> ";
+    else if (i > 0)
+      text += ", ";
     text += slotText(plan.slots[step.operands[i]]);
   }
   if (step.parallel) text += "  [team]";
@@ -31,9 +33,10 @@ std::string stepText(const Plan& plan, const Step& step) {
 }  // namespace
 
 std::string describe(const Plan& plan) {
-  std::string text = "plan for batch " + std::to_string(plan.batch) + ": " + std::to_string(plan.body.size()) + " steps, arena " +
-                     std::to_string(plan.arenaBytes) + " bytes\n";
-  if (!plan.prologue.empty()) text += "prologue (once per version of the weights), " + std::to_string(plan.persistentBytes) + " bytes\n";
+  std::string text = "plan for batch " + std::to_string(plan.batch) + ": " + std::to_string(plan.body.size()) +
+                     " steps, arena " + std::to_string(plan.arenaBytes) + " bytes\n";
+  if (!plan.prologue.empty())
+    text += "prologue (once per version of the weights), " + std::to_string(plan.persistentBytes) + " bytes\n";
   for (const Step& step : plan.prologue) text += stepText(plan, step);
   text += "body\n";
   for (const Step& step : plan.body) text += stepText(plan, step);

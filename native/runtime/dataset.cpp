@@ -7,15 +7,18 @@ namespace chainrule {
 Dataset::Dataset(std::vector<Column> columns) : columns_(std::move(columns)) {
   if (columns_.empty()) fail("INPUT", "a dataset needs at least one array");
   for (size_t i = 0; i < columns_.size(); ++i) {
-    if (columns_[i].array.dims.empty()) fail("SHAPE", "array ", i, " of the dataset is a scalar; its first axis must be the rows");
+    if (columns_[i].array.dims.empty())
+      fail("SHAPE", "array ", i, " of the dataset is a scalar; its first axis must be the rows");
     const int64_t rows = columns_[i].array.dims[0];
     if (i == 0) rows_ = rows;
-    if (rows != rows_) fail("SHAPE", "array ", i, " has ", rows, " rows, array 0 has ", rows_, ". All need equally many");
+    if (rows != rows_)
+      fail("SHAPE", "array ", i, " has ", rows, " rows, array 0 has ", rows_, ". All need equally many");
   }
 }
 
 int64_t Dataset::firstBad(size_t column, const Check& check) const {
-  if (column >= columns_.size()) fail("VALUE", "the dataset has ", columns_.size(), " columns, there is no column ", column);
+  if (column >= columns_.size())
+    fail("VALUE", "the dataset has ", columns_.size(), " columns, there is no column ", column);
   const ArrayRef& array = columns_[column].array;
   const int64_t count = elementCount(array.dims);
   const auto first = [&](auto* data) {
@@ -33,9 +36,12 @@ int64_t Dataset::firstBad(size_t column, const Check& check) const {
       }
       return check.bounded ? first(data) : -1;
     }
-    case DType::i32: return check.bounded ? first(static_cast<const int32_t*>(array.data)) : -1;
-    case DType::u32: return check.bounded ? first(static_cast<const uint32_t*>(array.data)) : -1;
-    default: return check.bounded ? first(static_cast<const uint8_t*>(array.data)) : -1;
+    case DType::i32:
+      return check.bounded ? first(static_cast<const int32_t*>(array.data)) : -1;
+    case DType::u32:
+      return check.bounded ? first(static_cast<const uint32_t*>(array.data)) : -1;
+    default:
+      return check.bounded ? first(static_cast<const uint8_t*>(array.data)) : -1;
   }
 }
 

@@ -11,7 +11,9 @@ namespace chainrule {
 struct Column {
   ArrayRef array;
   std::shared_ptr<const void> owner;
-  int64_t rowBytes() const { return array.dims[0] == 0 ? 0 : elementCount(array.dims) * byteSize(array.dtype) / array.dims[0]; }
+  int64_t rowBytes() const {
+    return array.dims[0] == 0 ? 0 : elementCount(array.dims) * byteSize(array.dtype) / array.dims[0];
+  }
 };
 
 class Dataset {

@@ -29,10 +29,10 @@ bool RunJob::step(Machine& machine) {
 EpochJob::EpochJob(std::shared_ptr<Program> program, std::shared_ptr<Dataset> dataset, EpochOptions options)
     : program_(std::move(program)), dataset_(std::move(dataset)), options_(options) {
   const EpochOptions& o = options_;
-  if (o.batchSize < 1 || o.begin < 0 || o.end > dataset_->rows() || o.begin >= o.end || o.steps < 1 || o.firstStep < 0 ||
-      (o.firstStep + o.steps - 1) * o.batchSize >= o.end - o.begin) {
-    fail("INPUT", "the epoch's rows ", o.begin, " to ", o.end, " and steps ", o.firstStep, " to ", o.firstStep + o.steps,
-         " do not fit a dataset of ", dataset_->rows(), " rows");
+  if (o.batchSize < 1 || o.begin < 0 || o.end > dataset_->rows() || o.begin >= o.end || o.steps < 1 ||
+      o.firstStep < 0 || (o.firstStep + o.steps - 1) * o.batchSize >= o.end - o.begin) {
+    fail("INPUT", "the epoch's rows ", o.begin, " to ", o.end, " and steps ", o.firstStep, " to ",
+         o.firstStep + o.steps, " do not fit a dataset of ", dataset_->rows(), " rows");
   }
 }
 
@@ -43,13 +43,19 @@ int64_t EpochJob::batchAt(int64_t step) const {
 
 bool EpochJob::usesTeam() { return program_->usesTeam(batchAt(done_)); }
 
+int64_t EpochJob::reserve(int64_t bytes) {
+  const int64_t offset = stagingBytes_;
+  stagingBytes_ += (bytes + 63) / 64 * 64;
+  return offset;
+}
+
 void EpochJob::start() {
   started_ = true;
   std::vector<ArrayRef> one;
   for (const Column& column : dataset_->columns()) {
     one.push_back(column.array);
     one.back().dims[0] = batchAt(0);
-    staging_.emplace_back(size_t(column.rowBytes() * options_.batchSize));
+    staged_.push_back(reserve(options_.shuffle ? column.rowBytes() * options_.batchSize : 0));
   }
   program_->batchOf(one);  // the columns fit the program's inputs
   if (options_.shuffle) {
@@ -66,7 +72,7 @@ void EpochJob::start() {
     if (options_.collect) {
       results.push_back({types[i], Buffer(size_t(types[i].bytes()))});
     } else {
-      dropped_.emplace_back(size_t(types[i].bytes()));
+      dropped_.push_back(reserve(types[i].bytes()));
     }
   }
 }
@@ -74,7 +80,7 @@ void EpochJob::start() {
 // Pointers to a batch's rows: in the dataset itself when they lie together, else copied row by row.
 std::vector<const void*> EpochJob::gather(int64_t firstRow, int64_t batch) {
   std::vector<const void*> inputs;
-  for (size_t i = 0; i < staging_.size(); ++i) {
+  for (size_t i = 0; i < staged_.size(); ++i) {
     const Column& column = dataset_->columns()[i];
     const std::byte* data = static_cast<const std::byte*>(column.array.data);
     const int64_t rowBytes = column.rowBytes();
@@ -82,7 +88,7 @@ std::vector<const void*> EpochJob::gather(int64_t firstRow, int64_t batch) {
       inputs.push_back(data + (options_.begin + firstRow) * rowBytes);
       continue;
     }
-    std::byte* target = staging_[i].data();
+    std::byte* target = staging_ + staged_[i];
     const int32_t* order = order_.data() + firstRow;
     if (rowBytes == 4) {
       for (int64_t row = 0; row < batch; ++row) {
@@ -103,7 +109,7 @@ std::vector<void*> EpochJob::outputsAt(int64_t firstRow, int64_t batch) {
   const auto types = options_.collect ? program_->outputTypes(batch) : std::vector<TensorType>{};
   for (size_t i = 0; i < rowwise_.size(); ++i) {
     if (!options_.collect) {
-      outputs.push_back(dropped_[i].data());
+      outputs.push_back(staging_ + dropped_[i]);
       continue;
     }
     const int64_t perRow = rowwise_[i] ? types[i].bytes() / batch : 0;
@@ -114,6 +120,7 @@ std::vector<void*> EpochJob::outputsAt(int64_t firstRow, int64_t batch) {
 
 bool EpochJob::step(Machine& machine) {
   if (!started_) start();
+  staging_ = machine.staging(stagingBytes_);
   const int64_t batch = batchAt(done_);
   const int64_t firstRow = (options_.firstStep + done_) * options_.batchSize;
   const std::vector<const void*> inputs = gather(firstRow, batch);

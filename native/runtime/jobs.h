@@ -62,9 +62,13 @@ class EpochJob : public Job {
   bool started_ = false;
   int64_t done_ = 0;
   std::vector<int32_t> order_;
-  std::vector<Buffer> staging_;  // by column
-  std::vector<Buffer> dropped_;  // outputs that nobody collects
-  std::vector<bool> rowwise_;    // by output: concatenated along the batch
+  // A step's rows by column and the outputs that nobody collects lie in the lane's staging memory: epochs allocate
+  // nothing.
+  int64_t reserve(int64_t bytes);
+  std::vector<int64_t> staged_, dropped_;  // offsets
+  int64_t stagingBytes_ = 0;
+  std::byte* staging_ = nullptr;
+  std::vector<bool> rowwise_;  // by output: concatenated along the batch
   std::chrono::steady_clock::time_point reported_{};
 };
 

@@ -1,6 +1,7 @@
 #include "runtime/lane.h"
 
 #include <chrono>
+#include <utility>
 
 #include "base/error.h"
 #include "runtime/cores.h"
@@ -21,7 +22,8 @@ class Task : public Job {
   std::function<void()> work_;
 };
 
-// How long a lane polls for its next job before it lets its team sleep: JavaScript answers within this time when it is idle.
+// How long a lane polls for its next job before it lets its team sleep: JavaScript answers within this time when it is
+// idle.
 constexpr auto kLinger = std::chrono::microseconds(150);
 
 }  // namespace
@@ -37,6 +39,7 @@ Lane::~Lane() {
   }
   wake_.notify_all();
   thread_.join();
+  for (const auto& job : queue_) job->done = nullptr;  // it holds the job
 }
 
 void Lane::submit(std::shared_ptr<Job> job) {
@@ -114,7 +117,8 @@ void Lane::drain(int size) {
     }
     if (!first) {
       const bool team = wantsTeam();
-      if (team != (size > 1) && threadLimit().threads > 1 && (size > 1 || cores.lease(this, threadLimit().threads) > 1)) return;
+      if (team != (size > 1) && threadLimit().threads > 1 && (size > 1 || cores.lease(this, threadLimit().threads) > 1))
+        return;
       if (cores.generation() != generation) {
         generation = cores.generation();
         if (cores.lease(this, team ? threadLimit().threads : 1) != size) return;
@@ -138,7 +142,10 @@ void Lane::drain(int size) {
         --queued_;
       }
     }
-    if (!more && job->done && !stopping_) job->done(error);
+    if (more) continue;
+    // Taken out of the job, because it holds the job: left inside, neither would ever be freed.
+    const auto done = std::exchange(job->done, nullptr);
+    if (done && !stopping_) done(error);
   }
 }
 

@@ -12,8 +12,8 @@
 
 namespace chainrule {
 
-// Work for a lane, cut at step boundaries: step() is called until it returns false. Exactly one of the two ends happens, on the
-// lane's thread: `done` with the error or nothing.
+// Work for a lane, cut at step boundaries: step() is called until it returns false. Exactly one of the two ends
+// happens, on the lane's thread: `done` with the error or nothing.
 class Job {
  public:
   virtual ~Job() = default;
@@ -28,8 +28,8 @@ class Job {
   std::atomic<bool> cancelled_{false};
 };
 
-// The executor of one JavaScript environment: a thread with a queue, its team and its memory. Jobs take turns step by step, so a
-// prediction waits one training step, not one epoch.
+// The executor of one JavaScript environment: a thread with a queue, its team and its memory. Jobs take turns step by
+// step, so a prediction waits one training step, not one epoch.
 class Lane {
  public:
   Lane();

@@ -7,7 +7,9 @@ namespace chainrule {
 namespace {
 
 double now() {
-  return double(std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count());
+  return double(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+          .count());
 }
 
 void meetTeam(void* team, int member) { static_cast<cpu::Team*>(team)->barrier(member); }
@@ -20,6 +22,14 @@ std::byte* Machine::arena(int64_t bytes) {
     arena_ = Buffer(size_t(bytes));
   }
   return arena_.data();
+}
+
+std::byte* Machine::staging(int64_t bytes) {
+  if (size_t(bytes) > staging_.size()) {
+    staging_ = Buffer();
+    staging_ = Buffer(size_t(bytes));
+  }
+  return staging_.data();
 }
 
 void Machine::reserveScratch(int64_t bytesPerMember) {
@@ -49,7 +59,8 @@ void Machine::leave() {
 void Machine::walk(const std::vector<Step>& steps, const Frame& frame) {
   steps_ = &steps;
   frame_ = &frame;
-  const bool together = members() > 1 && std::any_of(steps.begin(), steps.end(), [](const Step& step) { return step.parallel; });
+  const bool together =
+      members() > 1 && std::any_of(steps.begin(), steps.end(), [](const Step& step) { return step.parallel; });
   if (together) {
     team_->barrier(0);
     walkAs(0);

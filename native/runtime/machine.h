@@ -22,6 +22,8 @@ class Machine {
   // Memory for a plan; grows, never shrinks. Pointers change when it grows.
   std::byte* arena(int64_t bytes);
   void reserveScratch(int64_t bytesPerMember);
+  // Memory for one batch of an epoch's rows and outputs: valid until the next step, so all jobs of a lane share it.
+  std::byte* staging(int64_t bytes);
 
   // Inside Team::run, member 0 walks and the others follow until it says leave().
   void enter(cpu::Team& team);
@@ -34,7 +36,7 @@ class Machine {
  private:
   void walkAs(int member);
 
-  Buffer arena_;
+  Buffer arena_, staging_;
   std::vector<Buffer> scratch_;
   int64_t scratchBytes_ = 0;
   cpu::Team* team_ = nullptr;

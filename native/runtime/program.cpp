@@ -35,15 +35,10 @@ void Program::optimizeSource() {
   std::unique_lock<std::shared_mutex> lock;
   if (!variables_.empty()) lock = lockExclusive(*variables_[0]);
   for (size_t i = 0; i < variables_.size(); ++i) {
-    graph.variables[i].type.layout = variables_[i]->layout();
     graph.variables[i].layoutFixed = variables_[i]->layoutFixed();
+    graph.variables[i].fixedLayout = variables_[i]->layout();
   }
   if (lock) lock.unlock();
-  // inferVariable reads the table, so values that were traced as row-major have to be inferred again.
-  for (ValueInfo& value : graph.values) {
-    const Node& node = graph.nodes[value.node];
-    if (node.op->name == "variable") value.type = graph.variables[size_t(node.attrs.integer("index", 0))].type;
-  }
   optimized_ = optimize(std::move(graph));
   if (!variables_.empty()) lock = lockExclusive(*variables_[0]);
   for (size_t i = 0; i < variables_.size(); ++i) {
@@ -73,7 +68,8 @@ int64_t Program::batchOf(std::span<const ArrayRef> inputs) const {
       } else {
         if (batch < 0) batch = got / dim.value;
         if (got != batch * dim.value) {
-          fail("SHAPE", name, " has ", got, " rows, other inputs have ", batch * dim.value, ". All inputs need equally many");
+          fail("SHAPE", name, " has ", got, " rows, other inputs have ", batch * dim.value,
+               ". All inputs need equally many");
         }
       }
     }
@@ -90,9 +86,10 @@ void Program::expectFinite(std::span<const ArrayRef> inputs) const {
     const float* data = static_cast<const float*>(inputs[i].data);
     const int64_t bad = cpu::kernels().findNonFinite(data, 0, count);
     if (bad < 0) continue;
-    const int64_t row = inputs[i].dims.empty() ? 1 : std::max<int64_t>(1, count / std::max<int64_t>(1, inputs[i].dims[0]));
-    fail("INPUT", "input \"", source_.inputNames[i], "\" has ", std::isnan(data[bad]) ? "NaN" : "Infinity", " in row ", bad / row,
-         ", column ", bad % row, ". Clean the data, or pass allowNonFinite: true to let it through");
+    const int64_t row =
+        inputs[i].dims.empty() ? 1 : std::max<int64_t>(1, count / std::max<int64_t>(1, inputs[i].dims[0]));
+    fail("INPUT", "input \"", source_.inputNames[i], "\" has ", std::isnan(data[bad]) ? "NaN" : "Infinity", " in row ",
+         bad / row, ", column ", bad % row, ". Clean the data, or pass allowNonFinite: true to let it through");
   }
 }
 
@@ -107,10 +104,11 @@ std::vector<TensorType> Program::outputTypes(int64_t batch) const {
 
 std::pair<int64_t, int64_t> Program::rowLengths() const {
   if (source_.inputs.size() != 1 || source_.outputs.size() != 1) {
-    fail("INPUT", "a row in, a row out: needs a program with one input and one output, this one has ", source_.inputs.size(), " and ",
-         source_.outputs.size());
+    fail("INPUT", "a row in, a row out: needs a program with one input and one output, this one has ",
+         source_.inputs.size(), " and ", source_.outputs.size());
   }
-  return {elementCount(concrete(source_.inputTypes[0].shape, 1)), elementCount(concrete(source_.type(source_.outputs[0]).shape, 1))};
+  return {elementCount(concrete(source_.inputTypes[0].shape, 1)),
+          elementCount(concrete(source_.type(source_.outputs[0]).shape, 1))};
 }
 
 std::shared_ptr<Program::Prepared> Program::preparedFor(int64_t batch) {
@@ -168,7 +166,9 @@ void Program::lockAndRun(Machine& machine, const Request& request, std::shared_p
     lock = std::remove_reference_t<decltype(lock)>(mutex, std::try_to_lock);
     if (lock.owns_lock()) return;
     if (request.inlineThread && domain->stepCost.load() > kInlineWait) {
-      fail("BUSY", "a training step of this model is running on the executor. Use await model.predict(x), or wait for fit to end");
+      fail("BUSY",
+           "a training step of this model is running on the executor. Use await model.predict(x), or wait for fit to "
+           "end");
     }
     lock.lock();
   };
@@ -191,7 +191,8 @@ void Program::lockAndRun(Machine& machine, const Request& request, std::shared_p
       continue;  // moving variables needs the lock alone
     }
     bool layouts = true;
-    for (size_t i = 0; i < variables_.size(); ++i) layouts &= variables_[i]->layout() == optimized_.variables[i].type.layout;
+    for (size_t i = 0; i < variables_.size(); ++i)
+      layouts &= variables_[i]->layout() == optimized_.variables[i].type.layout;
     if (!layouts) {
       exclusive = {};
       optimizeSource();
@@ -238,7 +239,8 @@ void Program::lockAndRun(Machine& machine, const Request& request, std::shared_p
     if (binding.prologueDone) binding.prologueVersion = weightsVersion();
   }
   if (const int64_t position = fault.position.load(); position != INT64_MAX) {
-    fail("INPUT", "index ", position, " of a gather is outside its table. Ids must be at least 0 and below the number of rows (inputDim)");
+    fail("INPUT", "index ", position,
+         " of a gather is outside its table. Ids must be at least 0 and below the number of rows (inputDim)");
   }
 }
 
@@ -248,17 +250,24 @@ void Program::bind(Prepared& prepared, Binding& binding, Machine& machine, const
   machine.reserveScratch(plan.memberScratch);
   const auto address = [&](const Slot& slot) -> void* {
     switch (slot.space) {
-      case Space::arena: return arena + slot.offset;
-      case Space::persistent: return binding.persistent.data() + slot.offset;
-      case Space::constant: return const_cast<std::byte*>(optimized_.constants[slot.index].data.data()) + slot.offset;
-      case Space::variable: return variables_[slot.index]->data() + slot.offset;
-      case Space::input: return static_cast<std::byte*>(const_cast<void*>(request.inputs[slot.index])) + slot.offset;
-      case Space::output: return static_cast<std::byte*>(request.outputs[slot.index]) + slot.offset;
+      case Space::arena:
+        return arena + slot.offset;
+      case Space::persistent:
+        return binding.persistent.data() + slot.offset;
+      case Space::constant:
+        return const_cast<std::byte*>(optimized_.constants[slot.index].data.data()) + slot.offset;
+      case Space::variable:
+        return variables_[slot.index]->data() + slot.offset;
+      case Space::input:
+        return static_cast<std::byte*>(const_cast<void*>(request.inputs[slot.index])) + slot.offset;
+      case Space::output:
+        return static_cast<std::byte*>(request.outputs[slot.index]) + slot.offset;
     }
     return nullptr;
   };
   if (binding.slots.size() != plan.slots.size() || binding.arena != arena) {
-    if (plan.persistentBytes > 0 && binding.persistent.size() == 0) binding.persistent = Buffer(size_t(plan.persistentBytes));
+    if (plan.persistentBytes > 0 && binding.persistent.size() == 0)
+      binding.persistent = Buffer(size_t(plan.persistentBytes));
     binding.slots.resize(plan.slots.size());
     binding.arena = arena;
     for (size_t i = 0; i < plan.slots.size(); ++i) binding.slots[i] = address(plan.slots[i]);
@@ -276,9 +285,10 @@ std::string Program::profileText(int64_t batch, int repeats) {
     const Step& step = prepared->plan.body[i];
     const double time = prepared->times[i] / repeats;
     char line[160];
-    std::snprintf(line, sizeof line, "%7.1f  %5.1f  %6.1f  ", time / 1e3, 100 * prepared->times[i] / std::max(total, 1.0),
-                  time > 0 ? double(step.bytes) / time : 0.0);
-    text += line + step.name + (step.parallel ? " [team]" : "") + (step.scope.empty() ? "" : "  # " + step.scope) + "\n";
+    std::snprintf(line, sizeof line, "%7.1f  %5.1f  %6.1f  ", time / 1e3,
+                  100 * prepared->times[i] / std::max(total, 1.0), time > 0 ? double(step.bytes) / time : 0.0);
+    text +=
+        line + step.name + (step.parallel ? " [team]" : "") + (step.scope.empty() ? "" : "  # " + step.scope) + "\n";
   }
   prepared->times.clear();
   char line[80];

@@ -17,7 +17,8 @@ struct ArrayRef {
   Dims dims;
 };
 
-// A traced computation, ready to run for any batch size. Plans are made on demand and kept (the least recently used goes first).
+// A traced computation, ready to run for any batch size. Plans are made on demand and kept (the least recently used
+// goes first).
 class Program {
  public:
   Program(Graph graph, std::vector<std::shared_ptr<Variable>> variables);

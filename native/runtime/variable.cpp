@@ -19,7 +19,9 @@ std::map<int64_t, std::weak_ptr<Variable>>& registry() {
 size_t paddedBytes(const Variable& variable) { return size_t((variable.bytes() + 63) / 64 * 64); }
 
 // Row-major element (row, column) of the matrix that panel16 stores lies at this element.
-int64_t panelIndex(int64_t rows, int64_t row, int64_t column) { return column / 16 * rows * 16 + row * 16 + column % 16; }
+int64_t panelIndex(int64_t rows, int64_t row, int64_t column) {
+  return column / 16 * rows * 16 + row * 16 + column % 16;
+}
 
 template <typename Visit>
 void eachPanelRun(const Dims& dims, Visit visit) {
@@ -84,8 +86,8 @@ std::shared_ptr<LockDomain> Variable::domain() const {
 
 std::shared_ptr<LockDomain> joinDomains(std::span<const std::shared_ptr<Variable>> variables) {
   if (variables.empty()) return std::make_shared<LockDomain>();
-  // One joiner at a time; it takes the old domains one after the other while it moves their variables. A runner that waited for an
-  // old domain sees after locking that its variable moved on, and follows.
+  // One joiner at a time; it takes the old domains one after the other while it moves their variables. A runner that
+  // waited for an old domain sees after locking that its variable moved on, and follows.
   static std::mutex* joining = new std::mutex;
   const std::lock_guard guard(*joining);
   const std::shared_ptr<LockDomain> target = variables[0]->domain();
@@ -144,7 +146,8 @@ std::shared_ptr<Variable> attachVariable(int64_t token) {
   const std::lock_guard guard(registryMutex());
   const auto found = registry().find(token);
   const std::shared_ptr<Variable> variable = found == registry().end() ? nullptr : found->second.lock();
-  if (!variable) fail("VALUE", "no variable is shared under ", token, ": keep the sharing worker's handle alive until attach");
+  if (!variable)
+    fail("VALUE", "no variable is shared under ", token, ": keep the sharing worker's handle alive until attach");
   return variable;
 }
 

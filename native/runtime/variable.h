@@ -13,8 +13,8 @@
 
 namespace chainrule {
 
-// The lock under which steps run that share variables: steps that update take it alone. A step never spans two domains, because
-// compiling a program joins the domains of its variables.
+// The lock under which steps run that share variables: steps that update take it alone. A step never spans two domains,
+// because compiling a program joins the domains of its variables.
 struct LockDomain {
   std::shared_mutex mutex;
   std::atomic<double> stepCost{0};  // nanoseconds of the step that holds it, an estimate
@@ -26,7 +26,8 @@ struct VariableStorage {
   Buffer buffer;
 };
 
-// A weight, moving statistic, optimizer slot, counter or seed. Shared by all programs that use it and by workers that attach.
+// A weight, moving statistic, optimizer slot, counter or seed. Shared by all programs that use it and by workers that
+// attach.
 class Variable {
  public:
   Variable(std::string name, DType dtype, Dims dims, double fill);
@@ -44,8 +45,8 @@ class Variable {
   void touch() { version_.fetch_add(1, std::memory_order_acq_rel); }
 
   // The rest is called with the domain locked exclusively.
-  void fixLayout(Layout layout);            // converts what is stored; a second, different wish is an error
-  void read(std::byte* rowMajor) const;     // bytes of the row-major tensor
+  void fixLayout(Layout layout);         // converts what is stored; a second, different wish is an error
+  void read(std::byte* rowMajor) const;  // bytes of the row-major tensor
   void write(const std::byte* rowMajor);
 
   std::shared_ptr<LockDomain> domain() const;

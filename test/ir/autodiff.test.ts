@@ -17,7 +17,11 @@ describe('autodiff', () => {
     const column = b.input('column', -1, 1);
     const y = b.sum(b.op('mul', [b.op('add', [x, bias]), column]));
     const gradients = b.graph.gradients(y, [bias, column]);
-    const [dBias, dColumn] = evaluate(b, gradients, [[[1, 2, 3, 4], 2, 2], [[10, 20], 2], [[1, -1], 2, 1]]);
+    const [dBias, dColumn] = evaluate(b, gradients, [
+      [[1, 2, 3, 4], 2, 2],
+      [[10, 20], 2],
+      [[1, -1], 2, 1],
+    ]);
     expect(dBias).toEqual([0, 0]);
     expect(dColumn).toEqual([33, 37]);
   });
@@ -30,7 +34,11 @@ describe('autodiff', () => {
     const [second] = b.graph.gradients(b.sum(first as number), [x]);
     const [third] = b.graph.gradients(b.sum(second as number), [x]);
     const results = evaluate(b, [first, second, third] as number[], [[[2, -1], 2]]);
-    expect(results).toEqual([[12, 3], [12, -6], [6, 6]]);
+    expect(results).toEqual([
+      [12, 3],
+      [12, -6],
+      [6, 6],
+    ]);
   });
 
   test('a gradient penalty goes through matmul twice', () => {
@@ -57,7 +65,10 @@ describe('autodiff', () => {
     const b = new Builder();
     const x = b.input('x', 2);
     const other = b.input('other', 2);
-    const stopped = b.op('mul', [b.op('stopGradient', [x]), b.op('cast', [b.op('greater', [x, b.scalar(0)])], { dtype: 'float32' })]);
+    const stopped = b.op('mul', [
+      b.op('stopGradient', [x]),
+      b.op('cast', [b.op('greater', [x, b.scalar(0)])], { dtype: 'float32' }),
+    ]);
     expect(b.graph.gradients(b.sum(stopped), [x, other])).toEqual([-1, -1]);
   });
 
@@ -79,6 +90,8 @@ describe('autodiff', () => {
     b.graph.setScope('pool_1');
     const pooled = b.op('maxPool', [x], { size: [2, 2], strides: [2, 2], padding: [0, 0, 0, 0] });
     const [first] = b.graph.gradients(b.sum(b.op('square', [pooled])), [x]);
-    expect(() => b.graph.gradients(b.sum(first as number), [x])).toThrow(/maxPoolGradient has no gradient, in layer "pool_1"/);
+    expect(() => b.graph.gradients(b.sum(first as number), [x])).toThrow(
+      /maxPoolGradient has no gradient, in layer "pool_1"/,
+    );
   });
 });

@@ -13,7 +13,10 @@ describe('simplify', () => {
     const b = new Builder();
     const x = b.input('x', -1, 2);
     b.op('exp', [x]);
-    const y = b.op('add', [b.op('reduceSum', [x], { axes: [1], keepDims: true }), b.op('reduceSum', [x], { axes: [1], keepDims: true })]);
+    const y = b.op('add', [
+      b.op('reduceSum', [x], { axes: [1], keepDims: true }),
+      b.op('reduceSum', [x], { axes: [1], keepDims: true }),
+    ]);
     expect(b.graph.compileSync([y]).describe()).toMatchInlineSnapshot(`
       "%0 = input "x" -> float32[N, 2]
       %1 = reduceSum %0 axes=[1] keepDims=1 -> float32[N, 1]
@@ -53,7 +56,9 @@ describe('fusion', () => {
     const y = b.op('div', [e, b.op('add', [e, b.scalar(1)])]);
     const program = b.graph.compileSync([e, y]);
     expect(body(program.describe(4))).toEqual(['exp+add+div']);
-    const [exponential, logistic] = program.runSync([{ data: Float32Array.of(0, 1, -1, 2, -2), shape: [1, 5] }]).map((r) => r.data);
+    const [exponential, logistic] = program
+      .runSync([{ data: Float32Array.of(0, 1, -1, 2, -2), shape: [1, 5] }])
+      .map((r) => r.data);
     expect(exponential?.[1]).toBeCloseTo(Math.E, 6);
     expect(logistic?.[2]).toBeCloseTo(1 / (1 + Math.E), 6);
   });

@@ -12,7 +12,10 @@ function trainingStep(features: number, units: number) {
   const x = b.input('x', -1, features);
   const y = b.op('relu', [b.dense(x, ...weights)]);
   const loss = b.op('reduceMean', [b.op('square', [y])], { axes: [0, 1], keepDims: false });
-  const gradients = b.graph.gradients(loss, weights.map((w) => b.graph.read(w)));
+  const gradients = b.graph.gradients(
+    loss,
+    weights.map((w) => b.graph.read(w)),
+  );
   const flat = b.graph.packGroup(weights, gradients);
   b.graph.updateGroup(weights, b.op('sub', [b.graph.readGroup(weights), b.op('mul', [flat, b.scalar(0.1)])]));
   return { b, weights, loss };
@@ -42,7 +45,8 @@ describe('plans', () => {
         let sum = bias[u] as number;
         for (let f = 0; f < 5; f++) sum += (data[n * 5 + f] as number) * (kernel[f * 19 + u] as number);
         const up = sum > 0 ? (2 * sum) / (3 * 19) : 0;
-        for (let f = 0; f < 5; f++) gradient[f * 19 + u] = (gradient[f * 19 + u] as number) + up * (data[n * 5 + f] as number);
+        for (let f = 0; f < 5; f++)
+          gradient[f * 19 + u] = (gradient[f * 19 + u] as number) + up * (data[n * 5 + f] as number);
       }
     }
     const after = await weights[0].read();

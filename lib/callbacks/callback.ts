@@ -1,0 +1,71 @@
+import type { Model } from '../models/model.js';
+import type { Logs } from '../models/programs.js';
+
+/** Hooks around training; all optional, all awaited. Batch hooks make fit go step by step. */
+export interface CallbackHooks {
+  setParams?(params: FitParams): void;
+  setModel?(model: Model): void;
+  onTrainBegin?(logs?: Logs): HookResult;
+  onTrainEnd?(logs?: Logs): HookResult;
+  onEpochBegin?(epoch: number, logs?: Logs): HookResult;
+  onEpochEnd?(epoch: number, logs: Logs): HookResult;
+  onTrainBatchBegin?(batch: number, logs?: Logs): HookResult;
+  onTrainBatchEnd?(batch: number, logs: Logs): HookResult;
+  /** Another name of onTrainBatchBegin. */
+  onBatchBegin?(batch: number, logs?: Logs): HookResult;
+  /** Another name of onTrainBatchEnd. */
+  onBatchEnd?(batch: number, logs: Logs): HookResult;
+  onTestBegin?(logs?: Logs): HookResult;
+  onTestEnd?(logs: Logs): HookResult;
+}
+
+type HookResult = void | Promise<void>;
+
+export interface FitParams {
+  verbose: number;
+  epochs: number;
+  /** Steps per epoch, where known. */
+  steps: number | undefined;
+}
+
+/** The base of callbacks that are classes, which define the hooks of CallbackHooks that they need; plain objects with some of the hooks do as well (https://keras.io/api/callbacks/). */
+export abstract class Callback {
+  model!: Model;
+  params!: FitParams;
+
+  setModel(model: Model): void {
+    this.model = model;
+  }
+
+  setParams(params: FitParams): void {
+    this.params = params;
+  }
+}
+
+const batchHooks = ['onTrainBatchBegin', 'onTrainBatchEnd', 'onBatchBegin', 'onBatchEnd'] as const;
+
+/** Calls the hooks of several callbacks one after the other. */
+export class CallbackList {
+  constructor(private readonly callbacks: readonly CallbackHooks[]) {}
+
+  get hasBatchHooks(): boolean {
+    return this.callbacks.some((callback) => batchHooks.some((hook) => typeof callback[hook] === 'function'));
+  }
+
+  begin(model: Model, params: FitParams): void {
+    for (const callback of this.callbacks) {
+      callback.setParams?.(params);
+      callback.setModel?.(model);
+    }
+  }
+
+  async call<K extends Exclude<keyof CallbackHooks, 'setParams' | 'setModel'>>(
+    hook: K,
+    ...args: Parameters<NonNullable<CallbackHooks[K]>>
+  ): Promise<void> {
+    for (const callback of this.callbacks) {
+      const fn = callback[hook] as ((...all: unknown[]) => HookResult) | undefined;
+      await fn?.apply(callback, args);
+    }
+  }
+}

@@ -1,0 +1,31 @@
+import type { CallbackHooks } from './callback.js';
+import { EarlyStopping, type EarlyStoppingOptions } from './early_stopping.js';
+import {
+  LearningRateScheduler,
+  ReduceLROnPlateau,
+  type ReduceLROnPlateauOptions,
+  type ScheduleFunction,
+} from './learning_rate.js';
+import { CSVLogger, LambdaCallback, TerminateOnNaN } from './logging.js';
+
+export { Callback, type CallbackHooks, type FitParams } from './callback.js';
+export { EarlyStopping, type EarlyStoppingOptions } from './early_stopping.js';
+export {
+  LearningRateScheduler,
+  ReduceLROnPlateau,
+  type ReduceLROnPlateauOptions,
+  type ScheduleFunction,
+} from './learning_rate.js';
+export { CSVLogger, LambdaCallback, TerminateOnNaN } from './logging.js';
+
+export const earlyStopping = (options?: EarlyStoppingOptions): EarlyStopping => new EarlyStopping(options);
+export const learningRateScheduler = (
+  schedule: ScheduleFunction,
+  options?: { verbose?: 0 | 1 },
+): LearningRateScheduler => new LearningRateScheduler(schedule, options);
+export const reduceLROnPlateau = (options?: ReduceLROnPlateauOptions): ReduceLROnPlateau =>
+  new ReduceLROnPlateau(options);
+export const terminateOnNaN = (): TerminateOnNaN => new TerminateOnNaN();
+export const lambdaCallback = (hooks: CallbackHooks): LambdaCallback => new LambdaCallback(hooks);
+export const csvLogger = (filename: string, options?: { separator?: string; append?: boolean }): CSVLogger =>
+  new CSVLogger(filename, options);

@@ -1,0 +1,62 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { ChainruleError, checkOptions } from '../errors.js';
+import type { Logs } from '../models/programs.js';
+import { Callback, type CallbackHooks } from './callback.js';
+
+/** Ends fit when the loss of an epoch is NaN or infinite (https://keras.io/api/callbacks/terminate_on_nan/). */
+export class TerminateOnNaN extends Callback {
+  onEpochEnd(epoch: number, logs: Logs): void {
+    const { loss } = logs;
+    if (typeof loss !== 'number' || Number.isFinite(loss)) return;
+    process.stderr.write(`Epoch ${epoch + 1}: invalid loss ${loss}, terminating training.\n`);
+    this.model.stopTraining = true;
+  }
+}
+
+/** Hooks given as functions (https://keras.io/api/callbacks/lambda_callback/); a plain object does the same. */
+export class LambdaCallback extends Callback {
+  constructor(hooks: CallbackHooks) {
+    super();
+    Object.assign(this, hooks);
+  }
+}
+
+/** Writes a line per epoch (https://keras.io/api/callbacks/csv_logger/). */
+export class CSVLogger extends Callback {
+  readonly separator: string;
+  readonly append: boolean;
+  private file: FileHandle | undefined;
+  private keys: string[] | undefined;
+
+  constructor(
+    readonly filename: string,
+    options: { separator?: string; append?: boolean } = {},
+  ) {
+    super();
+    checkOptions('CSVLogger', options, ['separator', 'append']);
+    if (typeof filename !== 'string' || filename === '')
+      throw new ChainruleError('ERR_CHAINRULE_OPTION', 'CSVLogger: a file name is expected.');
+    this.separator = options.separator ?? ',';
+    this.append = options.append ?? false;
+  }
+
+  async onTrainBegin(): Promise<void> {
+    this.file = await open(this.filename, this.append ? 'a' : 'w');
+    this.keys = undefined;
+  }
+
+  async onEpochEnd(epoch: number, logs: Logs): Promise<void> {
+    if (!this.keys) {
+      this.keys = Object.keys(logs).sort();
+      const { size } = await this.file!.stat();
+      if (size === 0) await this.file!.write(`${['epoch', ...this.keys].join(this.separator)}\n`);
+    }
+    const cell = (value: number | undefined): string => (value === undefined ? 'NA' : String(value));
+    await this.file!.write(`${[epoch, ...this.keys.map((key) => cell(logs[key]))].join(this.separator)}\n`);
+  }
+
+  async onTrainEnd(): Promise<void> {
+    await this.file?.close();
+    this.file = undefined;
+  }
+}

@@ -1,0 +1,252 @@
+import { ChainruleError } from '../errors.js';
+import { flatten, pack } from '../graph/structure.js';
+import { type DType, type NativeDataset, native } from '../native.js';
+import { type AnyArray, type ArrayInput, bound, isArrayInput, shapeText } from '../ndarray.js';
+import { fromNestedAsync, notFinite } from '../nested.js';
+
+/** One array, several in a list, or several by name. */
+export type DataInput = ArrayInput | readonly ArrayInput[] | Readonly<Record<string, ArrayInput>>;
+
+/** The parts of a batch. */
+export interface BatchParts {
+  x: unknown;
+  y?: unknown;
+  sampleWeight?: unknown;
+}
+const parts = ['x', 'y', 'sampleWeight'] as const;
+
+/** A column of a table whose rows are samples. */
+export interface Column {
+  /** `x`, `y.kind`, `x.0`. */
+  name: string;
+  array: AnyArray;
+}
+
+/** Columns in the order in which a program takes them, and how they make up x, y and sampleWeight. */
+export class Table {
+  private constructor(
+    readonly columns: readonly Column[],
+    /** x, y and sampleWeight with column numbers as leaves. */
+    readonly layout: BatchParts,
+    readonly rows: number,
+  ) {}
+
+  static of(columns: readonly Column[], layout: BatchParts): Table {
+    if (columns.length === 0) throw new ChainruleError('ERR_CHAINRULE_INPUT', 'there is no data: pass x.');
+    const rows = columns[0]!.array.shape[0] ?? -1;
+    for (const { name, array } of columns) {
+      if (array.rank === 0)
+        throw new ChainruleError(
+          'ERR_CHAINRULE_SHAPE',
+          `${name} is a single number; data needs a first axis, its rows.`,
+        );
+      if (array.shape[0] !== rows) {
+        const first = columns[0]!.name;
+        throw new ChainruleError(
+          'ERR_CHAINRULE_SHAPE',
+          `${first} has ${rows} rows but ${name} has ${array.shape[0]}; every array needs one row per sample.`,
+          {
+            details: { [first]: rows, [name]: array.shape[0] },
+          },
+        );
+      }
+    }
+    if (rows === 0)
+      throw new ChainruleError(
+        'ERR_CHAINRULE_INPUT',
+        `${columns[0]!.name} has no rows (shape ${shapeText(columns[0]!.array.shape)}); at least one sample is needed.`,
+      );
+    return new Table(columns, layout, rows);
+  }
+
+  get arrays(): AnyArray[] {
+    return this.columns.map(({ array }) => array);
+  }
+
+  /** What a program depends on: names, dtypes, dimensions beside the batch, and the structure. */
+  get signature(): string {
+    return JSON.stringify([
+      this.layout,
+      this.columns.map(({ name, array }) => [name, array.dtype, array.shape.slice(1)]),
+    ]);
+  }
+
+  /** The structure of x, y and sampleWeight with other leaves. */
+  fill<T>(leaves: readonly T[]): BatchParts {
+    return pack(this.layout, leaves) as BatchParts;
+  }
+
+  slice(begin: number, end: number): Table {
+    return new Table(
+      this.columns.map(({ name, array }) => ({ name, array: array.rows(begin, end) })),
+      this.layout,
+      end - begin,
+    );
+  }
+
+  /** The native twin; small data is copied, large arrays are pinned: don't write to them meanwhile. */
+  toNative(): NativeDataset {
+    const bytes = this.columns.reduce((total, { array }) => total + array.data.byteLength, 0);
+    return new native.Dataset(
+      this.columns.map(({ array }) => bound(array)),
+      bytes <= 1 << 20,
+    );
+  }
+}
+
+export interface TableOptions {
+  allowNonFinite?: boolean;
+  /** What the model's inputs look like, where it is known: a list or record of tensors, or one. */
+  inputs?: unknown;
+}
+
+/** Converts x, y and weights; big nested arrays in slices of 5 ms. */
+export async function toTable(data: BatchParts, options: TableOptions = {}): Promise<Table> {
+  const columns: Column[] = [];
+  const layout: Record<string, unknown> = {};
+  for (const part of parts) {
+    const value = data[part];
+    if (value === undefined || value === null) continue;
+    const shaped = part === 'x' ? byInputs(value, options.inputs) : value;
+    const leaves = flatten(shaped, leafTest(shaped, part === 'x' ? options.inputs : undefined), part);
+    const first = columns.length;
+    for (const { item, path } of leaves) columns.push({ name: path, array: await toArray(item, path, options) });
+    let next = first;
+    layout[part] = pack(
+      shaped,
+      leaves.map(() => next++),
+      leafTest(shaped, part === 'x' ? options.inputs : undefined),
+    );
+  }
+  const adjusted = fitRanks(columns, layout.x, options.inputs);
+  return Table.of(adjusted, layout as unknown as BatchParts);
+}
+
+/** Where the model has several inputs, a list is a list of inputs and not of rows. */
+function leafTest(value: unknown, inputs: unknown): (item: unknown) => boolean {
+  const several = Array.isArray(inputs) || (inputs !== undefined && flatten(inputs).length > 1);
+  return (item) => (several && item === value ? false : isArrayInput(item));
+}
+
+/** Records match the inputs' names where the model takes a list. */
+function byInputs(value: unknown, inputs: unknown): unknown {
+  const isRecord = typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+  if (inputs === undefined) return value;
+  const leaves = flatten(inputs).map((leaf) => leaf.item as { name?: string });
+  if (Array.isArray(inputs)) {
+    if (isRecord) return leaves.map(({ name }) => named(value as Record<string, unknown>, name ?? '', leaves));
+    if (Array.isArray(value) && value.length === inputs.length) return value;
+    if (leaves.length === 1) return [value];
+    throw new ChainruleError(
+      'ERR_CHAINRULE_INPUT',
+      `x: the model has ${leaves.length} inputs (${leaves.map(({ name }) => `"${name}"`).join(', ')}); pass a list of as many arrays or a record by name.`,
+    );
+  }
+  if (leaves.length === 1)
+    return isRecord && Object.keys(value as object).length === 1 && !isArrayInput(value)
+      ? Object.values(value as object)[0]
+      : value;
+  const names = Object.keys(inputs as object);
+  if (isRecord)
+    return Object.fromEntries(
+      names.map((name) => [
+        name,
+        named(
+          value as Record<string, unknown>,
+          name,
+          names.map((one) => ({ name: one })),
+        ),
+      ]),
+    );
+  if (Array.isArray(value) && value.length === names.length)
+    return Object.fromEntries(names.map((name, i) => [name, value[i]]));
+  throw new ChainruleError(
+    'ERR_CHAINRULE_INPUT',
+    `x: the model's inputs are ${names.map((name) => `"${name}"`).join(', ')}; pass a record with these names.`,
+  );
+}
+
+function named(record: Record<string, unknown>, name: string, all: readonly { name?: string }[]): unknown {
+  if (record[name] !== undefined) return record[name];
+  throw new ChainruleError(
+    'ERR_CHAINRULE_INPUT',
+    `x: input "${name}" is missing; the model's inputs are ${all.map((one) => `"${one.name}"`).join(', ')}, got ${Object.keys(
+      record,
+    )
+      .map((key) => `"${key}"`)
+      .join(', ')}.`,
+  );
+}
+
+async function toArray(item: unknown, name: string, options: TableOptions): Promise<AnyArray> {
+  if (typeof item === 'string')
+    throw new ChainruleError(
+      'ERR_CHAINRULE_INPUT',
+      `${name} is the string "${item.slice(0, 40)}"; numbers are expected.`,
+    );
+  if (!isArrayInput(item)) {
+    throw new ChainruleError(
+      'ERR_CHAINRULE_INPUT',
+      `${name}: an array is expected (nested arrays, a typed array, an NDArray), got ${item === null ? 'null' : Array.isArray(item) ? 'a list of something else' : typeof item}.`,
+    );
+  }
+  return fromNestedAsync(item, { name, allowNonFinite: options.allowNonFinite });
+}
+
+/** Keras's rule: an axis of size 1 at the end is added or dropped where the model's input asks for it. */
+function fitRanks(columns: readonly Column[], xLayout: unknown, inputs: unknown): Column[] {
+  const tensors = inputs === undefined ? [] : flatten(inputs).map((leaf) => leaf.item as { dims: readonly number[] });
+  const numbers = flatten(xLayout).map((leaf) => leaf.item as number);
+  return columns.map((column, i) => {
+    const input = tensors[numbers.indexOf(i)];
+    const { array } = column;
+    if (!input || numbers.length !== tensors.length) return column;
+    const rank = input.dims.length;
+    if (array.rank === rank - 1 && input.dims.at(-1) === 1)
+      return { ...column, array: array.reshape([...array.shape, 1]) };
+    if (array.rank === rank + 1 && array.shape.at(-1) === 1)
+      return { ...column, array: array.reshape(array.shape.slice(0, -1)) };
+    return column;
+  });
+}
+
+const checkable: readonly DType[] = ['float32'];
+
+/** Looks through float columns off the main thread; names the row and column of the first NaN or Infinity. */
+export async function checkFinite(dataset: NativeDataset, table: Table): Promise<void> {
+  for (const [i, { name, array }] of table.columns.entries()) {
+    if (!checkable.includes(array.dtype)) continue;
+    const bad = await dataset.firstBad(i, { finite: true });
+    if (bad >= 0) throw notFinite(array.data[bad]!, placeOf(array, bad), { name });
+  }
+}
+
+/** Looks for labels that are no class; names the row and the label. */
+export async function checkLabels(
+  dataset: NativeDataset,
+  table: Table,
+  column: number,
+  classes: number,
+): Promise<void> {
+  const bad = await dataset.firstBad(column, { low: 0, high: classes });
+  if (bad < 0) return;
+  const { name, array } = table.columns[column]!;
+  const [row] = placeOf(array, bad);
+  throw new ChainruleError(
+    'ERR_CHAINRULE_INPUT',
+    `${name}: row ${row} has class ${array.data[bad]}, but the model's output has ${classes} classes, 0 … ${classes - 1}. Check the labels or the units of the last layer.`,
+    {
+      details: { row, label: array.data[bad], classes },
+    },
+  );
+}
+
+function placeOf(array: AnyArray, element: number): number[] {
+  const place: number[] = [];
+  let rest = element;
+  for (let axis = array.rank - 1; axis >= 0; axis--) {
+    place.unshift(rest % array.shape[axis]!);
+    rest = Math.floor(rest / array.shape[axis]!);
+  }
+  return place;
+}

@@ -1,0 +1,55 @@
+import { optionsFromConfig } from '../config.js';
+import { ChainruleError } from '../errors.js';
+import { flatten, mapStructure, type Structure } from '../graph/structure.js';
+import { isSymbolic, type Tensor } from '../graph/tensor.js';
+import { InputLayer, input } from '../layers/input.js';
+import { isLayer, type Layer } from '../layers/layer.js';
+import { Functional } from './functional.js';
+import type { Model } from './model.js';
+import { Sequential } from './sequential.js';
+
+/** A model of the same architecture with new weights and, inside, layers of the same names. */
+export function cloneModel<M extends Model>(model: M): M {
+  if (model instanceof Sequential) {
+    const copy = new Sequential(model.layers.map(cloneLayer), { name: model.name });
+    if (model.built && !copy.built) copy.build(model.inputs[0]!.shape);
+    return copy as unknown as M;
+  }
+  if (model instanceof Functional) return cloneFunctional(model) as unknown as M;
+  throw new ChainruleError(
+    'ERR_CHAINRULE_UNSUPPORTED',
+    `cloneModel: model "${model.name}" is a class of its own; make another with new ${model.className}().`,
+  );
+}
+
+function cloneLayer(layer: Layer): Layer {
+  if (layer instanceof Sequential || layer instanceof Functional) return cloneModel(layer);
+  const make = layer.constructor as new (options: Record<string, unknown>) => Layer;
+  const inputShape = layer.inputShape && { inputShape: layer.inputShape };
+  return new make({ ...optionsFromConfig(layer.getConfig()), ...inputShape });
+}
+
+/** Every recorded call is made again, on copies of the layers. */
+function cloneFunctional(model: Functional): Functional {
+  const copies = new Map<Layer, Layer>();
+  const values = new Map<Tensor, Tensor>();
+  for (const tensor of model.inputs) {
+    const layer = tensor.origin!.node.operation.layer;
+    const name = layer instanceof InputLayer ? layer.name : undefined;
+    values.set(tensor, input({ shape: tensor.shape.slice(1), dtype: tensor.dtype, ...(name && { name }) }));
+  }
+  const now = (leaf: unknown): unknown => (isSymbolic(leaf) ? values.get(leaf) : leaf);
+  for (const node of model.network.nodes) {
+    if (node.outputs.every((output) => values.has(output))) continue;
+    const args = mapStructure(node.args, now);
+    const { layer } = node.operation;
+    let result: unknown;
+    if (isLayer(layer)) {
+      if (!copies.has(layer)) copies.set(layer, cloneLayer(layer));
+      result = copies.get(layer)!.apply(args as Tensor);
+    } else result = node.operation.replay(args);
+    for (const [i, leaf] of flatten(result).entries()) values.set(node.outputs[i]!, leaf.item as Tensor);
+  }
+  const renewed = (structure: unknown): Structure<Tensor> => mapStructure(structure, now) as Structure<Tensor>;
+  return new Functional(renewed(model.inputStructure), renewed(model.network.outputs), { name: model.name });
+}

@@ -1,0 +1,70 @@
+import { ChainruleError, checkOptions } from '../errors.js';
+import { resolveLoss } from '../losses/loss.js';
+import { resolveMetric } from '../metrics/index.js';
+import { type Optimizer, type OptimizerSpec, resolveOptimizer } from '../optimizers/index.js';
+import { CompiledLoss, CompiledMetrics, type LossesSpec, type LossWeights, type MetricsSpec } from './compiled.js';
+
+export interface CompileOptions {
+  /** A name, an optimizer or a config. Default 'rmsprop'. */
+  optimizer?: OptimizerSpec;
+  /** A loss, a list by output or a record by output name; null for outputs without one. */
+  loss?: LossesSpec;
+  lossWeights?: LossWeights;
+  metrics?: MetricsSpec;
+  /** Metrics that sample weights count for. */
+  weightedMetrics?: MetricsSpec;
+  /** Where to run: 'auto' and 'cpu' are the same today. */
+  device?: 'auto' | 'cpu';
+}
+
+/** What compile fixed. */
+export interface Compiled {
+  options: CompileOptions;
+  optimizer: Optimizer;
+  loss: CompiledLoss | undefined;
+  metrics: CompiledMetrics;
+}
+
+export function compileModel(options: CompileOptions): Compiled {
+  checkOptions('compile', options, ['optimizer', 'loss', 'lossWeights', 'metrics', 'weightedMetrics', 'device']);
+  if (options.device !== undefined && options.device !== 'auto' && options.device !== 'cpu') {
+    throw new ChainruleError(
+      'ERR_CHAINRULE_DEVICE',
+      `compile: device "${String(options.device)}" is not available; use 'auto' or 'cpu'.`,
+    );
+  }
+  for (const list of [options.metrics, options.weightedMetrics]) {
+    if (list !== undefined && (typeof list !== 'object' || list === null)) {
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `compile: metrics must be a list like ['accuracy'] or a record by output, got ${String(list)}.`,
+      );
+    }
+  }
+  // Names are resolved once here, so that a misspelt one fails at this line and not at the first step.
+  visit(options.loss, (name) => name === 'crossentropy' || name === 'ce' || resolveLoss(name as never));
+  for (const list of [options.metrics, options.weightedMetrics])
+    visit(list, (name) => name === 'accuracy' || name === 'acc' || resolveMetric(name as never));
+  return {
+    options,
+    optimizer: resolveOptimizer(options.optimizer ?? 'rmsprop'),
+    loss:
+      options.loss === undefined || options.loss === null
+        ? undefined
+        : new CompiledLoss(options.loss, options.lossWeights),
+    metrics: new CompiledMetrics(options.metrics, options.weightedMetrics),
+  };
+}
+
+function visit(spec: unknown, check: (name: string) => unknown): void {
+  if (typeof spec === 'string') check(spec);
+  else if (Array.isArray(spec)) for (const one of spec) visit(one, check);
+  else if (
+    typeof spec === 'object' &&
+    spec !== null &&
+    Object.getPrototypeOf(spec) === Object.prototype &&
+    !('class_name' in spec)
+  ) {
+    for (const one of Object.values(spec)) visit(one, check);
+  }
+}

@@ -1,0 +1,106 @@
+import { checkLabels, type Table } from '../data/columns.js';
+import { ChainruleError } from '../errors.js';
+import type { NativeJob } from '../native.js';
+import type { StepProgram } from './programs.js';
+import type { Source, StreamSource, TableSource } from './source.js';
+
+export interface EpochRun {
+  source: Source;
+  /** The step for batches like this one. */
+  program: (table: Table) => Promise<StepProgram>;
+  epoch: number;
+  seed: number;
+  /** At most so many steps. */
+  limit?: number;
+  signal?: AbortSignal;
+  /** Receives the running job, so that stopTraining can end it. */
+  started?: (job: NativeJob<unknown> | undefined) => void;
+  stopped?: () => boolean;
+  onProgress?: (steps: number) => void;
+  /** Called around every step; their presence makes the epoch go step by step. */
+  before?: (step: number) => Promise<void>;
+  after?: (step: number, program: StepProgram) => Promise<void>;
+}
+
+export interface EpochResult {
+  steps: number;
+  /** The program whose metrics counted; none when there was no batch. */
+  program: StepProgram | undefined;
+}
+
+/** Runs one pass over the data: natively in one call where no hook looks at single batches. */
+export async function runEpoch(run: EpochRun): Promise<EpochResult> {
+  return run.source.kind === 'table' ? tableEpoch(run, run.source) : streamEpoch(run, run.source);
+}
+
+async function tableEpoch(run: EpochRun, source: TableSource): Promise<EpochResult> {
+  const program = await run.program(source.table);
+  await source.check(program.checks);
+  const total = Math.min(source.steps, run.limit ?? source.steps);
+  const options = {
+    batchSize: source.batchSize,
+    begin: source.begin,
+    end: source.end,
+    shuffle: source.shuffle,
+    seed: source.seed ?? run.seed,
+    epoch: run.epoch,
+  };
+  if (!run.before && !run.after) {
+    const steps = await untilStopped(run, () =>
+      program.step.epoch(
+        source.native,
+        { ...options, firstStep: 0, steps: total, ...(run.onProgress && { onProgress: run.onProgress }) },
+        run.signal,
+        run.started,
+      ),
+    );
+    return { steps: steps?.steps ?? total, program };
+  }
+  let step = 0;
+  for (; step < total && !run.stopped?.(); step++) {
+    await run.before?.(step);
+    if (
+      !(await untilStopped(run, () =>
+        program.step.epoch(source.native, { ...options, firstStep: step, steps: 1 }, run.signal, run.started),
+      ))
+    )
+      break;
+    run.onProgress?.(step + 1);
+    await run.after?.(step, program);
+  }
+  return { steps: step, program };
+}
+
+async function streamEpoch(run: EpochRun, source: StreamSource): Promise<EpochResult> {
+  let steps = 0;
+  let row = 0;
+  let program: StepProgram | undefined;
+  for await (const table of source.batches()) {
+    program = await run.program(table);
+    if (program.checks.length > 0) {
+      const native = table.toNative();
+      for (const { column, classes } of program.checks) await checkLabels(native, table, column, classes);
+    }
+    await run.before?.(steps);
+    await program.step.run(table.arrays, { rowOffset: row, checkFinite: !source.allowNonFinite, signal: run.signal });
+    row += table.rows;
+    steps++;
+    run.onProgress?.(steps);
+    await run.after?.(steps - 1, program);
+    if (run.stopped?.() || steps === run.limit) break;
+  }
+  return { steps, program };
+}
+
+/** Undefined when stopTraining ended the job; any other failure is the caller's. */
+async function untilStopped<T>(run: EpochRun, work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    const ended = error instanceof ChainruleError && error.code === 'ERR_CHAINRULE_ABORTED';
+    if (ended && run.stopped?.() && !run.signal?.aborted) return undefined;
+    throw error;
+  } finally {
+    run.started?.(undefined);
+  }
+}

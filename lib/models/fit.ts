@@ -1,0 +1,251 @@
+import { type CallbackHooks, CallbackList, type FitParams } from '../callbacks/callback.js';
+import type { DataInput } from '../data/columns.js';
+import { Dataset } from '../data/dataset.js';
+import { ChainruleError, checkOptions } from '../errors.js';
+import { Executable } from '../graph/executable.js';
+import { nextSeed } from '../graph/seed.js';
+import { Trace } from '../graph/trace.js';
+import { type ClassWeight, checkClassWeight } from './class_weight.js';
+import { type EpochRun, runEpoch } from './epoch.js';
+import { runTest } from './evaluate.js';
+import { History } from './history.js';
+import type { Model } from './model.js';
+import { buildStep, type Logs } from './programs.js';
+import { Progress } from './progress.js';
+import { type Source, TableSource, toSource } from './source.js';
+
+export interface FitOptions {
+  /** Rows per step. Default 32. */
+  batchSize?: number;
+  /** Passes over the data. Default 1. */
+  epochs?: number;
+  /** 0 silent, 1 progress bar, 2 one line per epoch; 'auto' is 1. Progress goes to stderr. */
+  verbose?: 0 | 1 | 2 | 'auto';
+  callbacks?: readonly CallbackHooks[];
+  /** The last part of the rows (0 … 1) is kept for validation. */
+  validationSplit?: number;
+  /** [x, y], [x, y, sampleWeight] or a Dataset. */
+  validationData?: readonly [DataInput, DataInput, DataInput?] | Dataset;
+  /** Mix the rows anew for each epoch (default true). */
+  shuffle?: boolean;
+  classWeight?: ClassWeight;
+  /** One weight per row. */
+  sampleWeight?: DataInput;
+  /** The number of the first epoch, when training goes on. Default 0. */
+  initialEpoch?: number;
+  stepsPerEpoch?: number;
+  validationSteps?: number;
+  validationBatchSize?: number;
+  /** Validate every so many epochs, or at those listed (from 1). Default 1. */
+  validationFreq?: number | readonly number[];
+  /** Accept NaN and Infinity in the data (default false). */
+  allowNonFinite?: boolean;
+  /** Stops within one step; fit rejects with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+const known = [
+  'batchSize',
+  'epochs',
+  'verbose',
+  'callbacks',
+  'validationSplit',
+  'validationData',
+  'shuffle',
+  'classWeight',
+  'sampleWeight',
+  'initialEpoch',
+  'stepsPerEpoch',
+  'validationSteps',
+  'validationBatchSize',
+  'validationFreq',
+  'allowNonFinite',
+  'signal',
+];
+
+/** Keras's fit (https://keras.io/api/models/model_training_apis/#fit-method). */
+export async function fit(
+  model: Model,
+  x: DataInput | Dataset,
+  y: DataInput | FitOptions | undefined,
+  given?: FitOptions,
+): Promise<History> {
+  const options = (x instanceof Dataset ? (y as FitOptions | undefined) : given) ?? {};
+  checkOptions('fit', options, known);
+  checkNumbers(options);
+  model.needCompiled('fit');
+  options.signal?.throwIfAborted();
+  const end = model.beginFit();
+  try {
+    return await train(model, x, x instanceof Dataset ? undefined : (y as DataInput), options);
+  } finally {
+    end();
+  }
+}
+
+async function train(
+  model: Model,
+  x: DataInput | Dataset,
+  y: DataInput | undefined,
+  options: FitOptions,
+): Promise<History> {
+  const { source, validation } = await sources(model, x, y, options);
+  const epochs = options.epochs ?? 1;
+  const verbose = options.verbose === undefined || options.verbose === 'auto' ? 1 : options.verbose;
+  const steps =
+    source.steps === undefined ? options.stepsPerEpoch : Math.min(source.steps, options.stepsPerEpoch ?? source.steps);
+  const params: FitParams = { verbose, epochs, steps };
+  const callbacks = new CallbackList(options.callbacks ?? []);
+  const history = new History(params);
+  const progress = verbose === 0 ? undefined : new Progress(params);
+  const seed = nextSeed();
+  const { state, programs } = model.trainSlot;
+  const program: EpochRun['program'] = (table) =>
+    programs.get(`${table.signature}|${model.trainableKey}|${JSON.stringify(options.classWeight ?? null)}`, () =>
+      buildStep(model, 'train', table, state, options.classWeight),
+    );
+  const fresh = new Set<unknown>();
+  callbacks.begin(model, params);
+  await callbacks.call('onTrainBegin');
+  let last: Logs = {};
+  for (let epoch = options.initialEpoch ?? 0; epoch < epochs && !model.stopTraining; epoch++) {
+    await callbacks.call('onEpochBegin', epoch, {});
+    progress?.begin(epoch);
+    fresh.clear();
+    const run: EpochRun = {
+      source,
+      epoch,
+      seed,
+      signal: options.signal,
+      limit: options.stepsPerEpoch,
+      started: (job) => model.running(job),
+      stopped: () => model.stopTraining,
+      program: async (table) => {
+        const found = await program(table);
+        // Metrics start anew with each epoch, also those of programs that an aborted fit left behind.
+        if (fresh.size === 0) await found.reset();
+        fresh.add(found);
+        return found;
+      },
+    };
+    let current: { logs(): Promise<Logs> } | undefined;
+    if (progress?.live) run.onProgress = (done) => progress.update(done, current && (() => current!.logs()));
+    if (callbacks.hasBatchHooks) hookBatches(run, callbacks);
+    const inner = run.program;
+    run.program = async (table) => {
+      const found = await inner(table);
+      current = found;
+      return found;
+    };
+    const result = await runEpoch(run);
+    if (!result.program)
+      throw new ChainruleError(
+        'ERR_CHAINRULE_INPUT',
+        `fit: the data gave no batch in epoch ${epoch}. An iterator is used up after one pass: pass a function that makes one, () => iterate().`,
+      );
+    const logs = await result.program.logs();
+    if (validation && validates(options.validationFreq, epoch)) {
+      await callbacks.call('onTestBegin');
+      const valid = await runTest(model, validation, options);
+      await callbacks.call('onTestEnd', valid);
+      for (const [name, value] of Object.entries(valid)) logs[`val_${name}`] = value;
+    }
+    await callbacks.call('onEpochEnd', epoch, logs);
+    history.add(epoch, logs);
+    progress?.end(result.steps, logs);
+    last = logs;
+  }
+  if (model.optimizer.useEma) await finalize(model);
+  await callbacks.call('onTrainEnd', last);
+  return history;
+}
+
+function hookBatches(run: EpochRun, callbacks: CallbackList): void {
+  run.before = async (step) => {
+    await callbacks.call('onTrainBatchBegin', step, {});
+    await callbacks.call('onBatchBegin', step, {});
+  };
+  run.after = async (step, program) => {
+    const logs = await program.logs();
+    await callbacks.call('onTrainBatchEnd', step, logs);
+    await callbacks.call('onBatchEnd', step, logs);
+  };
+}
+
+/** Weights become their moving averages at the end, as in Keras. */
+async function finalize(model: Model): Promise<void> {
+  const trace = new Trace();
+  trace.run(() => model.optimizer.finalize(model.trainableWeights));
+  await (await Executable.compile(trace, [])).run([]);
+}
+
+async function sources(
+  model: Model,
+  x: DataInput | Dataset,
+  y: DataInput | undefined,
+  options: FitOptions,
+): Promise<{ source: Source; validation: Source | undefined }> {
+  const all = await toSource(model, x, y, { ...options, shuffle: options.shuffle ?? true });
+  const { validationData, validationSplit } = options;
+  const forTest = {
+    batchSize: options.validationBatchSize ?? options.batchSize,
+    allowNonFinite: options.allowNonFinite,
+  };
+  if (validationData instanceof Dataset)
+    return { source: all, validation: await toSource(model, validationData, undefined, forTest) };
+  if (validationData) {
+    const [vx, vy, sampleWeight] = validationData;
+    return { source: all, validation: await toSource(model, vx, vy, { ...forTest, sampleWeight }) };
+  }
+  if (!validationSplit) return { source: all, validation: undefined };
+  if (!(all instanceof TableSource))
+    throw new ChainruleError(
+      'ERR_CHAINRULE_OPTION',
+      'fit: validationSplit needs arrays; for a Dataset pass validationData.',
+    );
+  const at = Math.floor(all.rows * (1 - validationSplit));
+  if (at === 0 || at === all.rows) {
+    throw new ChainruleError(
+      'ERR_CHAINRULE_OPTION',
+      `fit: validationSplit ${validationSplit} of ${all.rows} rows leaves ${at} for training and ${all.rows - at} for validation; both need at least one.`,
+    );
+  }
+  const held = all.part(at, all.rows, false);
+  const sized = new TableSource(
+    held.table,
+    at,
+    all.rows,
+    forTest.batchSize ?? 32,
+    false,
+    held.allowNonFinite,
+    held.native,
+  );
+  return { source: all.part(0, at, all.shuffle), validation: sized };
+}
+
+function validates(freq: FitOptions['validationFreq'], epoch: number): boolean {
+  return Array.isArray(freq) ? freq.includes(epoch + 1) : (epoch + 1) % ((freq as number) ?? 1) === 0;
+}
+
+function checkNumbers(options: FitOptions): void {
+  for (const name of ['epochs', 'batchSize', 'stepsPerEpoch', 'validationSteps', 'validationBatchSize'] as const) {
+    const value = options[name];
+    if (value === undefined || (Number.isInteger(value) && value >= 1)) continue;
+    throw new ChainruleError('ERR_CHAINRULE_OPTION', `fit: ${name} must be an integer >= 1, got ${String(value)}.`, {
+      details: { option: name, value },
+    });
+  }
+  const { validationSplit, classWeight, sampleWeight } = options;
+  if (validationSplit !== undefined && !(validationSplit >= 0 && validationSplit < 1)) {
+    throw new ChainruleError(
+      'ERR_CHAINRULE_OPTION',
+      `fit: validationSplit must be a number from 0 to below 1, got ${String(validationSplit)}.`,
+    );
+  }
+  if (classWeight && sampleWeight !== undefined)
+    throw new ChainruleError(
+      'ERR_CHAINRULE_OPTION',
+      'fit: classWeight and sampleWeight cannot be used together; multiply the class weights into sampleWeight.',
+    );
+  if (classWeight) checkClassWeight(classWeight);
+}

@@ -1,0 +1,100 @@
+import { ChainruleError } from '../errors.js';
+import { flatten, mapStructure, type Structure } from '../graph/structure.js';
+import { isSymbolic, type Tensor } from '../graph/tensor.js';
+import { InputLayer } from '../layers/input.js';
+import type { Layer, LayerOptions, ShapeStructure, TensorStructure } from '../layers/layer.js';
+import { uniqueName } from '../names.js';
+import type { NDArray } from '../ndarray.js';
+import { Model } from './model.js';
+import { Network } from './network.js';
+
+/** What predict of a functional model gives: arrays in the structure of its outputs. */
+export type PredictionOf<T> = T extends Tensor
+  ? NDArray
+  : T extends readonly unknown[]
+    ? NDArray[]
+    : { [K in keyof T]: NDArray };
+
+export interface FunctionalOptions<T> {
+  inputs: Structure<Tensor>;
+  outputs: T;
+  name?: string;
+  trainable?: boolean;
+}
+
+/** A graph of layer calls between inputs and outputs (https://keras.io/guides/functional_api/). */
+export class Functional<O = NDArray> extends Model<O> {
+  /** @internal */ readonly network: Network;
+  readonly #inputs: Structure<Tensor>;
+  readonly #outputs: Structure<Tensor>;
+
+  constructor(inputs: Structure<Tensor>, outputs: Structure<Tensor>, options: LayerOptions = {}) {
+    super({ ...options, name: options.name ?? uniqueName('functional') });
+    const list = flatten(inputs).map((leaf) => leaf.item);
+    for (const item of list) {
+      if (isSymbolic(item)) continue;
+      throw new ChainruleError(
+        'ERR_CHAINRULE_STATE',
+        'functional: inputs must be symbolic tensors: input({ shape }), or the output of a layer of another model.',
+      );
+    }
+    this.#inputs = inputs;
+    this.#outputs = outputs;
+    this.network = new Network(list as Tensor[], outputs);
+    this.built = true;
+    this.buildShape = mapStructure(inputs, (tensor) => (tensor as Tensor).shape) as ShapeStructure;
+  }
+
+  override get inputs(): Tensor[] {
+    return flatten(this.#inputs).map((leaf) => leaf.item as Tensor);
+  }
+
+  override get outputs(): Tensor[] {
+    return flatten(this.#outputs).map((leaf) => leaf.item as Tensor);
+  }
+
+  override get inputStructure(): unknown {
+    return this.#inputs;
+  }
+
+  override get outputNames(): string[] {
+    return this.outputs.map((output) => output.name ?? '');
+  }
+
+  override get layers(): Layer[] {
+    return [...this.network.layers];
+  }
+
+  override get sublayers(): Layer[] {
+    return this.layers;
+  }
+
+  override call(inputs: TensorStructure): TensorStructure {
+    const live = flatten(inputs).map((leaf) => leaf.item as Tensor);
+    const expected = this.network.inputs;
+    if (live.length !== expected.length) {
+      throw new ChainruleError(
+        'ERR_CHAINRULE_VALUE',
+        `model "${this.name}" takes ${expected.length} inputs, got ${live.length}.`,
+      );
+    }
+    live.forEach((tensor, i) => {
+      const layer = expected[i]!.origin!.node.operation.layer;
+      if (layer instanceof InputLayer) layer.check(tensor, this.name);
+    });
+    return this.network.replay(live);
+  }
+}
+
+/** A model from symbolic inputs and outputs, each one tensor, a list or a record. */
+export function functional<T extends Structure<Tensor>>({
+  inputs,
+  outputs,
+  name,
+  trainable,
+}: FunctionalOptions<T>): Functional<PredictionOf<T>> {
+  return new Functional<PredictionOf<T>>(inputs, outputs, {
+    ...(name !== undefined && { name }),
+    ...(trainable !== undefined && { trainable }),
+  });
+}

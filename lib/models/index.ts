@@ -1,0 +1,13 @@
+export type { ClassWeight } from './class_weight.js';
+export { cloneModel } from './clone.js';
+export type { CompileOptions } from './compile.js';
+export type { EvaluateOptions } from './evaluate.js';
+export type { FitOptions } from './fit.js';
+export { Functional, type FunctionalOptions, functional } from './functional.js';
+export { History } from './history.js';
+export { Model } from './model.js';
+export type { PredictOptions } from './predict.js';
+export type { Logs } from './programs.js';
+export { Sequential, sequential } from './sequential.js';
+export { type Batch, StepContext } from './step.js';
+export type { SummaryOptions } from './summary.js';

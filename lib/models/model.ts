@@ -1,0 +1,339 @@
+import type { DataInput } from '../data/columns.js';
+import type { Dataset } from '../data/dataset.js';
+import { ChainruleError } from '../errors.js';
+import { StateBundle } from '../graph/state.js';
+import { mapStructure } from '../graph/structure.js';
+import type { Shape, Tensor } from '../graph/tensor.js';
+import { currentTrace, Trace } from '../graph/trace.js';
+import { Layer, type LayerOptions, type ShapeStructure, type TensorStructure } from '../layers/layer.js';
+import type { NativeJob } from '../native.js';
+import type { ArrayInput, NDArray } from '../ndarray.js';
+import { add } from '../ops/math.js';
+import { float } from '../ops/operands.js';
+import type { Optimizer } from '../optimizers/optimizer.js';
+import { activationsOf } from './activations.js';
+import { type Compiled, type CompileOptions, compileModel } from './compile.js';
+import { type CompiledLoss, type CompiledMetrics, matchOutputs } from './compiled.js';
+import { type EvaluateOptions, evaluate, onBatch } from './evaluate.js';
+import { type FitOptions, fit as train } from './fit.js';
+import type { History } from './history.js';
+import { type PredictOptions, predict, RowPredictor } from './predict.js';
+import { type Logs, type PredictProgram, ProgramCache, type StepProgram } from './programs.js';
+import { type Batch, type StepContext, Trackers } from './step.js';
+import { printSummary, type SummaryOptions } from './summary.js';
+import { loadWeights, saveWeights } from './weights_file.js';
+
+/** A test program with the metric state that it counts in. */
+export interface TestSlot {
+  state: StateBundle;
+  programs: ProgramCache<StepProgram>;
+}
+
+/**
+ * A network that trains, evaluates and predicts (https://keras.io/api/models/). Made by sequential() and functional(), or
+ * by extending it with layers in properties and `call`. O is what predict gives: an NDArray, or a list or record of them.
+ */
+export class Model<O = NDArray> extends Layer {
+  /** @internal */ readonly trackers = new Trackers();
+  /** @internal */ compiled: Compiled | undefined;
+  #fitting = false;
+  #stop = false;
+  #job: NativeJob<unknown> | undefined;
+  readonly #trainState = new StateBundle();
+  readonly #trainPrograms = new ProgramCache<StepProgram>();
+  readonly #predictPrograms = new ProgramCache<PredictProgram>();
+  #idleSlots: TestSlot[] = [];
+  readonly #row = new RowPredictor(this as unknown as Model);
+
+  constructor(options: LayerOptions = {}) {
+    super(options);
+    this.autocast = false;
+  }
+
+  /** Symbolic inputs and outputs, of sequential and functional models. */
+  get inputs(): Tensor[] {
+    return [];
+  }
+
+  get outputs(): Tensor[] {
+    return [];
+  }
+
+  /** The inputs as a list, a record or one tensor, where they are known. @internal */
+  get inputStructure(): unknown {
+    return undefined;
+  }
+
+  /** Names of the outputs, for losses and metrics by name. @internal */
+  get outputNames(): string[] | undefined {
+    return undefined;
+  }
+
+  /** Layers of the model; those in properties, where it is a class of its own. */
+  get layers(): Layer[] {
+    return this.sublayers;
+  }
+
+  override call(_inputs: TensorStructure, _ctx: { training: boolean }): TensorStructure {
+    throw new ChainruleError(
+      'ERR_CHAINRULE_UNSUPPORTED',
+      `model "${this.name}" (${this.className}) has no call(inputs, ctx); a class that extends Model describes its computation there.`,
+    );
+  }
+
+  /** Makes the weights for inputs of a shape, batch included as null: `model.build([null, 20])`. */
+  override build(inputShape: ShapeStructure): void {
+    const trace = new Trace();
+    let inputs = 0;
+    const shapes = inputShape as unknown;
+    const isShape = (item: unknown): boolean =>
+      Array.isArray(item) && item.every((dim) => dim === null || typeof dim === 'number');
+    trace.run(() => {
+      const x = mapStructure(
+        shapes,
+        (shape) =>
+          trace.input(
+            `x.${inputs++}`,
+            'float32',
+            (shape as Shape).map((dim, i) => dim ?? (i === 0 ? -1 : 1)),
+          ),
+        isShape,
+      );
+      this.call(x as TensorStructure, { training: false });
+    });
+  }
+
+  /** The layer of a name or at an index. */
+  getLayer(which: string | number): Layer {
+    const found = typeof which === 'number' ? this.layers.at(which) : this.layers.find((layer) => layer.name === which);
+    if (found) return found;
+    throw new ChainruleError(
+      'ERR_CHAINRULE_OPTION',
+      `model "${this.name}" has no layer ${typeof which === 'string' ? `"${which}"` : which}; its layers are ${this.layers.map((layer) => `"${layer.name}"`).join(', ')}.`,
+    );
+  }
+
+  /** Fixes optimizer, loss and metrics for fit and evaluate. */
+  compile(options: CompileOptions = {}): void {
+    if (this.#fitting) throw busy(this.name);
+    this.compiled = compileModel(options);
+    this.#trainPrograms.clear();
+    this.#idleSlots = [];
+  }
+
+  /** The architecture changed: programs are traced anew. @internal */
+  forgetPrograms(): void {
+    this.#predictPrograms.clear();
+    this.#trainPrograms.clear();
+    this.#idleSlots = [];
+    this.#row.forget();
+  }
+
+  /** The optimizer of compile. */
+  get optimizer(): Optimizer {
+    return this.needCompiled('optimizer').optimizer;
+  }
+
+  /** @internal */
+  get compiledLoss(): CompiledLoss | undefined {
+    return this.compiled?.loss;
+  }
+
+  /** @internal */
+  get compiledMetrics(): CompiledMetrics | undefined {
+    return this.compiled?.metrics;
+  }
+
+  /** Trains on arrays or a Dataset, off the event loop. Resolves with the history of losses and metrics. */
+  fit(x: DataInput, y?: DataInput, options?: FitOptions): Promise<History>;
+  fit(data: Dataset, options?: FitOptions): Promise<History>;
+  fit(x: DataInput | Dataset, y?: DataInput | FitOptions, options?: FitOptions): Promise<History> {
+    return train(this as unknown as Model, x, y, options);
+  }
+
+  /** Loss and metrics on data, without training. It may run during a fit. */
+  evaluate(x: DataInput, y?: DataInput, options?: EvaluateOptions): Promise<Logs>;
+  evaluate(data: Dataset, options?: EvaluateOptions): Promise<Logs>;
+  evaluate(x: DataInput | Dataset, y?: DataInput | EvaluateOptions, options?: EvaluateOptions): Promise<Logs> {
+    return evaluate(this as unknown as Model, x, y, options);
+  }
+
+  /** The outputs for data, off the event loop. During a fit it waits for one step. */
+  predict<P = O>(x: DataInput | Dataset, options: PredictOptions = {}): Promise<P> {
+    return predict(this as unknown as Model, this.#predictPrograms, x, options) as Promise<P>;
+  }
+
+  /**
+   * The output for one row on the calling thread, for models so small that a thread hop would dominate. With nested or
+   * several rows it gives an NDArray.
+   */
+  predictSync(row: Float32Array, out?: Float32Array): Float32Array;
+  predictSync(x: ArrayInput): NDArray;
+  predictSync(x: ArrayInput, out?: Float32Array): Float32Array | NDArray {
+    return x instanceof Float32Array ? this.#row.predict(x, out) : this.#row.predictRows(x);
+  }
+
+  /** Compiles what predict needs for these batch sizes before the first request. */
+  async warmup({ batchSizes = [1, 32] }: { batchSizes?: readonly number[] } = {}): Promise<void> {
+    await this.#row.warmup(this.#predictPrograms, batchSizes);
+  }
+
+  /** One training step on one batch; metrics start anew. */
+  async trainOnBatch(
+    x: DataInput,
+    y?: DataInput,
+    options: { sampleWeight?: DataInput; signal?: AbortSignal } = {},
+  ): Promise<Logs> {
+    const end = this.beginFit();
+    try {
+      return await onBatch(this as unknown as Model, 'train', { x, y, ...options });
+    } finally {
+      end();
+    }
+  }
+
+  /** Loss and metrics of one batch. */
+  testOnBatch(
+    x: DataInput,
+    y?: DataInput,
+    options: { sampleWeight?: DataInput; signal?: AbortSignal } = {},
+  ): Promise<Logs> {
+    return onBatch(this as unknown as Model, 'test', { x, y, ...options });
+  }
+
+  /** The outputs of inner layers (all, or those named) for data: a record by layer name. */
+  activations(
+    x: DataInput,
+    layerNames?: readonly string[],
+    options: PredictOptions = {},
+  ): Promise<Record<string, NDArray>> {
+    return activationsOf(this as unknown as Model, x, layerNames, options);
+  }
+
+  /** Describes a training step; override it for your own. Returned tensors are logged as means over the epoch. */
+  trainStep(batch: Batch, step: StepContext): Record<string, Tensor> {
+    const loss = step.minimize(() => this.forward(batch, true, step));
+    return { loss: step.track('loss', loss) };
+  }
+
+  /** Describes an evaluation step. */
+  testStep(batch: Batch, step: StepContext): Record<string, Tensor> {
+    return { loss: step.track('loss', this.forward(batch, false, step)) };
+  }
+
+  /** Describes a prediction. */
+  predictStep(x: TensorStructure): TensorStructure {
+    return this.apply<TensorStructure>(x, { training: false });
+  }
+
+  /** The loss of compile on these outputs, with penalties of weights and activities. */
+  computeLoss(batch: Batch, yPred: TensorStructure, step?: StepContext): Tensor {
+    const outputs = matchOutputs(this.outputNames, batch.y, yPred, batch.sampleWeight);
+    let total = this.compiledLoss?.apply(outputs, (name, value) => step?.track(name, value));
+    const penalties = currentTrace('computeLoss').losses.splice(0);
+    for (const weight of this.trainableWeights)
+      if (weight.regularizer) penalties.push(weight.regularizer.apply(weight.read()));
+    for (const penalty of penalties) total = total ? add(total, penalty) : penalty;
+    return total ?? float(0);
+  }
+
+  private forward(batch: Batch, training: boolean, step: StepContext): Tensor {
+    const yPred = this.apply<TensorStructure>(batch.x, { training });
+    const loss = this.computeLoss(batch, yPred, step);
+    this.compiledMetrics?.update(matchOutputs(this.outputNames, batch.y, yPred, batch.sampleWeight));
+    return loss;
+  }
+
+  /** Set during fit: ends it after the current step; fit resolves with the history so far. */
+  get stopTraining(): boolean {
+    return this.#stop;
+  }
+
+  set stopTraining(value: boolean) {
+    this.#stop = value;
+    if (value) this.#job?.cancel();
+  }
+
+  /** Prints layers, shapes and parameters; returns the text. */
+  summary(options: SummaryOptions = {}): string {
+    return printSummary(this as unknown as Model, options);
+  }
+
+  /** Writes all weights as safetensors; the file is whole or not there. */
+  async saveWeights(path: string): Promise<void> {
+    await saveWeights(this as unknown as Model, path);
+  }
+
+  /** Reads weights that saveWeights wrote for a model of the same architecture. */
+  async loadWeights(path: string): Promise<void> {
+    await loadWeights(this as unknown as Model, path);
+  }
+
+  /** @internal */
+  needCompiled(what: string): Compiled {
+    if (this.compiled) return this.compiled;
+    throw new ChainruleError(
+      'ERR_CHAINRULE_STATE',
+      `${what}: model "${this.name}" is not compiled. Call model.compile({ optimizer, loss }) first.`,
+    );
+  }
+
+  /** @internal */
+  needBuilt(what: string): void {
+    if (this.built) return;
+    throw new ChainruleError(
+      'ERR_CHAINRULE_NOT_BUILT',
+      `${what}: model "${this.name}" is not built, so it has no weights yet. Give its first layer an inputShape, call model.build([null, …]), or fit it first.`,
+    );
+  }
+
+  /** Whether a logged number should rise or fall, where that is known. @internal */
+  metricDirection(name: string): 'up' | 'down' | undefined {
+    if (name === 'loss' || name.endsWith('_loss')) return 'down';
+    return this.compiledMetrics?.named.find((one) => one.name === name)?.metric.direction;
+  }
+
+  /** Makes this the one fit of the model; the result ends it. @internal */
+  beginFit(): () => void {
+    if (this.#fitting) throw busy(this.name);
+    this.#fitting = true;
+    this.#stop = false;
+    return () => {
+      this.#fitting = false;
+      this.#job = undefined;
+    };
+  }
+
+  /** @internal */
+  running(job: NativeJob<unknown> | undefined): void {
+    this.#job = job;
+    if (this.#stop) job?.cancel();
+  }
+
+  /** @internal */
+  get trainSlot(): TestSlot {
+    return { state: this.#trainState, programs: this.#trainPrograms };
+  }
+
+  /** Test programs with metric state of their own; give the slot back afterwards. @internal */
+  takeTestSlot(): TestSlot {
+    return this.#idleSlots.pop() ?? { state: new StateBundle(), programs: new ProgramCache() };
+  }
+
+  /** @internal */
+  giveTestSlot(slot: TestSlot): void {
+    this.#idleSlots.push(slot);
+  }
+
+  /** Whether trainable weights changed since a program was made. @internal */
+  get trainableKey(): string {
+    return this.weights.map((weight) => (weight.trainable ? 1 : 0)).join('');
+  }
+}
+
+function busy(name: string): ChainruleError {
+  return new ChainruleError(
+    'ERR_CHAINRULE_BUSY',
+    `model "${name}" is being fitted; await that fit (or abort it) before the next. Predict and evaluate may run meanwhile.`,
+  );
+}

@@ -1,0 +1,119 @@
+import { ChainruleError } from '../errors.js';
+import type { Shape, Tensor } from '../graph/tensor.js';
+import { InputLayer } from '../layers/input.js';
+import { isLayer, type Layer, type TensorStructure } from '../layers/layer.js';
+import { Model } from './model.js';
+import { Network } from './network.js';
+
+/** Layers one after the other (https://keras.io/api/models/sequential/). */
+export class Sequential extends Model {
+  readonly #layers: Layer[] = [];
+  #network: Network | undefined;
+
+  constructor(layers: readonly Layer[] = [], options: { name?: string; trainable?: boolean } = {}) {
+    super(options);
+    for (const layer of layers) this.#append(layer);
+    this.#buildEarly();
+  }
+
+  /** Adds a layer at the end. */
+  add(layer: Layer): void {
+    this.#append(layer);
+    this.#rebuild();
+  }
+
+  /** Takes the last layer off. */
+  pop(): Layer | undefined {
+    const layer = this.#layers.pop();
+    this.#rebuild();
+    return layer;
+  }
+
+  /** The layers, without the one that only marks the input. */
+  override get layers(): Layer[] {
+    return this.#layers.filter((layer) => !(layer instanceof InputLayer));
+  }
+
+  override get sublayers(): Layer[] {
+    return this.layers;
+  }
+
+  override get inputs(): Tensor[] {
+    return this.#network ? [...this.#network.inputs] : [];
+  }
+
+  override get outputs(): Tensor[] {
+    return this.#network ? [this.#network.outputs as Tensor] : [];
+  }
+
+  override get inputStructure(): unknown {
+    return this.#network?.inputs[0];
+  }
+
+  override get outputNames(): string[] | undefined {
+    return this.#network ? [(this.#network.outputs as Tensor).name ?? ''] : undefined;
+  }
+
+  /** @internal */
+  get network(): Network | undefined {
+    return this.#network;
+  }
+
+  override build(inputShape: Shape): void {
+    if (this.layers.length === 0)
+      throw new ChainruleError('ERR_CHAINRULE_NOT_BUILT', `model "${this.name}" has no layers; add one first.`);
+    const first = this.#layers[0];
+    const start = first instanceof InputLayer ? first : new InputLayer({ batchShape: inputShape });
+    let x: Tensor = start.tensor;
+    for (const layer of this.layers) x = layer.apply(x);
+    this.#network = new Network([start.tensor], x);
+  }
+
+  override call(inputs: TensorStructure): TensorStructure {
+    const first = this.#network?.inputs[0]?.origin?.node.operation.layer;
+    if (first instanceof InputLayer) first.check(inputs as Tensor, this.name);
+    return this.layers.reduce<TensorStructure>((x, layer) => layer.apply<TensorStructure>(x), inputs);
+  }
+
+  #append(layer: Layer): void {
+    if (!isLayer(layer)) {
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `sequential: element ${this.#layers.length} is no layer (got ${layer === null ? 'null' : typeof layer}); use layers.dense({ … }) and the like.`,
+      );
+    }
+    if (this.#layers.some((other) => other.name === layer.name)) {
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `sequential: two layers are named "${layer.name}"; layer names must be unique. Give one of them another name.`,
+      );
+    }
+    this.#layers.push(layer);
+  }
+
+  #buildEarly(): void {
+    const [first] = this.#layers;
+    if (!first || this.layers.length === 0) return;
+    if (first instanceof InputLayer) this.build(first.batchShape);
+    else if (first.inputShape) this.build([null, ...first.inputShape]);
+    else if (first instanceof Model && first.inputs.length === 1) this.build(first.inputs[0]!.shape);
+  }
+
+  #rebuild(): void {
+    const shape = this.#network?.inputs[0]?.shape;
+    this.#network = undefined;
+    this.built = false;
+    this.forgetPrograms();
+    if (this.layers.length === 0) return;
+    if (shape) this.build(shape);
+    else this.#buildEarly();
+  }
+}
+
+/** A stack of layers; with an inputShape on the first it is built at once. */
+export function sequential(
+  layers: readonly Layer[] = [],
+  options: { name?: string; trainable?: boolean } = {},
+): Sequential {
+  return new Sequential(layers, options);
+}

@@ -1,0 +1,126 @@
+import { type BatchParts, checkFinite, checkLabels, type DataInput, type Table, toTable } from '../data/columns.js';
+import { Dataset } from '../data/dataset.js';
+import { ChainruleError } from '../errors.js';
+import type { NativeDataset } from '../native.js';
+import type { Model } from './model.js';
+import type { ColumnCheck } from './programs.js';
+
+export interface SourceOptions {
+  sampleWeight?: DataInput;
+  batchSize?: number;
+  shuffle?: boolean;
+  seed?: number;
+  allowNonFinite?: boolean;
+}
+
+/** Where batches come from: a native table of rows, or a stream that JavaScript feeds. */
+export type Source = TableSource | StreamSource;
+
+export class TableSource {
+  readonly kind = 'table';
+  readonly native: NativeDataset;
+  private readonly checked = new Set<string>();
+
+  constructor(
+    readonly table: Table,
+    readonly begin: number,
+    readonly end: number,
+    readonly batchSize: number,
+    readonly shuffle: boolean,
+    readonly allowNonFinite: boolean,
+    native?: NativeDataset,
+    readonly seed?: number,
+  ) {
+    this.native = native ?? table.toNative();
+  }
+
+  get rows(): number {
+    return this.end - this.begin;
+  }
+
+  get steps(): number {
+    return Math.ceil(this.rows / this.batchSize);
+  }
+
+  /** Rows [begin, end) of the same data. */
+  part(begin: number, end: number, shuffle: boolean): TableSource {
+    return new TableSource(
+      this.table,
+      begin,
+      end,
+      this.batchSize,
+      shuffle,
+      this.allowNonFinite,
+      this.native,
+      this.seed,
+    );
+  }
+
+  /** Looks for NaN and wrong labels, off the main thread, once per kind of check. */
+  async check(checks: readonly ColumnCheck[]): Promise<void> {
+    if (!this.allowNonFinite && !this.checked.has('finite')) await checkFinite(this.native, this.table);
+    this.checked.add('finite');
+    for (const { column, classes } of checks) {
+      const key = `${column}:${classes}`;
+      if (!this.checked.has(key)) await checkLabels(this.native, this.table, column, classes);
+      this.checked.add(key);
+    }
+  }
+}
+
+export class StreamSource {
+  readonly kind = 'stream';
+
+  constructor(
+    private readonly dataset: Dataset,
+    private readonly inputs: unknown,
+    readonly allowNonFinite: boolean,
+  ) {}
+
+  get steps(): number | undefined {
+    return this.dataset.batches;
+  }
+
+  /** Batches as tables, one pass. */
+  async *batches(): AsyncGenerator<Table> {
+    for await (const batch of this.dataset)
+      yield await toTable(batch, { allowNonFinite: this.allowNonFinite, inputs: this.inputs });
+  }
+}
+
+/** A source from what fit, evaluate and predict accept. */
+export async function toSource(
+  model: Model,
+  x: DataInput | Dataset,
+  y: unknown,
+  options: SourceOptions,
+): Promise<Source> {
+  const batchSize = checkBatchSize(options.batchSize);
+  const allowNonFinite = options.allowNonFinite ?? false;
+  const inputs = model.inputStructure;
+  if (x instanceof Dataset) {
+    const plan = x.plan();
+    if (!plan) return new StreamSource(x, inputs, allowNonFinite);
+    const table = await toTable(plan.data, { allowNonFinite, inputs });
+    return new TableSource(
+      table,
+      0,
+      Math.min(plan.take ?? table.rows, table.rows),
+      plan.batchSize ?? batchSize,
+      plan.shuffle,
+      allowNonFinite,
+      undefined,
+      plan.seed,
+    );
+  }
+  const table = await toTable({ x, y, sampleWeight: options.sampleWeight } as BatchParts, { allowNonFinite, inputs });
+  return new TableSource(table, 0, table.rows, batchSize, options.shuffle ?? false, allowNonFinite);
+}
+
+export function checkBatchSize(batchSize: number | undefined): number {
+  if (batchSize === undefined) return 32;
+  if (Number.isInteger(batchSize) && batchSize > 0) return batchSize;
+  throw new ChainruleError('ERR_CHAINRULE_OPTION', `batchSize must be an integer >= 1, got ${String(batchSize)}.`, {
+    details: { batchSize },
+  });
+}

@@ -1,0 +1,111 @@
+import { mkdtemp, readdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { cloneModel, functional, input, layers, NDArray, sequential, setRandomSeed } from '../../lib/index.js';
+import { classifier, points } from './data.js';
+
+describe('summary', () => {
+  test("looks like Keras's", async () => {
+    const model = sequential(
+      [
+        layers.dense({ units: 128, activation: 'relu', inputShape: [784], name: 'dense' }),
+        layers.dense({ units: 10, name: 'dense_1' }),
+      ],
+      { name: 'digits' },
+    );
+    let printed = '';
+    const text = model.summary({
+      lineLength: 76,
+      printFn: (line) => {
+        printed = line;
+      },
+    });
+    expect(printed).toBe(text);
+    expect(text).toMatchInlineSnapshot(`
+      "Model: "digits"
+      ┏━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━┓
+      ┃ Layer (type)                    ┃ Output Shape           ┃       Param # ┃
+      ┡━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━┩
+      │ dense (Dense)                   │ (None, 128)            │       100,480 │
+      ├─────────────────────────────────┼────────────────────────┼───────────────┤
+      │ dense_1 (Dense)                 │ (None, 10)             │         1,290 │
+      └─────────────────────────────────┴────────────────────────┴───────────────┘
+       Total params: 101,770 (397.54 KB)
+       Trainable params: 101,770 (397.54 KB)
+       Non-trainable params: 0 (0.00 B)"
+    `);
+  });
+
+  test('of a graph names what a layer is connected to', () => {
+    const a = input({ shape: [4], name: 'a' });
+    const left = layers.dense({ units: 2, name: 'left' }).apply(a);
+    const model = functional({ inputs: a, outputs: layers.add({ name: 'sum' }).apply([left, left]) });
+    expect(model.summary({ printFn: () => {} })).toMatch(/sum \(Add\).*left\[0\]\[0\]/);
+  });
+});
+
+describe('predict', () => {
+  test('agrees in one piece, in batches, for rows and on the calling thread', async () => {
+    const model = classifier();
+    await model.warmup({ batchSizes: [1, 32] });
+    const { x } = points(70);
+    const all = await model.predict(x, { batchSize: 128 });
+    expect((await model.predict(x)).data).toEqual(all.data);
+    const row = Float32Array.from(x.rows(3, 4).data);
+    const out = new Float32Array(1);
+    expect(model.predictSync(row, out)).toBe(out);
+    expect(out[0]).toBe(all.data[3]);
+    expect(model.predictSync(x.rows(0, 5).toNested() as number[][]).data).toEqual(all.rows(0, 5).data);
+  });
+});
+
+describe('weights', () => {
+  test('get, set, save and load', async () => {
+    const [model, other] = [classifier(1), classifier(2)];
+    const { x } = points(5);
+    await other.setWeights(await model.getWeights());
+    const expected = await model.predict(x);
+    expect((await other.predict(x)).data).toEqual(expected.data);
+    const folder = await mkdtemp(join(tmpdir(), 'chainrule-'));
+    await model.saveWeights(join(folder, 'w.safetensors'));
+    expect(await readdir(folder)).toEqual(['w.safetensors']);
+    const third = classifier(3);
+    await third.loadWeights(join(folder, 'w.safetensors'));
+    expect((await third.predict(x)).data).toEqual(expected.data);
+  });
+
+  test('setWeights checks number and shapes', async () => {
+    const model = classifier();
+    await expect(model.setWeights([])).rejects.toThrow(/has 4 weights but got 0/);
+    const weights = await model.getWeights();
+    await expect(model.setWeights([new NDArray(new Float32Array(3)), ...weights.slice(1)])).rejects.toThrow(
+      /\[2, 8\].*\[3\]/,
+    );
+  });
+});
+
+test('activations gives what inner layers give', async () => {
+  const model = classifier();
+  const { x } = points(3);
+  const inner = await model.activations(x);
+  const names = model.layers.map((layer) => layer.name);
+  expect(Object.keys(inner)).toEqual(names);
+  expect(inner[names[1]!]!.data).toEqual((await model.predict(x)).data);
+  await expect(model.activations(x, ['nothing'])).rejects.toThrow(/has no layer "nothing"/);
+});
+
+test('a clone has the same architecture and weights of its own', async () => {
+  setRandomSeed(1);
+  const a = input({ shape: [3] });
+  const shared = layers.dense({ units: 3, activation: 'relu' });
+  const model = functional({
+    inputs: a,
+    outputs: layers.add().apply([shared.apply(a), shared.apply(shared.apply(a))]),
+  });
+  const copy = cloneModel(model);
+  expect(copy.weights.map((weight) => weight.shape)).toEqual(model.weights.map((weight) => weight.shape));
+  await copy.setWeights(await model.getWeights());
+  const x = [[1, 2, 3]];
+  expect((await copy.predict(x)).data).toEqual((await model.predict(x)).data);
+});

@@ -1,0 +1,35 @@
+import type { OpCase } from './case.js';
+import { alongCases } from './cases/along.js';
+import { broadcastCases } from './cases/broadcast.js';
+import { elementwiseCases } from './cases/elementwise.js';
+import { lookupCases } from './cases/lookup.js';
+import { matmulCases } from './cases/matmul.js';
+import { moveCases } from './cases/move.js';
+import { emptyCases, reduceCases } from './cases/reduce.js';
+import { windowCases } from './cases/window.js';
+
+/** THE table: a row per op and situation. The suites beside this file run every row; an op without one fails. */
+export const cases: OpCase[] = [
+  ...elementwiseCases,
+  ...broadcastCases,
+  ...reduceCases,
+  ...emptyCases,
+  ...alongCases,
+  ...matmulCases,
+  ...windowCases,
+  ...moveCases,
+  ...lookupCases,
+];
+
+/** Ops with rows of their own kind: what they draw is judged by statistics and by the Philox definition. */
+export const randomOps = [
+  'randomUniform',
+  'randomNormal',
+  'randomTruncatedNormal',
+  'randomBernoulli',
+  'randomBits',
+  'permutation',
+  'seedNext',
+  'dropout',
+  'orthogonal',
+];

@@ -1,0 +1,156 @@
+import {
+  between,
+  cycle,
+  eachIndex,
+  f32,
+  i32,
+  integers,
+  type OpCase,
+  type Reference,
+  type Values,
+  values,
+} from '../case.js';
+
+// Ops that keep the shape and run along one axis: cumulative sums and products, softmax.
+
+/** Applies f to each line along the axis. */
+export const lines =
+  (f: (line: number[], attrs: Record<string, unknown>) => number[]): Reference =>
+  ([x], attrs): Values => {
+    const axis = Number(attrs.axis);
+    const out = values(x!.shape);
+    const seen = new Map<string, number[]>();
+    eachIndex(x!.shape, (index, position) => {
+      const key = index.map((i, at) => (at === axis ? '*' : i)).join();
+      const line = seen.get(key) ?? [];
+      if (line.length === 0) seen.set(key, line);
+      line.push(position);
+    });
+    for (const positions of seen.values()) {
+      const result = f(
+        positions.map((position) => x!.data[position]!),
+        attrs,
+      );
+      for (const [i, position] of positions.entries()) out.data[position] = result[i]!;
+    }
+    return out;
+  };
+
+const scan = (start: number, step: (a: number, b: number) => number): Reference =>
+  lines((line, { exclusive, reverse }) => {
+    const source = reverse ? [...line].reverse() : line;
+    let running = start;
+    const result = source.map((value) => {
+      const before = running;
+      running = step(running, value);
+      return exclusive ? before : running;
+    });
+    return reverse ? result.reverse() : result;
+  });
+
+const cumulative: OpCase[] = [
+  { shape: [-1], axis: 0, rows: [1, 2, 7, 16, 33] },
+  { shape: [-1, 9], axis: 1, rows: [1, 8] },
+  { shape: [-1, 17], axis: 0, rows: [1, 3, 9] },
+  { shape: [-1, 3, 5], axis: 1, rows: [2] },
+].flatMap(({ shape, axis, rows }) =>
+  [
+    { exclusive: false, reverse: false },
+    { exclusive: true, reverse: false },
+    { exclusive: false, reverse: true },
+    { exclusive: true, reverse: true },
+  ].map(
+    (flags): OpCase => ({
+      op: 'cumsum',
+      about: `axis ${axis} of ${shape.length}${flags.exclusive ? ', exclusive' : ''}${flags.reverse ? ', reverse' : ''}`,
+      inputs: [f32(shape, integers(-8, 8))],
+      attrs: { axis, ...flags },
+      rows,
+      reference: scan(0, (a, b) => a + b),
+      exactness: 'exact',
+      wrt: [0],
+      gradientExactness: 'exact',
+      integers: true,
+    }),
+  ),
+);
+
+const others: OpCase[] = [
+  {
+    op: 'cumprod',
+    about: 'rows',
+    inputs: [f32([-1, 6], cycle([1, -2, 2, -1, 1, 2, -1]))],
+    attrs: { axis: 1, exclusive: false, reverse: false },
+    rows: [1, 5],
+    reference: scan(1, (a, b) => a * b),
+    exactness: 'exact',
+  },
+  {
+    op: 'cumprod',
+    about: 'columns, exclusive and reverse',
+    inputs: [f32([-1, 9], cycle([1, -2, 2, -1, 1, 2, -1]))],
+    attrs: { axis: 0, exclusive: true, reverse: true },
+    rows: [4],
+    reference: scan(1, (a, b) => a * b),
+    exactness: 'exact',
+  },
+  {
+    op: 'cumsum',
+    about: 'int32',
+    inputs: [i32([-1, 5], integers(-99, 99))],
+    attrs: { axis: 1, exclusive: false, reverse: false },
+    rows: [3],
+    reference: scan(0, (a, b) => a + b),
+    exactness: 'exact',
+    output: 'int32',
+  },
+];
+
+const softmax = (line: number[]): number[] => {
+  const top = Math.max(...line);
+  const powers = line.map((x) => Math.exp(x - top));
+  const total = powers.reduce((a, b) => a + b, 0);
+  return powers.map((x) => x / total);
+};
+const logSoftmax = (line: number[]): number[] => {
+  const top = Math.max(...line);
+  const total = line.reduce((a, x) => a + Math.exp(x - top), 0);
+  return line.map((x) => x - top - Math.log(total));
+};
+
+const softmaxes: OpCase[] = (['softmax', 'logSoftmax'] as const).flatMap((op) => {
+  const reference = lines(op === 'softmax' ? softmax : logSoftmax);
+  return [
+    ...[
+      { shape: [-1, 10], axis: 1, rows: [1, 3, 16, 17] },
+      { shape: [-1, 33], axis: 1, rows: [2] },
+      { shape: [-1, 1], axis: 1, rows: [4] },
+      { shape: [-1, 7], axis: 0, rows: [1, 2, 9] },
+      { shape: [-1, 5, 4], axis: 1, rows: [3] },
+      { shape: [-1, 2, 65], axis: 2, rows: [2] },
+    ].map(
+      ({ shape, axis, rows }): OpCase => ({
+        op,
+        about: `axis ${axis} of ${shape.length} dimensions, last ${shape.at(-1)}`,
+        inputs: [f32(shape, between(-5, 5))],
+        attrs: { axis },
+        rows,
+        reference,
+        exactness: 'norm',
+        wrt: [0],
+        gradientExactness: 'norm',
+      }),
+    ),
+    {
+      op,
+      about: 'logits of ten thousand do not overflow',
+      inputs: [f32([-1, 4], cycle([1e4, -1e4, 9999, 0, -9999, 12]))],
+      attrs: { axis: 1 },
+      rows: [6],
+      reference,
+      exactness: 'norm',
+    },
+  ];
+});
+
+export const alongCases: OpCase[] = [...cumulative, ...others, ...softmaxes];

@@ -1,0 +1,110 @@
+import type { DType } from '../../../lib/native.js';
+import type { Attrs, ErrorCase } from '../case.js';
+
+// What an op refuses, with the stable code and the part of the message that names the mistake.
+
+const f = (...shape: number[]) => ({ dtype: 'float32' as DType, shape });
+const i = (...shape: number[]) => ({ dtype: 'int32' as DType, shape });
+const b = (...shape: number[]) => ({ dtype: 'bool' as DType, shape });
+const u = (...shape: number[]) => ({ dtype: 'uint32' as DType, shape });
+
+const shapeError = (
+  op: string,
+  about: string,
+  inputs: ErrorCase['inputs'],
+  message: RegExp,
+  attrs?: Attrs,
+): ErrorCase => ({
+  op,
+  about,
+  inputs,
+  code: 'ERR_CHAINRULE_SHAPE',
+  message,
+  ...(attrs ? { attrs } : {}),
+});
+const typeError = (op: string, about: string, inputs: ErrorCase['inputs'], attrs?: Attrs): ErrorCase => ({
+  op,
+  about,
+  inputs,
+  code: 'ERR_CHAINRULE_DTYPE',
+  message: /cast|dtype/,
+  ...(attrs ? { attrs } : {}),
+});
+
+const conv = { strides: [1, 1], dilations: [1, 1], padding: [0, 0, 0, 0], groups: 1 };
+const pool = { size: [2, 2], strides: [2, 2], padding: [0, 0, 0, 0] };
+const reduce = { axes: [2], keepDims: false };
+
+export const errorCases: ErrorCase[] = [
+  shapeError('add', 'sizes that do not broadcast', [f(-1, 3), f(4)], /\[N, 3\].*\[4\]/),
+  shapeError('add', 'the batch against a number', [f(-1), f(5)], /broadcast/),
+  typeError('add', 'two dtypes', [f(3), i(3)]),
+  typeError('exp', 'int32', [i(3)]),
+  typeError('mul', 'bool', [b(3), b(3)]),
+  typeError('select', 'a condition of floats', [f(3), f(3), f(3)]),
+  typeError('select', 'branches of two dtypes', [b(3), f(3), i(3)]),
+  typeError('logicalAnd', 'floats', [f(3), f(3)]),
+  typeError('cast', 'an unknown dtype', [f(3)], { dtype: 'complex64' }),
+  shapeError('reduceSum', 'no such axis', [f(-1, 3)], /axis 2 is out of range/, reduce),
+  typeError('reduceMean', 'int32', [i(3)], { axes: [0], keepDims: false }),
+  typeError('reduceAny', 'floats', [f(3)], { axes: [0], keepDims: false }),
+  shapeError('argmax', 'no such axis', [f(3)], /axis 1 is out of range/, { axis: 1, keepDims: false }),
+  shapeError('argmax', 'an empty axis', [f(2, 0)], /empty/, { axis: 1, keepDims: false }),
+  shapeError('softmax', 'no such axis', [f(3)], /axis 4/, { axis: 4 }),
+  shapeError('cumsum', 'a negative axis', [f(3)], /axis -1/, { axis: -1, exclusive: false, reverse: false }),
+  shapeError('matmul', 'inner dimensions', [f(32, 784), f(800, 64)], /784.*800/, {
+    transposeA: false,
+    transposeB: false,
+  }),
+  shapeError('matmul', 'a vector', [f(3), f(3, 2)], /dimension/, { transposeA: false, transposeB: false }),
+  typeError('matmul', 'int32', [i(3, 3), i(3, 3)], { transposeA: false, transposeB: false }),
+  shapeError('conv2d', 'channels', [f(-1, 8, 8, 3), f(3, 3, 4, 8)], /channels/, conv),
+  shapeError('conv2d', 'three dimensions', [f(-1, 8, 8), f(3, 3, 8, 8)], /4 dimensions/, conv),
+  shapeError('conv2d', 'a window too large', [f(-1, 2, 2, 3), f(3, 3, 3, 8)], /window of 3.*2/, conv),
+  shapeError('conv2d', 'groups that do not divide', [f(-1, 8, 8, 4), f(3, 3, 2, 5)], /group/, { ...conv, groups: 2 }),
+  shapeError('conv2d', 'a stride of 0', [f(-1, 8, 8, 4), f(3, 3, 4, 5)], /at least 1/, { ...conv, strides: [0, 1] }),
+  shapeError('conv2d', 'no groups', [f(-1, 8, 8, 4), f(3, 3, 4, 5)], /group/, { ...conv, groups: 0 }),
+  shapeError('conv2d', 'negative padding', [f(-1, 8, 8, 4), f(3, 3, 4, 5)], /padding/, {
+    ...conv,
+    padding: [-1, 0, 0, 0],
+  }),
+  shapeError('maxPool', 'a window too large', [f(-1, 1, 8, 3)], /window of 2/, pool),
+  shapeError('maxPool', 'a size of 0', [f(-1, 8, 8, 3)], /at least 1/, { ...pool, size: [0, 2] }),
+  shapeError('avgPool', 'three dimensions', [f(-1, 8, 3)], /4 dimensions/, pool),
+  typeError('maxPool', 'int32', [i(-1, 8, 8, 3)], pool),
+  shapeError('gather', 'a scalar table', [f(), i(3)], /scalar/),
+  typeError('gather', 'indices of floats', [f(3, 2), f(3)]),
+  typeError('oneHot', 'floats', [f(3)], { depth: 2 }),
+  shapeError('slice', 'outside', [f(-1, 3)], /outside axis 1/, { axes: [1], begin: [1], size: [3], strides: [1] }),
+  shapeError('slice', 'a stride of 0', [f(-1, 3)], /stride of 0/, { axes: [1], begin: [1], size: [2], strides: [0] }),
+  shapeError('slice', 'lists of two lengths', [f(-1, 3)], /one entry/, {
+    axes: [1],
+    begin: [1, 2],
+    size: [2],
+    strides: [1],
+  }),
+  shapeError('slice', 'no such axis', [f(-1, 3)], /axis 3/, { axes: [3], begin: [0], size: [1], strides: [1] }),
+  shapeError('concat', 'other axes differ', [f(-1, 3), f(-1, 3, 1)], /agree/, { axis: 1 }),
+  typeError('concat', 'two dtypes', [f(-1, 3), i(-1, 3)], { axis: 1 }),
+  shapeError('pad', 'too few entries', [f(2, 3)], /two entries/, { padding: [1, 1], value: 0 }),
+  shapeError('pad', 'negative', [f(2, 3)], /negative/, { padding: [0, 0, -1, 0], value: 0 }),
+  shapeError('pad', 'the batch', [f(-1, 3)], /batch/, { padding: [1, 0, 0, 0], value: 0 }),
+  shapeError('transpose', 'an axis twice', [f(2, 3)], /order/, { perm: [1, 1] }),
+  shapeError('transpose', 'an axis missing', [f(2, 3)], /entry/, { perm: [0] }),
+  shapeError('reshape', 'another number of elements', [f(-1, 6)], /cannot reshape \[N, 6\]/, {
+    shape: [-1, 5],
+    infer: -1,
+  }),
+  shapeError('reshape', 'nothing to infer', [f(-1, 7)], /divide/, { shape: [-1, 2, 1], infer: 2 }),
+  shapeError('broadcastTo', 'a smaller size', [f(3)], /broadcast/, { shape: [2] }),
+  shapeError('randomUniform', 'a seed of another shape', [u(2)], /shape \[3\]/, { shape: [4], low: 0, high: 1 }),
+  typeError('randomNormal', 'a seed of floats', [f(3)], { shape: [4], mean: 0, stddev: 1 }),
+  {
+    op: 'dropout',
+    about: 'a rate above 1',
+    inputs: [f(-1, 3), u(3)],
+    attrs: { rate: 1.5 },
+    code: 'ERR_CHAINRULE_VALUE',
+    message: /rate must be between 0 and 1/,
+  },
+];

@@ -1,0 +1,19 @@
+import { createHash } from 'node:crypto';
+import { cases } from './cases.js';
+import { nameOf, runAll } from './run.js';
+
+/** A hash per row over all its results, forward and backward, bit for bit. */
+export async function digestAll(): Promise<Record<string, string>> {
+  const digests: Record<string, string> = {};
+  for (const row of cases) {
+    const hash = createHash('sha256');
+    for (const { data } of await runAll(row))
+      hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    digests[nameOf(row)] = hash.digest('hex').slice(0, 16);
+  }
+  return digests;
+}
+
+/** Names of the rows whose bits differ. */
+export const differing = (a: Record<string, string>, b: Record<string, string>): string[] =>
+  Object.keys(a).filter((name) => a[name] !== b[name]);
