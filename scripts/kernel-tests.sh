@@ -18,7 +18,7 @@ compile() { # only what changed: the kernels are one big unit per ISA
 objects=
 for file in native/cpu/*.cpp native/cpu/isa/*.cpp; do compile "$file"; done
 if [ -n "$BENCH" ]; then
-  compile test/kernels/bench/bench.cpp
+  for file in test/kernels/bench/*.cpp; do compile "$file"; done
   $cxx $openmp ${LINK:-} $objects -o $out/kernel_bench
   exec $out/kernel_bench "$@"
 fi

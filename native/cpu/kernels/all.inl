@@ -18,4 +18,5 @@
 #include "cpu/kernels/conv.inl"
 #include "cpu/kernels/conv_filter.inl"
 #include "cpu/kernels/depthwise.inl"
+#include "cpu/kernels/depthwise_filter.inl"
 #include "cpu/kernels/peak.inl"

@@ -11,7 +11,8 @@ static void gatherRows(const void* table, int64_t tableRows, int64_t rowBytes, c
   const char* from = static_cast<const char*>(table);
   char* to = static_cast<char*>(out);
   for (int64_t i = begin; i < end; ++i) {
-    const int64_t row = indices[i];
+    const int64_t row = indices[i], soon = indices[least(i + 12, end - 1)];
+    if (soon >= 0 && soon < tableRows) __builtin_prefetch(from + soon * rowBytes);
     if (row >= 0 && row < tableRows) {
       copyRow(to + i * rowBytes, from + row * rowBytes, rowBytes);
     } else {
@@ -88,6 +89,7 @@ static void scatterAddRows(const float* values, int64_t width, const int32_t* in
     int64_t end = i + 1;
     for (; end < count && int64_t(uint32_t(indices[order[end]])) == row; ++end) {
     }
+    for (int64_t k = i; k < end; ++k) __builtin_prefetch(values + order[least(k + 12, count - 1)] * width);
     int64_t c = 0;
     for (; c + 2 * lanes <= width; c += 2 * lanes)
       addRun<2>(values + c, width, order, i, end, table + row * width + c, lanes);
