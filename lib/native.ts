@@ -62,14 +62,6 @@ export interface NativeGraph {
   toJSON(): string;
 }
 
-export interface RunOptions {
-  /** Global index of the batch's first row: random ops depend on it, not on the split into batches. */
-  rowOffset?: number;
-  /** Refuse NaN and Infinity in float inputs: ERR_CHAINRULE_INPUT naming input, row and column. */
-  checkFinite?: boolean;
-  signal?: AbortSignal;
-}
-
 export interface EpochOptions {
   batchSize: number;
   /** Rows [begin, end) of the dataset take part. */
@@ -107,8 +99,8 @@ export interface NativeProgram {
   prepare(batchSizes: readonly number[]): Promise<void>;
   describe(batchSize?: number): string;
   profile(inputs: readonly Bound[], repeat?: number): Promise<string>;
-  /** Plans compiled and bytes allocated so far, for tests that nothing happens in later epochs. */
-  counters(): { plans: number; traces: number };
+  /** Plans made so far, for tests that later epochs make none. */
+  counters(): { plans: number };
 }
 
 export interface NativeDataset {

@@ -34,8 +34,6 @@ export function summarise(samples: readonly number[]): Summary {
   };
 }
 
-export const median = (samples: readonly number[]): number => summarise(samples).median;
-
 /** One timed block: repeats the unit for at least `seconds` and gives seconds per unit. */
 export async function timeBlock(unit: () => Promise<void> | void, seconds: number): Promise<number> {
   const start = performance.now();

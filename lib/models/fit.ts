@@ -112,6 +112,7 @@ async function train(
     await callbacks.call('onEpochBegin', epoch, {});
     progress?.begin(epoch);
     fresh.clear();
+    let current: { logs(): Promise<Logs> } | undefined;
     const run: EpochRun = {
       source,
       epoch,
@@ -125,18 +126,12 @@ async function train(
         // Metrics start anew with each epoch, also those of programs that an aborted fit left behind.
         if (fresh.size === 0) await found.reset();
         fresh.add(found);
+        current = found;
         return found;
       },
     };
-    let current: { logs(): Promise<Logs> } | undefined;
     if (progress?.live) run.onProgress = (done) => progress.update(done, current && (() => current!.logs()));
     if (callbacks.hasBatchHooks) hookBatches(run, callbacks);
-    const inner = run.program;
-    run.program = async (table) => {
-      const found = await inner(table);
-      current = found;
-      return found;
-    };
     const result = await runEpoch(run);
     if (!result.program)
       throw new ChainruleError(

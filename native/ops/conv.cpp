@@ -182,7 +182,6 @@ Lowering lowerFilter(const LowerContext& c) {
 
 // Packed filters only for one group: with more, panels would not line up with the groups.
 bool oneGroup(const Graph&, const Node& node) { return node.attrs.integer("groups", 1) == 1; }
-// A convolution with one input channel per group and no groups is still dense.
 bool always(const Graph&, const Node&) { return true; }
 
 const OpDef table[] = {

@@ -159,3 +159,12 @@ export const i32 = argument('int32');
 export const u32 = argument('uint32');
 export const u8 = argument('uint8');
 export const bool = argument('bool');
+
+/** A tensor whose element at an index is what `pick` finds. */
+export function build(shape: number[], pick: (index: number[]) => number): Values {
+  const out = values(shape);
+  eachIndex(shape, (index, position) => {
+    out.data[position] = pick(index);
+  });
+  return out;
+}

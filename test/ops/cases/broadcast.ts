@@ -20,30 +20,21 @@ const pairs: [string, number[], number[]][] = [
   ['long rows', [-1, 33], [33]],
 ];
 
-const broadcasts = pairs.flatMap(([about, a, b]): OpCase[] => [
-  {
-    op: 'add',
-    about: `broadcast: ${about}`,
-    inputs: [f32(a, small), f32(b, small)],
-    rows: [1, 3, 8],
-    reference: add,
-    exactness: 'exact',
-    wrt: [0, 1],
-    gradientExactness: 'exact',
-    integers: true,
-  },
-  {
-    op: 'mul',
-    about: `broadcast: ${about}`,
-    inputs: [f32(a, small), f32(b, small)],
-    rows: [1, 3, 8],
-    reference: mul,
-    exactness: 'exact',
-    wrt: [0, 1],
-    gradientExactness: 'exact',
-    integers: true,
-  },
-]);
+const broadcasts = pairs.flatMap(([about, a, b]) =>
+  Object.entries({ add, mul }).map(
+    ([op, reference]): OpCase => ({
+      op,
+      about: `broadcast: ${about}`,
+      inputs: [f32(a, small), f32(b, small)],
+      rows: [1, 3, 8],
+      reference,
+      exactness: 'exact',
+      wrt: [0, 1],
+      gradientExactness: 'exact',
+      integers: true,
+    }),
+  ),
+);
 
 const integerOps: Record<string, Scalar> = {
   neg: (a) => -a,

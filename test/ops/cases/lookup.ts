@@ -1,8 +1,8 @@
 import {
   between,
+  build,
   cycle,
   decode,
-  eachIndex,
   f32,
   i32,
   integers,
@@ -10,21 +10,12 @@ import {
   type OpCase,
   type Reference,
   sizeOf,
-  type Values,
   values,
 } from '../case.js';
 
 // Ops that find rows or make values: gather, oneHot, iota, batchSize.
 
 const fill = integers(-9, 9);
-
-function build(shape: number[], pick: (index: number[]) => number): Values {
-  const out = values(shape);
-  eachIndex(shape, (index, position) => {
-    out.data[position] = pick(index);
-  });
-  return out;
-}
 
 const gather: Reference = ([table, indices]) => {
   const rest = table!.shape.slice(1);

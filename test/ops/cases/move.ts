@@ -2,7 +2,7 @@ import {
   type Attrs,
   bits,
   bool,
-  eachIndex,
+  build,
   f32,
   i32,
   integers,
@@ -18,15 +18,6 @@ import {
 // Ops that move values: every result is bit-equal, every gradient a sum of moved cotangents.
 
 const fill = integers(-9, 9);
-
-/** A tensor whose element at an index is what `pick` finds. */
-function build(shape: number[], pick: (index: number[]) => number): Values {
-  const out = values(shape);
-  eachIndex(shape, (index, position) => {
-    out.data[position] = pick(index);
-  });
-  return out;
-}
 
 const at = (x: Values, index: readonly number[]): number => x.data[positionOf(x.shape, index)]!;
 
