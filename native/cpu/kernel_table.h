@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "cpu/island.h"
+#include "cpu/recurrent.h"
 #include "cpu/types.h"
 
 namespace chainrule::cpu {

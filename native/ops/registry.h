@@ -21,6 +21,7 @@ std::span<const OpDef> orthogonalOps();
 std::span<const OpDef> panelOps();
 std::span<const OpDef> poolOps();
 std::span<const OpDef> randomOps();
+std::span<const OpDef> recurrentOps();
 std::span<const OpDef> reduceOps();
 std::span<const OpDef> softmaxOps();
 std::span<const OpDef> sourceOps();

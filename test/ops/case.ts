@@ -35,6 +35,8 @@ export interface OpCase {
   /** How many of the inputs the op takes, all unless said: a further one only carries the batch size into the program. */
   takes?: number;
   attrs?: Attrs;
+  /** Which of the op's parts is judged, the first unless said. */
+  part?: number;
   /** The batch sizes to run with; one plan each, one graph for all. */
   rows?: number[];
   reference: Reference;

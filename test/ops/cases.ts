@@ -5,6 +5,7 @@ import { elementwiseCases } from './cases/elementwise.js';
 import { lookupCases } from './cases/lookup.js';
 import { matmulCases } from './cases/matmul.js';
 import { moveCases } from './cases/move.js';
+import { recurrentCases } from './cases/recurrent.js';
 import { emptyCases, reduceCases } from './cases/reduce.js';
 import { windowCases } from './cases/window.js';
 
@@ -18,6 +19,7 @@ export const cases: OpCase[] = [
   ...matmulCases,
   ...windowCases,
   ...moveCases,
+  ...recurrentCases,
   ...lookupCases,
 ];
 

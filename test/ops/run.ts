@@ -58,7 +58,7 @@ export const bind = (row: OpCase, inputs: Values[]): Bound[] =>
 export function compileForward(row: OpCase): { program: NativeProgram; dtype: DType } {
   const graph = new native.Graph();
   const ids = row.inputs.map(({ dtype, shape }, i) => graph.input(`x${i}`, dtype, shape));
-  const [out] = graph.op(row.op, ids.slice(0, row.takes), row.attrs ?? {}) as [number];
+  const out = graph.op(row.op, ids.slice(0, row.takes), row.attrs ?? {})[row.part ?? 0]!;
   return { program: graph.compileSync([out]), dtype: graph.dtype(out) };
 }
 
@@ -71,7 +71,7 @@ export function compileGradient(row: OpCase, n: number): { program: NativeProgra
     const graph = new native.Graph();
     const ids = row.inputs.map(({ dtype, shape }, i) => graph.input(`x${i}`, dtype, fixed ? decode(shape, n) : shape));
     const attrs = fixed ? decodeAttrs(row.attrs ?? {}, n) : (row.attrs ?? {});
-    const [out] = graph.op(row.op, ids.slice(0, row.takes), attrs) as [number];
+    const out = graph.op(row.op, ids.slice(0, row.takes), attrs)[row.part ?? 0]!;
     const shape = graph.shape(out);
     const legal = shape.every((size, axis) => size >= 0 || (axis === 0 && size === -1));
     if (!legal && !fixed) return undefined;

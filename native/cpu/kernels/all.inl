@@ -19,4 +19,6 @@
 #include "cpu/kernels/conv_filter.inl"
 #include "cpu/kernels/depthwise.inl"
 #include "cpu/kernels/depthwise_filter.inl"
+#include "cpu/kernels/recurrent.inl"
+#include "cpu/kernels/recurrent_backward.inl"
 #include "cpu/kernels/peak.inl"

@@ -107,4 +107,14 @@ export const errorCases: ErrorCase[] = [
     code: 'ERR_CHAINRULE_VALUE',
     message: /rate must be between 0 and 1/,
   },
+  shapeError('lstm', 'a kernel of three gates', [f(-1, 5, 3), f(3, 12), f(4, 16)], /kernel must be \[3, 16\]/),
+  shapeError('gru', 'a batch along time', [f(3, -1, 3), f(3, 12), f(4, 12)], /time steps .* must be known/),
+  shapeError('gru', 'one bias for two', [f(-1, 5, 3), f(3, 12), f(4, 12), f(12)], /bias must be \[2, 12\]/, {
+    bias: true,
+  }),
+  shapeError('simpleRnn', 'a matrix', [f(-1, 3), f(3, 4), f(4, 4)], /3 dimensions/),
+  shapeError('lstm', 'a state of other rows', [f(-1, 5, 3), f(3, 16), f(4, 16), f(-1, 4), f(2, 4)], /initial state/, {
+    state: true,
+  }),
+  typeError('simpleRnn', 'a mask of numbers', [f(-1, 5, 3), f(3, 4), f(4, 4), f(-1, 5)], { mask: true }),
 ];
