@@ -33,7 +33,15 @@ export {
 export * as initializers from './initializers/index.js';
 export { Initializer } from './initializers/index.js';
 export * as layers from './layers/index.js';
-export { type CallContext, input, Layer, type LayerOptions, type TensorStructure } from './layers/index.js';
+export {
+  type CallContext,
+  type CellContext,
+  input,
+  Layer,
+  type LayerOptions,
+  RNNCell,
+  type TensorStructure,
+} from './layers/index.js';
 export * as losses from './losses/index.js';
 export { Loss } from './losses/index.js';
 export * as metrics from './metrics/index.js';

@@ -9,7 +9,9 @@ import { Layer, type LayerOptions } from './layer.js';
 
 export interface InputOptions {
   /** Shape of one row, without the batch. */
-  shape: Shape;
+  shape?: Shape;
+  /** Shape with the batch: null for any, a number where it is fixed (stateful layers need that). */
+  batchShape?: Shape;
   name?: string;
   /** Default 'float32'. */
   dtype?: DType;
@@ -23,18 +25,19 @@ export class InputLayer extends Layer {
   readonly tensor: Tensor;
   protected override autocast = false;
 
-  constructor(options: Omit<LayerOptions, 'inputShape'> & { shape?: Shape; batchShape?: Shape; dtype?: DType }) {
+  constructor(options: Omit<LayerOptions, 'inputShape'> & InputOptions) {
     super({ ...options, name: options.name ?? uniqueName('input_layer') });
     const row = options.shape ?? options.batchShape?.slice(1);
+    const batch = options.batchShape?.[0] ?? null;
     if (!Array.isArray(row) || !row.every((dim) => Number.isInteger(dim) && dim! > 0)) {
       throw new ChainruleError(
         'ERR_CHAINRULE_OPTION',
         `input: shape must be the sizes of one row without the batch, like [28, 28, 1], got ${Array.isArray(row) ? shapeText(row) : String(row)}.`,
       );
     }
-    this.batchShape = [null, ...row];
+    this.batchShape = [batch, ...row];
     this.dtype = options.dtype ?? 'float32';
-    this.tensor = symbolicInput(this, [-1, ...(row as number[])], this.dtype);
+    this.tensor = symbolicInput(this, [batch ?? -1, ...(row as number[])], this.dtype);
     this.built = true;
   }
 

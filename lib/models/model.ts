@@ -6,6 +6,7 @@ import { mapStructure } from '../graph/structure.js';
 import type { Shape, Tensor } from '../graph/tensor.js';
 import { currentTrace, Trace } from '../graph/trace.js';
 import { Layer, type LayerOptions, type ShapeStructure, type TensorStructure } from '../layers/layer.js';
+import { SequenceLayer } from '../layers/recurrent/index.js';
 import type { NativeJob } from '../native.js';
 import type { ArrayInput, NDArray } from '../ndarray.js';
 import { add } from '../ops/math.js';
@@ -57,6 +58,12 @@ export class Model<O = NDArray> extends Layer {
 
   get outputs(): Tensor[] {
     return [];
+  }
+
+  /** Rows of every batch, where the inputs fix them. @internal */
+  get fixedBatch(): number | undefined {
+    const batch = this.inputs[0]?.dims[0];
+    return batch !== undefined && batch > 0 ? batch : undefined;
   }
 
   /** The inputs as a list, a record or one tensor, where they are known. @internal */
@@ -176,6 +183,13 @@ export class Model<O = NDArray> extends Layer {
   /** Compiles what predict needs for these batch sizes before the first request. */
   async warmup({ batchSizes = [1, 32] }: { batchSizes?: readonly number[] } = {}): Promise<void> {
     await this.#row.warmup(this.#predictPrograms, batchSizes);
+  }
+
+  /** Sets the states that stateful recurrent layers carry from batch to batch to zero. */
+  async resetState(): Promise<void> {
+    const all = (layers: readonly Layer[]): Layer[] => layers.flatMap((layer) => [layer, ...all(layer.sublayers)]);
+    const carriers = new Set(all(this.sublayers).filter((layer) => layer instanceof SequenceLayer && layer.stateful));
+    await Promise.all([...carriers].map((layer) => (layer as SequenceLayer).resetState()));
   }
 
   /** One training step on one batch; metrics start anew. */

@@ -29,7 +29,7 @@ export async function predict(
   options: PredictOptions,
 ): Promise<unknown> {
   checkOptions('predict', options, ['batchSize', 'allowNonFinite', 'verbose', 'signal']);
-  const batchSize = checkBatchSize(options.batchSize);
+  const batchSize = checkBatchSize(options.batchSize ?? model.fixedBatch);
   model.needBuilt('predict');
   options.signal?.throwIfAborted();
   const source = await toSource(model, x, undefined, options);
@@ -43,6 +43,12 @@ export async function predict(
     if (rows <= batchSize && rows === table.rows)
       return pack(result, await executable.run(table.arrays, { checkFinite: !options.allowNonFinite, signal }));
     await source.check([]);
+    if (model.fixedBatch) {
+      const parts: NDArray[][] = [];
+      for (let row = 0; row < rows; row += batchSize)
+        parts.push(await executable.run(table.slice(row, row + batchSize).arrays, { rowOffset: row, signal }));
+      return pack(result, joinParts(parts));
+    }
     const epoch = {
       batchSize: source.batchSize,
       begin: 0,
@@ -72,21 +78,21 @@ export async function predict(
     row += table.rows;
   }
   if (parts.length === 0) throw new ChainruleError('ERR_CHAINRULE_INPUT', 'predict: the data gave no batch.');
-  return pack(
-    result,
-    parts[0]!.map((_, i) => joinRows(parts.map((part) => part[i]!))),
-  );
+  return pack(result, joinParts(parts));
 }
 
 function checkRows(model: Model, outputs: readonly Tensor[]): void {
   for (const output of outputs) {
-    if (output.dims[0] !== undefined && output.dims[0] < 0) continue;
+    if (output.dims[0] !== undefined && (output.dims[0] < 0 || output.dims[0] === model.fixedBatch)) continue;
     throw new ChainruleError(
       'ERR_CHAINRULE_SHAPE',
       `predict: an output of model "${model.name}" has shape ${shapeText(output.shape)}, without the batch on axis 0; outputs need one row per sample.`,
     );
   }
 }
+
+const joinParts = (parts: readonly NDArray[][]): NDArray[] =>
+  parts[0]!.map((_, i) => joinRows(parts.map((part) => part[i]!)));
 
 function joinRows(parts: readonly NDArray[]): NDArray {
   const first = parts[0]!;

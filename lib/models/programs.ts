@@ -45,7 +45,7 @@ export async function buildStep(
   const trace = new Trace();
   trace.state = state;
   const { logged, checks } = trace.run(() => {
-    const inputs = inputsOf(trace, table);
+    const inputs = inputsOf(trace, table, model);
     const batch = table.fill(inputs) as Batch;
     if (classWeight) batch.sampleWeight = gatherWeights(classWeight, batch.y);
     model.compiledLoss?.labelChecks.splice(0);
@@ -114,7 +114,7 @@ export function describePredict(
   const trace = new Trace();
   trace.state = new StateBundle();
   const result = trace.run(() => {
-    const inputs = inputsOf(trace, table);
+    const inputs = inputsOf(trace, table, model);
     return call(table.fill(inputs).x as TensorStructure);
   });
   const outputs = flatten(result).map((leaf) => leaf.item);
@@ -132,8 +132,9 @@ export async function buildPredict(
   return { executable: await Executable.compile(trace, outputs), result, outputs };
 }
 
-function inputsOf(trace: Trace, table: Table): Tensor[] {
-  return table.columns.map(({ name, array }) => trace.input(name, array.dtype, [-1, ...array.shape.slice(1)]));
+function inputsOf(trace: Trace, table: Table, model: Model): Tensor[] {
+  const batch = model.fixedBatch ?? -1;
+  return table.columns.map(({ name, array }) => trace.input(name, array.dtype, [batch, ...array.shape.slice(1)]));
 }
 
 /** Compiled programs by key; a description that failed may be tried again. */

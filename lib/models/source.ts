@@ -95,7 +95,7 @@ export async function toSource(
   y: unknown,
   options: SourceOptions,
 ): Promise<Source> {
-  const batchSize = checkBatchSize(options.batchSize);
+  const batchSize = checkBatchSize(options.batchSize ?? model.fixedBatch);
   const allowNonFinite = options.allowNonFinite ?? false;
   const inputs = model.inputStructure;
   if (x instanceof Dataset) {
@@ -114,7 +114,19 @@ export async function toSource(
     );
   }
   const table = await toTable({ x, y, sampleWeight: options.sampleWeight } as BatchParts, { allowNonFinite, inputs });
+  if (model.fixedBatch) checkFixedBatch(model, batchSize, table.rows);
   return new TableSource(table, 0, table.rows, batchSize, options.shuffle ?? false, allowNonFinite);
+}
+
+/** A model whose inputs fix the batch size takes whole batches of it only. */
+function checkFixedBatch(model: Model, batchSize: number, rows: number): void {
+  const fixed = model.fixedBatch!;
+  if (batchSize === fixed && rows % fixed === 0) return;
+  throw new ChainruleError(
+    'ERR_CHAINRULE_SHAPE',
+    `model "${model.name}" has a fixed batch size of ${fixed}, but got ${rows} rows in batches of ${batchSize}. Use batchSize: ${fixed} and a multiple of it in rows.`,
+    { details: { expected: fixed, batchSize, rows } },
+  );
 }
 
 export function checkBatchSize(batchSize: number | undefined): number {
