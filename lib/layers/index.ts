@@ -9,7 +9,6 @@ import { InputLayer, type InputOptions } from './input.js';
 import type { Layer, LayerOptions } from './layer.js';
 import * as merging from './merging.js';
 import * as pooling from './pooling.js';
-import * as recurrent from './recurrent/index.js';
 import * as reshaping from './reshaping.js';
 import * as scaling from './scaling.js';
 
@@ -61,16 +60,6 @@ export const layerFamily = new Family<Layer>('layer', 'keras.layers')
   .add(pooling.GlobalMaxPooling1D, 'GlobalMaxPool1D')
   .add(pooling.GlobalMaxPooling2D, 'GlobalMaxPool2D')
   .add(pooling.MaxPooling2D, 'MaxPool2D')
-  .add(recurrent.Bidirectional)
-  .add(recurrent.GRU)
-  .add(recurrent.GRUCell)
-  .add(recurrent.LSTM)
-  .add(recurrent.LSTMCell)
-  .add(recurrent.RNN)
-  .add(recurrent.SimpleRNN)
-  .add(recurrent.SimpleRNNCell)
-  .add(recurrent.StackedRNNCells)
-  .add(recurrent.TimeDistributed)
   .add(reshaping.Flatten)
   .add(reshaping.Permute)
   .add(reshaping.Reshape)
@@ -125,17 +114,3 @@ export const rescaling = (options: Options<typeof scaling.Rescaling>): scaling.R
   new scaling.Rescaling(options);
 export const identity = (options?: LayerOptions): scaling.Identity => new scaling.Identity(options);
 export const inputLayer = (options: InputOptions): InputLayer => new InputLayer(options);
-export const lstm = (options: recurrent.LSTMOptions): recurrent.LSTM => new recurrent.LSTM(options);
-export const gru = (options: recurrent.GRUOptions): recurrent.GRU => new recurrent.GRU(options);
-export const simpleRnn = (options: recurrent.SimpleRNNOptions): recurrent.SimpleRNN => new recurrent.SimpleRNN(options);
-export const rnn = (options: recurrent.RNNOptions): recurrent.RNN => new recurrent.RNN(options);
-export const lstmCell = (options: recurrent.LSTMCellOptions): recurrent.LSTMCell => new recurrent.LSTMCell(options);
-export const gruCell = (options: recurrent.GRUCellOptions): recurrent.GRUCell => new recurrent.GRUCell(options);
-export const simpleRnnCell = (options: recurrent.SimpleCellOptions): recurrent.SimpleRNNCell =>
-  new recurrent.SimpleRNNCell(options);
-export const stackedRnnCells = (options: Options<typeof recurrent.StackedRNNCells>): recurrent.StackedRNNCells =>
-  new recurrent.StackedRNNCells(options);
-export const bidirectional = (options: recurrent.BidirectionalOptions): recurrent.Bidirectional =>
-  new recurrent.Bidirectional(options);
-export const timeDistributed = (options: Options<typeof recurrent.TimeDistributed>): recurrent.TimeDistributed =>
-  new recurrent.TimeDistributed(options);

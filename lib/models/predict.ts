@@ -156,10 +156,11 @@ export class RowPredictor {
   /** Compiles for these batch sizes, off the main thread where possible. */
   async warmup(programs: ProgramCache<PredictProgram>, batchSizes: readonly number[]): Promise<void> {
     const shapes = this.inputShapes('warmup');
+    const rows = this.model.fixedBatch ?? 1;
     for (const size of batchSizes) checkBatchSize(size);
     const columns = shapes.map(({ name, shape, dtype }) => ({
       name,
-      array: new NDArray(allocate(dtype, sizeOf(shape)), [1, ...shape], dtype),
+      array: new NDArray(allocate(dtype, rows * sizeOf(shape)), [rows, ...shape], dtype),
     }));
     const table = await toTable(
       {
@@ -171,6 +172,8 @@ export class RowPredictor {
       { inputs: this.model.inputStructure },
     );
     const { executable } = await programs.get(table.signature, () => buildPredict(this.model, table));
+    // A run would move on the states that a model with a fixed batch may carry.
+    if (this.model.fixedBatch) return;
     await executable.run(table.arrays);
     await executable.program.prepare(batchSizes);
     if (shapes.length === 1 && this.model.outputs.length === 1) this.row ??= this.prepare();

@@ -1,3 +1,20 @@
+import type { LayerSpec } from '../family.js';
+import { layerFamily } from '../family.js';
+import type { LayerOptions } from '../layer.js';
+import { Bidirectional, type BidirectionalOptions } from './bidirectional.js';
+import {
+  GRUCell,
+  type GRUCellOptions,
+  LSTMCell,
+  type LSTMCellOptions,
+  type SimpleCellOptions,
+  SimpleRNNCell,
+} from './cells.js';
+import { GRU, type GRUOptions, LSTM, type LSTMOptions, SimpleRNN, type SimpleRNNOptions } from './layers.js';
+import { RNN, type RNNOptions } from './rnn.js';
+import { StackedRNNCells } from './stacked.js';
+import { TimeDistributed } from './time_distributed.js';
+
 export { Bidirectional, type BidirectionalOptions, type MergeMode } from './bidirectional.js';
 export {
   type CellContext,
@@ -7,15 +24,33 @@ export {
   type StateSize,
   type States,
 } from './cell.js';
-export {
-  GRUCell,
-  type GRUCellOptions,
-  LSTMCell,
-  type LSTMCellOptions,
-  type SimpleCellOptions,
-  SimpleRNNCell,
-} from './cells.js';
-export { GRU, type GRUOptions, LSTM, type LSTMOptions, SimpleRNN, type SimpleRNNOptions } from './layers.js';
+export * from './cells.js';
+export * from './layers.js';
 export { type RecurrentContext, RNN, type RNNOptions, SequenceLayer, type SequenceLayerOptions } from './rnn.js';
 export { StackedRNNCells } from './stacked.js';
 export { TimeDistributed } from './time_distributed.js';
+
+layerFamily
+  .add(Bidirectional)
+  .add(GRU)
+  .add(GRUCell)
+  .add(LSTM)
+  .add(LSTMCell)
+  .add(RNN)
+  .add(SimpleRNN)
+  .add(SimpleRNNCell)
+  .add(StackedRNNCells)
+  .add(TimeDistributed);
+
+export const lstm = (options: LSTMOptions): LSTM => new LSTM(options);
+export const gru = (options: GRUOptions): GRU => new GRU(options);
+export const simpleRnn = (options: SimpleRNNOptions): SimpleRNN => new SimpleRNN(options);
+export const rnn = (options: RNNOptions): RNN => new RNN(options);
+export const lstmCell = (options: LSTMCellOptions): LSTMCell => new LSTMCell(options);
+export const gruCell = (options: GRUCellOptions): GRUCell => new GRUCell(options);
+export const simpleRnnCell = (options: SimpleCellOptions): SimpleRNNCell => new SimpleRNNCell(options);
+export const stackedRnnCells = (options: LayerOptions & { cells: readonly LayerSpec[] }): StackedRNNCells =>
+  new StackedRNNCells(options);
+export const bidirectional = (options: BidirectionalOptions): Bidirectional => new Bidirectional(options);
+export const timeDistributed = (options: LayerOptions & { layer: LayerSpec }): TimeDistributed =>
+  new TimeDistributed(options);
