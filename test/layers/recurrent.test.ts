@@ -388,6 +388,23 @@ describe('options', () => {
     ]);
   });
 
+  test('the two directions start with different weights', async () => {
+    const layer = layers.bidirectional({ layer: layers.lstm({ units: 2 }) });
+    layer.build([null, 3, 2]);
+    const [kernel, , , backward] = await layer.getWeights();
+    expect(kernel!.data).not.toEqual(backward!.data);
+  });
+
+  test('weights given to bidirectional are its first ones, and no other', async () => {
+    const weights = [[3, 2], [2, 2], [2], [3, 2], [2, 2], [2]].map((shape, i) => numbers(shape, i));
+    const make = () => layers.bidirectional({ layer: layers.simpleRnn({ units: 2 }), weights });
+    const layer = make();
+    layer.build([null, 4, 3]);
+    for (const [i, array] of (await layer.getWeights()).entries()) expect(array.data).toEqual(weights[i]!.data);
+    weights.pop();
+    expect(() => make().build([null, 4, 3])).toThrow(/weights must hold 6 arrays, got 5/);
+  });
+
   test('the forget gate starts with a bias of one', async () => {
     const layer = layers.lstm({ units: 2 });
     layer.build([null, 3, 1]);

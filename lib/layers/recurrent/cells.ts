@@ -88,7 +88,7 @@ export class LSTMCell extends GatedCell {
     const [h, c] = states as readonly [Tensor, Tensor];
     const fromX = this.withBias(this.project(x, this.kernel, 'input', training));
     const z = add(fromX, this.project(h, this.recurrentKernel, 'state', training));
-    const [input, forget, candidate, output] = split(z, 4, 1) as [Tensor, Tensor, Tensor, Tensor];
+    const [input, forget, candidate, output] = split(z, 4, this.featureAxis) as [Tensor, Tensor, Tensor, Tensor];
     const proposed = multiply(this.recurrentActivation(input), this.activation(candidate));
     const carry = add(multiply(this.recurrentActivation(forget), c), proposed);
     const next = multiply(this.recurrentActivation(output), this.activation(carry));

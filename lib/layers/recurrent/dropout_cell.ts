@@ -175,13 +175,23 @@ export abstract class DropoutRNNCell extends RNNCell {
     gates = this.gates,
   ): Tensor {
     const masks = training ? this.masksFor(x, which) : undefined;
-    if (!masks) return matmul(x, weight);
-    if (masks.length === 1) return matmul(multiply(x, masks[0]!), weight);
-    const parts = split(weight, gates, 1);
+    if (!masks) return this.transform(x, weight, which);
+    if (masks.length === 1) return this.transform(multiply(x, masks[0]!), weight, which);
+    const parts = split(weight, gates, -1);
     return concatenate(
-      parts.map((part, g) => matmul(multiply(x, masks[g]!), part)),
-      1,
+      parts.map((part, g) => this.transform(multiply(x, masks[g]!), part, which)),
+      this.featureAxis,
     );
+  }
+
+  /** What the weights do to the input or the state. */
+  protected transform(x: Tensor, weight: Operand, _which: 'input' | 'state'): Tensor {
+    return matmul(x, weight);
+  }
+
+  /** Where the gates lie side by side. */
+  protected get featureAxis(): number {
+    return -1;
   }
 
   protected masksFor(x: Tensor, which: 'input' | 'state'): Tensor[] | undefined {

@@ -138,8 +138,8 @@ export abstract class SequenceLayer extends Layer {
       );
     }
     this.#states ??= mapStructure(
-      sizesOf(this.cell),
-      (size) => new Variable('rnn_state', [rows, size as number], { trainable: false }),
+      this.cell.initialState(x),
+      (state) => new Variable('rnn_state', (state as Tensor).dims, { trainable: false }),
     ) as Structure<Variable>;
     const known = (flatten(this.#states)[0]!.item as Variable).shape[0]!;
     if (known !== rows) {
