@@ -114,7 +114,7 @@ Lowering lowerSingle(const LowerContext& c, Product p) {
   const cpu::KernelTable& k = c.kernels;
   const bool outPanel = c.out[0].layout == Layout::panel16;
   const int64_t panels = cpu::panelCount(p.n), chunks = cpu::gemmChunks(p.m, p.n, p.k);
-  p.direct = !p.panels && !p.tb && p.m <= 8;
+  p.direct = !p.panels && !p.tb && p.m <= 8 && p.n % 16 == 0;  // the last panel must not read past B
   const bool packs = !p.direct && (!p.panels || p.tb);
   const int64_t packedBytes = packs ? panels * p.k * 64 : 0;
   const int64_t outCount = outPanel ? panels * p.m * 16 : p.m * p.n;
