@@ -1,15 +1,4 @@
-import {
-  type Attrs,
-  between,
-  bool,
-  cycle,
-  type Fill,
-  f32,
-  type OpCase,
-  type Reference,
-  type Values,
-  values,
-} from '../case.js';
+import { type Attrs, between, bool, cycle, type Fill, f32, type OpCase, type Values, values } from '../case.js';
 
 // Recurrent layers by the formulas of Keras, one row and one time step after the other, in float64.
 
