@@ -53,7 +53,10 @@ export class ZipReader {
   }
 
   /** The content of a member, or undefined where there is none of this name. */
-  async read(name: string, { limit = constants.MAX_LENGTH, signal }: ReadOptions = {}): Promise<Uint8Array | undefined> {
+  async read(
+    name: string,
+    { limit = constants.MAX_LENGTH, signal }: ReadOptions = {},
+  ): Promise<Uint8Array | undefined> {
     const member = this.members.get(name);
     if (!member) return undefined;
     const { entry, begin } = member;
@@ -136,11 +139,15 @@ function checkEntry(path: string, entry: yauzl.Entry): void {
   const { fileName: name, compressedSize, uncompressedSize, compressionMethod } = entry;
   if (entry.fileNameLength > maxNameBytes || name === '' || name.includes('\0'))
     throw broken(path, 'a member has an impossible name');
-  if (name.split('/').includes('..') || /^([a-z]:|\/)/i.test(name)) throw broken(path, `the name "${name}" leaves the archive`);
+  if (name.split('/').includes('..') || /^([a-z]:|\/)/i.test(name))
+    throw broken(path, `the name "${name}" leaves the archive`);
   if (((entry.externalFileAttributes >>> 16) & 0o170000) === 0o120000) throw broken(path, `"${name}" is a link`);
   if (entry.generalPurposeBitFlag & 1) throw broken(path, `"${name}" is encrypted`);
   if (compressionMethod !== 0 && compressionMethod !== 8)
-    throw broken(path, `"${name}" is packed with method ${compressionMethod}; only stored and deflated members are read`);
+    throw broken(
+      path,
+      `"${name}" is packed with method ${compressionMethod}; only stored and deflated members are read`,
+    );
   if (uncompressedSize > maxRatio * compressedSize + 1024)
     throw broken(path, `"${name}" claims to grow from ${compressedSize} to ${uncompressedSize} bytes`);
   if (compressionMethod === 8 && uncompressedSize > freeBytes && uncompressedSize > 2 * compressedSize)
@@ -156,17 +163,26 @@ function checkHeader(path: string, entry: yauzl.Entry, header: yauzl.LocalFileHe
     (header.generalPurposeBitFlag & 1) === 0;
   const described = (header.generalPurposeBitFlag & 8) !== 0; // sizes follow the content
   const fits = (stated: number, size: number): boolean => stated === size || stated === 0xffffffff || described;
-  if (!same || !fits(header.uncompressedSize, entry.uncompressedSize) || !fits(header.compressedSize, entry.compressedSize))
+  if (
+    !same ||
+    !fits(header.uncompressedSize, entry.uncompressedSize) ||
+    !fits(header.compressedSize, entry.compressedSize)
+  )
     throw broken(path, `the two headers of "${name}" differ`);
 }
 
 function broken(path: string, what: string): ChainruleError {
-  return new ChainruleError('ERR_CHAINRULE_FORMAT', `${path}: ${what}. It is truncated, damaged or no zip file of Keras.`);
+  return new ChainruleError(
+    'ERR_CHAINRULE_FORMAT',
+    `${path}: ${what}. It is truncated, damaged or no zip file of Keras.`,
+  );
 }
 
 function foreign(path: string, error: unknown): unknown {
   const known = ioError('read', path, error);
   if (known instanceof ChainruleError) return known;
   const { message } = error as Error;
-  return new ChainruleError('ERR_CHAINRULE_FORMAT', `${path}: no zip file that can be read (${message}).`, { cause: error });
+  return new ChainruleError('ERR_CHAINRULE_FORMAT', `${path}: no zip file that can be read (${message}).`, {
+    cause: error,
+  });
 }

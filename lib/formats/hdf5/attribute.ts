@@ -1,7 +1,7 @@
 import { type Cursor, type FileBytes, text, undefinedAddress } from './bytes.js';
 import { type Datatype, elements, readDataspace, readDatatype } from './datatype.js';
-import type { GlobalHeap } from './heap.js';
 import { type Message, messageType } from './header.js';
+import type { GlobalHeap } from './heap.js';
 
 /** The value of an attribute: one element, or a list of them. Integers come as numbers where they fit. */
 export type Attribute = string | number | bigint | boolean | readonly (string | number | bigint | boolean)[];
@@ -9,7 +9,11 @@ export type Attribute = string | number | bigint | boolean | readonly (string | 
 const maxElements = 1_000_000;
 
 /** The attributes of an object by name. */
-export function readAttributes(file: FileBytes, heap: GlobalHeap, messages: readonly Message[]): Map<string, Attribute> {
+export function readAttributes(
+  file: FileBytes,
+  heap: GlobalHeap,
+  messages: readonly Message[],
+): Map<string, Attribute> {
   const attributes = new Map<string, Attribute>();
   for (const message of messages) {
     if (message.type === messageType.attributeInfo) checkInfo(file, message);

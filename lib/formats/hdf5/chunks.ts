@@ -1,10 +1,10 @@
 import { promisify } from 'node:util';
 import { inflate } from 'node:zlib';
+import { pause } from '../pause.js';
 import type { FileBytes } from './bytes.js';
 import { fletcher32 } from './checksum.js';
 import { elements } from './datatype.js';
 import type { Chunk, Filter, Layout } from './layout.js';
-import { pause } from '../pause.js';
 
 const unzip = promisify(inflate);
 

@@ -26,7 +26,11 @@ export type NumericArray =
 const slice = 250_000;
 
 /** Little-endian bytes as numbers: without a copy where they are aligned and of a dtype of ours, else in slices. */
-export async function convert(bytes: Uint8Array, kind: NumericKind, broken: (what: string) => Error): Promise<NumericArray> {
+export async function convert(
+  bytes: Uint8Array,
+  kind: NumericKind,
+  broken: (what: string) => Error,
+): Promise<NumericArray> {
   const aligned = (size: number): boolean => bytes.byteOffset % size === 0;
   const own = bytes.buffer as ArrayBuffer;
   switch (kind) {
@@ -94,7 +98,14 @@ export async function convert(bytes: Uint8Array, kind: NumericKind, broken: (wha
     case 'uint64':
       return { dtype: 'int32', data: await integers(8, (at) => narrow(view.getBigUint64(at, true))) };
     case 'uint32':
-      return { dtype: 'uint32', data: await fill((n) => new Uint32Array(n), 4, (at) => view.getUint32(at, true)) };
+      return {
+        dtype: 'uint32',
+        data: await fill(
+          (n) => new Uint32Array(n),
+          4,
+          (at) => view.getUint32(at, true),
+        ),
+      };
   }
   throw broken(`has elements of ${kind}`);
 }

@@ -1,11 +1,11 @@
+import { type Attribute, readAttributes, readElement } from './attribute.js';
 import { type FileBytes, undefinedAddress } from './bytes.js';
-import { readElement, readAttributes, type Attribute } from './attribute.js';
 import { unpackChunks } from './chunks.js';
-import { type Datatype, elements, readDataspace, readDatatype } from './datatype.js';
-import type { GlobalHeap } from './heap.js';
-import { type Message, messageType } from './header.js';
-import { readFilters, readLayout } from './layout.js';
 import { convert, type NumericArray, type NumericKind } from './convert.js';
+import { type Datatype, elements, readDataspace, readDatatype } from './datatype.js';
+import { type Message, messageType } from './header.js';
+import type { GlobalHeap } from './heap.js';
+import { readFilters, readLayout } from './layout.js';
 
 /** An array in an HDF5 file; its numbers are read when asked for. */
 export class Hdf5Dataset {
@@ -50,8 +50,12 @@ export class Hdf5Dataset {
   async read(): Promise<NumericArray> {
     const { kind } = this;
     if (kind === 'string' || kind === 'vlenString' || kind === 'opaque')
-      throw this.file.unsupported(`the dataset "${this.path}" of ${kind === 'opaque' ? 'opaque bytes' : 'texts'} where numbers are expected`);
-    return convert(await this.bytes(), kind as NumericKind, (what) => this.file.broken(`the dataset "${this.path}" ${what}`));
+      throw this.file.unsupported(
+        `the dataset "${this.path}" of ${kind === 'opaque' ? 'opaque bytes' : 'texts'} where numbers are expected`,
+      );
+    return convert(await this.bytes(), kind as NumericKind, (what) =>
+      this.file.broken(`the dataset "${this.path}" ${what}`),
+    );
   }
 
   /** The texts of a dataset of texts. */
@@ -91,7 +95,8 @@ export class Hdf5Dataset {
   private open(type: number, what: string): ReturnType<Message['open']> {
     const message = this.messages.find((one) => one.type === type);
     if (!message) throw this.file.broken(`the dataset "${this.path}" has no ${what}`);
-    if (message.shared) throw this.file.unsupported(`the dataset "${this.path}" with ${what} that is committed (shared)`);
+    if (message.shared)
+      throw this.file.unsupported(`the dataset "${this.path}" with ${what} that is committed (shared)`);
     return message.open();
   }
 }

@@ -1,9 +1,9 @@
-import { readAttributes, type Attribute } from './attribute.js';
+import { type Attribute, readAttributes } from './attribute.js';
 import { FileBytes } from './bytes.js';
 import { Hdf5Dataset } from './dataset.js';
 import { isGroup, type Links, readLinks } from './group.js';
-import { GlobalHeap } from './heap.js';
 import { type Message, readHeader } from './header.js';
+import { GlobalHeap } from './heap.js';
 import { readSuperblock } from './superblock.js';
 
 const maxDepth = 64;

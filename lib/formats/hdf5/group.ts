@@ -1,6 +1,6 @@
 import { type FileBytes, text, undefinedAddress } from './bytes.js';
-import { LocalHeap } from './heap.js';
 import { type Message, messageType } from './header.js';
+import { LocalHeap } from './heap.js';
 
 /** Name → address of the object's header. */
 export type Links = Map<string, number>;
@@ -54,7 +54,8 @@ export function walkTree(
     const nodeType = cursor.u8();
     if (nodeType !== type) throw file.broken(`a node of a tree has type ${nodeType} instead of ${type}`);
     const own = cursor.u8();
-    if (own > maxDepth || (level !== undefined && own !== level)) throw file.broken(`a tree has level ${own} at a wrong place`);
+    if (own > maxDepth || (level !== undefined && own !== level))
+      throw file.broken(`a tree has level ${own} at a wrong place`);
     const used = cursor.u16();
     cursor.address();
     cursor.address();

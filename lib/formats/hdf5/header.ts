@@ -1,4 +1,4 @@
-import { type FileBytes, type Cursor, undefinedAddress } from './bytes.js';
+import { type Cursor, type FileBytes, undefinedAddress } from './bytes.js';
 import { lookup3 } from './checksum.js';
 
 /** Kinds of messages in an object header. */

@@ -22,7 +22,9 @@ export class LocalHeap {
 
   name(offset: number): string {
     if (offset >= this.size) throw this.file.broken(`a name lies at ${offset} of a heap of ${this.size} bytes`);
-    const bytes = this.file.at(this.begin + offset, this.size - offset, 'a name').bytes(Math.min(this.size - offset, 4096));
+    const bytes = this.file
+      .at(this.begin + offset, this.size - offset, 'a name')
+      .bytes(Math.min(this.size - offset, 4096));
     const end = bytes.indexOf(0);
     if (end < 0) throw this.file.broken('a name does not end');
     return text(bytes.subarray(0, end));

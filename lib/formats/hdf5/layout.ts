@@ -26,7 +26,12 @@ export type Layout =
 const filterNames: Record<number, string> = { 4: 'szip', 5: 'nbit', 6: 'scale-offset', 32000: 'lzf' };
 
 /** Reads the layout message of a dataset of this shape. */
-export function readLayout(file: FileBytes, messages: readonly Message[], shape: readonly number[], elementSize: number): Layout {
+export function readLayout(
+  file: FileBytes,
+  messages: readonly Message[],
+  shape: readonly number[],
+  elementSize: number,
+): Layout {
   for (const { type } of messages)
     if (type === messageType.externalFiles) throw file.unsupported('a dataset with its data in another file');
   const message = messages.find(({ type }) => type === messageType.layout);

@@ -1,5 +1,5 @@
-import { lookup3 } from './checksum.js';
 import { type FileBytes, undefinedAddress } from './bytes.js';
+import { lookup3 } from './checksum.js';
 
 const signature = Buffer.from([0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a]);
 
