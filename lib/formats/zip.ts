@@ -79,9 +79,9 @@ export class ZipReader {
     return content;
   }
 
-  async close(): Promise<void> {
-    this.archive.close();
-    await this.handle.close();
+  /** The archive has no resource but the file, which it would close behind the handle's back. */
+  close(): Promise<void> {
+    return this.handle.close();
   }
 
   private async readStored(content: Uint8Array, begin: number, signal: AbortSignal | undefined): Promise<void> {

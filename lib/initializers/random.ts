@@ -1,4 +1,4 @@
-import type { OptionTable } from '../config.js';
+import type { Config, OptionTable } from '../config.js';
 import { ChainruleError } from '../errors.js';
 import { nextSeed } from '../graph/seed.js';
 import type { Tensor } from '../graph/tensor.js';
@@ -15,10 +15,17 @@ export interface SeedOptions {
 abstract class RandomInitializer extends Initializer {
   static override readonly options: OptionTable = { seed: 'value' };
   readonly seed: number;
+  /** Files keep the seed that was asked for: without one, each model made from the file draws its own. */
+  protected readonly givenSeed: number | null;
 
   constructor(options: SeedOptions) {
     super(options);
+    this.givenSeed = options.seed ?? null;
     this.seed = options.seed ?? nextSeed();
+  }
+
+  override getConfig(): Config {
+    return { ...super.getConfig(), seed: this.givenSeed };
   }
 }
 
@@ -131,7 +138,7 @@ export function fans(
 /** The named cases of VarianceScaling differ in three numbers. */
 abstract class NamedScaling extends VarianceScaling {
   override getConfig(): Record<string, unknown> {
-    return { seed: this.seed, input_axes: this.inputAxes ?? null, output_axes: this.outputAxes ?? null };
+    return { seed: this.givenSeed, input_axes: this.inputAxes ?? null, output_axes: this.outputAxes ?? null };
   }
 }
 
