@@ -22,7 +22,8 @@ export interface Serialized {
 
 /**
  * What an option holds: a plain value (`local`: one that does not belong into files; `optional`: one that stands in files
- * only when it is set; `nullable`: where null means something else than nothing), or an object of a family that is resolved from strings and configs.
+ * only when it is set; `nullable`: where null means something else than nothing), or an object of a family that is
+ * resolved from strings and configs.
  */
 export type OptionKind =
   | 'value'
@@ -73,7 +74,7 @@ export abstract class Configured {
       if (value === undefined && kind.startsWith('optional')) continue;
       config[snakeCase(option)] = value === undefined ? null : (converters.get(kind)?.serialize(value) ?? value);
     }
-    return { ...config, ...neutralTable(this.constructor) };
+    return { ...neutralTable(this.constructor), ...config };
   }
 
   /** What stands beside the config in a file. @internal */

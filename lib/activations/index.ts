@@ -49,14 +49,13 @@ export function resolveActivation(spec: ActivationSpec | null | undefined): Acti
   if (spec === undefined || spec === null) return functions.linear;
   if (typeof spec === 'function') return spec;
   if (support?.isLayer(spec)) return fromLayer(spec);
+  const layer = typeof spec === 'object' ? support?.resolve(spec as Serialized) : undefined;
+  if (layer) return fromLayer(layer);
   const name = typeof spec === 'string' ? spec : savedName(spec as Serialized);
   if (typeof name === 'string') {
     const custom = findCustom(typeof spec === 'string' ? name : (spec as Serialized).registered_name, name);
     if (typeof custom === 'function' && !isClass(custom)) return custom as Activation;
-    const known = registry.find(name);
-    if (known) return known;
-    const layer = typeof spec === 'object' ? support?.resolve(spec as Serialized) : undefined;
-    return layer ? fromLayer(layer) : registry.get(name);
+    return registry.get(name);
   }
   throw new ChainruleError(
     'ERR_CHAINRULE_OPTION',

@@ -16,6 +16,9 @@ export function resolveLayer(spec: LayerSpec): Layer {
 
 setLayerSupport({
   isLayer,
-  resolve: (saved) => (layerFamily.classOf(saved.class_name, saved) ? layerFamily.resolve(saved) : undefined),
+  resolve: (saved) =>
+    saved.class_name !== 'function' && layerFamily.classOf(saved.class_name, saved)
+      ? layerFamily.resolve(saved)
+      : undefined,
   serialize: (layer) => layerFamily.serialize(layer as Layer),
 });

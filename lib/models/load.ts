@@ -6,12 +6,13 @@ import { type Budget, withBudget } from '../graph/budget.js';
 import type { NDArray } from '../ndarray.js';
 import { type CustomObjects, inLoadScope, type LoadScope } from '../registered.js';
 import { Model } from './model.js';
-import { KerasArchive, sniff } from './saving/archive.js';
+import { KerasArchive, readWhole, sniff } from './saving/archive.js';
 import { type Building, buildLayer } from './saving/build.js';
 import { compileOptions } from './saving/compile_config.js';
 import { checkDescription } from './saving/gate.js';
+import { LegacyFile } from './saving/legacy_file.js';
 import { matchWeights } from './saving/match.js';
-import { loadOptimizer } from './saving/optimizer_state.js';
+import { loadLegacyOptimizer, loadOptimizer } from './saving/optimizer_state.js';
 import { assign, sizeOfWeights } from './saving/read_weights.js';
 import { flattenTree, saveableTree } from './saving/tree.js';
 
@@ -40,6 +41,7 @@ export async function loadModel<M extends Model<never> = Model<NDArray>>(path: s
   try {
     const kind = await sniff(path);
     if (kind === 'zip') return (await loadKeras(path, options)) as unknown as M;
+    if (kind === 'hdf5') return (await loadLegacy(path, options)) as unknown as M;
     throw new ChainruleError(
       'ERR_CHAINRULE_FORMAT',
       `${path}: this is neither a .keras file nor an HDF5 file. loadModel opens what model.save and Keras write.`,
@@ -78,6 +80,25 @@ async function loadKeras(path: string, { compile = true, customObjects = {}, sig
   } finally {
     await archive.close();
   }
+}
+
+async function loadLegacy(path: string, { compile = true, customObjects = {}, signal }: LoadOptions): Promise<Model> {
+  const content = await readWhole(path, signal);
+  const file = new LegacyFile(content, path);
+  const description = file.description();
+  if (!compile) delete description.compile_config;
+  const scope: LoadScope = { custom: customObjects, shared: new Map() };
+  inLoadScope(scope, () => checkDescription(description, path));
+  const budget = { left: sizeOfWeights(file.root, content.length, path) + 2 ** 25 };
+  const model = await buildModel(description, scope, budget, signal);
+  await assign(file.matches(model), signal);
+  const compiled = description.compile_config;
+  if (compiled) {
+    inLoadScope(scope, () => model.compile(compileOptions(compiled)));
+    const state = file.optimizer();
+    if (state) await loadLegacyOptimizer(model, state, path);
+  }
+  return model;
 }
 
 /** Makes the model of a description, layer by layer, between which others run. @internal */

@@ -181,7 +181,7 @@ async function train(input) {
   compareLogs('evaluateAfter', logs, spec.evaluateAfter, spec.evaluateAfterTolerance, spec.tolerance);
   const { optimizer } = model;
   if (spec.optimizerIterations !== undefined) {
-    const steps = (await optimizer.iteration.value()).data[0];
+    const steps = Math.floor((await optimizer.iteration.value()).data[0] / (optimizer.gradientAccumulationSteps ?? 1));
     if (steps !== spec.optimizerIterations) throw new Error(`${steps} iterations instead of ${spec.optimizerIterations}`);
   }
   if (spec.finalLearningRate !== undefined && typeof optimizer.learningRate === 'number')

@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 import type { Serialized } from '../../config.js';
 import { ChainruleError } from '../../errors.js';
 import { ioError } from '../../formats/io_error.js';
-import { ZipReader } from '../../formats/zip.js';
+import type { ZipReader } from '../../formats/zip.js';
 
 /** Names of the members of a `.keras` file, in Keras's order. */
 export const members = { metadata: 'metadata.json', config: 'config.json', weights: 'model.weights.h5', assets: 'assets/' };
@@ -60,6 +60,7 @@ export class KerasArchive {
   ) {}
 
   static async open(path: string): Promise<KerasArchive> {
+    const { ZipReader } = await import('../../formats/zip.js');
     return new KerasArchive(path, await ZipReader.open(path));
   }
 

@@ -81,7 +81,7 @@ export function* buildFunctional(config: Config): Building<Functional> {
     if (!tensor) throw invalid(`"${name}" has no output ${output} of call ${call}`);
     return tensor;
   };
-  return new Functional(structure(inputs, find), structure(outputs, find), common(config));
+  return new Functional(single(structure(inputs, find)), single(structure(outputs, find)), common(config));
 }
 
 function* make(saved: Serialized & { inbound_nodes?: unknown }): Building<Made> {
@@ -145,7 +145,9 @@ function layerArguments(
   // The first argument may come by name, and its name differs from layer to layer.
   const first = args.length > 0 ? undefined : given.find(([key]) => !known.has(key));
   const options: Record<string, unknown> = {};
-  for (const [key, value] of given) if (key !== first?.[0] && value !== null) options[key] = value;
+  // Keras replaces a recorded training flag by that of the model's call.
+  for (const [key, value] of given)
+    if (key !== first?.[0] && key !== 'training' && value !== null) options[key] = value;
   args.slice(1).forEach((value, i) => {
     const name = names[i] ?? (['mask', 'training'] as const).find((one) => !(one in options));
     if (value !== null && value !== undefined && name) options[name] = value;
@@ -163,6 +165,11 @@ function structure(places: unknown, find: (place: Reference) => Tensor): Structu
   if (typeof places === 'object' && places !== null)
     return Object.fromEntries(Object.entries(places).map(([key, place]) => [key, structure(place, find)]));
   throw invalid('its lists of inputs and outputs cannot be read');
+}
+
+/** A list of one is that one, as Keras's models treat it. */
+function single(tensors: Structure<Tensor>): Structure<Tensor> {
+  return Array.isArray(tensors) && tensors.length === 1 ? (tensors[0] as Structure<Tensor>) : tensors;
 }
 
 function common({ name, trainable }: Config): { name?: string; trainable?: boolean } {
