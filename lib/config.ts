@@ -129,7 +129,9 @@ function isFloat32(dtype: unknown): boolean {
 }
 
 /** A class that files may name; `fromConfig` where the config is more than the options of the constructor. */
-export type FamilyClass<T> = (new (options: never) => T) & {
+export type FamilyClass<T> = (new (
+  options: never,
+) => T) & {
   fromConfig?(config: Config): T;
   /** Where the class is not in the module of its family. */
   readonly kerasModule?: string;

@@ -27,7 +27,8 @@ export async function runCase(directory, entry) {
     for (const [name, array] of Object.entries(results)) compare(name, array, tensors.get(name), spec);
     return skip;
   } catch (error) {
-    if (['ERR_CHAINRULE_UNKNOWN_CLASS', 'ERR_CHAINRULE_UNSUPPORTED'].includes(error.code)) return new Skip(error.message);
+    if (['ERR_CHAINRULE_UNKNOWN_CLASS', 'ERR_CHAINRULE_UNSUPPORTED'].includes(error.code))
+      return new Skip(error.message);
     return error;
   }
 }

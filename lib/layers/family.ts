@@ -1,5 +1,5 @@
-import { convertLists, convertOptions, Family, type Serialized } from '../config.js';
 import { setLayerSupport } from '../activations/index.js';
+import { convertLists, convertOptions, Family, type Serialized } from '../config.js';
 import { isLayer, type Layer } from './layer.js';
 
 /** What stands for a layer in the options of another (a wrapper): the layer, or its config. */

@@ -1,4 +1,11 @@
-import { type Config, Configured, type OptionTable, optionsFromConfig, type Serialized, setConverter } from '../config.js';
+import {
+  type Config,
+  Configured,
+  type OptionTable,
+  optionsFromConfig,
+  type Serialized,
+  setConverter,
+} from '../config.js';
 import { type ConstraintSpec, resolveConstraint } from '../constraints/index.js';
 import { ChainruleError, checkOptions } from '../errors.js';
 import { type CallOptions, type HistoryNode, record } from '../graph/history.js';
@@ -40,6 +47,8 @@ export interface CallContext {
   readonly mask: Tensor | undefined;
   /** Carried state, of stateful layers. */
   readonly state: Trace['state'];
+  /** Further arguments of the call, by name. */
+  readonly [argument: string]: unknown;
 }
 
 /** Options of a call; a layer with further arguments (`initialState`, `value`, …) takes them here, by name. */
@@ -143,7 +152,7 @@ export abstract class Layer extends Configured {
    * every further call shares them.
    */
   apply<O extends TensorStructure = Tensor>(inputs: Structure<Tensor | Operand>, options: ApplyOptions = {}): O {
-    checkOptions(this.className, options, ['training', 'mask', ...this.callArguments]);
+    checkOptions(this.className, options, ['training', 'mask', 'state', ...this.callArguments]);
     const leaves = [...flatten(inputs), ...flatten(options)];
     if (!leaves.some((leaf) => isSymbolic(leaf.item))) return this.#callLive(inputs, options) as O;
     const operation = {
@@ -260,6 +269,7 @@ export abstract class Layer extends Configured {
 
   /** A layer from its config. */
   static fromConfig<T extends Layer>(this: new (options: never) => T, config: Config): T {
+    // biome-ignore lint/complexity/noThisInStatic: the class that it is called on
     return new this(optionsFromConfig(config, this) as never);
   }
 

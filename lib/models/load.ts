@@ -32,7 +32,10 @@ export interface LoadOptions {
  * A file that is broken or foreign is ERR_CHAINRULE_FORMAT; layers that are not known are listed in one
  * ERR_CHAINRULE_UNKNOWN_CLASS; layers that hold code are ERR_CHAINRULE_UNSAFE_LAYER.
  */
-export async function loadModel<M extends Model<never> = Model<NDArray>>(path: string, options: LoadOptions = {}): Promise<M> {
+export async function loadModel<M extends Model<never> = Model<NDArray>>(
+  path: string,
+  options: LoadOptions = {},
+): Promise<M> {
   checkOptions('loadModel', options, ['compile', 'customObjects', 'signal']);
   if (typeof path !== 'string' || path === '')
     throw new ChainruleError('ERR_CHAINRULE_OPTION', `loadModel: a file path is expected, got ${String(path)}.`);

@@ -81,8 +81,7 @@ async function layergrad(input) {
   const model = await open(input);
   const results = await compute(() => {
     const xs = spec.inputs.map((name) => ops.cast(tensors.get(name), tensors.get(name).dtype));
-    const variables = model.trainableWeights.map((variable) => variable);
-    const reads = variables.map((variable) => variable.read());
+    const reads = model.trainableWeights.map((variable) => variable.read());
     const outs = outputsOf(model.apply(alone(xs), { training: spec.training }), chainrule);
     const terms = spec.cotangents.map((name, i) => ops.sum(ops.multiply(outs[i], tensors.get(name))));
     const total = terms.reduce((a, b) => ops.add(a, b));
@@ -90,7 +89,7 @@ async function layergrad(input) {
     const targets = [...wanted.map((name) => xs[spec.inputs.indexOf(name)]), ...reads];
     const grads = gradients(total, targets).map((grad, i) => grad ?? ops.zerosLike(targets[i]));
     const entries = spec.outputs.map((name, i) => [name, outs[i]]);
-    wanted.forEach((name, i) => entries.push([spec.inputGradients[name], grads[i]]));
+    for (const [i, name] of wanted.entries()) entries.push([spec.inputGradients[name], grads[i]]);
     // Weights are matched by their order: paths are labels.
     const paths = spec.weights.filter(({ trainable }) => trainable).map(({ path }) => path);
     paths.forEach((path, i) => {
@@ -110,7 +109,8 @@ function close(what, got, want, { atol }, rtol) {
   if (typeof got !== 'number') throw new Error(`${what} is missing`);
   if (got === want || (Number.isNaN(got) && Number.isNaN(want))) return;
   const excess = Math.abs(got - want) / (atol + rtol * Math.abs(want));
-  if (!(excess <= 1)) throw new Error(`${what} is ${got} instead of ${want} (${excess.toPrecision(3)} times the tolerance)`);
+  if (!(excess <= 1))
+    throw new Error(`${what} is ${got} instead of ${want} (${excess.toPrecision(3)} times the tolerance)`);
 }
 
 function sameKeys(what, got, want) {
@@ -170,19 +170,30 @@ async function train(input) {
     if (history.history[key].length !== spec.epochsRun)
       throw new Error(`history.${key} has ${history.history[key].length} epochs instead of ${spec.epochsRun}`);
     values.forEach((value, epoch) => {
-      close(`history.${key}[${epoch}]`, history.history[key][epoch], value, spec.historyTolerance[key], spec.tolerance.rtol);
+      close(
+        `history.${key}[${epoch}]`,
+        history.history[key][epoch],
+        value,
+        spec.historyTolerance[key],
+        spec.tolerance.rtol,
+      );
     });
   }
   const weights = await Promise.all(model.weights.map((variable) => variable.value()));
   Object.assign(results, named(spec.finalWeights, weights));
   Object.assign(results, named(spec.after, outputsOf(await model.predict(x), chainrule)));
   const { batchSize } = spec.fit;
-  const logs = await model.evaluate(x, y, { verbose: 0, ...(batchSize && { batchSize }), ...(sampleWeight && { sampleWeight: pick(sampleWeight, tensors) }) });
+  const logs = await model.evaluate(x, y, {
+    verbose: 0,
+    ...(batchSize && { batchSize }),
+    ...(sampleWeight && { sampleWeight: pick(sampleWeight, tensors) }),
+  });
   compareLogs('evaluateAfter', logs, spec.evaluateAfter, spec.evaluateAfterTolerance, spec.tolerance);
   const { optimizer } = model;
   if (spec.optimizerIterations !== undefined) {
     const steps = Math.floor((await optimizer.iteration.value()).data[0] / (optimizer.gradientAccumulationSteps ?? 1));
-    if (steps !== spec.optimizerIterations) throw new Error(`${steps} iterations instead of ${spec.optimizerIterations}`);
+    if (steps !== spec.optimizerIterations)
+      throw new Error(`${steps} iterations instead of ${spec.optimizerIterations}`);
   }
   if (spec.finalLearningRate !== undefined && typeof optimizer.learningRate === 'number')
     close('finalLearningRate', optimizer.learningRate, spec.finalLearningRate, { atol: 0 }, 1e-6);
@@ -201,7 +212,8 @@ async function statistics(input) {
 function checkRandom(x, y, expect) {
   const { tolerance } = expect;
   const near = (what, got, want) => {
-    if (want !== undefined && !(Math.abs(got - want) <= tolerance)) throw new Error(`${what} is ${got} instead of ${want}`);
+    if (want !== undefined && !(Math.abs(got - want) <= tolerance))
+      throw new Error(`${what} is ${got} instead of ${want}`);
   };
   const mean = (list) => list.reduce((a, b) => a + b, 0) / list.length;
   const pairs = [...x.data].map((value, i) => [value, y.data[i]]).filter(([value]) => value !== 0);
@@ -211,9 +223,15 @@ function checkRandom(x, y, expect) {
   const differences = pairs.map(([value, out]) => out - value);
   near('mean of the difference', mean(differences), expect.meanOfDifference);
   const centre = mean(differences);
-  near('deviation of the difference', Math.sqrt(mean(differences.map((d) => (d - centre) ** 2))), expect.stdOfDifference);
+  near(
+    'deviation of the difference',
+    Math.sqrt(mean(differences.map((d) => (d - centre) ** 2))),
+    expect.stdOfDifference,
+  );
   if (expect.keptValueFactor !== undefined) {
-    const wrong = pairs.find(([value, out]) => out !== 0 && !(Math.abs(out / value / expect.keptValueFactor - 1) < 1e-5));
+    const wrong = pairs.find(
+      ([value, out]) => out !== 0 && !(Math.abs(out / value / expect.keptValueFactor - 1) < 1e-5),
+    );
     if (wrong) throw new Error(`a kept ${wrong[0]} became ${wrong[1]}, not ${expect.keptValueFactor} times itself`);
   }
   if (expect.sameAlongAxis !== undefined) checkSame(y, expect.sameAlongAxis);

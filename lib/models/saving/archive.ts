@@ -5,7 +5,12 @@ import { ioError } from '../../formats/io_error.js';
 import type { ZipReader } from '../../formats/zip.js';
 
 /** Names of the members of a `.keras` file, in Keras's order. */
-export const members = { metadata: 'metadata.json', config: 'config.json', weights: 'model.weights.h5', assets: 'assets/' };
+export const members = {
+  metadata: 'metadata.json',
+  config: 'config.json',
+  weights: 'model.weights.h5',
+  assets: 'assets/',
+};
 
 const maxConfig = 64 * 2 ** 20;
 
@@ -40,7 +45,8 @@ export async function readWhole(path: string, signal?: AbortSignal): Promise<Uin
       for (let at = 0; at < size; ) {
         signal?.throwIfAborted();
         const { bytesRead } = await file.read(content, at, Math.min(4 * 2 ** 20, size - at), at);
-        if (bytesRead === 0) throw new ChainruleError('ERR_CHAINRULE_FORMAT', `${path}: it became shorter while it was read.`);
+        if (bytesRead === 0)
+          throw new ChainruleError('ERR_CHAINRULE_FORMAT', `${path}: it became shorter while it was read.`);
         at += bytesRead;
       }
       return content;

@@ -86,8 +86,7 @@ export function* buildFunctional(config: Config): Building<Functional> {
 
 function* make(saved: Serialized & { inbound_nodes?: unknown }): Building<Made> {
   const calls = readCalls(saved.inbound_nodes);
-  if (findOperation(saved.module, saved.class_name))
-    return { operation: saved as SavedOperation, calls, results: [] };
+  if (findOperation(saved.module, saved.class_name)) return { operation: saved as SavedOperation, calls, results: [] };
   const layer = yield* buildLayer(saved);
   return { layer, calls, results: layer instanceof InputLayer ? [[layer.tensor]] : [] };
 }
@@ -115,7 +114,12 @@ function* callAll(made: ReadonlyMap<string, Made>): Building<void> {
   }
   const stuck = [...made].filter(([, { calls, results }]) => results.length < calls.length).map(([name]) => name);
   if (stuck.length > 0)
-    throw invalid(`the calls of ${stuck.slice(0, 5).map((name) => `"${name}"`).join(', ')} form a circle`);
+    throw invalid(
+      `the calls of ${stuck
+        .slice(0, 5)
+        .map((name) => `"${name}"`)
+        .join(', ')} form a circle`,
+    );
 }
 
 function perform(name: string, { layer, operation }: Made, call: Call, made: ReadonlyMap<string, Made>): Tensor[] {

@@ -1,8 +1,8 @@
 import { ChainruleError } from '../../errors.js';
 import type { Tensor } from '../../graph/tensor.js';
-import { fromNested } from '../../nested.js';
 import type { DType } from '../../native.js';
 import type { ArrayInput } from '../../ndarray.js';
+import { fromNested } from '../../nested.js';
 import { Ellipsis, Slice } from './indexing.js';
 
 /** Which tensor: layer, which of its calls, which output. */
@@ -57,7 +57,8 @@ function reviveOld(value: unknown): unknown {
 
 function reference(place: readonly unknown[]): Reference {
   const [name, call, output] = place;
-  if (typeof name !== 'string' || !isIndex(call) || !isIndex(output)) throw invalid(`no tensor is ${JSON.stringify(place)}`);
+  if (typeof name !== 'string' || !isIndex(call) || !isIndex(output))
+    throw invalid(`no tensor is ${JSON.stringify(place)}`);
   return [name, call, output];
 }
 

@@ -10,7 +10,8 @@ import type { CompileOptions } from '../compile.js';
 export function compileOptions(config: Config): CompileOptions {
   const { optimizer, loss, loss_weights: lossWeights, metrics, weighted_metrics: weightedMetrics } = config;
   const options = {
-    optimizer: optimizer === null || optimizer === undefined ? undefined : optimizerFamily.resolve(optimizer as Serialized),
+    optimizer:
+      optimizer === null || optimizer === undefined ? undefined : optimizerFamily.resolve(optimizer as Serialized),
     loss: revive(loss, (saved) => lossFamily.resolve(saved)),
     lossWeights: lossWeights ?? undefined,
     metrics: revive(metrics, (saved) => metricFamily.resolve(saved)) ?? undefined,
@@ -33,7 +34,10 @@ function revive(value: unknown, resolve: (saved: Serialized) => unknown): unknow
 }
 
 /** Compile's options in Keras's form. */
-export function compileConfig({ loss, lossWeights, metrics, weightedMetrics }: CompileOptions, optimizer: Serialized): Config {
+export function compileConfig(
+  { loss, lossWeights, metrics, weightedMetrics }: CompileOptions,
+  optimizer: Serialized,
+): Config {
   return {
     optimizer,
     loss: describe(loss, 'loss'),

@@ -1,4 +1,5 @@
-import { type Config, type Family, neutralTable, optionTable, sameJson, type Serialized } from '../../config.js';
+import { resolveActivation } from '../../activations/index.js';
+import { type Config, type Family, neutralTable, optionTable, type Serialized, sameJson } from '../../config.js';
 import { constraintFamily } from '../../constraints/index.js';
 import { ChainruleError } from '../../errors.js';
 import { initializerFamily } from '../../initializers/initializer.js';
@@ -11,7 +12,6 @@ import { optimizerFamily } from '../../optimizers/optimizer.js';
 import { findCustom } from '../../registered.js';
 import { regularizerFamily } from '../../regularizers/index.js';
 import { scheduleFamily } from '../../schedules/index.js';
-import { resolveActivation } from '../../activations/index.js';
 import { findOperation } from './operations.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: families of different classes side by side
@@ -32,7 +32,15 @@ const families: readonly (readonly [part: string, family: AnyFamily])[] = [
 ];
 
 /** Classes that hold code, or run another program's. */
-const unsafe = new Set(['Lambda', '__lambda__', 'TorchModuleWrapper', 'TFSMLayer', 'JaxLayer', 'FlaxLayer', 'NNXLayer']);
+const unsafe = new Set([
+  'Lambda',
+  '__lambda__',
+  'TorchModuleWrapper',
+  'TFSMLayer',
+  'JaxLayer',
+  'FlaxLayer',
+  'NNXLayer',
+]);
 /** Marks that stand for values, not objects. */
 const values = new Set(['__keras_tensor__', '__slice__', '__ellipsis__', '__numpy__', '__tensor__', '__tuple__']);
 
@@ -69,30 +77,37 @@ function broken(label: string, what: string): ChainruleError {
   return new ChainruleError('ERR_CHAINRULE_FORMAT', `${label}: the description of the model ${what}.`);
 }
 
+const count = (map: Map<string, number>, what: string): void => {
+  map.set(what, (map.get(what) ?? 0) + 1);
+};
+
 function inspect(saved: Partial<Serialized>, key: string, found: Found): void {
-  const { class_name: name, config, module } = saved;
+  const { class_name: name, config } = saved;
   if (typeof name !== 'string' || config === undefined || values.has(name)) return;
-  const count = (map: Map<string, number>, what: string): void => void map.set(what, (map.get(what) ?? 0) + 1);
-  if (unsafe.has(name)) return count(found.unsafe, name);
-  if (name === 'function') {
+  if (unsafe.has(name)) count(found.unsafe, name);
+  else if (name === 'function') {
     if (!knownFunction(String(config), saved.registered_name)) count(found.unknown, `function "${String(config)}"`);
-    return;
-  }
-  if (typeof config !== 'object' || config === null) return;
-  const title = (config as Config).name;
-  const where = typeof title === 'string' && title !== '' ? `${name} "${title}"` : name;
-  if (name === 'DTypePolicy') {
+  } else if (name === 'DTypePolicy') {
     if ((config as Config).name !== 'float32') found.options.push(`dtype policy "${String((config as Config).name)}"`);
+  } else if (typeof config === 'object' && config !== null) inspectObject(name, config, saved, key, found);
+}
+
+function inspectObject(name: string, config: Config, saved: Partial<Serialized>, key: string, found: Found): void {
+  const { module } = saved;
+  const title = config.name;
+  const where = typeof title === 'string' && title !== '' ? `${name} "${title}"` : name;
+  const operation = findOperation(module, name);
+  if (operation) {
+    checkOptions(where, config, (option) => operation.options.includes(option), {}, found);
     return;
   }
-  const operation = findOperation(module, name);
-  if (operation) return checkOptions(where, config as Config, (option) => operation.options.includes(option), {}, found);
   const family = familyOf(module, key);
   const cls: unknown = family ? family.classOf(name, saved) : findCustom(saved.registered_name, name);
-  if (!cls) return count(found.unknown, `${family?.registry.kind ?? 'class'} ${name}${module ? ` (${module})` : ''}`);
-  if (readsItself(cls)) return;
-  const table = optionTable(cls);
-  checkOptions(where, config as Config, (option) => Object.hasOwn(table, camelCase(option)), neutralTable(cls), found);
+  if (!cls) count(found.unknown, `${family?.registry.kind ?? 'class'} ${name}${module ? ` (${module})` : ''}`);
+  else if (!readsItself(cls)) {
+    const table = optionTable(cls);
+    checkOptions(where, config, (option) => Object.hasOwn(table, camelCase(option)), neutralTable(cls), found);
+  }
 }
 
 function familyOf(module: unknown, key: string): AnyFamily | undefined {
@@ -161,7 +176,11 @@ function report({ unsafe: code, unknown, options }: Found, label: string): void 
       ? `\nLayers that are supported: ${layerFamily.registry.classNames().join(', ')}. Classes of your own: registerClass(cls), or loadModel(path, { customObjects: { Name: cls } }).`
       : '';
   throw new ChainruleError(
-    code.size > 0 ? 'ERR_CHAINRULE_UNSAFE_LAYER' : unknown.size > 0 ? 'ERR_CHAINRULE_UNKNOWN_CLASS' : 'ERR_CHAINRULE_UNSUPPORTED',
+    code.size > 0
+      ? 'ERR_CHAINRULE_UNSAFE_LAYER'
+      : unknown.size > 0
+        ? 'ERR_CHAINRULE_UNKNOWN_CLASS'
+        : 'ERR_CHAINRULE_UNSUPPORTED',
     `${label}: this model needs what is not supported:${lines.map((line) => `\n  - ${line}`).join('')}${help}`,
     { details: { unsafe: [...code.keys()], unknown: [...unknown.keys()], options } },
   );

@@ -22,7 +22,11 @@ const renamed: Record<string, Record<string, string>> = {
   InputLayer: { batch_input_shape: 'batch_shape' },
 };
 
-const modelClasses: Record<string, string> = { Model: 'Functional', Functional: 'Functional', Sequential: 'Sequential' };
+const modelClasses: Record<string, string> = {
+  Model: 'Functional',
+  Functional: 'Functional',
+  Sequential: 'Sequential',
+};
 
 /**
  * The description of a model in a legacy `.h5` file in the form of Keras 3. Keras 2 has no modules, `batch_input_shape` in
@@ -43,11 +47,16 @@ function sequential(config: unknown): Config {
   const whole: Config = Array.isArray(config) ? { layers: config } : { ...(config as Config) };
   const layers = asList(whole.layers);
   const first = layers[0];
-  const shape = first && first.class_name !== 'InputLayer' ? (first.config as Config | undefined)?.batch_input_shape : undefined;
+  const shape =
+    first && first.class_name !== 'InputLayer' ? (first.config as Config | undefined)?.batch_input_shape : undefined;
   const made = layers.map(modernDescription);
   if (Array.isArray(shape)) {
     const { name, dtype } = first!.config;
-    const input = { batch_shape: shape, dtype: typeof dtype === 'string' ? dtype : 'float32', name: `${String(name)}_input` };
+    const input = {
+      batch_shape: shape,
+      dtype: typeof dtype === 'string' ? dtype : 'float32',
+      name: `${String(name)}_input`,
+    };
     made.unshift({ module: null, class_name: 'InputLayer', config: input, registered_name: null });
   }
   return { ...whole, name: whole.name ?? 'sequential', layers: made };
@@ -144,7 +153,8 @@ function objects(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(objects);
   if (typeof value !== 'object' || value === null) return value ?? null;
   const { class_name: name, config } = value as Partial<Serialized>;
-  if (typeof name !== 'string') return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, objects(item)]));
+  if (typeof name !== 'string')
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, objects(item)]));
   const { reduction, fn, ...rest } = (config ?? {}) as Config;
   if (/^(MeanMetricWrapper|LossFunctionWrapper)$/.test(name) && typeof fn === 'string') return fn;
   const kept = reduction === undefined || reduction === 'auto' ? {} : { reduction };

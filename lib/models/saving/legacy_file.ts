@@ -63,7 +63,10 @@ export function matchLegacy(model: Model, group: Hdf5Group, path: string): Match
     .filter(({ weights }) => weights.length > 0);
   const layers = model.layers.filter((layer) => layer.weights.length > 0);
   if (saved.length !== layers.length)
-    throw broken(path, `it has weights of ${saved.length} layers, model "${model.name}" has ${layers.length} with weights`);
+    throw broken(
+      path,
+      `it has weights of ${saved.length} layers, model "${model.name}" has ${layers.length} with weights`,
+    );
   const byName = new Map(saved.map((one) => [one.name, one]));
   const named = byName.size === saved.length && layers.every((layer) => byName.has(layer.name));
   const matches = layers.flatMap((layer, i) => {

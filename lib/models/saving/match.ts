@@ -59,7 +59,9 @@ function matchLayer(saveable: Saveable, group: Hdf5Group | undefined, work: Work
 }
 
 function find(group: Hdf5Group, place: string): Hdf5Group | undefined {
-  return group.group(place) ?? (place.startsWith('layers/') ? group.group(place.replace('layers', oldContainer)) : undefined);
+  return (
+    group.group(place) ?? (place.startsWith('layers/') ? group.group(place.replace('layers', oldContainer)) : undefined)
+  );
 }
 
 function matchOwn({ layer, variables }: Saveable, group: Hdf5Group, { matches, problems, used }: Work): void {

@@ -124,7 +124,10 @@ class Plan {
   private call(node: HistoryNode, isOperation: boolean): Config {
     const serialize = (value: unknown): unknown => this.argument(value);
     if (isOperation)
-      return { args: (nativeArguments(node) ?? (node.args as unknown[])).map((arg) => mapStructure(arg, serialize)), kwargs: {} };
+      return {
+        args: (nativeArguments(node) ?? (node.args as unknown[])).map((arg) => mapStructure(arg, serialize)),
+        kwargs: {},
+      };
     const given = Object.entries(node.options).filter(([, value]) => value !== undefined);
     return {
       args: [mapStructure(node.args, serialize)],

@@ -57,8 +57,7 @@ async function take(model: Model, datasets: readonly (Hdf5Dataset | undefined)[]
   });
   await assign(matches);
   const rate = matches.find(({ variable }) => variable.name === 'learning_rate');
-  if (rate && typeof optimizer.learningRate === 'number')
-    optimizer.learningRate = (await rate.dataset.read()).data[0]!;
+  if (rate && typeof optimizer.learningRate === 'number') optimizer.learningRate = (await rate.dataset.read()).data[0]!;
 }
 
 function warn(label: string, what: string): void {
