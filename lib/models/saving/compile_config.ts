@@ -1,5 +1,4 @@
 import type { Config, Serialized } from '../../config.js';
-import { ChainruleError } from '../../errors.js';
 import { lossFamily } from '../../losses/loss.js';
 import { metricFamily } from '../../metrics/metric.js';
 import { optimizerFamily } from '../../optimizers/optimizer.js';
@@ -31,26 +30,4 @@ function revive(value: unknown, resolve: (saved: Serialized) => unknown): unknow
   if (saved.class_name !== 'function') return resolve(saved);
   const name = String(saved.config);
   return findCustom(saved.registered_name, name) ?? name;
-}
-
-/** Compile's options in Keras's form. */
-export function compileConfig(
-  { loss, lossWeights, metrics, weightedMetrics }: CompileOptions,
-  optimizer: Serialized,
-): Config {
-  return {
-    optimizer,
-    loss: describe(loss, 'loss'),
-    loss_weights: lossWeights ?? null,
-    metrics: describe(metrics, 'metric'),
-    weighted_metrics: describe(weightedMetrics, 'metric'),
-    run_eagerly: false,
-    steps_per_execution: 1,
-    jit_compile: 'auto',
-  };
-}
-
-function describe(value: unknown, what: 'loss' | 'metric'): unknown {
-  void value;
-  throw new ChainruleError('ERR_CHAINRULE_UNSUPPORTED', what);
 }
