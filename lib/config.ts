@@ -1,5 +1,6 @@
 import { ChainruleError, checkOptions } from './errors.js';
 import { camelCase, snakeCase } from './names.js';
+import { findCustom, noteShared, registeredName, sharedObjects } from './registered.js';
 import { Registry } from './registry.js';
 
 /** What stands in config files: Keras's snake_case keys and plain JSON values. */
@@ -7,14 +8,37 @@ export type Config = Record<string, unknown>;
 
 /** How Keras writes an object into JSON. */
 export interface Serialized {
-  module: string;
+  module: string | null;
   class_name: string;
   config: Config;
   registered_name: string | null;
+  /** Equal numbers in one file mean one object. */
+  shared_object_id?: number;
+  /** What layers were built for. */
+  build_config?: Config;
+  /** What models were compiled with. */
+  compile_config?: Config;
 }
 
-/** What an option holds: a plain value (`local`: one that does not belong into files), or an object of a family that is resolved from strings and configs. */
-export type OptionKind = 'value' | 'local' | 'initializer' | 'regularizer' | 'constraint' | 'activation' | 'schedule';
+/**
+ * What an option holds: a plain value (`local`: one that does not belong into files; `optional`: one that stands in files
+ * only when it is set; `nullable`: where null means something else than nothing), or an object of a family that is
+ * resolved from strings and configs.
+ */
+export type OptionKind =
+  | 'value'
+  | 'local'
+  | 'optional'
+  | 'nullable'
+  | 'optionalRegularizer'
+  | 'dtype'
+  | 'initializer'
+  | 'regularizer'
+  | 'constraint'
+  | 'activation'
+  | 'schedule'
+  | 'layer'
+  | 'layers';
 export type OptionTable = Readonly<Record<string, OptionKind>>;
 
 interface Converter {
@@ -30,6 +54,8 @@ export type ConfiguredClass<T> = (abstract new (...args: never[]) => T) & { read
 export abstract class Configured {
   /** The options of this class, without those of its parents. */
   static readonly options: OptionTable = {};
+  /** Keras's keys that have no option here, with the only value that is understood: they are accepted and written. */
+  static readonly neutral: Config = {};
 
   constructor(options?: object) {
     checkOptions(this.className, options, Object.keys(optionTable(this.constructor)));
@@ -45,26 +71,54 @@ export abstract class Configured {
     for (const [option, kind] of Object.entries(optionTable(this.constructor))) {
       if (kind === 'local') continue;
       const value = (this as unknown as Config)[option];
+      if (value === undefined && kind.startsWith('optional')) continue;
       config[snakeCase(option)] = value === undefined ? null : (converters.get(kind)?.serialize(value) ?? value);
     }
-    return config;
+    return { ...neutralTable(this.constructor), ...config };
+  }
+
+  /** What stands beside the config in a file. @internal */
+  savedBeside(): Partial<Serialized> {
+    return {};
   }
 }
 
 /** Own and inherited options, parents first. */
 export function optionTable(cls: unknown): OptionTable {
-  const table: Record<string, OptionKind> = {};
-  const chain: OptionTable[] = [];
-  for (let current = cls; typeof current === 'function'; current = Object.getPrototypeOf(current)) {
-    if (Object.hasOwn(current, 'options')) chain.unshift((current as unknown as { options: OptionTable }).options);
-  }
-  return Object.assign(table, ...chain);
+  return inherited(cls, 'options') as OptionTable;
 }
 
-/** Keras's config as the options object of the constructor. */
-export function optionsFromConfig(config: Config): Record<string, unknown> {
-  const entries = Object.entries(config).filter(([key, value]) => key !== 'dtype' || !isFloat32(value));
-  return Object.fromEntries(entries.map(([key, value]) => [camelCase(key), value ?? undefined]));
+/** Own and inherited keys with only one value that is understood. */
+export function neutralTable(cls: unknown): Config {
+  return inherited(cls, 'neutral');
+}
+
+function inherited(cls: unknown, property: 'options' | 'neutral'): Config {
+  const chain: Config[] = [];
+  for (let current = cls; typeof current === 'function'; current = Object.getPrototypeOf(current)) {
+    if (Object.hasOwn(current, property)) chain.unshift((current as unknown as Record<string, Config>)[property]!);
+  }
+  return Object.assign({}, ...chain) as Config;
+}
+
+/** Keras's config as the options object of the constructor of a class. */
+export function optionsFromConfig(config: Config, cls?: unknown): Record<string, unknown> {
+  const neutral = neutralTable(cls);
+  const table = optionTable(cls);
+  const options: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(config)) {
+    const option = camelCase(key);
+    if (value === undefined || (value === null && table[option] !== 'nullable')) continue;
+    if (key === 'dtype' && isFloat32(value)) continue;
+    if (!Object.hasOwn(table, option) && Object.hasOwn(neutral, key) && sameJson(neutral[key], value)) continue;
+    options[option] = value;
+  }
+  return options;
+}
+
+/** Whether two plain values are the same. */
+export function sameJson(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
 }
 
 /** Keras writes the default dtype into every config, as a name or as a policy. */
@@ -74,9 +128,18 @@ function isFloat32(dtype: unknown): boolean {
   return name === 'float32' || name === null;
 }
 
+/** A class that files may name; `fromConfig` where the config is more than the options of the constructor. */
+export type FamilyClass<T> = (new (
+  options: never,
+) => T) & {
+  fromConfig?(config: Config): T;
+  /** Where the class is not in the module of its family. */
+  readonly kerasModule?: string;
+};
+
 /** A family of classes (`initializers`, `losses`, …) that strings, configs and instances resolve to. */
 export class Family<T extends Configured> {
-  readonly registry: Registry<new (options: never) => T>;
+  readonly registry: Registry<FamilyClass<T>>;
 
   constructor(
     kind: string,
@@ -87,18 +150,20 @@ export class Family<T extends Configured> {
   }
 
   /** Registers a class under its own name and Keras's aliases. */
-  add(cls: new (options: never) => T, ...aliases: readonly string[]): this {
+  add(cls: FamilyClass<T>, ...aliases: readonly string[]): this {
     this.registry.add(cls, cls.name, ...aliases);
     return this;
   }
 
   /** An instance as it is; a name or a config becomes one. */
   resolve(spec: string | T | Serialized | { className: string; config?: Config }): T {
-    if (typeof spec === 'string') return this.create(spec, {});
+    if (typeof spec === 'string') return this.create(findCustom(spec) ?? this.registry.get(spec), {});
     if (spec instanceof Configured) return spec as T;
     if (typeof spec === 'object' && spec !== null) {
-      const name = 'class_name' in spec ? spec.class_name : 'className' in spec ? spec.className : undefined;
-      if (typeof name === 'string') return this.create(name, optionsFromConfig(spec.config ?? {}));
+      const saved = spec as Partial<Serialized> & { className?: unknown };
+      const name = saved.class_name ?? saved.className;
+      if (name === 'function' && typeof saved.config === 'string') return this.resolve(saved.config as string);
+      if (typeof name === 'string') return this.revive(name, saved);
     }
     throw new ChainruleError(
       'ERR_CHAINRULE_OPTION',
@@ -107,17 +172,56 @@ export class Family<T extends Configured> {
   }
 
   serialize(value: T): Serialized {
-    return { module: this.module, class_name: value.className, config: value.getConfig(), registered_name: null };
+    const cls = value.constructor as FamilyClass<T>;
+    const builtIn = this.registry.nameOf(cls) !== undefined;
+    const module = builtIn ? (cls.kerasModule ?? this.module) : null;
+    const saved: Serialized = {
+      module,
+      class_name: value.className,
+      config: value.getConfig(),
+      // Keras gives a name to classes that it does not export, and to those of the program.
+      registered_name: builtIn
+        ? module?.startsWith('keras.src.')
+          ? value.className
+          : null
+        : (registeredName(cls) ?? value.className),
+      ...value.savedBeside(),
+    };
+    noteShared(value, saved);
+    return saved;
   }
 
-  private create(name: string, options: Record<string, unknown>): T {
-    return new (this.registry.get(name))(options as never);
+  /** The class of a name in a file: one of the program, or one of Keras's. */
+  classOf(name: string, { module, registered_name: registered }: Partial<Serialized> = {}): FamilyClass<T> | undefined {
+    const custom = findCustom(registered, module?.startsWith('keras') ? undefined : name);
+    return (custom as FamilyClass<T> | undefined) ?? this.registry.find(name);
+  }
+
+  private revive(name: string, saved: Partial<Serialized>): T {
+    const shared = sharedObjects();
+    const id = saved.shared_object_id;
+    const known = id === undefined ? undefined : shared?.get(id);
+    if (known instanceof Configured && known.className === name) return known as T;
+    const made = this.create(this.classOf(name, saved) ?? this.registry.get(name), saved.config ?? {});
+    if (id !== undefined) shared?.set(id, made);
+    return made;
+  }
+
+  private create(cls: unknown, config: Config): T {
+    const known = cls as FamilyClass<T>;
+    return known.fromConfig?.(config) ?? new known(optionsFromConfig(config, known) as never);
   }
 }
 
 /** Makes a family's objects serialisable inside the options of others. */
 export function convertOptions<T extends Configured>(kind: OptionKind, family: Family<T>): void {
   converters.set(kind, { serialize: (value) => (value instanceof Configured ? family.serialize(value as T) : value) });
+}
+
+/** As convertOptions, for an option that holds a list of them. */
+export function convertLists<T extends Configured>(kind: OptionKind, family: Family<T>): void {
+  const one = (value: unknown): unknown => (value instanceof Configured ? family.serialize(value as T) : value);
+  converters.set(kind, { serialize: (value) => (Array.isArray(value) ? value.map(one) : one(value)) });
 }
 
 export function setConverter(kind: OptionKind, serialize: (value: unknown) => unknown): void {

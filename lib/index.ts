@@ -55,7 +55,9 @@ export {
   Functional,
   functional,
   History,
+  type LoadOptions,
   type Logs,
+  loadModel,
   Model,
   type PredictOptions,
   Sequential,
@@ -70,6 +72,7 @@ export * as random from './ops/random.js';
 export { SeedGenerator } from './ops/random.js';
 export * as optimizers from './optimizers/index.js';
 export { clipByGlobalNorm, globalNorm, Optimizer } from './optimizers/index.js';
+export { type CustomObjects, type RegisterOptions, registerClass } from './registered.js';
 export * as regularizers from './regularizers/index.js';
 export { Regularizer } from './regularizers/index.js';
 export * as schedules from './schedules/index.js';

@@ -32,6 +32,11 @@ export class Registry<T> {
     return undefined;
   }
 
+  /** The names as classes have them. */
+  classNames(): string[] {
+    return [...this.entries.values()].map(({ name }) => name);
+  }
+
   /** The names as users type them, in camelCase. */
   names(): string[] {
     return [...this.entries.values()].map(({ name }) => camel(name));

@@ -21,7 +21,7 @@ const native = {
 const library = [
   ['errors'],
   ['names'],
-  ['registry'],
+  ['registry', 'registered'],
   ['config'],
   ['native-loader'],
   ['native'],

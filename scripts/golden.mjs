@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { compare, Skip } from './golden/compare.mjs';
 import { families } from './golden/families.mjs';
+import { models } from './golden/models.mjs';
 import { statistics } from './golden/statistics.mjs';
 
 const require = createRequire(import.meta.url);
@@ -18,15 +19,16 @@ export async function runCase(directory, entry) {
   try {
     if (spec.kind === 'statistics' && spec.function?.family === 'initializer')
       return await statistics({ chainrule, spec });
-    if (spec.kind !== 'function') throw new Skip('needs a saved model (.keras), which the next issue reads');
-    const family = families[spec.function.family];
-    if (!family) throw new Skip(`family "${spec.function.family}" is not runnable yet`);
+    const run = spec.kind === 'function' ? families[spec.function.family] : models[spec.kind];
+    if (!run) throw new Skip(`${spec.function?.family ?? spec.kind} is not runnable yet`);
     const { tensors } = readSafetensors(readFileSync(join(directory, entry.area, spec.data)));
-    const { results, skip } = await family({ chainrule, spec, tensors });
+    const found = await run({ chainrule, spec, tensors, directory });
+    const { results, skip } = spec.kind === 'function' ? found : { results: found };
     for (const [name, array] of Object.entries(results)) compare(name, array, tensors.get(name), spec);
     return skip;
   } catch (error) {
-    if (error.code === 'ERR_CHAINRULE_UNKNOWN_CLASS') return new Skip(error.message);
+    if (['ERR_CHAINRULE_UNKNOWN_CLASS', 'ERR_CHAINRULE_UNSUPPORTED'].includes(error.code))
+      return new Skip(error.message);
     return error;
   }
 }

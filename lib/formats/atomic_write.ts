@@ -1,21 +1,48 @@
-import { open, rename, unlink } from 'node:fs/promises';
+import { lstat, open, realpath, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { ioError } from './io_error.js';
 
 let count = 0;
 
-/** Writes a file so that its path holds the old content or the new one, never a part: temporary file, fsync, rename, fsync of the folder. */
-export async function writeAtomically(path: string, content: Uint8Array): Promise<void> {
-  const folder = dirname(path);
-  const temporary = join(folder, `.${basename(path)}.${process.pid}.${count++}.tmp`);
+/**
+ * Writes a file so that its path holds the old content or the new one, never a part: temporary file, fsync, rename,
+ * fsync of the folder. A disk that is full or a missing permission is ERR_CHAINRULE_IO, and the old file is as it was.
+ */
+export async function writeAtomically(
+  path: string,
+  content: Uint8Array | AsyncIterable<Uint8Array>,
+  { signal }: { signal?: AbortSignal | undefined } = {},
+): Promise<void> {
   try {
-    const file = await open(temporary, 'wx');
+    await write(path, content, signal);
+  } catch (error) {
+    throw ioError('write', path, error);
+  }
+}
+
+async function write(
+  path: string,
+  content: Uint8Array | AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { target, mode } = await resolve(path);
+  const folder = dirname(target);
+  const temporary = join(folder, `.${basename(target)}.${process.pid}.${count++}.tmp`);
+  const file = await open(temporary, 'wx', mode);
+  try {
     try {
-      await file.writeFile(content);
+      if (content instanceof Uint8Array) await file.writeFile(content);
+      else
+        for await (const piece of content) {
+          signal?.throwIfAborted();
+          await file.writeFile(piece);
+        }
       await file.sync();
     } finally {
       await file.close();
     }
-    await rename(temporary, path);
+    signal?.throwIfAborted();
+    await rename(temporary, target);
   } catch (error) {
     await unlink(temporary).catch(() => {});
     throw error;
@@ -26,4 +53,20 @@ export async function writeAtomically(path: string, content: Uint8Array): Promis
   } finally {
     await handle.close();
   }
+}
+
+/** A link is followed, so that the file behind it is replaced; devices and folders are left alone. */
+async function resolve(path: string): Promise<{ target: string; mode?: number }> {
+  let target: string;
+  try {
+    target = await realpath(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { target: path };
+    throw error;
+  }
+  const found = await lstat(target);
+  if (found.isFile()) return { target, mode: found.mode & 0o777 };
+  throw Object.assign(new Error(`it is ${found.isDirectory() ? 'a folder' : 'no regular file'}`), {
+    code: found.isDirectory() ? 'EISDIR' : 'EINVAL',
+  });
 }

@@ -1,5 +1,5 @@
 import { ChainruleError } from '../errors.js';
-import type { DType } from '../native.js';
+import type { AttrValue, DType } from '../native.js';
 import { flatten, mapStructure } from './structure.js';
 import { isSymbolic, isTensor, Tensor } from './tensor.js';
 import { type Operand, Trace } from './trace.js';
@@ -8,16 +8,22 @@ import { type Operand, Trace } from './trace.js';
 export interface Operation {
   readonly name: string;
   /** Calls it again, on tensors of the active trace. */
-  replay(args: unknown): unknown;
+  replay(args: unknown, options: CallOptions): unknown;
   /** The layer, where it is one. */
   readonly layer?: unknown;
+  /** Attributes, where it is a native op. */
+  readonly attrs?: Readonly<Record<string, AttrValue>> | undefined;
 }
+
+/** Arguments of a call beside its inputs, by name: tensors, structures of them, or plain values. */
+export type CallOptions = Readonly<Record<string, unknown>>;
 
 /** One recorded call: a functional model is a set of these, replayed whenever the model is traced. */
 export interface HistoryNode {
   readonly operation: Operation;
   /** The arguments as given: symbolic tensors, and whatever else was passed along. */
   readonly args: unknown;
+  readonly options: CallOptions;
   readonly inputs: readonly Tensor[];
   /** The result with its structure, and its leaves. */
   readonly result: unknown;
@@ -40,29 +46,27 @@ export function symbolicInput(layer: { name: string }, dims: readonly number[], 
       throw new ChainruleError('ERR_CHAINRULE_STATE', `input "${name}" is not connected to the inputs of the model.`);
     },
   };
-  const node: HistoryNode = { operation, args: [], inputs: [], result: undefined, outputs };
+  const node: HistoryNode = { operation, args: [], options: {}, inputs: [], result: undefined, outputs };
   outputs.push(new Tensor(undefined, -1, dims, dtype, { node, index: 0 }));
   return outputs[0]!;
 }
 
 /** Records a call on symbolic tensors. Its output shapes come from making the call once in a graph that is thrown away. */
-export function record(operation: Operation, args: unknown): unknown {
-  const inputs = flatten(args)
-    .map((leaf) => leaf.item)
-    .filter(isSymbolic);
+export function record(operation: Operation, args: unknown, options: CallOptions = {}): unknown {
+  const inputs = [...flatten(args), ...flatten(options)].map((leaf) => leaf.item).filter(isSymbolic);
   const scratch = new Trace();
   const live = scratch.run(() => {
     const made = new Map<Tensor, Tensor>();
-    const replaced = mapStructure(args, (leaf) => {
+    const lively = (leaf: unknown): unknown => {
       if (!isSymbolic(leaf)) return leaf;
       let tensor = made.get(leaf);
       if (!tensor) made.set(leaf, (tensor = scratch.input(leaf.name ?? 'input', leaf.dtype, leaf.dims)));
       return tensor;
-    });
-    return operation.replay(replaced);
+    };
+    return operation.replay(mapStructure(args, lively), mapStructure(options, lively) as CallOptions);
   });
   const outputs: Tensor[] = [];
-  const node = { operation, args, inputs, result: undefined as unknown, outputs };
+  const node = { operation, args, options, inputs, result: undefined as unknown, outputs };
   node.result = mapStructure(live, (leaf) => {
     if (!isTensor(leaf)) return leaf;
     const symbolic = new Tensor(undefined, -1, leaf.dims, leaf.dtype, { node, index: outputs.length });
@@ -77,7 +81,8 @@ export function recordOp(
   op: string,
   operands: readonly Operand[],
   replay: (operands: readonly Operand[]) => Tensor[],
+  attrs: Readonly<Record<string, AttrValue>> = {},
 ): Tensor[] {
-  const operation: Operation = { name: op, replay: (args) => replay(args as readonly Operand[]) };
+  const operation: Operation = { name: op, replay: (args) => replay(args as readonly Operand[]), attrs };
   return record(operation, [...operands]) as Tensor[];
 }

@@ -3,6 +3,7 @@ import { ChainruleError } from '../errors.js';
 import { type DType, type NativeVariable, native } from '../native.js';
 import { type AnyArray, type ArrayInput, allocate, NDArray, shapeText } from '../ndarray.js';
 import { fromNestedAsync } from '../nested.js';
+import { charge } from './budget.js';
 import { seedData } from './seed.js';
 import type { Shape, Tensor } from './tensor.js';
 import { currentTrace, Trace } from './trace.js';
@@ -49,6 +50,7 @@ export class Variable {
       }
     }
     this.shape = shape as readonly number[];
+    charge(name, this.shape);
     this.dtype = options.dtype ?? 'float32';
     this.trainable = options.trainable ?? true;
     this.path = name;

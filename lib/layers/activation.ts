@@ -9,7 +9,8 @@ import {
 } from '../activations/index.js';
 import type { OptionTable } from '../config.js';
 import type { Tensor } from '../graph/tensor.js';
-import { Layer, type LayerOptions } from './layer.js';
+import { add, cast, multiply, subtract } from '../ops/math.js';
+import { type CallContext, Layer, type LayerOptions } from './layer.js';
 
 /** An activation by name or function, as a layer (https://keras.io/api/layers/core_layers/activation/). */
 export class Activation extends Layer {
@@ -87,7 +88,7 @@ export class Softmax extends Layer {
     this.supportsMasking = true;
   }
 
-  override call(x: Tensor): Tensor {
-    return softmax(x, this.axis);
+  override call(x: Tensor, { mask }: CallContext): Tensor {
+    return softmax(mask ? add(x, multiply(subtract(1, cast(mask, 'float32')), -1e9)) : x, this.axis);
   }
 }

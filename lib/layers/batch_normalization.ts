@@ -49,6 +49,12 @@ export class BatchNormalization extends Layer {
     betaConstraint: 'constraint',
     gammaConstraint: 'constraint',
   };
+  static override readonly neutral = {
+    synchronized: false,
+    renorm: false,
+    renorm_clipping: null,
+    renorm_momentum: 0.99,
+  };
   readonly axis: number;
   readonly momentum: number;
   readonly epsilon: number;

@@ -1,12 +1,12 @@
-import { Family } from '../config.js';
 import * as activation from './activation.js';
 import { BatchNormalization, type BatchNormalizationOptions } from './batch_normalization.js';
 import { Conv2D, type Conv2DOptions } from './conv.js';
 import { Dense, type DenseOptions } from './dense.js';
 import { Dropout, type DropoutOptions } from './dropout.js';
 import { Embedding, type EmbeddingOptions } from './embedding.js';
+import { layerFamily } from './family.js';
 import { InputLayer, type InputOptions } from './input.js';
-import type { Layer, LayerOptions } from './layer.js';
+import type { LayerOptions } from './layer.js';
 import * as merging from './merging.js';
 import * as pooling from './pooling.js';
 import * as reshaping from './reshaping.js';
@@ -18,6 +18,7 @@ export { Conv2D, type Conv2DOptions } from './conv.js';
 export * from './dense.js';
 export * from './dropout.js';
 export * from './embedding.js';
+export { type LayerSpec, layerFamily } from './family.js';
 export { InputLayer, type InputOptions, input } from './input.js';
 export { KernelLayer, type KernelOptions } from './kernel_layer.js';
 export {
@@ -34,8 +35,7 @@ export * from './recurrent/index.js';
 export * from './reshaping.js';
 export * from './scaling.js';
 
-/** The closed table of layers that names in files may mean. */
-export const layerFamily = new Family<Layer>('layer', 'keras.layers')
+layerFamily
   .add(activation.Activation)
   .add(activation.ELU)
   .add(activation.LeakyReLU)

@@ -17,15 +17,37 @@ export interface InputOptions {
   dtype?: DType;
 }
 
+/** Dtypes of inputs in files → what they are here. */
+const borderTypes: Record<string, DType> = {
+  float32: 'float32',
+  float64: 'float32',
+  float16: 'float32',
+  bfloat16: 'float32',
+  int64: 'int32',
+  int32: 'int32',
+  int16: 'int32',
+  int8: 'int32',
+  uint16: 'int32',
+  uint32: 'uint32',
+  uint8: 'uint8',
+  bool: 'bool',
+};
+
 /** Marks the input of a sequential or functional model; it computes nothing. */
 export class InputLayer extends Layer {
-  static override readonly options: OptionTable = { shape: 'local', batchShape: 'value', dtype: 'value' };
+  static override readonly options: OptionTable = {
+    shape: 'local',
+    batchShape: 'value',
+    dtype: 'value',
+    trainable: 'local',
+  };
+  static override readonly neutral = { sparse: false, ragged: false, optional: false };
   readonly batchShape: Shape;
-  readonly dtype: DType;
+  override readonly dtype: DType;
   readonly tensor: Tensor;
   protected override autocast = false;
 
-  constructor(options: Omit<LayerOptions, 'inputShape'> & InputOptions) {
+  constructor(options: Omit<LayerOptions, 'inputShape' | 'dtype'> & InputOptions) {
     super({ ...options, name: options.name ?? uniqueName('input_layer') });
     const row = options.shape ?? options.batchShape?.slice(1);
     const batch = options.batchShape?.[0] ?? null;
@@ -36,9 +58,19 @@ export class InputLayer extends Layer {
       );
     }
     this.batchShape = [batch, ...row];
-    this.dtype = options.dtype ?? 'float32';
+    this.dtype = this.policy(options.dtype);
     this.tensor = symbolicInput(this, [batch ?? -1, ...(row as number[])], this.dtype);
     this.built = true;
+  }
+
+  /** Integers of other widths are fed as int32, floats as float32. */
+  protected override policy(dtype: LayerOptions['dtype'] = 'float32'): DType {
+    const known = typeof dtype === 'string' && Object.hasOwn(borderTypes, dtype) ? borderTypes[dtype] : undefined;
+    if (known) return known;
+    throw new ChainruleError(
+      'ERR_CHAINRULE_UNSUPPORTED',
+      `input: dtype ${JSON.stringify(dtype)} is not supported; it is one of ${Object.keys(borderTypes).join(', ')}.`,
+    );
   }
 
   override call(x: Tensor): Tensor {

@@ -1,7 +1,14 @@
-import { type Config, Configured, type OptionTable, optionsFromConfig } from '../config.js';
+import {
+  type Config,
+  Configured,
+  type OptionTable,
+  optionsFromConfig,
+  type Serialized,
+  setConverter,
+} from '../config.js';
 import { type ConstraintSpec, resolveConstraint } from '../constraints/index.js';
-import { ChainruleError } from '../errors.js';
-import { type HistoryNode, record } from '../graph/history.js';
+import { ChainruleError, checkOptions } from '../errors.js';
+import { type CallOptions, type HistoryNode, record } from '../graph/history.js';
 import { flatten, mapStructure, type Structure } from '../graph/structure.js';
 import { Dimension, isSymbolic, isTensor, type Shape, type Tensor } from '../graph/tensor.js';
 import { currentTrace, type Operand, type Trace } from '../graph/trace.js';
@@ -29,6 +36,8 @@ export interface LayerOptions {
   inputShape?: Shape;
   /** A penalty on the layer's output, divided by the batch size. */
   activityRegularizer?: RegularizerSpec;
+  /** Only 'float32'. */
+  dtype?: string | Serialized;
 }
 
 export interface CallContext {
@@ -38,11 +47,15 @@ export interface CallContext {
   readonly mask: Tensor | undefined;
   /** Carried state, of stateful layers. */
   readonly state: Trace['state'];
+  /** Further arguments of the call, by name. */
+  readonly [argument: string]: unknown;
 }
 
+/** Options of a call; a layer with further arguments (`initialState`, `value`, …) takes them here, by name. */
 export interface ApplyOptions {
   training?: boolean;
   mask?: Tensor;
+  [argument: string]: unknown;
 }
 
 export interface WeightOptions {
@@ -62,11 +75,22 @@ export abstract class Layer extends Configured {
   static override readonly options: OptionTable = {
     name: 'value',
     trainable: 'value',
+    dtype: 'dtype',
     inputShape: 'local',
-    activityRegularizer: 'local',
+    activityRegularizer: 'optionalRegularizer',
   };
+  /** Properties whose layers stand under another name in Keras's files: `{ property: 'their_name' }`. */
+  static readonly savedNames: Readonly<Record<string, string>> = {};
+
+  /**
+   * Names of the arguments of `call` behind the inputs, in Keras's order: options of `apply`, which `call` finds in its
+   * context.
+   */
+  static readonly callArguments: readonly string[] = [];
 
   readonly name: string;
+  /** What is computed with, as Keras's policies are named. */
+  readonly dtype: string;
   readonly inputShape: Shape | undefined;
   readonly activityRegularizer: Regularizer | undefined;
   /** Shape or shapes that the weights were built for. */
@@ -85,6 +109,7 @@ export abstract class Layer extends Configured {
   constructor(options: LayerOptions = {}) {
     super(options);
     this.name = options.name ?? uniqueName(snakeClass(this.className));
+    this.dtype = this.policy(options.dtype);
     this.inputShape = options.inputShape;
     this.activityRegularizer = resolveRegularizer(options.activityRegularizer);
     this.#trainable = options.trainable ?? true;
@@ -95,6 +120,25 @@ export abstract class Layer extends Configured {
       enumerable: false,
       writable: true,
     });
+  }
+
+  /** The name of a dtype policy, which must be one that the layer computes with. */
+  protected policy(dtype: LayerOptions['dtype']): string {
+    const name = typeof dtype === 'object' ? dtype.config?.name : (dtype ?? 'float32');
+    if (name === 'float32') return name;
+    throw new ChainruleError(
+      'ERR_CHAINRULE_UNSUPPORTED',
+      `${this.className}: dtype "${String(name)}" is not supported; layers compute in float32.`,
+    );
+  }
+
+  /** Files that a layer keeps beside its weights (a vocabulary), by name. */
+  saveAssets?(): Map<string, Uint8Array>;
+  loadAssets?(files: ReadonlyMap<string, Uint8Array>): void;
+
+  /** What a file says about a built layer beside its config. @internal */
+  override savedBeside(): Partial<Serialized> {
+    return this.built && this.buildShape !== undefined ? { build_config: { input_shape: this.buildShape } } : {};
   }
 
   /** Makes the weights. `inputShape` includes the batch, as null. */
@@ -108,13 +152,15 @@ export abstract class Layer extends Configured {
    * every further call shares them.
    */
   apply<O extends TensorStructure = Tensor>(inputs: Structure<Tensor | Operand>, options: ApplyOptions = {}): O {
-    if (!flatten(inputs).some((leaf) => isSymbolic(leaf.item))) return this.#callLive(inputs, options) as O;
+    checkOptions(this.className, options, ['training', 'mask', 'state', ...this.callArguments]);
+    const leaves = [...flatten(inputs), ...flatten(options)];
+    if (!leaves.some((leaf) => isSymbolic(leaf.item))) return this.#callLive(inputs, options) as O;
     const operation = {
       name: this.name,
       layer: this,
-      replay: (args: unknown) => this.apply(args as TensorStructure, options),
+      replay: (args: unknown, live: CallOptions) => this.apply(args as TensorStructure, live),
     };
-    const result = record(operation, inputs);
+    const result = record(operation, inputs, options as CallOptions);
     const node = flatten(result)
       .map((leaf) => leaf.item)
       .find(isSymbolic)?.origin.node;
@@ -144,6 +190,10 @@ export abstract class Layer extends Configured {
   /** The mask of the output; by default that of the input where supportsMasking is set. */
   computeMask(_inputs: TensorStructure, mask: Tensor | undefined): Tensor | undefined {
     return this.supportsMasking ? mask : undefined;
+  }
+
+  get callArguments(): readonly string[] {
+    return (this.constructor as typeof Layer).callArguments;
   }
 
   /** Layers in the properties of this one. */
@@ -219,7 +269,8 @@ export abstract class Layer extends Configured {
 
   /** A layer from its config. */
   static fromConfig<T extends Layer>(this: new (options: never) => T, config: Config): T {
-    return new this(optionsFromConfig(config) as never);
+    // biome-ignore lint/complexity/noThisInStatic: the class that it is called on
+    return new this(optionsFromConfig(config, this) as never);
   }
 
   #onlyNode(what: string): HistoryNode {
@@ -253,7 +304,7 @@ export abstract class Layer extends Configured {
         try {
           if (!this.built) this.build(mapStructure(ready, (leaf) => (leaf as Tensor).shape) as ShapeStructure);
           if (this.inputSpec && isTensor(ready)) checkInput(this, this.inputSpec, ready);
-          const result = this.call(ready, { training, mask, state: trace.state });
+          const result = this.call(ready, { ...options, training, mask, state: trace.state });
           return this.#finish(trace, ready, result, mask);
         } catch (error) {
           throw this.#located(error, ready);
@@ -310,6 +361,13 @@ export abstract class Layer extends Configured {
     );
   }
 }
+
+setConverter('dtype', (name) => ({
+  module: 'keras',
+  class_name: 'DTypePolicy',
+  config: { name },
+  registered_name: null,
+}));
 
 /** Weights that were made as not trainable (moving statistics): thawing a layer leaves them alone. */
 const frozen = new WeakSet<Variable>();

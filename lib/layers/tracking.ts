@@ -12,6 +12,8 @@ export function tracked(
   const seeds = new Set<Variable>();
   const seen = new Set<unknown>();
   const visit = (value: unknown): void => {
+    // A layer as an activation is a function that knows its layer.
+    if (typeof value === 'function' && 'layer' in value) visit((value as { layer: unknown }).layer);
     if (typeof value !== 'object' || value === null) return;
     if (isLayer(value)) layers.add(value);
     else if (value instanceof Variable) variables.add(value);

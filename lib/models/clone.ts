@@ -1,5 +1,6 @@
 import { optionsFromConfig } from '../config.js';
 import { ChainruleError } from '../errors.js';
+import type { CallOptions } from '../graph/history.js';
 import { flatten, mapStructure, type Structure } from '../graph/structure.js';
 import { isSymbolic, type Tensor } from '../graph/tensor.js';
 import { InputLayer, input } from '../layers/input.js';
@@ -42,12 +43,13 @@ function cloneFunctional(model: Functional): Functional {
   for (const node of model.network.nodes) {
     if (node.outputs.every((output) => values.has(output))) continue;
     const args = mapStructure(node.args, now);
+    const options = mapStructure(node.options, now) as CallOptions;
     const { layer } = node.operation;
     let result: unknown;
     if (isLayer(layer)) {
       if (!copies.has(layer)) copies.set(layer, cloneLayer(layer));
-      result = copies.get(layer)!.apply(args as Tensor);
-    } else result = node.operation.replay(args);
+      result = copies.get(layer)!.apply(args as Tensor, options);
+    } else result = node.operation.replay(args, options);
     for (const [i, leaf] of flatten(result).entries()) values.set(node.outputs[i]!, leaf.item as Tensor);
   }
   const renewed = (structure: unknown): Structure<Tensor> => mapStructure(structure, now) as Structure<Tensor>;

@@ -1,3 +1,4 @@
+import type { Config } from '../config.js';
 import { ChainruleError } from '../errors.js';
 import { flatten, mapStructure, type Structure } from '../graph/structure.js';
 import { isSymbolic, type Tensor } from '../graph/tensor.js';
@@ -7,6 +8,8 @@ import { uniqueName } from '../names.js';
 import type { NDArray } from '../ndarray.js';
 import { Model } from './model.js';
 import { Network } from './network.js';
+import { buildFunctional, finish } from './saving/build.js';
+import { functionalConfig } from './saving/network_config.js';
 
 /** What predict of a functional model gives: arrays in the structure of its outputs. */
 export type PredictionOf<T> = T extends Tensor
@@ -24,6 +27,7 @@ export interface FunctionalOptions<T> {
 
 /** A graph of layer calls between inputs and outputs (https://keras.io/guides/functional_api/). */
 export class Functional<O = NDArray> extends Model<O> {
+  static readonly kerasModule = 'keras.src.models.functional';
   /** @internal */ readonly network: Network;
   readonly #inputs: Structure<Tensor>;
   readonly #outputs: Structure<Tensor>;
@@ -67,6 +71,15 @@ export class Functional<O = NDArray> extends Model<O> {
 
   override get sublayers(): Layer[] {
     return this.layers;
+  }
+
+  override getConfig(): Config {
+    return functionalConfig(this as unknown as Functional);
+  }
+
+  /** A model from its config, as getConfig gives it. */
+  static override fromConfig<T extends Layer = Functional>(config: Config): T {
+    return finish(buildFunctional(config)) as Layer as T;
   }
 
   override call(inputs: TensorStructure): TensorStructure {

@@ -22,7 +22,6 @@ import { type PredictOptions, predict, RowPredictor } from './predict.js';
 import { type Logs, type PredictProgram, ProgramCache, type StepProgram } from './programs.js';
 import { type Batch, type StepContext, Trackers } from './step.js';
 import { printSummary, type SummaryOptions } from './summary.js';
-import { loadWeights, saveWeights } from './weights_file.js';
 
 /** A test program with the metric state that it counts in. */
 export interface TestSlot {
@@ -275,11 +274,16 @@ export class Model<O = NDArray> extends Layer {
 
   /** Writes all weights as safetensors; the file is whole or not there. */
   async saveWeights(path: string): Promise<void> {
+    const { saveWeights } = await import('./weights_file.js');
     await saveWeights(this as unknown as Model, path);
   }
 
-  /** Reads weights that saveWeights wrote for a model of the same architecture. */
+  /**
+   * Reads the weights of a model of the same architecture: `.weights.h5`, `.safetensors`, or those inside a `.keras` or
+   * legacy `.h5` file. A file that does not fit leaves the model as it was.
+   */
   async loadWeights(path: string): Promise<void> {
+    const { loadWeights } = await import('./weights_file.js');
     await loadWeights(this as unknown as Model, path);
   }
 

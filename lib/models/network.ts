@@ -1,5 +1,5 @@
 import { ChainruleError } from '../errors.js';
-import type { HistoryNode } from '../graph/history.js';
+import type { CallOptions, HistoryNode } from '../graph/history.js';
 import { flatten, mapStructure } from '../graph/structure.js';
 import { isSymbolic, type Tensor } from '../graph/tensor.js';
 import { isLayer, type Layer, type TensorStructure } from '../layers/layer.js';
@@ -28,7 +28,10 @@ export class Network {
     const now = (leaf: unknown): unknown => (isSymbolic(leaf) ? values.get(leaf) : leaf);
     for (const node of this.nodes) {
       if (node.outputs.every((output) => values.has(output))) continue;
-      const result = node.operation.replay(mapStructure(node.args, now));
+      const result = node.operation.replay(
+        mapStructure(node.args, now),
+        mapStructure(node.options, now) as CallOptions,
+      );
       for (const [i, leaf] of flatten(result).entries()) values.set(node.outputs[i]!, leaf.item as Tensor);
     }
     return mapStructure(wanted, now) as TensorStructure;

@@ -1,24 +1,28 @@
+import type { Config } from '../config.js';
 import { ChainruleError } from '../errors.js';
 import type { Shape, Tensor } from '../graph/tensor.js';
 import { InputLayer } from '../layers/input.js';
-import { isLayer, type Layer, type TensorStructure } from '../layers/layer.js';
+import { inScope, isLayer, type Layer, type TensorStructure } from '../layers/layer.js';
 import { Model } from './model.js';
 import { Network } from './network.js';
+import { buildSequential, finish } from './saving/build.js';
+import { sequentialConfig } from './saving/network_config.js';
 
 /** Layers one after the other (https://keras.io/api/models/sequential/). */
 export class Sequential extends Model {
+  static readonly kerasModule = 'keras';
   readonly #layers: Layer[] = [];
   #network: Network | undefined;
 
   constructor(layers: readonly Layer[] = [], options: { name?: string; trainable?: boolean } = {}) {
     super(options);
-    for (const layer of layers) this.#append(layer);
-    this.#buildEarly();
+    for (const layer of layers) this.append(layer);
+    this.buildEarly();
   }
 
   /** Adds a layer at the end. */
   add(layer: Layer): void {
-    this.#append(layer);
+    this.append(layer);
     this.#rebuild();
   }
 
@@ -36,6 +40,15 @@ export class Sequential extends Model {
 
   override get sublayers(): Layer[] {
     return this.layers;
+  }
+
+  override getConfig(): Config {
+    return sequentialConfig(this);
+  }
+
+  /** A model from its config, as getConfig gives it. */
+  static override fromConfig<T extends Layer = Sequential>(config: Config): T {
+    return finish(buildSequential(config)) as Layer as T;
   }
 
   override get inputs(): Tensor[] {
@@ -60,13 +73,23 @@ export class Sequential extends Model {
   }
 
   override build(inputShape: Shape): void {
+    for (const _ of this.buildSteps(inputShape));
+  }
+
+  /** Builds layer by layer; others may run in between. @internal */
+  *buildSteps(inputShape: Shape): Generator<undefined, void> {
     if (this.layers.length === 0)
       throw new ChainruleError('ERR_CHAINRULE_NOT_BUILT', `model "${this.name}" has no layers; add one first.`);
+    this.buildShape = inputShape;
     const first = this.#layers[0];
     const start = first instanceof InputLayer ? first : new InputLayer({ batchShape: inputShape });
     let x: Tensor = start.tensor;
-    for (const layer of this.layers) x = layer.apply(x);
+    for (const layer of this.layers) {
+      x = inScope(this.name, () => layer.apply(x));
+      yield;
+    }
     this.#network = new Network([start.tensor], x);
+    this.built = true;
   }
 
   override call(inputs: TensorStructure): TensorStructure {
@@ -75,7 +98,8 @@ export class Sequential extends Model {
     return this.layers.reduce<TensorStructure>((x, layer) => layer.apply<TensorStructure>(x), inputs);
   }
 
-  #append(layer: Layer): void {
+  /** Adds a layer without building. @internal */
+  append(layer: Layer): void {
     if (!isLayer(layer)) {
       throw new ChainruleError(
         'ERR_CHAINRULE_OPTION',
@@ -91,7 +115,8 @@ export class Sequential extends Model {
     this.#layers.push(layer);
   }
 
-  #buildEarly(): void {
+  /** Builds as soon as the shape of the input is known. @internal */
+  buildEarly(): void {
     const [first] = this.#layers;
     if (!first || this.layers.length === 0) return;
     if (first instanceof InputLayer) this.build(first.batchShape);
@@ -106,7 +131,7 @@ export class Sequential extends Model {
     this.forgetPrograms();
     if (this.layers.length === 0) return;
     if (shape) this.build(shape);
-    else this.#buildEarly();
+    else this.buildEarly();
   }
 }
 

@@ -1,26 +1,23 @@
-import { readFile } from 'node:fs/promises';
 import { ChainruleError } from '../errors.js';
 import { writeAtomically } from '../formats/atomic_write.js';
+import { openHdf5 } from '../formats/hdf5/index.js';
 import { readSafetensors, writeSafetensors } from '../formats/safetensors.js';
 import type { Variable } from '../graph/variable.js';
 import type { Layer } from '../layers/layer.js';
-import { freeName, snakeClass } from '../names.js';
 import { type AnyArray, shapeText } from '../ndarray.js';
 import type { Model } from './model.js';
+import { KerasArchive, readWhole, sniff } from './saving/archive.js';
+import { matchLegacy } from './saving/legacy_file.js';
+import { matchWeights } from './saving/match.js';
+import { assign } from './saving/read_weights.js';
+import { flattenTree, saveableTree } from './saving/tree.js';
 
 /** Weights by a path that depends on the architecture and not on automatic names: `layers/dense_1/vars/0`, as in Keras's files. */
-export function weightPaths(layer: Layer, prefix = '', seen = new Set<Variable>()): Map<string, Variable> {
+export function weightPaths(root: Layer): Map<string, Variable> {
   const paths = new Map<string, Variable>();
-  layer.ownWeights.forEach((variable, i) => {
-    // A shared weight is stored once, where it is met first.
-    if (!seen.has(variable)) paths.set(`${prefix}vars/${i}`, variable);
-    seen.add(variable);
-  });
-  const taken = new Map<string, true>();
-  for (const sublayer of layer.sublayers) {
-    const name = freeName(snakeClass(sublayer.className), taken);
-    taken.set(name, true);
-    for (const [path, variable] of weightPaths(sublayer, `${prefix}layers/${name}/`, seen)) paths.set(path, variable);
+  for (const { path, variables } of flattenTree(saveableTree(root))) {
+    const folder = path === '' ? 'vars' : `${path}/vars`;
+    for (const [i, variable] of variables.entries()) paths.set(`${folder}/${i}`, variable);
   }
   return paths;
 }
@@ -38,7 +35,29 @@ export async function saveWeights(model: Model, path: string): Promise<void> {
 export async function loadWeights(model: Model, path: string): Promise<void> {
   checkPath('loadWeights', path);
   model.needBuilt('loadWeights');
-  const { tensors } = readSafetensors(await readFile(path), path);
+  const kind = await sniff(path);
+  if (kind === 'zip') {
+    const archive = await KerasArchive.open(path);
+    try {
+      const root = openHdf5(await archive.weights(), path);
+      await assign(matchWeights(saveableTree(model), root, path));
+    } finally {
+      await archive.close();
+    }
+    return;
+  }
+  const content = await readWhole(path);
+  if (kind === 'hdf5') {
+    const root = openHdf5(content, path);
+    // Keras 1 and 2 list the layers; their whole models hold the same one level down.
+    const legacy = root.has('model_weights') ? root.group('model_weights')! : root;
+    const old = legacy.attributes.has('layer_names') || legacy.attributes.has('layer_names0');
+    await assign(old ? matchLegacy(model, legacy, path) : matchWeights(saveableTree(model), root, path));
+  } else await loadSafetensors(model, content, path);
+}
+
+async function loadSafetensors(model: Model, content: Uint8Array, path: string): Promise<void> {
+  const { tensors } = readSafetensors(content, path);
   const paths = weightPaths(model);
   const pairs: [Variable, AnyArray][] = [];
   for (const [name, variable] of paths) {

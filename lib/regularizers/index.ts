@@ -68,6 +68,7 @@ export type RegularizerSpec = RegularizerName | Regularizer | Serialized;
 
 export const regularizerFamily = new Family<Regularizer>('regularizer', 'keras.regularizers').add(L1).add(L2).add(L1L2);
 convertOptions('regularizer', regularizerFamily);
+convertOptions('optionalRegularizer', regularizerFamily);
 
 export function resolveRegularizer(spec: RegularizerSpec | null | undefined): Regularizer | undefined {
   return spec === undefined || spec === null ? undefined : regularizerFamily.resolve(spec);

@@ -2,7 +2,18 @@ import { mkdtemp, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { cloneModel, functional, input, layers, NDArray, sequential, setRandomSeed } from '../../lib/index.js';
+import {
+  type CallContext,
+  cloneModel,
+  functional,
+  input,
+  Layer,
+  layers,
+  NDArray,
+  sequential,
+  setRandomSeed,
+  type Tensor,
+} from '../../lib/index.js';
 import { classifier, points } from './data.js';
 
 describe('summary', () => {
@@ -108,4 +119,25 @@ test('a clone has the same architecture and weights of its own', async () => {
   await copy.setWeights(await model.getWeights());
   const x = [[1, 2, 3]];
   expect((await copy.predict(x)).data).toEqual((await model.predict(x)).data);
+});
+
+describe('arguments of call beside the inputs', () => {
+  class Shift extends Layer {
+    static override readonly callArguments = ['by', 'factor'];
+    override call(x: Tensor, { by, factor = 1 }: CallContext & { by?: Tensor; factor?: number }): Tensor {
+      return by ? x.add(by.mul(factor)) : x;
+    }
+  }
+
+  test('symbolic ones are part of the recorded call, plain ones are kept', async () => {
+    const [a, b] = [input({ shape: [2] }), input({ shape: [2] })];
+    const model = functional({ inputs: [a, b], outputs: new Shift().apply(a, { by: b, factor: 10 }) });
+    const data = [[[1, 2]], [[3, 4]]];
+    expect((await model.predict(data)).toNested()).toEqual([[31, 42]]);
+    expect((await cloneModel(model).predict(data)).toNested()).toEqual([[31, 42]]);
+  });
+
+  test('a name that the layer does not have is refused', () => {
+    expect(() => new Shift().apply(input({ shape: [2] }), { fctor: 2 })).toThrow(/unknown option "fctor".*factor/);
+  });
 });

@@ -1,0 +1,4 @@
+export type { Attribute } from './attribute.js';
+export type { NumericArray } from './convert.js';
+export { Hdf5Dataset } from './dataset.js';
+export { Hdf5Group, openHdf5 } from './file.js';
