@@ -121,7 +121,10 @@ function close(got: ArrayLike<number>, want: readonly number[], what: string): v
 function roundTrip(layer: Layer, config: Record<string, unknown> | undefined): void {
   const written = JSON.parse(JSON.stringify(layer.getConfig())) as Record<string, unknown>;
   const made = (layer.constructor as unknown as { fromConfig(config: object): Layer }).fromConfig(written);
-  expect(JSON.parse(JSON.stringify(made.getConfig()))).toEqual(written);
+  // A layer inside says what it was built for; the new one is not built yet.
+  const unbuilt = (config: object): unknown =>
+    JSON.parse(JSON.stringify(config, (key, value) => (key === 'build_config' ? undefined : value)));
+  expect(unbuilt(made.getConfig())).toEqual(unbuilt(written));
   if (config) expect(written).toMatchObject(config);
 }
 
