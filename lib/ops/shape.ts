@@ -143,9 +143,41 @@ export function flip(x: Operand, axis: number): Tensor {
   return cut(value, which, value.dims[which]! - 1, value.dims[which]!, -1);
 }
 
-/** Surrounds with a constant: [before, after] for each axis. */
-export function pad(x: Operand, padWidth: readonly (readonly [number, number])[], value = 0): Tensor {
-  return emit('pad', [tensor(x)], { padding: padWidth.flat(), value });
+export interface PadOptions {
+  /** What stands around: a constant, the tensor mirrored without or with its edge, or the edge repeated. Default 'constant'. */
+  mode?: 'constant' | 'reflect' | 'symmetric' | 'edge';
+  /** Default 0. */
+  constantValues?: number;
+}
+
+/** Surrounds a tensor: [before, after] for each axis. */
+export function pad(
+  x: Operand,
+  padWidth: readonly (readonly [number, number])[],
+  { mode = 'constant', constantValues = 0 }: PadOptions = {},
+): Tensor {
+  const value = tensor(x);
+  if (mode === 'constant') return emit('pad', [value], { padding: padWidth.flat(), value: constantValues });
+  return padWidth.reduce((result, margins, axis) => mirror(result, axis, margins, mode), value);
+}
+
+function mirror(x: Tensor, axis: number, margins: readonly [number, number], mode: string): Tensor {
+  const [before, after] = margins;
+  if (before === 0 && after === 0) return x;
+  const size = x.dims[axis]!;
+  const skip = mode === 'reflect' ? 1 : 0;
+  const widest = Math.max(before, after);
+  if (size < 0 || (mode !== 'edge' && widest > size - skip))
+    throw new ChainruleError(
+      'ERR_CHAINRULE_SHAPE',
+      `pad: mode "${mode}" cannot add ${widest} places to axis ${axis} of shape ${shapeText(x.shape)}.`,
+    );
+  const side = (count: number, first: number, edge: number): Tensor[] => {
+    if (count === 0) return [];
+    return [mode === 'edge' ? repeat(cut(x, axis, edge, 1), count, axis) : cut(x, axis, first, count, -1)];
+  };
+  const left = side(before, before - 1 + skip, 0);
+  return concatenate([...left, x, ...side(after, size - 1 - skip, size - 1)], axis);
 }
 
 /** Repeats the whole tensor along each axis. */
