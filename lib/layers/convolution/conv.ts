@@ -1,106 +1,172 @@
-import type { OptionTable } from '../config.js';
-import { ChainruleError } from '../errors.js';
-import type { Shape, Tensor } from '../graph/tensor.js';
-import { conv2d, type Padding } from '../ops/nn.js';
-import { integerOption, KernelLayer, type KernelOptions, knownSize } from './kernel_layer.js';
+import type { OptionTable } from '../../config.js';
+import { type Constraint, type ConstraintSpec, resolveConstraint } from '../../constraints/index.js';
+import { ChainruleError } from '../../errors.js';
+import type { Shape, Tensor } from '../../graph/tensor.js';
+import type { Variable } from '../../graph/variable.js';
+import { type Initializer, type InitializerSpec, resolveInitializer } from '../../initializers/index.js';
+import { conv, convTranspose } from '../../ops/conv.js';
+import type { Margins, Padding, Size } from '../../ops/window.js';
+import { type Regularizer, type RegularizerSpec, resolveRegularizer } from '../../regularizers/index.js';
+import { integerOption } from '../kernel_layer.js';
+import { sizes } from '../spatial.js';
+import { ConvLayer, type ConvLayerOptions } from './conv_layer.js';
 
-export type Size2D = number | readonly [number, number];
-
-export interface Conv2DOptions extends KernelOptions {
+interface FilterOptions extends ConvLayerOptions {
   /** Channels of the output. */
   filters: number;
-  /** Height and width of the window. */
-  kernelSize: Size2D;
-  /** Default 1. */
-  strides?: Size2D;
-  /** Default 'valid'. */
-  padding?: Padding;
-  /** Only images as [height, width, channels]. */
-  dataFormat?: 'channelsLast' | 'channels_last';
-  /** Default 1. */
-  dilationRate?: Size2D;
+  /** Default 'glorotUniform'. */
+  kernelInitializer?: InitializerSpec;
+  kernelRegularizer?: RegularizerSpec;
+  kernelConstraint?: ConstraintSpec;
+}
+
+/** Convolutions with one kernel. */
+abstract class Filters extends ConvLayer {
+  static override readonly options: OptionTable = {
+    filters: 'value',
+    kernelInitializer: 'initializer',
+    kernelRegularizer: 'regularizer',
+    kernelConstraint: 'constraint',
+  };
+  readonly filters: number;
+  readonly kernelInitializer: Initializer;
+  readonly kernelRegularizer: Regularizer | undefined;
+  readonly kernelConstraint: Constraint | undefined;
+  kernel!: Variable;
+
+  constructor(rank: number, options: FilterOptions, paddings?: readonly (Padding | 'causal')[]) {
+    super(rank, options, paddings);
+    this.filters = integerOption(this.className, 'filters', options.filters);
+    this.kernelInitializer = resolveInitializer(options.kernelInitializer ?? 'glorotUniform');
+    this.kernelRegularizer = resolveRegularizer(options.kernelRegularizer);
+    this.kernelConstraint = resolveConstraint(options.kernelConstraint);
+    this.refuseDilatedStrides();
+  }
+
+  protected addKernel(shape: readonly number[]): void {
+    this.kernel = this.addWeight('kernel', shape, {
+      initializer: this.kernelInitializer,
+      regularizer: this.kernelRegularizer,
+      constraint: this.kernelConstraint,
+    });
+    this.addBias(this.filters);
+  }
+}
+
+export interface ConvOptions extends FilterOptions {
   /** Default 1. */
   groups?: number;
 }
 
-/** Convolution of images [N, height, width, channels] (https://keras.io/api/layers/convolution_layers/convolution2d/). */
-export class Conv2D extends KernelLayer {
-  static override readonly options: OptionTable = {
-    filters: 'value',
-    kernelSize: 'value',
-    strides: 'value',
-    padding: 'value',
-    dataFormat: 'value',
-    dilationRate: 'value',
-    groups: 'value',
-  };
-  readonly filters: number;
-  readonly kernelSize: readonly [number, number];
-  readonly strides: readonly [number, number];
-  readonly padding: Padding;
-  readonly dataFormat = 'channels_last';
-  readonly dilationRate: readonly [number, number];
+/** Convolution; the kernel is [window…, in / groups, filters]. */
+abstract class Conv extends Filters {
+  static override readonly options: OptionTable = { groups: 'value' };
   readonly groups: number;
 
-  constructor(options: Conv2DOptions) {
-    super(options);
-    this.filters = integerOption('Conv2D', 'filters', options.filters);
-    this.kernelSize = sizes('Conv2D', 'kernelSize', options.kernelSize);
-    this.strides = sizes('Conv2D', 'strides', options.strides ?? 1);
-    this.padding = paddingOption('Conv2D', options.padding);
-    this.dilationRate = sizes('Conv2D', 'dilationRate', options.dilationRate ?? 1);
-    this.groups = integerOption('Conv2D', 'groups', options.groups ?? 1);
-    channelsLast('Conv2D', options.dataFormat);
-    const bad =
-      this.filters % this.groups !== 0 && `filters (${this.filters}) must be a multiple of groups (${this.groups})`;
-    const both =
-      Math.max(...this.strides) > 1 &&
-      Math.max(...this.dilationRate) > 1 &&
-      'strides > 1 and dilationRate > 1 cannot be combined';
-    if (bad || both) throw new ChainruleError('ERR_CHAINRULE_OPTION', `Conv2D: ${bad || both}.`);
-    this.inputSpec = { rank: 4 };
+  constructor(rank: number, options: ConvOptions, paddings?: readonly (Padding | 'causal')[]) {
+    super(rank, options, paddings);
+    this.groups = integerOption(this.className, 'groups', options.groups ?? 1);
+    if (this.filters % this.groups !== 0)
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `${this.className}: filters (${this.filters}) must be a multiple of groups (${this.groups}).`,
+      );
   }
 
   override build(inputShape: Shape): void {
-    if (inputShape.length !== 4) return; // the check of the input says it better
-    const channels = knownSize(this, inputShape, -1);
+    const channels = this.channelsOf(inputShape);
+    if (channels === undefined) return;
     if (channels % this.groups !== 0) {
       throw new ChainruleError(
         'ERR_CHAINRULE_SHAPE',
-        `layer "${this.name}" (Conv2D): ${channels} input channels do not divide into ${this.groups} groups.`,
+        `layer "${this.name}" (${this.className}): ${channels} input channels do not divide into ${this.groups} groups.`,
       );
     }
-    this.inputSpec = { rank: 4, axes: { [-1]: channels } };
-    this.addKernel([...this.kernelSize, channels / this.groups, this.filters], this.filters);
+    this.addKernel([...this.kernelSize, channels / this.groups, this.filters]);
   }
 
   override call(x: Tensor): Tensor {
-    return this.finish(conv2d(x, this.kernel, this));
+    return this.finish(conv(x, this.kernel, { ...this.window(), groups: this.groups, dataFormat: this.dataFormat }));
+  }
+
+  private window(): { strides: Size; dilationRate: Size; padding: Padding | Margins } {
+    const { strides, dilationRate, padding, kernelSize } = this;
+    // Causal: a step sees itself and what was before.
+    const before = dilationRate[0]! * (kernelSize[0]! - 1);
+    return { strides, dilationRate, padding: padding === 'causal' ? [[before, 0]] : padding };
   }
 }
 
-/** A number for both axes, or [height, width]. */
-export function sizes(where: string, name: string, value: Size2D): readonly [number, number] {
-  const both = typeof value === 'number' ? [value, value] : value;
-  if (both?.length === 2) return [integerOption(where, name, both[0]), integerOption(where, name, both[1])];
-  throw new ChainruleError(
-    'ERR_CHAINRULE_OPTION',
-    `${where}: ${name} must be an integer or two of them, got ${JSON.stringify(value)}.`,
-  );
+/** Convolution over [N, steps, channels] (https://keras.io/api/layers/convolution_layers/convolution1d/). */
+export class Conv1D extends Conv {
+  constructor(options: ConvOptions) {
+    super(1, options, ['valid', 'same', 'causal']);
+  }
 }
 
-export function paddingOption(where: string, value: Padding | undefined): Padding {
-  if (value === undefined || value === 'valid' || value === 'same') return value ?? 'valid';
-  throw new ChainruleError(
-    'ERR_CHAINRULE_OPTION',
-    `${where}: padding must be "valid" or "same", got "${String(value)}".`,
-  );
+/** Convolution of images [N, height, width, channels] (https://keras.io/api/layers/convolution_layers/convolution2d/). */
+export class Conv2D extends Conv {
+  constructor(options: ConvOptions) {
+    super(2, options);
+  }
 }
 
-export function channelsLast(where: string, value: string | undefined): void {
-  if (value === undefined || value === 'channelsLast' || value === 'channels_last') return;
-  throw new ChainruleError(
-    'ERR_CHAINRULE_UNSUPPORTED',
-    `${where}: dataFormat "${value}" is not supported; images are [height, width, channels].`,
-  );
+/** Convolution of volumes [N, depth, height, width, channels] (https://keras.io/api/layers/convolution_layers/convolution3d/). */
+export class Conv3D extends Conv {
+  constructor(options: ConvOptions) {
+    super(3, options);
+  }
+}
+
+export interface ConvTransposeOptions extends FilterOptions {
+  /** How much longer than the shortest the output is along each axis; less than the stride. By default in · stride (or all that valid gives). */
+  outputPadding?: Size;
+}
+
+/** Transposed convolution, from few places to many; the kernel is [window…, filters, in]. */
+abstract class ConvTranspose extends Filters {
+  static override readonly options: OptionTable = { outputPadding: 'value' };
+  readonly outputPadding: readonly number[] | undefined;
+
+  constructor(rank: number, options: ConvTransposeOptions) {
+    super(rank, options);
+    const { outputPadding } = options;
+    if (outputPadding === undefined) return;
+    this.outputPadding = sizes(this.className, 'outputPadding', outputPadding, rank, 0);
+    if (this.outputPadding.some((extra, i) => extra >= this.strides[i]!))
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `${this.className}: outputPadding [${this.outputPadding}] must be less than strides [${this.strides}].`,
+      );
+  }
+
+  override build(inputShape: Shape): void {
+    const channels = this.channelsOf(inputShape);
+    if (channels !== undefined) this.addKernel([...this.kernelSize, this.filters, channels]);
+  }
+
+  override call(x: Tensor): Tensor {
+    const { strides, outputPadding, dilationRate, dataFormat } = this;
+    const padding = this.padding as Padding;
+    return this.finish(convTranspose(x, this.kernel, { strides, padding, outputPadding, dilationRate, dataFormat }));
+  }
+}
+
+export class Conv1DTranspose extends ConvTranspose {
+  constructor(options: ConvTransposeOptions) {
+    super(1, options);
+  }
+}
+
+/** Transposed convolution of images (https://keras.io/api/layers/convolution_layers/convolution2d_transpose/). */
+export class Conv2DTranspose extends ConvTranspose {
+  constructor(options: ConvTransposeOptions) {
+    super(2, options);
+  }
+}
+
+export class Conv3DTranspose extends ConvTranspose {
+  constructor(options: ConvTransposeOptions) {
+    super(3, options);
+  }
 }
