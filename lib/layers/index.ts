@@ -9,7 +9,6 @@ import { Lambda, type LambdaOptions } from './lambda.js';
 import type { LayerOptions } from './layer.js';
 import { Masking } from './masking.js';
 import * as merging from './merging.js';
-import * as scaling from './scaling.js';
 
 export * from './activation.js';
 export * from './convolution/index.js';
@@ -33,9 +32,9 @@ export { Masking } from './masking.js';
 export { Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract } from './merging.js';
 export * from './normalization/index.js';
 export * from './pooling/index.js';
+export * from './preprocessing/index.js';
 export * from './regularization/index.js';
 export * from './reshaping/index.js';
-export * from './scaling.js';
 
 // The groups in folders add their own.
 layerFamily
@@ -58,9 +57,7 @@ layerFamily
   .add(merging.Maximum)
   .add(merging.Minimum)
   .add(merging.Multiply)
-  .add(merging.Subtract)
-  .add(scaling.Identity)
-  .add(scaling.Rescaling);
+  .add(merging.Subtract);
 
 type Options<C extends abstract new (...args: never[]) => unknown> = ConstructorParameters<C>[0];
 
@@ -90,7 +87,4 @@ export const maximum = (options?: LayerOptions): merging.Maximum => new merging.
 export const minimum = (options?: LayerOptions): merging.Minimum => new merging.Minimum(options);
 export const concatenate = (options?: Options<typeof merging.Concatenate>): merging.Concatenate =>
   new merging.Concatenate(options);
-export const rescaling = (options: Options<typeof scaling.Rescaling>): scaling.Rescaling =>
-  new scaling.Rescaling(options);
-export const identity = (options?: LayerOptions): scaling.Identity => new scaling.Identity(options);
 export const inputLayer = (options: InputOptions): InputLayer => new InputLayer(options);

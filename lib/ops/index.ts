@@ -1,15 +1,20 @@
 import './methods.js';
 
 export { stopGradient } from '../graph/grad.js';
+export * from './arrange.js';
 export * from './conv.js';
 export { einsum } from './einsum.js';
+export * from './functions.js';
 export * as image from './image.js';
+export * from './indexing.js';
 export * from './math.js';
 export * from './nn.js';
 export * from './normalization.js';
 export { type Axis, axes, cast, encodeShape, isOperand, type Operand, type ShapeInput } from './operands.js';
 export * from './pool.js';
+export * from './products.js';
 export * as random from './random.js';
 export * from './reduce.js';
+export * from './search.js';
 export * from './shape.js';
 export type { DataFormat, Margins, Padding, Size } from './window.js';

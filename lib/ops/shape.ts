@@ -3,7 +3,7 @@ import { emit } from '../graph/emit.js';
 import { Dimension, type Tensor } from '../graph/tensor.js';
 import { Scalar } from '../graph/trace.js';
 import type { DType } from '../native.js';
-import { shapeText } from '../ndarray.js';
+import { NDArray, shapeText } from '../ndarray.js';
 import { cast, encodeShape, type Operand, oneAxis, type ShapeInput, tensor, unify } from './operands.js';
 
 /** Sizes by axis; the batch is a Dimension, which reshape, zeros and random take and formulas use as a number. */
@@ -240,6 +240,7 @@ export function full(newShape: ShapeInput, value: number, dtype: DType = 'float3
 
 export const zeros = (newShape: ShapeInput, dtype: DType = 'float32'): Tensor => full(newShape, 0, dtype);
 export const ones = (newShape: ShapeInput, dtype: DType = 'float32'): Tensor => full(newShape, 1, dtype);
+export const fullLike = (x: Operand, value: number): Tensor => like(x, value);
 export const zerosLike = (x: Operand): Tensor => like(x, 0);
 export const onesLike = (x: Operand): Tensor => like(x, 1);
 
@@ -253,12 +254,37 @@ export function iota(newShape: ShapeInput, axis = 0): Tensor {
   return emit('iota', [], { shape: encodeShape('iota', newShape), axis });
 }
 
-/** 0 … n-1, or start … stop-1 in steps; int32. */
+/** 0 … n-1, or start … stop (without it) in steps; int32, or float32 where one of them is no integer. */
 export function arange(start: number | Dimension, stop?: number, step = 1): Tensor {
-  if (start instanceof Dimension || stop === undefined) return iota([start]);
-  const count = Math.max(0, Math.ceil((stop - start) / step));
-  const steps = step === 1 ? iota([count]) : emit('mul', [iota([count]), new Scalar(step, 'int32')]);
-  return emit('add', [steps, new Scalar(start, 'int32')]);
+  if (start instanceof Dimension) return iota([start]);
+  const [first, end] = stop === undefined ? [0, start] : [start, stop];
+  const count = Math.max(0, Math.ceil((end - first) / step));
+  const dtype: DType = [first, end, step].every(Number.isInteger) ? 'int32' : 'float32';
+  const steps = cast(iota([count]), dtype);
+  const scaled = step === 1 ? steps : emit('mul', [steps, new Scalar(step, dtype)]);
+  return first === 0 ? scaled : emit('add', [scaled, new Scalar(first, dtype)]);
+}
+
+/** `num` numbers from start to stop in equal steps, the last one included unless `endpoint` is false. */
+export function linspace(
+  start: number,
+  stop: number,
+  num = 50,
+  { endpoint = true }: { endpoint?: boolean } = {},
+): Tensor {
+  const step = (stop - start) / Math.max(endpoint ? num - 1 : num, 1);
+  return tensor(new NDArray(Float32Array.from({ length: num }, (_, i) => start + i * step)));
+}
+
+/** `num` numbers from base^start to base^stop with equal ratios. */
+export function logspace(
+  start: number,
+  stop: number,
+  num = 50,
+  { endpoint = true, base = 10 }: { endpoint?: boolean; base?: number } = {},
+): Tensor {
+  const step = (stop - start) / Math.max(endpoint ? num - 1 : num, 1);
+  return tensor(new NDArray(Float32Array.from({ length: num }, (_, i) => base ** (start + i * step))));
 }
 
 /** Ones on the diagonal. */

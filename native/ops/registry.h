@@ -23,6 +23,7 @@ std::span<const OpDef> poolOps();
 std::span<const OpDef> randomOps();
 std::span<const OpDef> reduceOps();
 std::span<const OpDef> softmaxOps();
+std::span<const OpDef> sortOps();
 std::span<const OpDef> sourceOps();
 std::span<const OpDef> viewOps();
 

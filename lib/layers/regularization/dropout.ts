@@ -1,4 +1,4 @@
-import type { OptionTable } from '../../config.js';
+import type { Config, OptionTable } from '../../config.js';
 import { ChainruleError } from '../../errors.js';
 import type { Tensor } from '../../graph/tensor.js';
 import { dropWith, SeedGenerator } from '../../ops/random.js';
@@ -64,6 +64,12 @@ abstract class SpatialDropout extends Layer {
 
   protected channels(x: Tensor): number {
     return x.rank - 1;
+  }
+
+  /** Keras leaves `trainable` out of this one. */
+  override getConfig(): Config {
+    const { trainable: _, ...config } = super.getConfig();
+    return config;
   }
 
   override call(x: Tensor, { training }: CallContext): Tensor {
