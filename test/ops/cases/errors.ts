@@ -72,6 +72,16 @@ export const errorCases: ErrorCase[] = [
   shapeError('maxPool', 'a size of 0', [f(-1, 8, 8, 3)], /at least 1/, { ...pool, size: [0, 2] }),
   shapeError('avgPool', 'three dimensions', [f(-1, 8, 3)], /4 dimensions/, pool),
   typeError('maxPool', 'int32', [i(-1, 8, 8, 3)], pool),
+  shapeError('argsort', 'no such axis', [f(3)], /axis 1/, { axis: 1, descending: false }),
+  typeError('argsort', 'bool', [b(3)], { axis: 0, descending: false }),
+  shapeError('conv2dInput', 'outputs of another size', [f(-1, 3, 3, 4), f(3, 3, 2, 4)], /does not give/, {
+    ...conv,
+    shape: [-1, 6, 5, 2],
+  }),
+  shapeError('conv2dInput', 'channels', [f(-1, 3, 3, 5), f(3, 3, 2, 4)], /does not take/, {
+    ...conv,
+    shape: [-1, 5, 5, 2],
+  }),
   shapeError('gather', 'a scalar table', [f(), i(3)], /scalar/),
   typeError('gather', 'indices of floats', [f(3, 2), f(3)]),
   typeError('oneHot', 'floats', [f(3)], { depth: 2 }),
