@@ -24,6 +24,8 @@ const special = {
   in_top_k: (ops, [targets, predictions], { k }) => ops.inTopK(targets, predictions, k),
   // keras.ops.gelu approximates unless told otherwise, keras.activations.gelu does not.
   gelu: (_, [x], { approximate = true }, activations) => activations.gelu(x, { approximate }),
+  svd: (ops, [x], { computeUv = true }) => (computeUv ? Object.values(ops.svd(x)) : ops.svd(x).s),
+  qr: (ops, [x]) => Object.values(ops.qr(x)),
   moments: (ops, [x], { axes }) => Object.values(ops.moments(x, { axis: axes })),
   'image.resize': (ops, [x, size], kwargs) => ops.image.resize(x, size, kwargs),
   'image.rgb_to_grayscale': (ops, [x]) => ops.image.rgbToGrayscale(x),

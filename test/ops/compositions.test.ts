@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { compute, ops, type Tensor } from '../../lib/index.js';
+import { compute, gradients, type NDArray, ops, type Tensor } from '../../lib/index.js';
 
 // Ops that are made of others: values by numpy's definitions.
 
@@ -245,5 +245,129 @@ describe('functions of the primitives', () => {
       false,
       false,
     ]);
+  });
+});
+
+describe('linear algebra', () => {
+  const a = [
+    [4, 1, 0.5],
+    [1, 3, 0.2],
+    [0.5, 0.2, 2],
+  ];
+  const close = (got: NDArray, want: number[][]): void =>
+    want.flat().forEach((value, i) => {
+      expect(got.data[i]).toBeCloseTo(value, 5);
+    });
+
+  test('factors multiply to the matrix, tall and wide', async () => {
+    const tall = [
+      [1, 2],
+      [3, -4],
+      [5, 6],
+    ];
+    const wide = [
+      [1, 3, 5],
+      [2, -4, 6],
+    ];
+    for (const x of [tall, wide, a]) {
+      const [fromQr, fromSvd] = await compute(() => {
+        const { q, r } = ops.qr(x);
+        const { u, s, vt } = ops.svd(x);
+        return [ops.matmul(q, r), ops.matmul(ops.multiply(u, s), vt)];
+      });
+      close(fromQr!, x);
+      close(fromSvd!, x);
+    }
+    close(await compute(() => ops.matmul(ops.cholesky(a), ops.cholesky(a), { transposeB: true })), a);
+    close(await compute(() => ops.matmul(ops.inv(a), a)), [
+      [1, 0, 0],
+      [0, 1, 0],
+      [0, 0, 1],
+    ]);
+  });
+
+  test('least squares: the normal equations hold, also for a matrix without full rank', async () => {
+    const [x, b] = [
+      [
+        [1, 2],
+        [3, 4],
+        [5, 6],
+      ],
+      [1, -1, 2],
+    ];
+    const rest = await compute(() => {
+      const solution = ops.lstsq(x, b);
+      return ops.matmul(ops.subtract(ops.matmul(x, solution), b), x);
+    });
+    close(rest, [[0, 0]]);
+    close(
+      await compute(() =>
+        ops.lstsq(
+          [
+            [1, 1],
+            [1, 1],
+          ],
+          [2, 4],
+        ),
+      ),
+      [[1.5, 1.5]],
+    );
+  });
+
+  test('the gradient of cholesky, by differences', async () => {
+    const weights = [
+      [1, 0, 0],
+      [-2, 3, 0],
+      [0.5, 1, 2],
+    ];
+    const objective = (x: Tensor): Tensor => ops.sum(ops.multiply(ops.cholesky(x), weights));
+    const [dx] = await compute(() => {
+      const x = ops.cast(a, 'float32');
+      return gradients(objective(x), [x]) as Tensor[];
+    });
+    for (const [i, j] of [
+      [0, 0],
+      [1, 0],
+      [2, 1],
+    ] as const) {
+      // Both halves move together: the matrix stays symmetric.
+      const moved = (h: number) =>
+        a.map((row, r) => row.map((v, c) => ((r === i && c === j) || (r === j && c === i) ? v + h : v)));
+      const [up, down] = await compute(() => [
+        objective(ops.cast(moved(0.01), 'float32')),
+        objective(ops.cast(moved(-0.01), 'float32')),
+      ]);
+      const slope = (up!.item() - down!.item()) / 0.02;
+      expect(dx!.at(i, j) + (i === j ? 0 : dx!.at(j, i))).toBeCloseTo(slope, 3);
+    }
+  });
+
+  test('determinants as logarithms', async () => {
+    const { sign, logabsdet } = await compute(() =>
+      ops.slogdet([
+        [0, 2],
+        [3, 1],
+      ]),
+    );
+    expect([sign.item(), logabsdet.item()]).toEqual([-1, expect.closeTo(Math.log(6), 5)]);
+  });
+
+  test('Fourier transforms', async () => {
+    const x = [1, 2, -1, 0.5, 3];
+    const [re, im] = await compute(() => ops.rfft(x));
+    for (let k = 0; k < 3; k++) {
+      const angle = (i: number): number => (-2 * Math.PI * k * i) / 5;
+      expect(re!.data[k]).toBeCloseTo(
+        x.reduce((sum, v, i) => sum + v * Math.cos(angle(i)), 0),
+        5,
+      );
+      expect(im!.data[k]).toBeCloseTo(
+        x.reduce((sum, v, i) => sum + v * Math.sin(angle(i)), 0),
+        5,
+      );
+    }
+    const [full, imaginary] = await compute(() => ops.fft([x, x.map(() => 0)]));
+    expect(full!.data[4]).toBeCloseTo(full!.data[1]!, 5);
+    expect(imaginary!.data[4]).toBeCloseTo(-imaginary!.data[1]!, 5);
   });
 });
