@@ -1,19 +1,15 @@
 import * as activation from './activation.js';
 import { Dense, type DenseOptions } from './dense.js';
-import { Dot, type DotOptions } from './dot.js';
 import { EinsumDense, type EinsumDenseOptions } from './einsum_dense.js';
 import { Embedding, type EmbeddingOptions } from './embedding.js';
 import { layerFamily } from './family.js';
 import { InputLayer, type InputOptions } from './input.js';
 import { Lambda, type LambdaOptions } from './lambda.js';
-import type { LayerOptions } from './layer.js';
 import { Masking } from './masking.js';
-import * as merging from './merging.js';
 
 export * from './activation.js';
 export * from './convolution/index.js';
 export * from './dense.js';
-export { Dot, type DotOptions } from './dot.js';
 export { EinsumDense, type EinsumDenseOptions } from './einsum_dense.js';
 export * from './embedding.js';
 export { layerFamily } from './family.js';
@@ -29,7 +25,7 @@ export {
   type WeightOptions,
 } from './layer.js';
 export { Masking } from './masking.js';
-export { Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract } from './merging.js';
+export * from './merging/index.js';
 export * from './normalization/index.js';
 export * from './pooling/index.js';
 export * from './preprocessing/index.js';
@@ -45,19 +41,11 @@ layerFamily
   .add(activation.ReLU)
   .add(activation.Softmax)
   .add(Dense)
-  .add(Dot)
   .add(EinsumDense)
   .add(Embedding)
   .add(InputLayer)
   .add(Lambda)
-  .add(Masking)
-  .add(merging.Add)
-  .add(merging.Average)
-  .add(merging.Concatenate)
-  .add(merging.Maximum)
-  .add(merging.Minimum)
-  .add(merging.Multiply)
-  .add(merging.Subtract);
+  .add(Masking);
 
 type Options<C extends abstract new (...args: never[]) => unknown> = ConstructorParameters<C>[0];
 
@@ -77,14 +65,5 @@ export const prelu = (options?: activation.PReLUOptions): activation.PReLU => ne
 export const lambda = (options: LambdaOptions): Lambda => new Lambda(options);
 export const masking = (options?: Options<typeof Masking>): Masking => new Masking(options);
 export const einsumDense = (options: EinsumDenseOptions): EinsumDense => new EinsumDense(options);
-export const dot = (options: DotOptions): Dot => new Dot(options);
 export const embedding = (options: EmbeddingOptions): Embedding => new Embedding(options);
-export const add = (options?: LayerOptions): merging.Add => new merging.Add(options);
-export const subtract = (options?: LayerOptions): merging.Subtract => new merging.Subtract(options);
-export const multiply = (options?: LayerOptions): merging.Multiply => new merging.Multiply(options);
-export const average = (options?: LayerOptions): merging.Average => new merging.Average(options);
-export const maximum = (options?: LayerOptions): merging.Maximum => new merging.Maximum(options);
-export const minimum = (options?: LayerOptions): merging.Minimum => new merging.Minimum(options);
-export const concatenate = (options?: Options<typeof merging.Concatenate>): merging.Concatenate =>
-  new merging.Concatenate(options);
 export const inputLayer = (options: InputOptions): InputLayer => new InputLayer(options);

@@ -1,7 +1,8 @@
 import { emit } from '../graph/emit.js';
 import type { Tensor } from '../graph/tensor.js';
 import { float, type Operand } from './operands.js';
-import { reshapeDims } from './shape.js';
+import { max, mean, type ReduceOptions } from './reduce.js';
+import { concatenate, reshapeDims, strided } from './shape.js';
 import { type DataFormat, inChannelsLast, margins, type Padding, perAxis, type Size, spatialRank } from './window.js';
 
 export interface PoolOptions {
@@ -68,4 +69,37 @@ function volume(op: string, x: Tensor, axes: readonly Axis[]): Tensor {
   const [height, width, channels] = flat.dims.slice(1) as [number, number, number];
   const deep = image(op, reshapeDims(flat, [batch, depth, height * width, channels]), axes[0]!, none);
   return reshapeDims(deep, [batch, deep.dims[1]!, height, width, channels]);
+}
+
+/** The largest elements of windows that divide each spatial axis into `outputSize` parts, overlapping where they must. */
+export const adaptiveMaxPool = (
+  x: Operand,
+  outputSize: Size,
+  { dataFormat }: { dataFormat?: DataFormat } = {},
+): Tensor => adaptive('adaptiveMaxPool', x, outputSize, dataFormat, max);
+/** The means of such windows. */
+export const adaptiveAveragePool = (
+  x: Operand,
+  outputSize: Size,
+  { dataFormat }: { dataFormat?: DataFormat } = {},
+): Tensor => adaptive('adaptiveAveragePool', x, outputSize, dataFormat, mean);
+
+function adaptive(
+  op: string,
+  x: Operand,
+  outputSize: Size,
+  dataFormat: DataFormat | undefined,
+  fold: (x: Tensor, options: ReduceOptions) => Tensor,
+): Tensor {
+  return inChannelsLast(float(x), dataFormat, (value) => {
+    const sizes = perAxis(op, 'outputSize', outputSize, spatialRank(op, value));
+    return sizes.reduce((result, parts, i) => {
+      const [axis, length] = [i + 1, result.dims[i + 1]!];
+      const windows = Array.from({ length: parts }, (_, k) => {
+        const [begin, end] = [Math.floor((k * length) / parts), Math.ceil(((k + 1) * length) / parts)];
+        return fold(strided(result, axis, begin, end), { axis, keepdims: true });
+      });
+      return concatenate(windows, axis);
+    }, value);
+  });
 }

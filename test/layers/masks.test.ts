@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { compute, functional, input, layers, NDArray, ops, type Tensor, trace } from '../../lib/index.js';
+import { compute, functional, input, type Layer, layers, NDArray, ops, type Tensor, trace } from '../../lib/index.js';
 
 // Which layers pass masks on, and which use them (Keras: supports_masking and compute_mask of each layer).
 
@@ -15,7 +15,7 @@ const steps = [
 const masked = (fn: (x: Tensor) => Tensor): Promise<NDArray> =>
   compute(() => fn(layers.masking().apply(ops.cast(steps, 'float32'))));
 
-const passing: Record<string, () => import('../../lib/index.js').Layer> = {
+const passing: Record<string, () => Layer> = {
   dense: () => layers.dense({ units: 2 }),
   dropout: () => layers.dropout({ rate: 0.5 }),
   spatialDropout1d: () => layers.spatialDropout1d({ rate: 0.5 }),
@@ -36,7 +36,7 @@ const passing: Record<string, () => import('../../lib/index.js').Layer> = {
   rescaling: () => layers.rescaling({ scale: 2 }),
   normalization: () => layers.normalization({ mean: 0, variance: 1 }),
 };
-const stopping: Record<string, () => import('../../lib/index.js').Layer> = {
+const stopping: Record<string, () => Layer> = {
   conv1d: () => layers.conv1d({ filters: 2, kernelSize: 1 }),
   maxPooling1d: () => layers.maxPooling1d(),
   globalAveragePooling1d: () => layers.globalAveragePooling1d(),
@@ -170,7 +170,7 @@ describe('masks through layers', () => {
 describe('regularization in training', () => {
   const ones = (shape: number[]): NDArray =>
     new NDArray(new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(1), shape);
-  const drawn = async (layer: import('../../lib/index.js').Layer, shape: number[]): Promise<NDArray> => {
+  const drawn = async (layer: Layer, shape: number[]): Promise<NDArray> => {
     const [out] = await trace(({ x }: { x: Tensor }) => [layer.apply(x, { training: true })]).run({ x: ones(shape) });
     return out!;
   };
@@ -208,6 +208,21 @@ describe('regularization in training', () => {
     const alpha = await compute(() => layer.apply(ops.random.normal([100, 400], { seed: 5 }), { training: true }));
     expect(moments(alpha.data).mean).toBeCloseTo(0, 1);
     expect(moments(alpha.data).std).toBeCloseTo(1, 1);
+  });
+});
+
+describe('merging functions', () => {
+  test('take the tensors at once, as keras.layers.add does', async () => {
+    const [sum, side, product] = await compute(() => {
+      const [a, b] = [ops.cast([[1, 2]], 'float32'), ops.cast([[3, 5]], 'float32')];
+      return [layers.add([a, b]), layers.concatenate([a, b], { axis: 0 }), layers.dot([a, b], { axes: 1 })];
+    });
+    expect(sum!.toNested()).toEqual([[4, 7]]);
+    expect(side!.toNested()).toEqual([
+      [1, 2],
+      [3, 5],
+    ]);
+    expect(product!.toNested()).toEqual([[13]]);
   });
 });
 

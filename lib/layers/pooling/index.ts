@@ -1,11 +1,19 @@
 import { layerFamily } from '../family.js';
+import * as adaptive from './adaptive_pooling.js';
 import * as global from './global_pooling.js';
 import * as pooling from './pooling.js';
 
+export * from './adaptive_pooling.js';
 export * from './global_pooling.js';
 export * from './pooling.js';
 
 layerFamily
+  .add(adaptive.AdaptiveAveragePooling1D)
+  .add(adaptive.AdaptiveAveragePooling2D)
+  .add(adaptive.AdaptiveAveragePooling3D)
+  .add(adaptive.AdaptiveMaxPooling1D)
+  .add(adaptive.AdaptiveMaxPooling2D)
+  .add(adaptive.AdaptiveMaxPooling3D)
   .add(pooling.AveragePooling1D, 'AvgPool1D')
   .add(pooling.AveragePooling2D, 'AvgPool2D')
   .add(pooling.AveragePooling3D, 'AvgPool3D')
@@ -40,3 +48,18 @@ export const globalMaxPooling2d = (options?: GlobalOptions): global.GlobalMaxPoo
   new global.GlobalMaxPooling2D(options);
 export const globalMaxPooling3d = (options?: GlobalOptions): global.GlobalMaxPooling3D =>
   new global.GlobalMaxPooling3D(options);
+
+type AdaptiveOptions = adaptive.AdaptivePoolingOptions;
+
+export const adaptiveAveragePooling1d = (options: AdaptiveOptions): adaptive.AdaptiveAveragePooling1D =>
+  new adaptive.AdaptiveAveragePooling1D(options);
+export const adaptiveAveragePooling2d = (options: AdaptiveOptions): adaptive.AdaptiveAveragePooling2D =>
+  new adaptive.AdaptiveAveragePooling2D(options);
+export const adaptiveAveragePooling3d = (options: AdaptiveOptions): adaptive.AdaptiveAveragePooling3D =>
+  new adaptive.AdaptiveAveragePooling3D(options);
+export const adaptiveMaxPooling1d = (options: AdaptiveOptions): adaptive.AdaptiveMaxPooling1D =>
+  new adaptive.AdaptiveMaxPooling1D(options);
+export const adaptiveMaxPooling2d = (options: AdaptiveOptions): adaptive.AdaptiveMaxPooling2D =>
+  new adaptive.AdaptiveMaxPooling2D(options);
+export const adaptiveMaxPooling3d = (options: AdaptiveOptions): adaptive.AdaptiveMaxPooling3D =>
+  new adaptive.AdaptiveMaxPooling3D(options);

@@ -1,7 +1,7 @@
 import { layers } from '../../../lib/index.js';
 import type { LayerCase } from '../check_layer.js';
 import { global, map, mean, ref } from '../reference.js';
-import { conv, convTranspose, depthwise, permute, pool } from '../windows.js';
+import { build, conv, convTranspose, depthwise, element, permute, pool } from '../windows.js';
 
 const relu = (x: number): number => Math.max(x, 0);
 const max = (values: number[]): number => Math.max(...values);
@@ -166,5 +166,34 @@ export const windowCases: Record<string, LayerCase> = {
     input: [2, 3, 4, 2],
     reference: ([x]) => global(permute(x!, [0, 2, 3, 1]), mean),
     config: { data_format: 'channels_first', keepdims: false },
+  },
+  'adaptive average pooling 2d': {
+    make: () => layers.adaptiveAveragePooling2d({ outputSize: [3, 2] }),
+    input: [2, 5, 4, 2],
+    // Rows 0–1, 1–3, 3–4 and columns 0–1, 2–3.
+    reference: ([x]) =>
+      build([2, 3, 2, 2], ([n, y, z, c]) => {
+        const rows = [
+          [0, 1],
+          [1, 2, 3],
+          [3, 4],
+        ][y!]!;
+        const columns = [
+          [0, 1],
+          [2, 3],
+        ][z!]!;
+        return mean(rows.flatMap((i) => columns.map((j) => element(x!, [n!, i, j, c!]))));
+      }),
+    config: { output_size: [3, 2], data_format: 'channels_last' },
+  },
+  'adaptive max pooling 1d channels first': {
+    make: () => layers.adaptiveMaxPooling1d({ outputSize: 2, dataFormat: 'channelsFirst' }),
+    input: [2, 3, 5],
+    reference: ([x]) => build([2, 3, 2], ([n, c, t]) => max([0, 1, 2].map((i) => element(x!, [n!, c!, t! * 2 + i])))),
+  },
+  'adaptive max pooling 3d': {
+    make: () => layers.adaptiveMaxPooling3d({ outputSize: 1 }),
+    input: [2, 2, 3, 2, 2],
+    reference: ([x]) => ref(global(x!, max).data, [2, 1, 1, 1, 2]),
   },
 };

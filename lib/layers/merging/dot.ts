@@ -1,11 +1,11 @@
-import type { OptionTable } from '../config.js';
-import { ChainruleError } from '../errors.js';
-import type { Tensor } from '../graph/tensor.js';
-import { shapeText } from '../ndarray.js';
-import { einsum } from '../ops/einsum.js';
-import { normalize } from '../ops/reduce.js';
-import { expandDims } from '../ops/shape.js';
-import { Layer, type LayerOptions, type TensorStructure } from './layer.js';
+import type { OptionTable } from '../../config.js';
+import { ChainruleError } from '../../errors.js';
+import type { Tensor } from '../../graph/tensor.js';
+import { shapeText } from '../../ndarray.js';
+import { einsum } from '../../ops/einsum.js';
+import { normalize } from '../../ops/reduce.js';
+import { expandDims } from '../../ops/shape.js';
+import { Layer, type LayerOptions, type TensorStructure } from '../layer.js';
 
 export interface DotOptions extends LayerOptions {
   /** The axis to sum over, of both inputs or of each; not the batch. */

@@ -1,11 +1,11 @@
-import type { OptionTable } from '../config.js';
-import { ChainruleError } from '../errors.js';
-import type { Tensor } from '../graph/tensor.js';
-import { shapeText } from '../ndarray.js';
-import { add, cast, divide, logicalAnd, logicalOr, maximum, minimum, multiply, subtract } from '../ops/math.js';
-import { any } from '../ops/reduce.js';
-import { concatenate, expandDims, onesLike, reshapeDims } from '../ops/shape.js';
-import { Layer, type LayerOptions, type TensorStructure } from './layer.js';
+import type { OptionTable } from '../../config.js';
+import { ChainruleError } from '../../errors.js';
+import type { Tensor } from '../../graph/tensor.js';
+import { shapeText } from '../../ndarray.js';
+import { add, cast, divide, logicalAnd, logicalOr, maximum, minimum, multiply, subtract } from '../../ops/math.js';
+import { any } from '../../ops/reduce.js';
+import { concatenate, expandDims, onesLike, reshapeDims } from '../../ops/shape.js';
+import { Layer, type LayerOptions, type TensorStructure } from '../layer.js';
 
 /** Layers that make one tensor of several of the same shape (or of shapes that broadcast). */
 abstract class Merge extends Layer {
