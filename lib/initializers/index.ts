@@ -4,7 +4,13 @@ import { type Initializer, initializerFamily } from './initializer.js';
 import * as randoms from './random.js';
 
 export * from './constant.js';
-export { Initializer, type InitializerName, type InitializerSpec, resolveInitializer } from './initializer.js';
+export {
+  Initializer,
+  type InitializerName,
+  type InitializerSpec,
+  initializerFamily,
+  resolveInitializer,
+} from './initializer.js';
 export * from './random.js';
 
 type Options<C extends new (options?: never) => unknown> = ConstructorParameters<C>[0];

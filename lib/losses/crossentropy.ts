@@ -1,6 +1,7 @@
 import { ChainruleError } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
 import { shapeText } from '../ndarray.js';
+import { binaryCrossentropy as binaryFromProbabilities } from '../ops/crossentropy.js';
 import { add, clip, divide, equal, log, multiply, negative, notEqual, power, subtract, where } from '../ops/math.js';
 import { binaryCrossentropyFromLogits, logSoftmax, sigmoid, softmax } from '../ops/nn.js';
 import { cast, type Operand, tensor } from '../ops/operands.js';
@@ -36,12 +37,6 @@ export function binaryCrossentropy(
   const [plain, pred] = aligned(yTrue, logits ?? raw);
   const target = labelSmoothing ? add(multiply(plain, 1 - labelSmoothing), 0.5 * labelSmoothing) : plain;
   return mean(logits ? binaryCrossentropyFromLogits(target, pred) : binaryFromProbabilities(target, pred), { axis });
-}
-
-function binaryFromProbabilities(target: Tensor, pred: Tensor): Tensor {
-  const p = clip(pred, epsilon, 1 - epsilon);
-  const yes = multiply(target, log(p));
-  return negative(add(yes, multiply(subtract(1, target), log(subtract(1, p)))));
 }
 
 /** −Σ y log p over the classes; probabilities are first divided by their sum. */

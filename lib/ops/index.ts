@@ -1,9 +1,23 @@
 import './methods.js';
 
 export { stopGradient } from '../graph/grad.js';
+export * from './arrange.js';
+export * from './conv.js';
+export * from './crossentropy.js';
+export * from './decompose.js';
+export { einsum } from './einsum.js';
+export * from './fourier.js';
+export * from './functions.js';
+export * as image from './images.js';
+export * from './indexing.js';
 export * from './math.js';
 export * from './nn.js';
+export * from './normalization.js';
 export { type Axis, axes, cast, encodeShape, isOperand, type Operand, type ShapeInput } from './operands.js';
+export * from './pool.js';
+export * from './products.js';
 export * as random from './random.js';
 export * from './reduce.js';
+export * from './search.js';
 export * from './shape.js';
+export type { DataFormat, Margins, Padding, Size } from './window.js';

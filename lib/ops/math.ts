@@ -9,6 +9,8 @@ export const multiply = (a: Operand, b: Operand): Tensor => binary('mul', a, b);
 /** True division: integers become floats. */
 export const divide = (a: Operand, b: Operand): Tensor => binary('div', a, b, 'float32');
 export const power = (a: Operand, b: Operand): Tensor => binary('pow', a, b);
+/** The quotient rounded down. */
+export const floorDivide = (a: Operand, b: Operand): Tensor => binary('floorDivide', a, b);
 export const mod = (a: Operand, b: Operand): Tensor => binary('mod', a, b);
 export const maximum = (a: Operand, b: Operand): Tensor => binary('maximum', a, b);
 export const minimum = (a: Operand, b: Operand): Tensor => binary('minimum', a, b);
@@ -26,7 +28,8 @@ export const log = (x: Operand): Tensor => floatUnary('log', x);
 export const log1p = (x: Operand): Tensor => floatUnary('log1p', x);
 export const sin = (x: Operand): Tensor => floatUnary('sin', x);
 export const cos = (x: Operand): Tensor => floatUnary('cos', x);
-export const tan = (x: Operand): Tensor => divide(sin(x), cos(x));
+export const tan = (x: Operand): Tensor => floatUnary('tan', x);
+export const arctan = (x: Operand): Tensor => floatUnary('atan', x);
 export const tanh = (x: Operand): Tensor => floatUnary('tanh', x);
 export const erf = (x: Operand): Tensor => floatUnary('erf', x);
 export const floor = (x: Operand): Tensor => floatUnary('floor', x);

@@ -1,7 +1,22 @@
 import { emit } from '../graph/emit.js';
 import { stopGradient } from '../graph/grad.js';
 import type { Tensor } from '../graph/tensor.js';
-import { add, divide, equal, exp, isfinite, log, multiply, sqrt, square, subtract, where } from './math.js';
+import {
+  add,
+  divide,
+  equal,
+  exp,
+  isfinite,
+  log,
+  maximum,
+  minimum,
+  multiply,
+  power,
+  sqrt,
+  square,
+  subtract,
+  where,
+} from './math.js';
 import { type Axis, axes, cast, float, type Operand, oneAxis, tensor } from './operands.js';
 import { reshape } from './shape.js';
 
@@ -27,8 +42,22 @@ const numeric = (x: Operand): Tensor => {
 export const sum = (x: Operand, options: ReduceOptions = {}): Tensor => reduce('reduceSum', numeric(x), options);
 /** Means, in float32. */
 export const mean = (x: Operand, options: ReduceOptions = {}): Tensor => reduce('reduceMean', float(x), options);
-export const max = (x: Operand, options: ReduceOptions = {}): Tensor => reduce('reduceMax', x, options);
-export const min = (x: Operand, options: ReduceOptions = {}): Tensor => reduce('reduceMin', x, options);
+
+/** `initial` is a further number that each result is compared with. */
+export interface ExtremeOptions extends ReduceOptions {
+  initial?: number;
+}
+
+export function max(x: Operand, { initial, ...options }: ExtremeOptions = {}): Tensor {
+  const result = reduce('reduceMax', x, options);
+  return initial === undefined ? result : maximum(result, initial);
+}
+
+export function min(x: Operand, { initial, ...options }: ExtremeOptions = {}): Tensor {
+  const result = reduce('reduceMin', x, options);
+  return initial === undefined ? result : minimum(result, initial);
+}
+
 export const prod = (x: Operand, options: ReduceOptions = {}): Tensor => reduce('reduceProd', numeric(x), options);
 export const any = (x: Operand, options: ReduceOptions = {}): Tensor => reduce('reduceAny', cast(x, 'bool'), options);
 export const all = (x: Operand, options: ReduceOptions = {}): Tensor => reduce('reduceAll', cast(x, 'bool'), options);
@@ -75,9 +104,48 @@ export function cumsum(
   return emit('cumsum', [value], { axis: oneAxis('cumsum', value, axis), exclusive, reverse });
 }
 
-/** The L2 norm over the axes. */
-export function norm(x: Operand, options: ReduceOptions = {}): Tensor {
-  return sqrt(sum(square(float(x)), options));
+/** Running products along an axis; it has no gradient. */
+export function cumprod(x: Operand, { axis = 0 }: { axis?: number } = {}): Tensor {
+  const value = numeric(x);
+  return emit('cumprod', [value], { axis: oneAxis('cumprod', value, axis), exclusive: false, reverse: false });
+}
+
+/** The mean weighted along an axis: Σ x·w / Σ w. */
+export function average(
+  x: Operand,
+  { axis, weights, keepdims = false }: ReduceOptions & { weights?: Operand } = {},
+): Tensor {
+  if (weights === undefined) return mean(x, { axis, keepdims });
+  const value = float(x);
+  let share = float(weights);
+  // A vector of weights stands along the one axis.
+  if (share.rank === 1 && value.rank > 1 && typeof axis === 'number') {
+    const along = oneAxis('average', value, axis);
+    share = reshape(
+      share,
+      value.dims.map((_, i) => (i === along ? -1 : 1)),
+    );
+  }
+  const all = multiply(share, like(value));
+  return divide(sum(multiply(value, share), { axis, keepdims }), sum(all, { axis, keepdims }));
+}
+
+const like = (x: Tensor): Tensor => emit('broadcastTo', [cast(1, 'float32')], { shape: [...x.dims] });
+
+export interface NormOptions extends ReduceOptions {
+  /** The p of the p-norm of vectors (Infinity: the largest, 0: how many are not 0), or 'fro'. Default 2. */
+  ord?: number | 'fro';
+}
+
+/** The L2 norm over the axes, or another norm of vectors. */
+export function norm(x: Operand, { ord = 2, ...options }: NormOptions = {}): Tensor {
+  const value = float(x);
+  if (ord === 2 || ord === 'fro') return sqrt(sum(square(value), options));
+  const size = emit('abs', [value]);
+  if (ord === Number.POSITIVE_INFINITY) return max(size, options);
+  if (ord === Number.NEGATIVE_INFINITY) return min(size, options);
+  if (ord === 0) return sum(cast(cast(value, 'bool'), 'float32'), options);
+  return ord === 1 ? sum(size, options) : power(sum(power(size, ord), options), 1 / ord);
 }
 
 /** Divides by the L2 norm along the axes, as Keras's unit normalisation: rsqrt(max(Σx², ε²)). */

@@ -3,7 +3,7 @@ import { emit } from '../graph/emit.js';
 import { Dimension, type Tensor } from '../graph/tensor.js';
 import { Scalar } from '../graph/trace.js';
 import type { DType } from '../native.js';
-import { shapeText } from '../ndarray.js';
+import { NDArray, shapeText } from '../ndarray.js';
 import { cast, encodeShape, type Operand, oneAxis, type ShapeInput, tensor, unify } from './operands.js';
 
 /** Sizes by axis; the batch is a Dimension, which reshape, zeros and random take and formulas use as a number. */
@@ -143,9 +143,41 @@ export function flip(x: Operand, axis: number): Tensor {
   return cut(value, which, value.dims[which]! - 1, value.dims[which]!, -1);
 }
 
-/** Surrounds with a constant: [before, after] for each axis. */
-export function pad(x: Operand, padWidth: readonly (readonly [number, number])[], value = 0): Tensor {
-  return emit('pad', [tensor(x)], { padding: padWidth.flat(), value });
+export interface PadOptions {
+  /** What stands around: a constant, the tensor mirrored without or with its edge, or the edge repeated. Default 'constant'. */
+  mode?: 'constant' | 'reflect' | 'symmetric' | 'edge';
+  /** Default 0. */
+  constantValues?: number;
+}
+
+/** Surrounds a tensor: [before, after] for each axis. */
+export function pad(
+  x: Operand,
+  padWidth: readonly (readonly [number, number])[],
+  { mode = 'constant', constantValues = 0 }: PadOptions = {},
+): Tensor {
+  const value = tensor(x);
+  if (mode === 'constant') return emit('pad', [value], { padding: padWidth.flat(), value: constantValues });
+  return padWidth.reduce((result, margins, axis) => mirror(result, axis, margins, mode), value);
+}
+
+function mirror(x: Tensor, axis: number, margins: readonly [number, number], mode: string): Tensor {
+  const [before, after] = margins;
+  if (before === 0 && after === 0) return x;
+  const size = x.dims[axis]!;
+  const skip = mode === 'reflect' ? 1 : 0;
+  const widest = Math.max(before, after);
+  if (size < 0 || (mode !== 'edge' && widest > size - skip))
+    throw new ChainruleError(
+      'ERR_CHAINRULE_SHAPE',
+      `pad: mode "${mode}" cannot add ${widest} places to axis ${axis} of shape ${shapeText(x.shape)}.`,
+    );
+  const side = (count: number, first: number, edge: number): Tensor[] => {
+    if (count === 0) return [];
+    return [mode === 'edge' ? repeat(cut(x, axis, edge, 1), count, axis) : cut(x, axis, first, count, -1)];
+  };
+  const left = side(before, before - 1 + skip, 0);
+  return concatenate([...left, x, ...side(after, size - 1 - skip, size - 1)], axis);
 }
 
 /** Repeats the whole tensor along each axis. */
@@ -208,6 +240,7 @@ export function full(newShape: ShapeInput, value: number, dtype: DType = 'float3
 
 export const zeros = (newShape: ShapeInput, dtype: DType = 'float32'): Tensor => full(newShape, 0, dtype);
 export const ones = (newShape: ShapeInput, dtype: DType = 'float32'): Tensor => full(newShape, 1, dtype);
+export const fullLike = (x: Operand, value: number): Tensor => like(x, value);
 export const zerosLike = (x: Operand): Tensor => like(x, 0);
 export const onesLike = (x: Operand): Tensor => like(x, 1);
 
@@ -221,12 +254,37 @@ export function iota(newShape: ShapeInput, axis = 0): Tensor {
   return emit('iota', [], { shape: encodeShape('iota', newShape), axis });
 }
 
-/** 0 … n-1, or start … stop-1 in steps; int32. */
+/** 0 … n-1, or start … stop (without it) in steps; int32, or float32 where one of them is no integer. */
 export function arange(start: number | Dimension, stop?: number, step = 1): Tensor {
-  if (start instanceof Dimension || stop === undefined) return iota([start]);
-  const count = Math.max(0, Math.ceil((stop - start) / step));
-  const steps = step === 1 ? iota([count]) : emit('mul', [iota([count]), new Scalar(step, 'int32')]);
-  return emit('add', [steps, new Scalar(start, 'int32')]);
+  if (start instanceof Dimension) return iota([start]);
+  const [first, end] = stop === undefined ? [0, start] : [start, stop];
+  const count = Math.max(0, Math.ceil((end - first) / step));
+  const dtype: DType = [first, end, step].every(Number.isInteger) ? 'int32' : 'float32';
+  const steps = cast(iota([count]), dtype);
+  const scaled = step === 1 ? steps : emit('mul', [steps, new Scalar(step, dtype)]);
+  return first === 0 ? scaled : emit('add', [scaled, new Scalar(first, dtype)]);
+}
+
+/** `num` numbers from start to stop in equal steps, the last one included unless `endpoint` is false. */
+export function linspace(
+  start: number,
+  stop: number,
+  num = 50,
+  { endpoint = true }: { endpoint?: boolean } = {},
+): Tensor {
+  const step = (stop - start) / Math.max(endpoint ? num - 1 : num, 1);
+  return tensor(new NDArray(Float32Array.from({ length: num }, (_, i) => start + i * step)));
+}
+
+/** `num` numbers from base^start to base^stop with equal ratios. */
+export function logspace(
+  start: number,
+  stop: number,
+  num = 50,
+  { endpoint = true, base = 10 }: { endpoint?: boolean; base?: number } = {},
+): Tensor {
+  const step = (stop - start) / Math.max(endpoint ? num - 1 : num, 1);
+  return tensor(new NDArray(Float32Array.from({ length: num }, (_, i) => base ** (start + i * step))));
 }
 
 /** Ones on the diagonal. */

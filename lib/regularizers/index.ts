@@ -1,9 +1,11 @@
 import { Configured, convertOptions, Family, type Serialized } from '../config.js';
 import { ChainruleError } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
-import { abs, add, multiply, square } from '../ops/math.js';
-import type { Operand } from '../ops/operands.js';
-import { sum } from '../ops/reduce.js';
+import { shapeText } from '../ndarray.js';
+import { abs, add, matmul, multiply, square, subtract } from '../ops/math.js';
+import { float, type Operand } from '../ops/operands.js';
+import { normalize, sum } from '../ops/reduce.js';
+import { eye } from '../ops/shape.js';
 
 /** A penalty on weights (or on a layer's output) that joins the loss (https://keras.io/api/layers/regularizers/). */
 export abstract class Regularizer extends Configured {
@@ -63,10 +65,47 @@ export class L1L2 extends Regularizer {
   }
 }
 
-export type RegularizerName = 'l1' | 'l2' | 'l1L2';
+/** factor · mean of |cos| between every two rows (or columns) of a matrix: 0 where all are orthogonal. */
+export class OrthogonalRegularizer extends Regularizer {
+  static override readonly options = { factor: 'value', mode: 'value' } as const;
+  readonly factor: number;
+  readonly mode: 'rows' | 'columns';
+
+  constructor(options: { factor?: number; mode?: 'rows' | 'columns' } = {}) {
+    super(options);
+    this.factor = checked('OrthogonalRegularizer', 'factor', options.factor ?? 0.01);
+    this.mode = options.mode ?? 'rows';
+    if (this.mode !== 'rows' && this.mode !== 'columns')
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `OrthogonalRegularizer: mode must be "rows" or "columns", got "${String(this.mode)}".`,
+      );
+  }
+
+  override apply(x: Operand): Tensor {
+    const value = float(x);
+    if (value.rank !== 2)
+      throw new ChainruleError(
+        'ERR_CHAINRULE_SHAPE',
+        `OrthogonalRegularizer: a matrix is expected, got shape ${shapeText(value.shape)}.`,
+      );
+    const rows = this.mode === 'rows';
+    const unit = normalize(value, { axis: rows ? 1 : 0, epsilon: 1e-7 });
+    const cosines = matmul(unit, unit, { transposeA: !rows, transposeB: rows });
+    const size = value.dims[rows ? 0 : 1]!;
+    const others = multiply(cosines, subtract(1, eye(size)));
+    return multiply(sum(abs(others)), this.factor / (size * (size - 1)));
+  }
+}
+
+export type RegularizerName = 'l1' | 'l2' | 'l1L2' | 'orthogonalRegularizer';
 export type RegularizerSpec = RegularizerName | Regularizer | Serialized;
 
-export const regularizerFamily = new Family<Regularizer>('regularizer', 'keras.regularizers').add(L1).add(L2).add(L1L2);
+export const regularizerFamily = new Family<Regularizer>('regularizer', 'keras.regularizers')
+  .add(L1)
+  .add(L2)
+  .add(L1L2)
+  .add(OrthogonalRegularizer);
 convertOptions('regularizer', regularizerFamily);
 convertOptions('optionalRegularizer', regularizerFamily);
 
@@ -77,6 +116,9 @@ export function resolveRegularizer(spec: RegularizerSpec | null | undefined): Re
 export const l1 = (options?: { l1?: number }): L1 => new L1(options);
 export const l2 = (options?: { l2?: number }): L2 => new L2(options);
 export const l1L2 = (options?: { l1?: number; l2?: number }): L1L2 => new L1L2(options);
+export const orthogonalRegularizer = (
+  options?: ConstructorParameters<typeof OrthogonalRegularizer>[0],
+): OrthogonalRegularizer => new OrthogonalRegularizer(options);
 
 /** A regularizer from a name, a config or an object, and back into a config. */
 export const get = resolveRegularizer;

@@ -31,6 +31,23 @@ std::vector<ValueType> inferShape(const InferContext& c) {
   return {{DType::f32, shapeAttr(c.attrs, "shape"), layout}};
 }
 
+// The input of a convolution from its outputs (a transposed convolution): the declared shape must give those outputs.
+std::vector<ValueType> inferInput(const InferContext& c) {
+  expectDType(c, 0, DType::f32);
+  expectDType(c, 1, DType::f32);
+  expectRank(c, 0, 4);
+  expectRank(c, 1, 4);
+  const Shape x = shapeAttr(c.attrs, "shape"), &y = c.in[0].shape, &w = c.in[1].shape;
+  const int64_t groups = c.attrs.integer("groups", 1);
+  if (x.size() != 4 || groups < 1 || !(x[0] == y[0]) || !(y[3] == w[3]) || x[3].value != w[2].value * groups) {
+    fail("SHAPE", "filter ", toString(w), " with ", groups, " groups does not take ", toString(y), " to ", toString(x));
+  }
+  const Window window = windowOf(c, {w[0].value, w[1].value});
+  if (!(window.outputs(0, x[1]) == y[1]) || !(window.outputs(1, x[2]) == y[2]))
+    fail("SHAPE", "a convolution of ", toString(x), " does not give ", toString(y));
+  return {typeOf(DType::f32, x)};
+}
+
 Attrs withShape(Attrs attributes, Expr like) {
   attributes.set("shape", encoded(like.shape()));
   return attributes;
@@ -197,7 +214,7 @@ const OpDef table[] = {
     {.name = "conv2dInput",
      .minInputs = 2,
      .maxInputs = 2,
-     .infer = inferShape,
+     .infer = inferInput,
      .gradient = gradientOfInput,
      .lower = lowerInput,
      .takesPanel = oneGroup,

@@ -16,7 +16,7 @@ int64_t rowMajorStride(const Dims& dims, int axis) {
 // Rough nanoseconds per element: cheap arithmetic against the functions made of many instructions.
 double instructionCost(std::string_view name) {
   for (std::string_view dear :
-       {"exp", "expm1", "log", "log1p", "sin", "cos", "tan", "tanh", "sigmoid", "erf", "pow", "softplus"}) {
+       {"exp", "expm1", "log", "log1p", "sin", "cos", "tan", "atan", "tanh", "sigmoid", "erf", "pow", "softplus"}) {
     if (name == dear) return 0.8;
   }
   return 0.12;

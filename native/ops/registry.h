@@ -11,6 +11,7 @@ std::span<const OpDef> argOps();
 std::span<const OpDef> convOps();
 std::span<const OpDef> cumulativeOps();
 std::span<const OpDef> elementwiseOps();
+std::span<const OpDef> factorOps();
 std::span<const OpDef> gatherOps();
 std::span<const OpDef> groupOps();
 std::span<const OpDef> islandOps();
@@ -24,6 +25,8 @@ std::span<const OpDef> randomOps();
 std::span<const OpDef> recurrentOps();
 std::span<const OpDef> reduceOps();
 std::span<const OpDef> softmaxOps();
+std::span<const OpDef> solveOps();
+std::span<const OpDef> sortOps();
 std::span<const OpDef> sourceOps();
 std::span<const OpDef> viewOps();
 

@@ -6,27 +6,33 @@ const camel = (key) => key.replace(/_([a-z0-9])/g, (_, letter) => letter.toUpper
 const special = {
   absolute: (ops, [x]) => ops.abs(x),
   var: (ops, [x], kwargs) => ops.variance(x, kwargs),
-  arange: (ops, [start, stop, step]) => ops.multiply(ops.iota([Math.ceil((stop - start) / step)]), step),
-  identity: (ops, [n]) => ops.eye(n),
   concatenate: (ops, [xs], { axis }) => ops.concatenate(xs, axis),
   stack: (ops, [xs], { axis }) => ops.stack(xs, axis),
   split: (ops, [x, parts], { axis }) => ops.split(x, parts, axis),
   repeat: (ops, [x, count], { axis }) => ops.repeat(x, count, axis),
   squeeze: (ops, [x], { axis }) => ops.squeeze(x, axis),
   flip: (ops, [x], { axis }) => ops.flip(x, axis),
+  roll: (ops, [x, shift], { axis }) => ops.roll(x, shift, axis),
   take: (ops, [x, indices], { axis }) => ops.take(x, indices, axis),
+  take_along_axis: (ops, [x, indices], { axis }) => ops.takeAlongAxis(x, indices, axis),
+  tril: (ops, [x], { k }) => ops.tril(x, k),
+  triu: (ops, [x], { k }) => ops.triu(x, k),
+  meshgrid: (ops, xs, kwargs) => ops.meshgrid(xs, kwargs),
   softmax: (ops, [x], { axis }) => ops.softmax(x, axis),
   log_softmax: (ops, [x], { axis }) => ops.logSoftmax(x, axis),
-  pad: (ops, [x, width], { mode }) => (mode ? undefined : ops.pad(x, width)),
-  max: (ops, [x], kwargs) => (kwargs.initial === undefined ? ops.max(x, kwargs) : undefined),
+  top_k: (ops, [x, k]) => Object.values(ops.topK(x, k)),
   in_top_k: (ops, [targets, predictions], { k }) => ops.inTopK(targets, predictions, k),
-  conv: (ops, [x, kernel], kwargs) => (x.rank === 4 ? ops.conv2d(x, kernel, kwargs) : undefined),
-  norm: (ops, [x], kwargs) => (kwargs.ord === undefined ? ops.norm(x, kwargs) : undefined),
   // keras.ops.gelu approximates unless told otherwise, keras.activations.gelu does not.
   gelu: (_, [x], { approximate = true }, activations) => activations.gelu(x, { approximate }),
-  max_pool: (ops, [x, size], kwargs) => (x.rank === 4 ? ops.maxPool2d(x, size, kwargs) : undefined),
-  average_pool: (ops, [x, size], kwargs) => (x.rank === 4 ? ops.averagePool2d(x, size, kwargs) : undefined),
+  svd: (ops, [x], { computeUv = true }) => (computeUv ? Object.values(ops.svd(x)) : ops.svd(x).s),
+  qr: (ops, [x]) => Object.values(ops.qr(x)),
   moments: (ops, [x], { axes }) => Object.values(ops.moments(x, { axis: axes })),
+  'image.resize': (ops, [x, size], kwargs) => ops.image.resize(x, size, kwargs),
+  'image.rgb_to_grayscale': (ops, [x]) => ops.image.rgbToGrayscale(x),
+  'image.pad_images': (ops, [x, top, left, bottom, right], kwargs) =>
+    ops.image.padImages(x, { top, left, bottom, right, ...kwargs }),
+  'image.crop_images': (ops, [x, top, left, bottom, right], kwargs) =>
+    ops.image.cropImages(x, { top, left, bottom, right, ...kwargs }),
 };
 
 /** One call of keras.ops; undefined where we have no such op. */

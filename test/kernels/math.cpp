@@ -91,6 +91,10 @@ KERNEL_CASE(mathTan) {
   checkUnary(
       "tan", [](double x) { return std::tan(x); }, 4);
 }
+KERNEL_CASE(mathAtan) {
+  checkUnary(
+      "atan", [](double x) { return std::atan(x); }, 3);
+}
 KERNEL_CASE(mathTanh) {
   checkUnary(
       "tanh", [](double x) { return std::tanh(x); }, 2);

@@ -1,5 +1,7 @@
 import { describe, test } from 'vitest';
 import { layers } from '../../lib/index.js';
+import { shapeCases } from './cases/shapes.js';
+import { windowCases } from './cases/windows.js';
 import { checkLayer, type LayerCase } from './check_layer.js';
 import { conv2d, dense, erf, global, map, mapRows, mean, pool2d, ref, softmax } from './reference.js';
 
@@ -210,6 +212,8 @@ const cases: Record<string, LayerCase> = {
     reference: ([x]) => map(x!, (v) => v * 0.5 - 1),
   },
 };
+
+Object.assign(cases, windowCases, shapeCases);
 
 describe('every layer: forward, gradients, config, any batch', () => {
   test.each(Object.keys(cases))('%s', (name) => checkLayer(cases[name]!));

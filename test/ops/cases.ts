@@ -1,6 +1,7 @@
 import type { OpCase } from './case.js';
 import { alongCases } from './cases/along.js';
 import { broadcastCases } from './cases/broadcast.js';
+import { decomposeCases } from './cases/decompose.js';
 import { elementwiseCases } from './cases/elementwise.js';
 import { lookupCases } from './cases/lookup.js';
 import { matmulCases } from './cases/matmul.js';
@@ -21,6 +22,7 @@ export const cases: OpCase[] = [
   ...moveCases,
   ...recurrentCases,
   ...lookupCases,
+  ...decomposeCases,
 ];
 
 /** Ops with rows of their own kind: what they draw is judged by statistics and by the Philox definition. */

@@ -163,12 +163,12 @@ const numpy: Record<string, Row> = {
   OnesLike: like(ops.onesLike),
   Pad: row(
     ([x, value], config) => {
-      only('Pad', config, 'mode', null, 'constant');
       const width = config.pad_width as number | number[] | [number, number][];
       const { rank } = x;
       const each = Array.isArray(width) ? (Array.isArray(width[0]) ? width : [width]) : [[width, width]];
       const full = each.length === rank ? each : Array.from({ length: rank }, () => each[0]!);
-      return ops.pad(x, full as [number, number][], (value as unknown as number | null | undefined) ?? 0);
+      const mode = (config.mode as ops.PadOptions['mode'] | null) ?? 'constant';
+      return ops.pad(x, full as [number, number][], { mode, constantValues: Number(value ?? 0) });
     },
     'pad_width',
     'mode',

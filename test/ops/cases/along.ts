@@ -1,6 +1,7 @@
 import {
   between,
   cycle,
+  distinct,
   eachIndex,
   f32,
   i32,
@@ -153,4 +154,39 @@ const softmaxes: OpCase[] = (['softmax', 'logSoftmax'] as const).flatMap((op) =>
   ];
 });
 
-export const alongCases: OpCase[] = [...cumulative, ...others, ...softmaxes];
+/** The places in order; equal elements keep theirs, NaN comes last (first when descending). */
+const order =
+  (descending: boolean) =>
+  (line: number[]): number[] =>
+    line
+      .map((_, i) => i)
+      .sort((i, j) => {
+        const [a, b] = [line[i]!, line[j]!].map((x) => (Number.isNaN(x) ? Number.POSITIVE_INFINITY : x));
+        const nan = Number(Number.isNaN(line[i]!)) - Number(Number.isNaN(line[j]!));
+        const by = nan || (a! < b! ? -1 : a! > b! ? 1 : 0);
+        return (descending ? -by : by) || i - j;
+      });
+
+const ties = cycle([2, -1, 2, 0, -0, Number.POSITIVE_INFINITY, -1, 3, Number.NEGATIVE_INFINITY, 2]);
+const sorts: OpCase[] = [
+  { about: 'the last axis', input: f32([-1, 7], distinct), axis: 1, rows: [1, 3, 9] },
+  { about: 'the first axis', input: f32([-1, 3], distinct), axis: 0, rows: [1, 2, 33] },
+  { about: 'an axis within, descending', input: f32([-1, 5, 4], distinct), axis: 1, descending: true, rows: [2] },
+  { about: 'equal elements, zeros of both signs', input: f32([-1, 20], ties), axis: 1, rows: [2] },
+  { about: 'equal elements, descending', input: f32([-1, 20], ties), axis: 1, descending: true, rows: [2] },
+  { about: 'NaN', input: f32([-1, 5], cycle([1, Number.NaN, -1, 7, Number.NaN, 2])), axis: 1, rows: [3] },
+  { about: 'integers', input: i32([-1, 50], integers(-9, 9)), axis: 1, rows: [3] },
+].map(
+  ({ about, input, axis, descending = false, rows }): OpCase => ({
+    op: 'argsort',
+    about,
+    inputs: [input],
+    attrs: { axis, descending },
+    rows,
+    reference: lines(order(descending)),
+    exactness: 'exact',
+    output: 'int32',
+  }),
+);
+
+export const alongCases: OpCase[] = [...cumulative, ...others, ...softmaxes, ...sorts];

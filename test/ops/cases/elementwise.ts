@@ -73,6 +73,7 @@ export const elementwiseRows: Record<string, Row> = {
   cos: unary(Math.cos, between(-30, 30), { ulps: 2 }),
   // A quotient of two functions with 2 ulps each.
   tan: unary(Math.tan, between(-1.3, 1.3), { ulps: 5 }),
+  atan: unary(Math.atan, between(-20, 20), { ulps: 3 }),
   tanh: unary(Math.tanh, real, { ulps: 2 }),
   sigmoid: unary((a) => 1 / (1 + Math.exp(-a)), any, { ulps: 2 }),
   erf: unary(erf, real, { ulps: 3 }),

@@ -1,10 +1,11 @@
-import type { OptionTable } from '../config.js';
-import { ChainruleError } from '../errors.js';
-import type { Tensor } from '../graph/tensor.js';
-import { shapeText } from '../ndarray.js';
-import { add, divide, maximum, minimum, multiply, subtract } from '../ops/math.js';
-import { concatenate, reshapeDims } from '../ops/shape.js';
-import { Layer, type LayerOptions, type TensorStructure } from './layer.js';
+import type { OptionTable } from '../../config.js';
+import { ChainruleError } from '../../errors.js';
+import type { Tensor } from '../../graph/tensor.js';
+import { shapeText } from '../../ndarray.js';
+import { add, cast, divide, logicalAnd, logicalOr, maximum, minimum, multiply, subtract } from '../../ops/math.js';
+import { any } from '../../ops/reduce.js';
+import { concatenate, expandDims, onesLike, reshapeDims } from '../../ops/shape.js';
+import { Layer, type LayerOptions, type TensorStructure } from '../layer.js';
 
 /** Layers that make one tensor of several of the same shape (or of shapes that broadcast). */
 abstract class Merge extends Layer {
@@ -24,6 +25,13 @@ abstract class Merge extends Layer {
       );
     }
     return this.merge(this.align(inputs as Tensor[]));
+  }
+
+  /** A step counts where it counts in any input; one input without a mask makes all of them count. */
+  override computeMask(inputs: TensorStructure): Tensor | undefined {
+    const masks = (inputs as readonly Tensor[]).map((input) => input.mask);
+    if (!masks.every((mask) => mask !== undefined)) return undefined;
+    return masks.reduce((either, mask) => logicalOr(either, mask));
   }
 
   /** Keras aligns lower ranks behind the batch axis: [N, 4] meets [N, 3, 4] as [N, 1, 4]. */
@@ -105,5 +113,18 @@ export class Concatenate extends Merge {
 
   protected override merge(inputs: readonly Tensor[]): Tensor {
     return concatenate(inputs, this.axis);
+  }
+
+  /** Masks side by side like the inputs; a step counts where any of its features comes from one that counts. */
+  override computeMask(inputs: TensorStructure): Tensor | undefined {
+    const list = inputs as readonly Tensor[];
+    if (list.every(({ mask }) => mask === undefined)) return undefined;
+    const masks = list.map((input) => {
+      const all = cast(onesLike(input), 'bool');
+      const { mask } = input;
+      if (!mask) return all;
+      return mask.rank < input.rank ? logicalAnd(expandDims(mask, -1), all) : mask;
+    });
+    return any(concatenate(masks, this.axis), { axis: -1 });
   }
 }

@@ -1,24 +1,28 @@
-import type { OptionTable } from '../config.js';
-import { ChainruleError } from '../errors.js';
-import { emit } from '../graph/emit.js';
-import type { Tensor } from '../graph/tensor.js';
-import { shapeText } from '../ndarray.js';
-import { transpose } from '../ops/shape.js';
-import { Layer, type LayerOptions } from './layer.js';
+import type { OptionTable } from '../../config.js';
+import { ChainruleError } from '../../errors.js';
+import { emit } from '../../graph/emit.js';
+import type { Tensor } from '../../graph/tensor.js';
+import { shapeText } from '../../ndarray.js';
+import { transpose } from '../../ops/shape.js';
+import { channelsToLast, type DataFormat } from '../../ops/window.js';
+import { Layer, type LayerOptions } from '../layer.js';
+import { dataFormatOption } from '../spatial.js';
 
 /** [N, …] becomes [N, product of the rest] (https://keras.io/api/layers/reshaping_layers/flatten/). */
 export class Flatten extends Layer {
   static override readonly options: OptionTable = { dataFormat: 'value' };
-  readonly dataFormat = 'channels_last';
+  readonly dataFormat: 'channels_last' | 'channels_first';
   protected override autocast = false;
 
-  constructor(options: LayerOptions & { dataFormat?: 'channelsLast' | 'channels_last' } = {}) {
+  constructor(options: LayerOptions & { dataFormat?: DataFormat } = {}) {
     super(options);
+    this.dataFormat = dataFormatOption('Flatten', options.dataFormat);
     this.inputSpec = { minRank: 1 };
   }
 
-  override call(x: Tensor): Tensor {
-    if (x.rank === 2) return x;
+  override call(input: Tensor): Tensor {
+    const channelsFirst = this.dataFormat === 'channels_first' && input.rank > 2;
+    const x = channelsFirst ? channelsToLast(input) : input;
     const width = x.dims.slice(1).reduce((product, dim) => product * dim, 1);
     return emit('reshape', [x], { shape: [x.dims[0]!, width], infer: -1 });
   }

@@ -1,7 +1,7 @@
-import type { OptionTable } from '../config.js';
-import type { Tensor } from '../graph/tensor.js';
-import { add, multiply } from '../ops/math.js';
-import { Layer, type LayerOptions } from './layer.js';
+import type { OptionTable } from '../../config.js';
+import type { Tensor } from '../../graph/tensor.js';
+import { add, multiply } from '../../ops/math.js';
+import { Layer, type LayerOptions } from '../layer.js';
 
 /** x · scale + offset, for pixels in particular (https://keras.io/api/layers/preprocessing_layers/image_preprocessing/rescaling/). */
 export class Rescaling extends Layer {

@@ -1,0 +1,125 @@
+import type { OptionTable } from '../config.js';
+import { ChainruleError } from '../errors.js';
+import type { Shape, Tensor } from '../graph/tensor.js';
+import { type Initializer, initializerFamily, VarianceScaling } from '../initializers/index.js';
+import { shapeText } from '../ndarray.js';
+import { einsum } from '../ops/einsum.js';
+import { KernelLayer, type KernelOptions } from './kernel_layer.js';
+
+export interface EinsumDenseOptions extends Omit<KernelOptions, 'useBias'> {
+  /** 'input,kernel->output'; an ellipsis may stand before or after the input's and the output's letters: '...x,xy->...y'. */
+  equation: string;
+  /** The output's sizes without the batch (and without what an ellipsis stands for); null where the input tells. */
+  outputShape: number | readonly (number | null)[];
+  /** Letters of the output that a bias has; none by default. */
+  biasAxes?: string;
+}
+
+interface Shapes {
+  kernel: number[];
+  bias: number[] | undefined;
+  inputAxes: number[];
+  outputAxes: number[];
+}
+
+/** A dense layer between any axes: act(einsum(equation, x, kernel) + bias) (https://keras.io/api/layers/core_layers/einsum_dense/). */
+export class EinsumDense extends KernelLayer {
+  static override readonly options: OptionTable = {
+    useBias: 'local',
+    equation: 'value',
+    outputShape: 'value',
+    biasAxes: 'value',
+  };
+  readonly equation: string;
+  readonly outputShape: readonly (number | null)[];
+  readonly biasAxes: string | undefined;
+
+  constructor(options: EinsumDenseOptions) {
+    super({ ...options, useBias: options.biasAxes !== undefined });
+    this.equation = options.equation;
+    this.outputShape = typeof options.outputShape === 'number' ? [options.outputShape] : options.outputShape;
+    this.biasAxes = options.biasAxes;
+  }
+
+  override build(inputShape: Shape): void {
+    this.inputSpec = { rank: inputShape.length };
+    const { kernel, bias, inputAxes, outputAxes } = this.analyse(inputShape);
+    this.kernel = this.addWeight('kernel', kernel, {
+      initializer: fanned(this.kernelInitializer, inputAxes, outputAxes),
+      regularizer: this.kernelRegularizer,
+      constraint: this.kernelConstraint,
+    });
+    if (!bias) return;
+    this.bias = this.addWeight('bias', bias, {
+      initializer: this.biasInitializer,
+      regularizer: this.biasRegularizer,
+      constraint: this.biasConstraint,
+    });
+  }
+
+  override call(x: Tensor): Tensor {
+    return this.finish(einsum(this.equation, x, this.kernel));
+  }
+
+  /** Sizes by letter, from the input and the asked output, and what the weights' shapes follow from them. */
+  private analyse(inputShape: Shape): Shapes {
+    const parts = /^(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->(\.\.\.)?([a-zA-Z]+)(\.\.\.)?$/.exec(
+      this.equation.replace(/\s/g, ''),
+    );
+    const [, before, input = '', after, kernel = '', outBefore, output = '', outAfter] = parts ?? [];
+    if (!parts || before !== outBefore || after !== outAfter || (before && after))
+      throw this.wrong(`equation "${this.equation}" must be like "ab,bc->ac", "...x,xy->...y" or "ab...,bc->ac..."`);
+    const elided = inputShape.length - input.length;
+    if (elided < 0 || (elided > 0 && !before && !after))
+      throw this.wrong(`equation "${this.equation}" does not fit an input of shape ${shapeText(inputShape)}`);
+    const inputSizes = new Map([...input].map((letter, i) => [letter, inputShape[before ? i + elided : i] ?? null]));
+    // The batch is the first axis; it has a letter of its own unless an ellipsis covers it.
+    const asked = before && elided > 0 ? [...this.outputShape] : [inputShape[0] ?? null, ...this.outputShape];
+    const outputSizes = new Map([...output].map((letter, i) => [letter, asked[i] ?? null]));
+    const size = (letter: string): number => {
+      const known = outputSizes.get(letter) ?? inputSizes.get(letter);
+      if (typeof known === 'number') return known;
+      throw this.wrong(`axis "${letter}" of "${this.equation}" must have a known size`);
+    };
+    for (const letter of output) {
+      const [want, got] = [outputSizes.get(letter), inputSizes.get(letter)];
+      if (typeof want === 'number' && typeof got === 'number' && want !== got)
+        throw this.wrong(`axis "${letter}" has size ${got} in the input but ${want} in outputShape`);
+      if (!input.includes(letter) && !kernel.includes(letter))
+        throw this.wrong(`axis "${letter}" of the output is neither in the input nor in the kernel`);
+    }
+    const stray = [...kernel].find((letter) => !input.includes(letter) && !output.includes(letter));
+    if (stray) throw this.wrong(`axis "${stray}" of the kernel is neither in the input nor in the output`);
+    const axes = [...kernel].map((_, i) => i);
+    return {
+      kernel: [...kernel].map(size),
+      bias: this.biasAxes === undefined ? undefined : this.biasShape(output, size, before ? 0 : elided),
+      inputAxes: axes.filter((i) => !output.includes(kernel[i]!)),
+      outputAxes: axes.filter((i) => output.includes(kernel[i]!)),
+    };
+  }
+
+  /** From the first letter that has a bias on: its sizes, and 1 for the others. */
+  private biasShape(output: string, size: (letter: string) => number, behind: number): number[] {
+    const letters = [...this.biasAxes!];
+    const missing = letters.find((letter) => !output.includes(letter));
+    if (missing) throw this.wrong(`biasAxes "${this.biasAxes}" names "${missing}", which "${output}" does not have`);
+    const first = Math.min(...letters.map((letter) => output.indexOf(letter)));
+    const own = [...output.slice(first)].map((letter) => (letters.includes(letter) ? size(letter) : 1));
+    return [...own, ...Array<number>(behind).fill(1)];
+  }
+
+  private wrong(why: string): ChainruleError {
+    return new ChainruleError('ERR_CHAINRULE_SHAPE', `layer "${this.name}" (EinsumDense): ${why}.`, {
+      details: { layer: this.name },
+    });
+  }
+}
+
+/** Fans counted by the kernel's axes that come from the input and that go to the output. */
+function fanned(initializer: Initializer, inputAxes: number[], outputAxes: number[]): Initializer {
+  if (!(initializer instanceof VarianceScaling) || (initializer.inputAxes && initializer.outputAxes))
+    return initializer;
+  const config = { ...initializer.getConfig(), seed: initializer.seed, input_axes: inputAxes, output_axes: outputAxes };
+  return initializerFamily.resolve({ className: initializer.className, config });
+}

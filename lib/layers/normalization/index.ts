@@ -1,0 +1,25 @@
+import { layerFamily } from '../family.js';
+import { BatchNormalization, type BatchNormalizationOptions } from './batch_normalization.js';
+import * as layer from './layer_normalization.js';
+
+export * from './batch_normalization.js';
+export * from './layer_normalization.js';
+
+layerFamily
+  .add(BatchNormalization)
+  .add(layer.GroupNormalization)
+  .add(layer.LayerNormalization)
+  .add(layer.RMSNormalization)
+  .add(layer.UnitNormalization);
+
+export const batchNormalization = (options?: BatchNormalizationOptions): BatchNormalization =>
+  new BatchNormalization(options);
+export const groupNormalization = (options?: layer.GroupNormalizationOptions): layer.GroupNormalization =>
+  new layer.GroupNormalization(options);
+export const layerNormalization = (options?: layer.LayerNormalizationOptions): layer.LayerNormalization =>
+  new layer.LayerNormalization(options);
+export const rmsNormalization = (options?: layer.RMSNormalizationOptions): layer.RMSNormalization =>
+  new layer.RMSNormalization(options);
+export const unitNormalization = (
+  options?: ConstructorParameters<typeof layer.UnitNormalization>[0],
+): layer.UnitNormalization => new layer.UnitNormalization(options);
