@@ -165,7 +165,7 @@ export class Resume {
       learningRate: typeof rate === 'number' ? rate : null,
       stopped: this.model.stopTraining,
       history: { epoch: history.epoch, history: history.history },
-      callbacks: mapStructure(callbacks.states(), keep) as unknown[],
+      callbacks: mapStructure(await callbacks.states(), keep) as unknown[],
       variables: this.variables.map(describe),
     };
     await this.folder.write({ tensors, metadata: new Map([['training', JSON.stringify(saved, notFinite)]]) });
