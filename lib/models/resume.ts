@@ -160,7 +160,10 @@ export class Resume {
       version: 1,
       ...position,
       seed,
-      passes: sources.map((source) => (source.kind === 'stream' ? source.passes : 0)),
+      // Within an epoch the pass of the training data has begun already, and begins again.
+      passes: sources.map((source, i) =>
+        source.kind === 'stream' ? source.passes - (i === 0 && position.step > 0 ? 1 : 0) : 0,
+      ),
       data: dataOf(sources[0]!),
       learningRate: typeof rate === 'number' ? rate : null,
       stopped: this.model.stopTraining,
