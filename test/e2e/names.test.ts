@@ -68,6 +68,13 @@ async function train({ training }: Recipe, seed: number, own: Names, test: Names
   return crossEntropy(logits.data, test);
 }
 
+/**
+ * The recipe's numbers come from Keras on TensorFlow, which squares the gradients of an id that occurs more than once before
+ * it sums them, in adaptive optimizers; here 2,048 ids of a batch are 27 letters. Torch, JAX and this library sum first. These
+ * are of Keras 3.15.1 on TensorFlow with the lookup written as oneHot · embeddings, seeds 0 to 2, bounds by the recipes' rule.
+ */
+const summedFirst = { perSeed: [2.223682, 2.23579, 2.237859], mean: 2.232444, ceiling: 2.247582 };
+
 describe.skipIf(!isThere)('whole jobs on sequences', () => {
   test('names', { timeout: 600_000 }, async () => {
     const steps = recipe('names');
@@ -81,6 +88,7 @@ describe.skipIf(!isThere)('whole jobs on sequences', () => {
       testMask: other.mask,
     }))
       expect(differsFrom(table, checks[name]!), name).toEqual([]);
-    await holdTo(steps, async (seed) => ({ loss: await train(steps, seed, own, other) }), 3);
+    const judged = { ...steps, results: { loss: summedFirst } };
+    await holdTo(judged, async (seed) => ({ loss: await train(steps, seed, own, other) }), 3);
   });
 });
