@@ -77,6 +77,7 @@ export * as regularizers from './regularizers/index.js';
 export { Regularizer } from './regularizers/index.js';
 export * as schedules from './schedules/index.js';
 export { LearningRateSchedule } from './schedules/index.js';
+export { StringArray, type StringInput } from './strings.js';
 export { setNumThreads } from './threads.js';
 
 /** The version of the package, from the addon: the two are released together. */
