@@ -8,7 +8,9 @@ export { Callback } from './callbacks/index.js';
 export * as constraints from './constraints/index.js';
 export { Constraint } from './constraints/index.js';
 // Models and data
+export { normalize, type SplitOptions, splitDataset, toCategorical } from './data/arrays.js';
 export { Dataset } from './data/dataset.js';
+export { type PadOptions, padSequences, type TimeseriesOptions, timeseriesDatasetFromArray } from './data/sequences.js';
 export type { ErrorCode } from './errors.js';
 export { ChainruleError } from './errors.js';
 // Tracing

@@ -3,7 +3,7 @@ import type { HistoryNode } from '../graph/history.js';
 import { flatten } from '../graph/structure.js';
 import type { Tensor } from '../graph/tensor.js';
 import { HostLayer, hasOpenLength } from '../layers/text/host_layer.js';
-import { fitted, type HostValue, hostValue } from '../layers/text/values.js';
+import { fitted, type HostValue, hostValue, stringsIn } from '../layers/text/values.js';
 import { inBackground, perform, type Work } from '../layers/text/work.js';
 import { type AnyArray, isArrayInput } from '../ndarray.js';
 import { fromNested, fromNestedAsync } from '../nested.js';
@@ -65,7 +65,8 @@ export class HostFront {
       // An input may feed both parts: the traced one takes it as always.
       if (this.boundary.includes(input)) arrays.set(input, yield* arrayOf(data[i], name, allowNonFinite));
       if (!consumed.has(input)) continue;
-      const value = yield* hostValue(data[i], name);
+      const given = yield* hostValue(data[i], name);
+      const value = input.hostDtype === 'string' ? (stringsIn(given) ?? given) : given;
       const [wanted, got] = [input.hostDtype === 'string', value instanceof StringArray];
       if (wanted !== got)
         throw new ChainruleError(

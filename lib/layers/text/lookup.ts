@@ -182,7 +182,7 @@ export abstract class IndexLookup<T extends string | number> extends HostLayer {
   async adapt(data: AdaptTexts): Promise<void> {
     const counter = new native.TokenCounter();
     for await (const { value, whole } of batchesOfTexts(`${this.name}.adapt`, data)) {
-      this.checkAdaptable(value instanceof StringArray);
+      if (value.size > 0) this.checkAdaptable(value instanceof StringArray);
       // A list of tokens given as a whole is one document each; as a batch it is one document.
       const rowSize = value.shape.length === 1 ? (whole ? 1 : value.size) : (value.shape.at(-1) ?? 1);
       if (value.size > 0) await counter.add(textSource(value, rowSize), {});
@@ -197,11 +197,12 @@ export abstract class IndexLookup<T extends string | number> extends HostLayer {
         'ERR_CHAINRULE_STATE',
         'its vocabulary was given as an option, so adapt() has nothing to learn.',
       );
-    if (strings === this.integers)
-      throw this.wrong(
-        'ERR_CHAINRULE_DTYPE',
-        `adapt got ${strings ? 'strings' : 'numbers'}, but it looks up ${strings ? 'integers' : 'strings'}.`,
-      );
+    if (strings === this.integers) throw this.wrongKind('adapt', !strings);
+  }
+
+  private wrongKind(who: string, numbers: boolean): ChainruleError {
+    const [got, wanted] = numbers ? ['numbers', 'strings'] : ['strings', 'integers'];
+    return this.wrong('ERR_CHAINRULE_DTYPE', `${who} got ${got}, but the layer looks up ${wanted}.`);
   }
 
   /** Takes the most frequent tokens of a counter. @internal */
@@ -288,26 +289,34 @@ export abstract class IndexLookup<T extends string | number> extends HostLayer {
         'ERR_CHAINRULE_SHAPE',
         `outputMode "${mode}" makes a vector of a row: inputs must be of shape [null, n].`,
       );
+    this.checkRank(dims.length);
     return { dims: vectorShape(dims, mode, this.depth), dtype: 'float32' };
+  }
+
+  /** Keras's own answers differ from the shapes that it states for more axes. */
+  private checkRank(rank: number): void {
+    if (this.outputMode === 'int' || this.outputMode === 'one_hot' || rank <= 2) return;
+    throw this.wrong(
+      'ERR_CHAINRULE_SHAPE',
+      `outputMode "${this.outputMode}" takes inputs of shape [n] or [n, k], got ${rank} axes.`,
+    );
   }
 
   override *work([value]: readonly HostValue[]): Work<AnyArray | StringArray> {
     this.needReady();
     if (this.invert) return this.inverted(value!);
-    if (value instanceof StringArray === this.integers)
-      throw this.wrong(
-        'ERR_CHAINRULE_DTYPE',
-        `it got ${this.integers ? 'strings' : 'numbers'}, but it looks up ${this.integers ? 'integers' : 'strings'}.`,
-      );
+    const fits = value!.size === 0 || value instanceof StringArray !== this.integers;
+    if (!fits) throw this.wrongKind('it', !(value instanceof StringArray));
     const { shape } = value!;
     const mode = this.outputMode;
     const rowSize = mode === 'int' || mode === 'one_hot' ? 1 : (shape.at(-1) ?? 1);
+    this.checkRank(shape.length);
     const result = mode === 'int' ? shape : vectorShape(shape, mode, this.depth);
     return yield* this.encode(textSource(value!, rowSize), {}, () => result);
   }
 
   /** Ids, or vectors in the layer's mode, of the tokens of texts. @internal */
-  encode(
+  *encode(
     source: NativeTextSource,
     options: Partial<EncodeOptions>,
     shape: (width: number) => readonly number[],
@@ -326,7 +335,13 @@ export abstract class IndexLookup<T extends string | number> extends HostLayer {
     };
     const form = int ? { form: 'ids' as const } : { form: formOf(mode), size: this.depth };
     const weights = mode === 'tf_idf' ? { weights: this.idf } : {};
-    return encoded(this.table!, source, { ...rule, ...form, ...weights, ...options }, shape);
+    try {
+      return yield* encoded(this.table!, source, { ...rule, ...form, ...weights, ...options }, shape);
+    } catch (error) {
+      if (error instanceof ChainruleError && error.code === 'ERR_CHAINRULE_INPUT')
+        throw this.wrong(error.code, `${error.message}. Use numOovIndices: 1 or more.`);
+      throw error;
+    }
   }
 
   private inverted(value: HostValue): AnyArray | StringArray {

@@ -13,7 +13,7 @@ import { modernMode, type OutputMode, type OutputModeOption, vectorShape } from 
 import { noSparse } from './hashing.js';
 import { HostLayer, type HostShape, valueShape } from './host_layer.js';
 import { StringLookup } from './lookup.js';
-import type { HostValue } from './values.js';
+import { type HostValue, stringsIn } from './values.js';
 import { inBackground, perform, type Work } from './work.js';
 
 type Standardize = 'lower_and_strip_punctuation' | 'lower' | 'strip_punctuation';
@@ -164,7 +164,7 @@ export class TextVectorization extends HostLayer {
   async adapt(data: AdaptTexts): Promise<void> {
     const counter = new native.TokenCounter();
     for await (const { value } of batchesOfTexts(`${this.name}.adapt`, data)) {
-      this.lookup.checkAdaptable(value instanceof StringArray);
+      this.lookup.checkAdaptable(stringsIn(value) !== undefined);
       const texts = this.squeezed(value);
       const ready = await inBackground(this.prepared(texts));
       // Without a split, the texts of a row are the tokens of a document.
@@ -253,10 +253,10 @@ export class TextVectorization extends HostLayer {
 
   /** Texts to be split come one to a row. */
   private squeezed(value: HostValue): StringArray {
-    if (!(value instanceof StringArray))
-      throw this.wrong('ERR_CHAINRULE_DTYPE', 'it takes strings, but it got numbers.');
-    if (this.split === null || value.rank < 2) return value;
-    if (value.shape.at(-1) === 1) return value.reshape(value.shape.slice(0, -1));
+    const texts = stringsIn(value);
+    if (!texts) throw this.wrong('ERR_CHAINRULE_DTYPE', 'it takes strings, but it got numbers.');
+    if (this.split === null || texts.rank < 2) return texts;
+    if (texts.shape.at(-1) === 1) return texts.reshape(texts.shape.slice(0, -1));
     throw this.wrong(
       'ERR_CHAINRULE_SHAPE',
       `it takes one text to a row, inputs of shape [n] or [n, 1]; got ${valueShape(value)}.`,

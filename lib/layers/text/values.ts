@@ -51,6 +51,12 @@ export function* hostValue(data: unknown, name: string): Work<HostValue> {
   return new Integers(numbers, array.shape);
 }
 
+/** Strings, which nothing at all counts as, too; undefined for numbers. */
+export function stringsIn(value: HostValue): StringArray | undefined {
+  if (value instanceof StringArray) return value;
+  return value.size === 0 ? new StringArray(new Uint8Array(0), new Int32Array(1), value.shape) : undefined;
+}
+
 function integers(data: NDArray | ArrayLike<number | bigint>, name: string): Integers {
   const values = data instanceof NDArray ? data.data : data;
   const numbers = Float64Array.from(values as ArrayLike<number>, (value) => whole(Number(value), name));

@@ -17,12 +17,31 @@ export function* perform<T>(task: Task<T>): Work<T> {
 
 export async function inBackground<T>(work: Work<T>): Promise<T> {
   let step = work.next();
-  while (!step.done) step = work.next((await step.value.background()) as never);
+  while (!step.done) {
+    let result: unknown;
+    try {
+      result = await step.value.background();
+    } catch (error) {
+      // The description may add to an error where it stands.
+      step = work.throw(error);
+      continue;
+    }
+    step = work.next(result as never);
+  }
   return step.value;
 }
 
 export function atOnce<T>(work: Work<T>): T {
   let step = work.next();
-  while (!step.done) step = work.next(step.value.now() as never);
+  while (!step.done) {
+    let result: unknown;
+    try {
+      result = step.value.now();
+    } catch (error) {
+      step = work.throw(error);
+      continue;
+    }
+    step = work.next(result as never);
+  }
   return step.value;
 }
