@@ -17,7 +17,13 @@ export interface CallbackHooks {
   onBatchEnd?(batch: number, logs: Logs): HookResult;
   onTestBegin?(logs?: Logs): HookResult;
   onTestEnd?(logs: Logs): HookResult;
+  /** What must be known to go on later (plain values and NDArrays), for checkpoints of fit with `resume`. */
+  getState?(): CallbackState | Promise<CallbackState>;
+  /** Puts the state back, after onTrainBegin. */
+  setState?(state: CallbackState): void;
 }
+
+export type CallbackState = Readonly<Record<string, unknown>>;
 
 type HookResult = void | Promise<void>;
 
@@ -59,7 +65,19 @@ export class CallbackList {
     }
   }
 
-  async call<K extends Exclude<keyof CallbackHooks, 'setParams' | 'setModel'>>(
+  /** The states of all callbacks, null where one has none. */
+  states(): Promise<unknown[]> {
+    return Promise.all(this.callbacks.map(async (callback) => (await callback.getState?.()) ?? null));
+  }
+
+  setStates(states: readonly unknown[]): void {
+    for (const [i, callback] of this.callbacks.entries()) {
+      const state = states[i];
+      if (state) callback.setState?.(state as CallbackState);
+    }
+  }
+
+  async call<K extends Exclude<keyof CallbackHooks, 'setParams' | 'setModel' | 'getState' | 'setState'>>(
     hook: K,
     ...args: Parameters<NonNullable<CallbackHooks[K]>>
   ): Promise<void> {

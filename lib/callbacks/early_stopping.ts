@@ -1,6 +1,7 @@
 import { checkOptions } from '../errors.js';
 import type { Logs } from '../models/programs.js';
 import type { NDArray } from '../ndarray.js';
+import type { CallbackState } from './callback.js';
 import { MonitorCallback, type MonitorOptions } from './monitor.js';
 
 export interface EarlyStoppingOptions extends MonitorOptions {
@@ -52,6 +53,22 @@ export class EarlyStopping extends MonitorCallback {
     this.bestEpoch = 0;
     this.best = this.baseline;
     this.bestWeights = undefined;
+  }
+
+  getState(): CallbackState {
+    const { wait, stoppedEpoch, bestEpoch, best = null, bestWeights = null } = this;
+    return { wait, stoppedEpoch, bestEpoch, best, bestWeights };
+  }
+
+  setState(state: CallbackState): void {
+    const { wait, stoppedEpoch, bestEpoch, best, bestWeights } = state as Record<string, never>;
+    Object.assign(this, {
+      wait,
+      stoppedEpoch,
+      bestEpoch,
+      best: best ?? undefined,
+      bestWeights: bestWeights ?? undefined,
+    });
   }
 
   async onEpochEnd(epoch: number, logs: Logs): Promise<void> {

@@ -1,6 +1,6 @@
 import { ChainruleError, checkOptions } from '../errors.js';
 import type { Logs } from '../models/programs.js';
-import { Callback } from './callback.js';
+import { Callback, type CallbackState } from './callback.js';
 import { MonitorCallback, type MonitorOptions } from './monitor.js';
 
 export type ScheduleFunction = (epoch: number, learningRate: number) => number | Promise<number>;
@@ -88,6 +88,15 @@ export class ReduceLROnPlateau extends MonitorCallback {
     this.wait = 0;
     this.resting = 0;
     this.best = undefined;
+  }
+
+  getState(): CallbackState {
+    return { wait: this.wait, resting: this.resting, best: this.best ?? null };
+  }
+
+  setState(state: CallbackState): void {
+    const { wait, resting, best } = state as Record<string, number | null>;
+    Object.assign(this, { wait, resting, best: best ?? undefined });
   }
 
   onEpochEnd(epoch: number, logs: Logs): void {

@@ -35,7 +35,8 @@ export interface DatasetPlan {
  * gives a new Dataset. Arrays that are only shuffled and batched stay in native code.
  */
 export class Dataset implements AsyncIterable<BatchParts> {
-  private passes = 0;
+  /** Passes begun so far: each shuffles anew. @internal */
+  passes = 0;
 
   private constructor(
     private readonly source: DatasetSource,

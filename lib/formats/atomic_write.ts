@@ -1,8 +1,7 @@
-import { lstat, open, realpath, rename, unlink } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { link, lstat, open, realpath, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { ioError } from './io_error.js';
-
-let count = 0;
 
 /**
  * Writes a file so that its path holds the old content or the new one, never a part: temporary file, fsync, rename,
@@ -11,10 +10,10 @@ let count = 0;
 export async function writeAtomically(
   path: string,
   content: Uint8Array | AsyncIterable<Uint8Array>,
-  { signal }: { signal?: AbortSignal | undefined } = {},
+  { signal, overwrite = true }: { signal?: AbortSignal | undefined; overwrite?: boolean } = {},
 ): Promise<void> {
   try {
-    await write(path, content, signal);
+    await write(path, content, signal, overwrite);
   } catch (error) {
     throw ioError('write', path, error);
   }
@@ -24,10 +23,11 @@ async function write(
   path: string,
   content: Uint8Array | AsyncIterable<Uint8Array>,
   signal: AbortSignal | undefined,
+  overwrite: boolean,
 ): Promise<void> {
   const { target, mode } = await resolve(path);
   const folder = dirname(target);
-  const temporary = join(folder, `.${basename(target)}.${process.pid}.${count++}.tmp`);
+  const temporary = join(folder, `.${basename(target)}.${randomBytes(6).toString('hex')}.tmp`);
   const file = await open(temporary, 'wx', mode);
   try {
     try {
@@ -42,7 +42,12 @@ async function write(
       await file.close();
     }
     signal?.throwIfAborted();
-    await rename(temporary, target);
+    if (overwrite) await rename(temporary, target);
+    else {
+      // Unlike rename, a second name is refused where there is a file.
+      await link(temporary, target);
+      await unlink(temporary);
+    }
   } catch (error) {
     await unlink(temporary).catch(() => {});
     throw error;

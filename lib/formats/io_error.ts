@@ -3,6 +3,7 @@ import { ChainruleError } from '../errors.js';
 const reasons: Record<string, string> = {
   ENOENT: 'there is no such file or folder',
   ENOTDIR: 'a part of the path is no folder',
+  EEXIST: 'the file exists, and overwrite is false',
   EISDIR: 'it is a folder',
   EACCES: 'permission denied',
   EPERM: 'not permitted',

@@ -33,7 +33,8 @@ export async function finish<T>(job: NativeJob<T>, signal?: AbortSignal): Promis
 export class Executable {
   private constructor(
     readonly program: NativeProgram,
-    private readonly variables: readonly Variable[],
+    /** All that the program reads or writes, in the order of its description. */
+    readonly variables: readonly Variable[],
     private readonly dtypes: readonly DType[],
   ) {}
 

@@ -86,6 +86,7 @@ export class ELU extends Layer {
 
 /** exp(x) / Σ exp(x) along an axis or over several; `mask` (true: counts) leaves places out (https://keras.io/api/layers/activation_layers/softmax/). */
 export class Softmax extends Layer {
+  static override readonly callArguments: readonly string[] = ['mask'];
   static override readonly options: OptionTable = { axis: 'value' };
   readonly axis: number | readonly number[];
 

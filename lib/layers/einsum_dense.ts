@@ -26,6 +26,7 @@ interface Shapes {
 export class EinsumDense extends KernelLayer {
   static override readonly options: OptionTable = {
     useBias: 'local',
+    activityRegularizer: 'regularizer',
     equation: 'value',
     outputShape: 'value',
     biasAxes: 'value',

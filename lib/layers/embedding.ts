@@ -1,4 +1,4 @@
-import type { OptionTable } from '../config.js';
+import type { Config, OptionTable } from '../config.js';
 import { type Constraint, type ConstraintSpec, resolveConstraint } from '../constraints/index.js';
 import type { Tensor } from '../graph/tensor.js';
 import type { Variable } from '../graph/variable.js';
@@ -34,6 +34,7 @@ export class Embedding extends Layer {
     embeddingsConstraint: 'constraint',
     maskZero: 'value',
   };
+  static override readonly neutral: Config = { quantization_config: null };
   readonly inputDim: number;
   readonly outputDim: number;
   readonly embeddingsInitializer: Initializer;

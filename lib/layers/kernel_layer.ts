@@ -1,5 +1,5 @@
 import { type Activation, type ActivationSpec, resolveActivation } from '../activations/index.js';
-import type { OptionTable } from '../config.js';
+import type { Config, OptionTable } from '../config.js';
 import { type Constraint, type ConstraintSpec, resolveConstraint } from '../constraints/index.js';
 import { ChainruleError } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
@@ -32,10 +32,10 @@ export abstract class KernelLayer extends Layer {
     biasInitializer: 'initializer',
     kernelRegularizer: 'regularizer',
     biasRegularizer: 'regularizer',
-    activityRegularizer: 'regularizer',
     kernelConstraint: 'constraint',
     biasConstraint: 'constraint',
   };
+  static override readonly neutral: Config = { quantization_config: null };
 
   readonly activation: Activation;
   readonly useBias: boolean;

@@ -4,6 +4,7 @@ import type { Operand } from '../ops/operands.js';
 import * as classes from './classes.js';
 import * as crossentropy from './crossentropy.js';
 import { type Loss, type LossOptions, lossFamily, resolveLoss } from './loss.js';
+import * as learning from './metric_learning.js';
 import * as regression from './regression.js';
 
 export * from './classes.js';
@@ -16,6 +17,7 @@ export {
   type LossSpec,
   type Reduction,
 } from './loss.js';
+export { CategoricalGeneralizedCrossEntropy, Circle, type CircleOptions } from './metric_learning.js';
 
 /** With options: a Loss object. With (yTrue, yPred, options): the values per sample, for use in a trace. */
 export interface LossEntry<O, L extends Loss> {
@@ -72,6 +74,11 @@ export const binaryFocalCrossentropy = entry(crossentropy.binaryFocalCrossentrop
 export const categoricalFocalCrossentropy = entry(
   crossentropy.categoricalFocalCrossentropy,
   classes.CategoricalFocalCrossentropy,
+);
+export const circle = entry(learning.circle, learning.Circle);
+export const categoricalGeneralizedCrossEntropy = entry(
+  learning.categoricalGeneralizedCrossEntropy,
+  learning.CategoricalGeneralizedCrossEntropy,
 );
 export const mse = meanSquaredError;
 export const mae = meanAbsoluteError;

@@ -47,13 +47,13 @@ export abstract class Loss extends Configured {
     return reduceLoss(
       values,
       sampleWeight === undefined ? undefined : cast(sampleWeight, 'float32'),
-      this.mask(tensor(yTrue), pred),
+      this.mask(tensor(yTrue), pred, values),
       this.reduction,
     );
   }
 
   /** Which values count. */
-  protected mask(_yTrue: Tensor, yPred: Tensor): Tensor | undefined {
+  protected mask(_yTrue: Tensor, yPred: Tensor, _values: Tensor): Tensor | undefined {
     return yPred.mask;
   }
 }
@@ -132,7 +132,9 @@ export type LossName =
   | 'binaryFocalCrossentropy'
   | 'categoricalFocalCrossentropy'
   | 'dice'
-  | 'tversky';
+  | 'tversky'
+  | 'circle'
+  | 'categoricalGeneralizedCrossEntropy';
 export type LossSpec = LossName | Loss | LossFunction | Serialized;
 
 /** A loss from a name, an object, a config or a function (yTrue, yPred) → values per sample. */

@@ -3,7 +3,19 @@ import { ChainruleError } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
 import { epsilon } from '../losses/align.js';
 import { NDArray } from '../ndarray.js';
-import { add, divide, greater, log, logicalAnd, maximum, minimum, multiply, subtract, where } from '../ops/math.js';
+import {
+  add,
+  divide,
+  equal,
+  greater,
+  log,
+  logicalAnd,
+  maximum,
+  minimum,
+  multiply,
+  subtract,
+  where,
+} from '../ops/math.js';
 import { sigmoid } from '../ops/nn.js';
 import { type Operand, tensor } from '../ops/operands.js';
 import { mean, sum } from '../ops/reduce.js';
@@ -15,7 +27,8 @@ import { ratio } from './reduction.js';
 export interface AUCOptions extends MetricOptions {
   /** Default 200. */
   numThresholds?: number;
-  curve?: 'ROC' | 'PR';
+  /** Default 'ROC'. 'PRGAIN': precision-recall-gain (Flach and Kull, 2015). */
+  curve?: 'ROC' | 'PR' | 'PRGAIN';
   summationMethod?: 'interpolation' | 'minoring' | 'majoring';
   /** Instead of evenly spread ones. */
   thresholds?: readonly number[];
@@ -41,7 +54,7 @@ export class AUC extends Metric {
     thresholds: 'value',
   };
   override readonly direction: Direction = 'up';
-  readonly curve: 'ROC' | 'PR';
+  readonly curve: 'ROC' | 'PR' | 'PRGAIN';
   readonly summationMethod: 'interpolation' | 'minoring' | 'majoring';
   readonly multiLabel: boolean;
   readonly numLabels: number | undefined;
@@ -52,7 +65,7 @@ export class AUC extends Metric {
 
   constructor(options: AUCOptions = {}) {
     super({ ...options, name: options.name ?? 'auc' });
-    this.curve = oneOf('curve', options.curve ?? 'ROC', ['ROC', 'PR']);
+    this.curve = oneOf('curve', options.curve ?? 'ROC', ['ROC', 'PR', 'PRGAIN']);
     this.summationMethod = oneOf('summationMethod', options.summationMethod ?? 'interpolation', [
       'interpolation',
       'minoring',
@@ -127,8 +140,7 @@ export class AUC extends Metric {
   }
 
   private riemann({ tp, fp, tn, fn }: Counts): Tensor {
-    const recall = ratio(tp, add(tp, fn));
-    const [x, y] = this.curve === 'ROC' ? [ratio(fp, add(fp, tn)), recall] : [recall, ratio(tp, add(tp, fp))];
+    const [x, y] = points[this.curve]({ tp, fp, tn, fn });
     const [from, to] = [this.left(y), this.right(y)];
     const height = {
       interpolation: () => divide(add(from, to), 2),
@@ -153,6 +165,18 @@ export class AUC extends Metric {
     );
   }
 }
+
+/** Abscissas and ordinates by threshold. */
+const points: Record<AUC['curve'], (counts: Counts) => [Tensor, Tensor]> = {
+  ROC: ({ tp, fp, tn, fn }) => [ratio(fp, add(fp, tn)), ratio(tp, add(tp, fn))],
+  PR: ({ tp, fp, fn }) => [ratio(tp, add(tp, fn)), ratio(tp, add(tp, fp))],
+  PRGAIN: ({ tp, fp, tn, fn }) => {
+    const share = ratio(add(tp, fn), add(tn, fp));
+    const gain = (wrong: Tensor, without: number): Tensor =>
+      where(equal(tp, 0), without, subtract(1, multiply(share, ratio(wrong, tp))));
+    return [maximum(gain(fn, 0), 0), gain(fp, 1)];
+  },
+};
 
 function oneOf<T extends string>(option: string, value: string, known: readonly T[]): T {
   const found = known.find((one) => one.toLowerCase() === value.toLowerCase());

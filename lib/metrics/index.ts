@@ -2,13 +2,19 @@ import type { Serialized } from '../config.js';
 import type { Tensor } from '../graph/tensor.js';
 import type { Operand } from '../ops/operands.js';
 import * as acc from './accuracy.js';
+import * as constrained from './at_constraint.js';
 import { AUC, type AUCOptions } from './auc.js';
 import * as confusion from './confusion.js';
+import * as correlation from './correlation.js';
+import * as score from './f_score.js';
+import * as iou from './intersection.js';
 import * as mean from './mean_losses.js';
 import { type Metric, type MetricFunction, type MetricOptions, metricFamily } from './metric.js';
+import { R2Score, type R2ScoreOptions } from './r2_score.js';
 import * as reduction from './reduction.js';
 
 export * from './accuracy.js';
+export * from './at_constraint.js';
 export { AUC, type AUCOptions } from './auc.js';
 export {
   FalseNegatives,
@@ -20,8 +26,12 @@ export {
   TrueNegatives,
   TruePositives,
 } from './confusion.js';
+export { ConcordanceCorrelation, PearsonCorrelation } from './correlation.js';
+export * from './f_score.js';
+export * from './intersection.js';
 export * from './mean_losses.js';
 export { type Direction, Metric, type MetricFunction, type MetricOptions, RunningSum } from './metric.js';
+export { R2Score, type R2ScoreOptions } from './r2_score.js';
 export { Mean, MeanMetric, RootMeanSquaredError, Sum } from './reduction.js';
 
 export type MetricName =
@@ -47,6 +57,12 @@ export type MetricName =
   | 'meanAbsolutePercentageError'
   | 'msle'
   | 'meanSquaredLogarithmicError'
+  | 'r2Score'
+  | 'f1Score'
+  | 'fBetaScore'
+  | 'binaryIoU'
+  | 'pearsonCorrelation'
+  | 'concordanceCorrelation'
   | 'rmse'
   | 'rootMeanSquaredError'
   | 'cosineSimilarity'
@@ -114,6 +130,36 @@ export const falsePositives = (options?: confusion.ThresholdOptions): confusion.
   new confusion.FalsePositives(options);
 export const falseNegatives = (options?: confusion.ThresholdOptions): confusion.FalseNegatives =>
   new confusion.FalseNegatives(options);
+export const f1Score = (options?: ConstructorParameters<typeof score.F1Score>[0]): score.F1Score =>
+  new score.F1Score(options);
+export const fBetaScore = (options?: score.FBetaScoreOptions): score.FBetaScore => new score.FBetaScore(options);
+export const r2Score = (options?: R2ScoreOptions): R2Score => new R2Score(options);
+export const ioU = (options: iou.IoUOptions): iou.IoU => new iou.IoU(options);
+export const meanIoU = (options: iou.MeanIoUOptions): iou.MeanIoU => new iou.MeanIoU(options);
+export const oneHotIoU = (options: ConstructorParameters<typeof iou.OneHotIoU>[0]): iou.OneHotIoU =>
+  new iou.OneHotIoU(options);
+export const oneHotMeanIoU = (options: ConstructorParameters<typeof iou.OneHotMeanIoU>[0]): iou.OneHotMeanIoU =>
+  new iou.OneHotMeanIoU(options);
+export const binaryIoU = (options?: iou.BinaryIoUOptions): iou.BinaryIoU => new iou.BinaryIoU(options);
+
+type Constrained<C extends new (options: never) => unknown> = ConstructorParameters<C>[0];
+export const sensitivityAtSpecificity = (
+  options: Constrained<typeof constrained.SensitivityAtSpecificity>,
+): constrained.SensitivityAtSpecificity => new constrained.SensitivityAtSpecificity(options);
+export const specificityAtSensitivity = (
+  options: Constrained<typeof constrained.SpecificityAtSensitivity>,
+): constrained.SpecificityAtSensitivity => new constrained.SpecificityAtSensitivity(options);
+export const precisionAtRecall = (
+  options: Constrained<typeof constrained.PrecisionAtRecall>,
+): constrained.PrecisionAtRecall => new constrained.PrecisionAtRecall(options);
+export const recallAtPrecision = (
+  options: Constrained<typeof constrained.RecallAtPrecision>,
+): constrained.RecallAtPrecision => new constrained.RecallAtPrecision(options);
+
+const pearsonCorrelation = entry(correlation.pearsonCorrelation, correlation.PearsonCorrelation);
+const concordanceCorrelation = entry(correlation.concordanceCorrelation, correlation.ConcordanceCorrelation);
+
+export { concordanceCorrelation, pearsonCorrelation };
 export const meanSquaredError = (options?: MetricOptions): mean.MeanSquaredError => new mean.MeanSquaredError(options);
 export const meanAbsoluteError = (options?: MetricOptions): mean.MeanAbsoluteError =>
   new mean.MeanAbsoluteError(options);

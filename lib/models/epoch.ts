@@ -9,7 +9,12 @@ export interface EpochRun {
   /** The step for batches like this one. */
   program: (table: Table) => Promise<StepProgram>;
   epoch: number;
+  /** Of the shuffling. */
   seed: number;
+  /** Steps and rows of this epoch that were done before; they are passed over. */
+  from?: { step: number; row: number };
+  /** Called after every so many steps, while none is running. */
+  pause?: { every: number; call: (step: number, row: number) => Promise<void> };
   /** At most so many steps. */
   limit?: number;
   signal?: AbortSignal;
@@ -42,40 +47,41 @@ async function tableEpoch(run: EpochRun, source: TableSource): Promise<EpochResu
     begin: source.begin,
     end: source.end,
     shuffle: source.shuffle,
-    seed: source.seed ?? run.seed,
+    seed: run.seed,
     epoch: run.epoch,
   };
-  if (!run.before && !run.after) {
-    const steps = await untilStopped(run, () =>
+  const { pause } = run;
+  let step = run.from?.step ?? 0;
+  while (step < total && !run.stopped?.()) {
+    const first = step;
+    const stride = run.before || run.after ? 1 : pause ? pause.every - (first % pause.every) : total;
+    const steps = Math.min(stride, total - first);
+    await run.before?.(first);
+    const onProgress = run.onProgress && ((done: number) => run.onProgress!(first + done));
+    const done = await untilStopped(run, () =>
       program.step.epoch(
         source.native,
-        { ...options, firstStep: 0, steps: total, ...(run.onProgress && { onProgress: run.onProgress }) },
+        { ...options, firstStep: first, steps, ...(onProgress && { onProgress }) },
         run.signal,
         run.started,
       ),
     );
-    return { steps: steps?.steps ?? total, program };
-  }
-  let step = 0;
-  for (; step < total && !run.stopped?.(); step++) {
-    await run.before?.(step);
-    if (
-      !(await untilStopped(run, () =>
-        program.step.epoch(source.native, { ...options, firstStep: step, steps: 1 }, run.signal, run.started),
-      ))
-    )
-      break;
-    run.onProgress?.(step + 1);
-    await run.after?.(step, program);
+    // Stopped: how many steps were done is not told.
+    if (!done) return { steps: run.after ? first : total, program };
+    step = first + done.steps;
+    await run.after?.(first, program);
+    if (pause && step % pause.every === 0 && step < total) await pause.call(step, step * source.batchSize);
   }
   return { steps: step, program };
 }
 
 async function streamEpoch(run: EpochRun, source: StreamSource): Promise<EpochResult> {
-  let steps = 0;
-  let row = 0;
+  let steps = run.from?.step ?? 0;
+  let skip = steps;
+  let row = run.from?.row ?? 0;
   let program: StepProgram | undefined;
   for await (const table of source.batches()) {
+    if (skip-- > 0) continue;
     program = await run.program(table);
     if (program.checks.length > 0) {
       const native = table.toNative();
@@ -88,6 +94,7 @@ async function streamEpoch(run: EpochRun, source: StreamSource): Promise<EpochRe
     run.onProgress?.(steps);
     await run.after?.(steps - 1, program);
     if (run.stopped?.() || steps === run.limit) break;
+    if (run.pause && steps % run.pause.every === 0) await run.pause.call(steps, row);
   }
   return { steps, program };
 }

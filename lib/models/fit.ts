@@ -1,3 +1,4 @@
+import { BackupAndRestore } from '../callbacks/backup_and_restore.js';
 import { type CallbackHooks, CallbackList, type FitParams } from '../callbacks/callback.js';
 import type { DataInput } from '../data/columns.js';
 import { Dataset } from '../data/dataset.js';
@@ -12,6 +13,7 @@ import { History } from './history.js';
 import type { Model } from './model.js';
 import { buildStep, type Logs } from './programs.js';
 import { Progress } from './progress.js';
+import { Resume, type ResumeSpec } from './resume.js';
 import { type Source, TableSource, toSource } from './source.js';
 
 export interface FitOptions {
@@ -38,6 +40,11 @@ export interface FitOptions {
   validationBatchSize?: number;
   /** Validate every so many epochs, or at those listed (from 1). Default 1. */
   validationFreq?: number | readonly number[];
+  /**
+   * A folder for checkpoints: a run that was killed goes on from the newest and ends with the bits of one that was never
+   * interrupted. Data and callbacks must be the same; a stream must give the same batches again.
+   */
+  resume?: ResumeSpec;
   /** Accept NaN and Infinity in the data (default false). */
   allowNonFinite?: boolean;
   /** Stops within one step; fit rejects with the signal's reason. */
@@ -59,6 +66,7 @@ const known = [
   'validationSteps',
   'validationBatchSize',
   'validationFreq',
+  'resume',
   'allowNonFinite',
   'signal',
 ];
@@ -76,10 +84,17 @@ export async function fit(
   model.needCompiled('fit');
   options.signal?.throwIfAborted();
   const end = model.beginFit();
+  let resume: Resume | undefined;
+  let finished = false;
   try {
-    return await train(model, x, x instanceof Dataset ? undefined : (y as DataInput), options);
+    const spec = resumeSpec(options);
+    resume = spec === undefined ? undefined : await Resume.open(model, spec);
+    const history = await train(model, x, x instanceof Dataset ? undefined : (y as DataInput), options, resume);
+    finished = true;
+    return history;
   } finally {
     end();
+    await resume?.close(finished);
   }
 }
 
@@ -88,6 +103,7 @@ async function train(
   x: DataInput | Dataset,
   y: DataInput | undefined,
   options: FitOptions,
+  resume: Resume | undefined,
 ): Promise<History> {
   const { source, validation } = await sources(model, x, y, options);
   const epochs = options.epochs ?? 1;
@@ -98,17 +114,35 @@ async function train(
   const callbacks = new CallbackList(options.callbacks ?? []);
   const history = new History(params);
   const progress = verbose === 0 ? undefined : new Progress(params);
-  const seed = nextSeed();
+  const drawn = nextSeed();
+  const chosen = (source.kind === 'table' ? source.seed : undefined) ?? drawn;
+  const seed = resume?.seed(chosen) ?? chosen;
   const { state, programs } = model.trainSlot;
-  const program: EpochRun['program'] = (table) =>
-    programs.get(`${table.signature}|${model.trainableKey}|${JSON.stringify(options.classWeight ?? null)}`, () =>
-      buildStep(model, 'train', table, state, options.classWeight),
+  const program: EpochRun['program'] = async (table) => {
+    const found = await programs.get(
+      `${table.signature}|${model.trainableKey}|${JSON.stringify(options.classWeight ?? null)}`,
+      () => buildStep(model, 'train', table, state, options.classWeight),
     );
+    await resume?.attach(found.step.variables);
+    return found;
+  };
   const fresh = new Set<unknown>();
   callbacks.begin(model, params);
   await callbacks.call('onTrainBegin');
+  const passing = validation ? [source, validation] : [source];
+  const checkpoint = (epoch: number, step = 0, row = 0): Promise<void> | undefined =>
+    resume?.write({ epoch, step, row }, seed, history, callbacks, passing);
+  await resume?.restore(history, callbacks, passing);
+  if (resume?.position && source.kind === 'table') await program(source.table);
+  if (resume?.stopped) model.stopTraining = true;
+  const start = resume?.position ?? { epoch: options.initialEpoch ?? 0, step: 0, row: 0 };
+  if (resume?.position && source.kind === 'stream' && (start.epoch >= epochs || model.stopTraining))
+    for await (const table of source.batches()) {
+      await program(table);
+      break;
+    }
   let last: Logs = {};
-  for (let epoch = options.initialEpoch ?? 0; epoch < epochs && !model.stopTraining; epoch++) {
+  for (let { epoch } = start; epoch < epochs && !model.stopTraining; epoch++) {
     await callbacks.call('onEpochBegin', epoch, {});
     progress?.begin(epoch);
     fresh.clear();
@@ -119,12 +153,16 @@ async function train(
       seed,
       signal: options.signal,
       limit: options.stepsPerEpoch,
+      ...(epoch === start.epoch && start.step > 0 && { from: start }),
+      ...(resume?.every && {
+        pause: { every: resume.every, call: async (step, row) => await checkpoint(epoch, step, row) },
+      }),
       started: (job) => model.running(job),
       stopped: () => model.stopTraining,
       program: async (table) => {
         const found = await program(table);
         // Metrics start anew with each epoch, also those of programs that an aborted fit left behind.
-        if (fresh.size === 0) await found.reset();
+        if (fresh.size === 0 && !run.from) await found.reset();
         fresh.add(found);
         current = found;
         return found;
@@ -149,10 +187,21 @@ async function train(
     history.add(epoch, logs);
     progress?.end(result.steps, logs);
     last = logs;
+    await checkpoint(epoch + 1);
   }
   if (model.optimizer.useEma) await finalize(model);
   await callbacks.call('onTrainEnd', last);
   return history;
+}
+
+/** What the option says, or a BackupAndRestore among the callbacks, which is the same. */
+function resumeSpec({ resume, callbacks = [] }: FitOptions): ResumeSpec | undefined {
+  const backup = callbacks.find((callback) => callback instanceof BackupAndRestore);
+  if (!backup) return resume;
+  if (resume !== undefined)
+    throw new ChainruleError('ERR_CHAINRULE_OPTION', 'fit: resume and BackupAndRestore do the same; pass one of them.');
+  const { backupDir, saveFreq, deleteCheckpoint } = backup;
+  return { dir: backupDir, saveFreq, deleteCheckpoint };
 }
 
 function hookBatches(run: EpochRun, callbacks: CallbackList): void {

@@ -13,6 +13,7 @@ export { type LoadOptions, loadModel } from './load.js';
 export { Model } from './model.js';
 export type { PredictOptions } from './predict.js';
 export type { Logs } from './programs.js';
+export { modelFromJSON, type SaveOptions } from './save.js';
 export { Sequential, sequential } from './sequential.js';
 export { type Batch, StepContext } from './step.js';
 export type { SummaryOptions } from './summary.js';

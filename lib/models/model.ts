@@ -1,3 +1,4 @@
+import type { Serialized } from '../config.js';
 import type { DataInput } from '../data/columns.js';
 import type { Dataset } from '../data/dataset.js';
 import { ChainruleError } from '../errors.js';
@@ -22,6 +23,8 @@ import type { HostFront } from './front.js';
 import type { History } from './history.js';
 import { type PredictOptions, predict, RowPredictor } from './predict.js';
 import { type Logs, type PredictProgram, ProgramCache, type StepProgram } from './programs.js';
+import type { SaveOptions } from './save.js';
+import { describeModel } from './saving/describe.js';
 import { type Batch, type StepContext, Trackers } from './step.js';
 import { printSummary, type SummaryOptions } from './summary.js';
 
@@ -282,10 +285,25 @@ export class Model<O = NDArray> extends Layer {
     return printSummary(this as unknown as Model, options);
   }
 
-  /** Writes all weights as safetensors; the file is whole or not there. */
-  async saveWeights(path: string): Promise<void> {
+  /**
+   * Writes the model as a `.keras` file, which Keras 3 and `loadModel` open: architecture, weights, what it was compiled
+   * with and the state of the optimizer. The path holds the old file or the new one, never a part; during a fit it is
+   * the state between two steps (https://keras.io/api/models/model_saving_apis/model_saving_and_loading/).
+   */
+  async save(path: string, options: SaveOptions = {}): Promise<void> {
+    const { saveModel } = await import('./save.js');
+    await saveModel(this as unknown as Model, path, options);
+  }
+
+  /** The architecture in Keras's form, for JSON.stringify and modelFromJSON; without weights. */
+  toJSON(): Serialized {
+    return describeModel(this as unknown as Model, { compiled: false });
+  }
+
+  /** Writes all weights, as `.weights.h5` (Keras's) or `.safetensors`; the file is whole or not there. */
+  async saveWeights(path: string, options: { signal?: AbortSignal } = {}): Promise<void> {
     const { saveWeights } = await import('./weights_file.js');
-    await saveWeights(this as unknown as Model, path);
+    await saveWeights(this as unknown as Model, path, options);
   }
 
   /**

@@ -89,6 +89,14 @@ export class StreamSource {
     return this.dataset.batches;
   }
 
+  get passes(): number {
+    return this.dataset.passes;
+  }
+
+  set passes(count: number) {
+    this.dataset.passes = count;
+  }
+
   /** Batches as tables, one pass. */
   async *batches(): AsyncGenerator<Table> {
     for await (const batch of this.dataset) {

@@ -1,6 +1,6 @@
-import { ChainruleError } from '../errors.js';
+import { ChainruleError, checkOptions } from '../errors.js';
 import { writeAtomically } from '../formats/atomic_write.js';
-import { openHdf5 } from '../formats/hdf5/index.js';
+import { openHdf5, planHdf5 } from '../formats/hdf5/index.js';
 import { readSafetensors, writeSafetensors } from '../formats/safetensors.js';
 import type { Variable } from '../graph/variable.js';
 import type { Layer } from '../layers/layer.js';
@@ -10,7 +10,9 @@ import { KerasArchive, readWhole, sniff } from './saving/archive.js';
 import { matchLegacy } from './saving/legacy_file.js';
 import { matchWeights } from './saving/match.js';
 import { assign } from './saving/read_weights.js';
+import { snapshot } from './saving/snapshot.js';
 import { flattenTree, saveableTree } from './saving/tree.js';
+import { weightGroups } from './saving/written_weights.js';
 
 /** Weights by a path that depends on the architecture and not on automatic names: `layers/dense_1/vars/0`, as in Keras's files. */
 export function weightPaths(root: Layer): Map<string, Variable> {
@@ -22,13 +24,29 @@ export function weightPaths(root: Layer): Map<string, Variable> {
   return paths;
 }
 
-export async function saveWeights(model: Model, path: string): Promise<void> {
+/** `.weights.h5` as Keras writes it, the state of the optimizer included; everything else is safetensors. */
+export async function saveWeights(model: Model, path: string, options: { signal?: AbortSignal } = {}): Promise<void> {
   checkPath('saveWeights', path);
+  checkOptions('saveWeights', options, ['signal']);
+  const { signal } = options;
+  signal?.throwIfAborted();
   model.needBuilt('saveWeights');
+  const hdf5 = path.endsWith('.weights.h5');
+  if (!hdf5 && /\.(h5|hdf5|keras)$/.test(path))
+    throw new ChainruleError(
+      'ERR_CHAINRULE_OPTION',
+      `saveWeights: the path ends in .weights.h5 or .safetensors, got ${path}. A whole model is written by save.`,
+    );
+  const tree = saveableTree(model);
   const paths = [...weightPaths(model)];
-  const values = await Promise.all(paths.map(([, variable]) => variable.value()));
-  const tensors = new Map(paths.map(([name], i) => [name, values[i]!]));
-  await writeAtomically(path, writeSafetensors({ tensors, metadata: new Map([['format', 'chainrule']]) }));
+  const optimizer = hdf5 ? model.compiled?.optimizer : undefined;
+  const values = await snapshot([...paths.map(([, variable]) => variable), ...(optimizer?.variables ?? [])], signal);
+  if (hdf5) {
+    await writeAtomically(path, planHdf5(weightGroups(tree, optimizer, values)).pieces(), { signal });
+    return;
+  }
+  const tensors = new Map(paths.map(([name, variable]) => [name, values.get(variable)!]));
+  await writeAtomically(path, writeSafetensors({ tensors, metadata: new Map([['format', 'chainrule']]) }), { signal });
 }
 
 /** Checks everything first: a file that does not fit leaves the model as it was. */

@@ -1,7 +1,7 @@
 import { type FileBytes, undefinedAddress } from './bytes.js';
 import { lookup3 } from './checksum.js';
 
-const signature = Buffer.from([0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a]);
+export const signature = Buffer.from([0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a]);
 
 /** Reads the superblock (versions 0 to 3): sets the file's widths, returns the address of the root group's header. */
 export function readSuperblock(file: FileBytes): number {

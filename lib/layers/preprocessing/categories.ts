@@ -118,10 +118,10 @@ export class Discretization extends Layer {
     return this.outputMode === 'int' ? bins : encodeCategories(bins, this.outputMode, this.binBoundaries.length + 1);
   }
 
-  /** Keras leaves `trainable` out of this one. */
+  /** Keras leaves `trainable` out of this one, and writes the dtype as a name. */
   override getConfig(): Config {
     const { trainable: _, ...config } = super.getConfig();
-    return config;
+    return { ...config, dtype: this.dtype };
   }
 
   /** Learns boundaries between bins of about equally many numbers, from an array or from batches. */

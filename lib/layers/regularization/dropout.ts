@@ -66,10 +66,10 @@ abstract class SpatialDropout extends Layer {
     return x.rank - 1;
   }
 
-  /** Keras leaves `trainable` out of this one. */
+  /** Keras leaves `trainable` out of this one, and writes the dtype as a name. */
   override getConfig(): Config {
     const { trainable: _, ...config } = super.getConfig();
-    return config;
+    return { ...config, dtype: this.dtype };
   }
 
   override call(x: Tensor, { training }: CallContext): Tensor {

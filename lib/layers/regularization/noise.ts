@@ -84,7 +84,7 @@ export class AlphaDropout extends Layer {
 
 /** A penalty l1 · Σ|x| + l2 · Σx² on what passes through (https://keras.io/api/layers/regularization_layers/activity_regularization/). */
 export class ActivityRegularization extends Layer {
-  static override readonly options: OptionTable = { l1: 'value', l2: 'value' };
+  static override readonly options: OptionTable = { l1: 'value', l2: 'value', activityRegularizer: 'local' };
   readonly l1: number;
   readonly l2: number;
 

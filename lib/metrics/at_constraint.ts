@@ -1,0 +1,141 @@
+import type { OptionTable } from '../config.js';
+import { ChainruleError } from '../errors.js';
+import type { Tensor } from '../graph/tensor.js';
+import { epsilon } from '../losses/align.js';
+import { add, greaterEqual, where } from '../ops/math.js';
+import type { Operand } from '../ops/operands.js';
+import { max } from '../ops/reduce.js';
+import { type Confusion, confusion } from './confusion.js';
+import { type Direction, Metric, type MetricOptions, metricFamily, type RunningSum } from './metric.js';
+import { ratio } from './reduction.js';
+
+export interface AtConstraintOptions extends MetricOptions {
+  /** Evenly spread thresholds among which the best is looked for. Default 200. */
+  numThresholds?: number;
+  /** Only this class counts (last axis). */
+  classId?: number | undefined;
+}
+
+/** The best value of one rate among the thresholds at which another is at least a given number. */
+abstract class AtConstraint extends Metric {
+  static override readonly options: OptionTable = { classId: 'value', numThresholds: 'value' };
+  override readonly direction: Direction = 'up';
+  readonly numThresholds: number;
+  readonly classId: number | undefined;
+  readonly thresholds: readonly number[];
+  private readonly counts: Record<keyof Confusion, RunningSum>;
+
+  constructor(
+    options: AtConstraintOptions,
+    private readonly limit: number,
+  ) {
+    super(options);
+    this.numThresholds = options.numThresholds ?? 200;
+    this.classId = options.classId;
+    if (!(limit >= 0 && limit <= 1))
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `${this.className}: the rate to hold must be from 0 to 1, got ${limit}.`,
+      );
+    const n = this.numThresholds;
+    if (!Number.isInteger(n) || n < 1)
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `${this.className}: numThresholds must be an integer above 0, got ${n}.`,
+      );
+    // Keras sorts predictions into evenly spread bins: one of exactly 0 is above the lowest threshold.
+    this.thresholds = n === 1 ? [0.5] : Array.from({ length: n }, (_, i) => (i === 0 ? -epsilon : i / (n - 1)));
+    this.counts = {
+      truePositives: this.addSum('true_positives', [n]),
+      falsePositives: this.addSum('false_positives', [n]),
+      trueNegatives: this.addSum('true_negatives', [n]),
+      falseNegatives: this.addSum('false_negatives', [n]),
+    };
+  }
+
+  override updateState(yTrue: Operand, yPred: Operand, sampleWeight?: Operand): void {
+    const { thresholds, classId } = this;
+    const batch = confusion(yTrue, yPred, sampleWeight, { thresholds, ...(classId !== undefined && { classId }) });
+    for (const [which, sum] of Object.entries(this.counts)) sum.add(batch[which as keyof Confusion]);
+  }
+
+  /** What must hold, and what shall be as large as possible, by threshold. */
+  protected abstract rates(counts: Confusion): { held: Tensor; best: Tensor };
+
+  override result(): Tensor {
+    const { truePositives, falsePositives, trueNegatives, falseNegatives } = this.counts;
+    const { held, best } = this.rates({
+      truePositives: truePositives.value(),
+      falsePositives: falsePositives.value(),
+      trueNegatives: trueNegatives.value(),
+      falseNegatives: falseNegatives.value(),
+    });
+    return max(where(greaterEqual(held, this.limit), best, 0));
+  }
+}
+
+const sensitivity = (c: Confusion): Tensor => ratio(c.truePositives, add(c.truePositives, c.falseNegatives));
+const specificity = (c: Confusion): Tensor => ratio(c.trueNegatives, add(c.trueNegatives, c.falsePositives));
+const precision = (c: Confusion): Tensor => ratio(c.truePositives, add(c.truePositives, c.falsePositives));
+
+/** https://keras.io/api/metrics/classification_metrics/#sensitivityatspecificity-class */
+export class SensitivityAtSpecificity extends AtConstraint {
+  static override readonly options: OptionTable = { specificity: 'value' };
+  readonly specificity: number;
+
+  constructor(options: AtConstraintOptions & { specificity: number }) {
+    super(options, options.specificity);
+    this.specificity = options.specificity;
+  }
+
+  protected override rates(counts: Confusion): { held: Tensor; best: Tensor } {
+    return { held: specificity(counts), best: sensitivity(counts) };
+  }
+}
+
+/** https://keras.io/api/metrics/classification_metrics/#specificityatsensitivity-class */
+export class SpecificityAtSensitivity extends AtConstraint {
+  static override readonly options: OptionTable = { sensitivity: 'value' };
+  readonly sensitivity: number;
+
+  constructor(options: AtConstraintOptions & { sensitivity: number }) {
+    super(options, options.sensitivity);
+    this.sensitivity = options.sensitivity;
+  }
+
+  protected override rates(counts: Confusion): { held: Tensor; best: Tensor } {
+    return { held: sensitivity(counts), best: specificity(counts) };
+  }
+}
+
+/** https://keras.io/api/metrics/classification_metrics/#precisionatrecall-class */
+export class PrecisionAtRecall extends AtConstraint {
+  static override readonly options: OptionTable = { recall: 'value' };
+  readonly recall: number;
+
+  constructor(options: AtConstraintOptions & { recall: number }) {
+    super(options, options.recall);
+    this.recall = options.recall;
+  }
+
+  protected override rates(counts: Confusion): { held: Tensor; best: Tensor } {
+    return { held: sensitivity(counts), best: precision(counts) };
+  }
+}
+
+/** https://keras.io/api/metrics/classification_metrics/#recallatprecision-class */
+export class RecallAtPrecision extends AtConstraint {
+  static override readonly options: OptionTable = { precision: 'value' };
+  readonly precision: number;
+
+  constructor(options: AtConstraintOptions & { precision: number }) {
+    super(options, options.precision);
+    this.precision = options.precision;
+  }
+
+  protected override rates(counts: Confusion): { held: Tensor; best: Tensor } {
+    return { held: precision(counts), best: sensitivity(counts) };
+  }
+}
+
+metricFamily.add(SensitivityAtSpecificity).add(SpecificityAtSensitivity).add(PrecisionAtRecall).add(RecallAtPrecision);

@@ -1,0 +1,18 @@
+import { compute } from '../../graph/traced.js';
+import type { Variable } from '../../graph/variable.js';
+import type { AnyArray } from '../../ndarray.js';
+
+/**
+ * The numbers of all these variables at one moment: one job reads them, so that a fit that is running changes none of
+ * them in between.
+ */
+export async function snapshot(
+  variables: Iterable<Variable>,
+  signal?: AbortSignal,
+): Promise<ReadonlyMap<Variable, AnyArray>> {
+  const all = [...new Set(variables)];
+  if (all.length === 0) return new Map();
+  const options = signal ? { signal } : {};
+  const values = (await compute(() => all.map((variable) => variable.read()), options)) as unknown as AnyArray[];
+  return new Map(all.map((variable, i) => [variable, values[i]!]));
+}
