@@ -25,8 +25,17 @@ export interface Fingerprint {
 export interface Recipe {
   job: string;
   data: string;
-  preprocessing: { numericColumns: number[]; categoricalColumns: number[] };
-  training: { epochs: number; batchSize: number; loss: string; optimizer: { class: string; learning_rate: number } };
+  preprocessing: {
+    numericColumns: number[];
+    categoricalColumns: number[];
+    vocabulary?: { size: number; first: string[]; last: string[]; sha256OfJoinedByNewline: string };
+  };
+  training: {
+    epochs: number;
+    batchSize: number;
+    loss: string;
+    optimizer: { class: string; learning_rate: number; clipnorm?: number | null };
+  };
   primary: string[];
   seeds: number[];
   results: Record<string, Bounds>;

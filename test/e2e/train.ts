@@ -22,7 +22,10 @@ export async function trained(
   setRandomSeed(seed);
   const model = build();
   model.compile({
-    optimizer: optimizers.adam({ learningRate: training.optimizer.learning_rate }),
+    optimizer: optimizers.adam({
+      learningRate: training.optimizer.learning_rate,
+      ...(training.optimizer.clipnorm && { clipnorm: training.optimizer.clipnorm }),
+    }),
     loss: camel(training.loss) as CompileOptions['loss'],
   });
   const { batchSize, epochs } = training;
