@@ -73,7 +73,7 @@ async function train({ training }: Recipe, seed: number, own: Names, test: Names
  * it sums them, in adaptive optimizers; here 2,048 ids of a batch are 27 letters. Torch, JAX and this library sum first. These
  * are of Keras 3.15.1 on TensorFlow with the lookup written as oneHot · embeddings, seeds 0 to 2, bounds by the recipes' rule.
  */
-const summedFirst = { perSeed: [2.223682, 2.23579, 2.237859], mean: 2.232444, ceiling: 2.247582 };
+const summedFirst = { perSeed: [2.223682, 2.23579, 2.237859], mean: 2.232444, ceiling: 2.24776 };
 
 describe.skipIf(!isThere)('whole jobs on sequences', () => {
   test('names', { timeout: 600_000 }, async () => {
