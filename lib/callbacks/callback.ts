@@ -18,7 +18,7 @@ export interface CallbackHooks {
   onTestBegin?(logs?: Logs): HookResult;
   onTestEnd?(logs: Logs): HookResult;
   /** What must be known to go on later (plain values and NDArrays), for checkpoints of fit with `resume`. */
-  getState?(): CallbackState;
+  getState?(): CallbackState | Promise<CallbackState>;
   /** Puts the state back, after onTrainBegin. */
   setState?(state: CallbackState): void;
 }
@@ -66,8 +66,8 @@ export class CallbackList {
   }
 
   /** The states of all callbacks, null where one has none. */
-  states(): unknown[] {
-    return this.callbacks.map((callback) => callback.getState?.() ?? null);
+  states(): Promise<unknown[]> {
+    return Promise.all(this.callbacks.map(async (callback) => (await callback.getState?.()) ?? null));
   }
 
   setStates(states: readonly unknown[]): void {

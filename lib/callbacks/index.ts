@@ -1,3 +1,4 @@
+import { BackupAndRestore, type BackupAndRestoreOptions } from './backup_and_restore.js';
 import type { CallbackHooks } from './callback.js';
 import { EarlyStopping, type EarlyStoppingOptions } from './early_stopping.js';
 import {
@@ -7,7 +8,9 @@ import {
   type ScheduleFunction,
 } from './learning_rate.js';
 import { CSVLogger, LambdaCallback, TerminateOnNaN } from './logging.js';
+import { ModelCheckpoint, type ModelCheckpointOptions } from './model_checkpoint.js';
 
+export { BackupAndRestore, type BackupAndRestoreOptions } from './backup_and_restore.js';
 export { Callback, type CallbackHooks, type FitParams } from './callback.js';
 export { EarlyStopping, type EarlyStoppingOptions } from './early_stopping.js';
 export {
@@ -17,6 +20,7 @@ export {
   type ScheduleFunction,
 } from './learning_rate.js';
 export { CSVLogger, LambdaCallback, TerminateOnNaN } from './logging.js';
+export { ModelCheckpoint, type ModelCheckpointOptions } from './model_checkpoint.js';
 
 export const earlyStopping = (options?: EarlyStoppingOptions): EarlyStopping => new EarlyStopping(options);
 export const learningRateScheduler = (
@@ -25,6 +29,10 @@ export const learningRateScheduler = (
 ): LearningRateScheduler => new LearningRateScheduler(schedule, options);
 export const reduceLROnPlateau = (options?: ReduceLROnPlateauOptions): ReduceLROnPlateau =>
   new ReduceLROnPlateau(options);
+export const modelCheckpoint = (filepath: string, options?: ModelCheckpointOptions): ModelCheckpoint =>
+  new ModelCheckpoint(filepath, options);
+export const backupAndRestore = (backupDir: string, options?: BackupAndRestoreOptions): BackupAndRestore =>
+  new BackupAndRestore(backupDir, options);
 export const terminateOnNaN = (): TerminateOnNaN => new TerminateOnNaN();
 export const lambdaCallback = (hooks: CallbackHooks): LambdaCallback => new LambdaCallback(hooks);
 export const csvLogger = (filename: string, options?: { separator?: string; append?: boolean }): CSVLogger =>

@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { ChainruleError, checkOptions } from '../errors.js';
 import type { Logs } from '../models/programs.js';
-import { Callback, type CallbackHooks } from './callback.js';
+import { Callback, type CallbackHooks, type CallbackState } from './callback.js';
 
 /** Ends fit when the loss of an epoch is NaN or infinite (https://keras.io/api/callbacks/terminate_on_nan/). */
 export class TerminateOnNaN extends Callback {
@@ -27,6 +27,8 @@ export class CSVLogger extends Callback {
   readonly append: boolean;
   private file: FileHandle | undefined;
   private keys: string[] | undefined;
+  /** Bytes that belong to the training that goes on. */
+  private kept: number | undefined;
 
   constructor(
     readonly filename: string,
@@ -40,12 +42,22 @@ export class CSVLogger extends Callback {
     this.append = options.append ?? false;
   }
 
-  async onTrainBegin(): Promise<void> {
-    this.file = await open(this.filename, this.append ? 'a' : 'w');
+  onTrainBegin(): void {
     this.keys = undefined;
+    this.kept = undefined;
+  }
+
+  async getState(): Promise<CallbackState> {
+    return { keys: this.keys ?? null, size: this.file ? (await this.file.stat()).size : null };
+  }
+
+  setState(state: CallbackState): void {
+    this.keys = (state.keys as string[] | null) ?? undefined;
+    this.kept = (state.size as number | null) ?? undefined;
   }
 
   async onEpochEnd(epoch: number, logs: Logs): Promise<void> {
+    this.file ??= await this.open();
     if (!this.keys) {
       this.keys = Object.keys(logs).sort();
       const { size } = await this.file!.stat();
@@ -56,7 +68,16 @@ export class CSVLogger extends Callback {
   }
 
   async onTrainEnd(): Promise<void> {
-    await this.file?.close();
+    this.file ??= await this.open();
+    await this.file.close();
     this.file = undefined;
+  }
+
+  /** When a training goes on, lines of epochs behind the checkpoint are cut off. */
+  private async open(): Promise<FileHandle> {
+    if (this.kept === undefined) return await open(this.filename, this.append ? 'a' : 'w');
+    const file = await open(this.filename, 'a');
+    await file.truncate(this.kept);
+    return file;
   }
 }

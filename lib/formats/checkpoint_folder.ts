@@ -9,6 +9,7 @@ import { ioError } from './io_error.js';
 import { readSafetensors, type TensorFile, writeSafetensors } from './safetensors.js';
 
 const pattern = /^checkpoint-(\d{12})\.safetensors$/;
+const unfinished = /^\.checkpoint-\d{12}\.safetensors\..*\.tmp$/;
 const lockName = 'lock';
 const kept = 2;
 
@@ -27,8 +28,12 @@ export class CheckpointFolder {
     try {
       await mkdir(path, { recursive: true });
       await lock(path);
-      const numbers = (await readdir(path)).map(numberOf).filter((number) => number >= 0);
-      return new CheckpointFolder(path, Math.max(-1, ...numbers) + 1);
+      const names = await readdir(path);
+      // What a killed process was writing.
+      for (const name of names) if (unfinished.test(name)) await unlink(join(path, name));
+      const folder = new CheckpointFolder(path, Math.max(-1, ...names.map(numberOf)) + 1);
+      await folder.prune();
+      return folder;
     } catch (error) {
       throw ioError('write', path, error);
     }
@@ -54,8 +59,12 @@ export class CheckpointFolder {
     const sum = await checksum(tensors);
     const file = writeSafetensors({ tensors, metadata: new Map([...metadata, ['crc32', sum]]) });
     await writeAtomically(join(this.path, name), file);
-    const old = (await readdir(this.path)).filter((other) => numberOf(other) >= 0).sort();
-    for (const other of old.slice(0, -kept)) await unlink(join(this.path, other)).catch(() => {});
+    await this.prune();
+  }
+
+  private async prune(): Promise<void> {
+    const names = (await readdir(this.path)).filter((name) => numberOf(name) >= 0).sort();
+    for (const name of names.slice(0, -kept)) await unlink(join(this.path, name)).catch(() => {});
   }
 
   /** Lets others use the folder; `remove` deletes what is in it. */

@@ -8,6 +8,7 @@ import { Lambda, type LambdaOptions } from './lambda.js';
 import { Masking } from './masking.js';
 
 export * from './activation.js';
+export * from './attention/index.js';
 export * from './convolution/index.js';
 export * from './dense.js';
 export { EinsumDense, type EinsumDenseOptions } from './einsum_dense.js';
@@ -32,6 +33,7 @@ export * from './preprocessing/index.js';
 export * from './recurrent/index.js';
 export * from './regularization/index.js';
 export * from './reshaping/index.js';
+export * from './text/index.js';
 
 // The groups in folders add their own.
 layerFamily

@@ -8,7 +8,7 @@ import {
 } from '../config.js';
 import { type ConstraintSpec, resolveConstraint } from '../constraints/index.js';
 import { ChainruleError, checkOptions } from '../errors.js';
-import { type CallOptions, type HistoryNode, record } from '../graph/history.js';
+import { type CallOptions, type HistoryNode, type Operation, record } from '../graph/history.js';
 import { flatten, mapStructure, type Structure } from '../graph/structure.js';
 import { Dimension, isSymbolic, isTensor, type Shape, type Tensor } from '../graph/tensor.js';
 import { currentTrace, type Operand, type Trace } from '../graph/trace.js';
@@ -54,7 +54,8 @@ export interface CallContext {
 /** Options of a call; a layer with further arguments (`initialState`, `value`, …) takes them here, by name. */
 export interface ApplyOptions {
   training?: boolean;
-  mask?: Tensor;
+  /** Which time steps count; of layers with several inputs a list. */
+  mask?: Tensor | readonly (Tensor | null | undefined)[];
   [argument: string]: unknown;
 }
 
@@ -135,6 +136,9 @@ export abstract class Layer extends Configured {
   /** Files that a layer keeps beside its weights (a vocabulary), by name. */
   saveAssets?(): Map<string, Uint8Array>;
   loadAssets?(files: ReadonlyMap<string, Uint8Array>): void;
+  /** Numbers beside the weights that files keep under names of their own (`idf_weights`); read before the assets. */
+  savedArrays?(): Map<string, NDArray>;
+  loadArrays?(arrays: ReadonlyMap<string, NDArray>): void;
 
   /** What a file says about a built layer beside its config. @internal */
   override savedBeside(): Partial<Serialized> {
@@ -143,6 +147,11 @@ export abstract class Layer extends Configured {
 
   /** Makes the weights. `inputShape` includes the batch, as null. */
   build(_inputShape: ShapeStructure): void {}
+
+  /** What the first call gives to `build`: the shapes of its inputs. */
+  protected shapesOf(inputs: TensorStructure, _options: ApplyOptions): ShapeStructure {
+    return mapStructure(inputs, (leaf) => (leaf as Tensor).shape) as ShapeStructure;
+  }
 
   /** Describes the computation on tensors of the active trace. */
   abstract call(inputs: TensorStructure, ctx: CallContext): TensorStructure;
@@ -160,12 +169,17 @@ export abstract class Layer extends Configured {
       layer: this,
       replay: (args: unknown, live: CallOptions) => this.apply(args as TensorStructure, live),
     };
-    const result = record(operation, inputs, options as CallOptions);
+    const result = this.recordCall(operation, inputs, options);
     const node = flatten(result)
       .map((leaf) => leaf.item)
       .find(isSymbolic)?.origin.node;
     if (node) this.#nodes.push(node);
     return result as O;
+  }
+
+  /** Records a call on symbolic tensors. */
+  protected recordCall(operation: Operation, inputs: Structure<Tensor | Operand>, options: ApplyOptions): unknown {
+    return record(operation, inputs, options as CallOptions);
   }
 
   /** Makes a weight; its first value is computed when it is first needed, off the main thread. */
@@ -296,13 +310,14 @@ export abstract class Layer extends Configured {
     const trace = currentTrace(`layer "${this.name}"`);
     const training = options.training ?? trace.training ?? false;
     const ready = mapStructure(inputs, (leaf) => this.#prepare(leaf), isArrayLike) as TensorStructure;
-    const mask = options.mask ?? (isTensor(ready) ? ready.mask : undefined);
+    // Layers that take a list of masks know that they may get one.
+    const mask = (options.mask ?? (isTensor(ready) ? ready.mask : undefined)) as Tensor | undefined;
     return trace.scope(this.name, () =>
       inScope(this.name, () => {
         const outer = trace.training;
         trace.training = training;
         try {
-          if (!this.built) this.build(mapStructure(ready, (leaf) => (leaf as Tensor).shape) as ShapeStructure);
+          if (!this.built) this.build(this.shapesOf(ready, options));
           if (this.inputSpec && isTensor(ready)) checkInput(this, this.inputSpec, ready);
           const result = this.call(ready, { ...options, training, mask, state: trace.state });
           return this.#finish(trace, ready, result, mask);

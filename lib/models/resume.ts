@@ -160,12 +160,15 @@ export class Resume {
       version: 1,
       ...position,
       seed,
-      passes: sources.map((source) => (source.kind === 'stream' ? source.passes : 0)),
+      // Within an epoch the pass of the training data has begun already, and begins again.
+      passes: sources.map((source, i) =>
+        source.kind === 'stream' ? source.passes - (i === 0 && position.step > 0 ? 1 : 0) : 0,
+      ),
       data: dataOf(sources[0]!),
       learningRate: typeof rate === 'number' ? rate : null,
       stopped: this.model.stopTraining,
       history: { epoch: history.epoch, history: history.history },
-      callbacks: mapStructure(callbacks.states(), keep) as unknown[],
+      callbacks: mapStructure(await callbacks.states(), keep) as unknown[],
       variables: this.variables.map(describe),
     };
     await this.folder.write({ tensors, metadata: new Map([['training', JSON.stringify(saved, notFinite)]]) });
