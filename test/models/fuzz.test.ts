@@ -31,6 +31,23 @@ async function open(path: string): Promise<void> {
   else await loadModel(path);
 }
 
+async function attempt(
+  path: string,
+  where: string,
+  codes: Map<string, number>,
+): Promise<{ ms: number; loaded: boolean }> {
+  const started = performance.now();
+  try {
+    await open(path);
+    return { ms: performance.now() - started, loaded: true };
+  } catch (error) {
+    if (!(error instanceof ChainruleError)) throw new Error(`${where}: ${(error as Error).stack}`);
+    if (error.code === 'ERR_CHAINRULE_INTERNAL') throw new Error(`${where}: ${error.message}`);
+    codes.set(error.code, (codes.get(error.code) ?? 0) + 1);
+    return { ms: performance.now() - started, loaded: false };
+  }
+}
+
 const peak = (): number => process.resourceUsage().maxRSS * 1024;
 
 test('the files as they are', async () => {
@@ -45,19 +62,14 @@ test(`${count} changed files: a model or a ChainruleError, within 1 s, in 2 × t
     const path = join(folder, `x-${name}`);
     writeFileSync(path, content);
     const where = `CHAINRULE_FUZZ_FIRST=${number} CHAINRULE_FUZZ=1 repeats this (${name})`;
-    const [started, before] = [performance.now(), peak()];
-    try {
-      await open(path);
-      loaded++;
-    } catch (error) {
-      if (!(error instanceof ChainruleError)) throw new Error(`${where}: ${(error as Error).stack}`);
-      if (error.code === 'ERR_CHAINRULE_INTERNAL') throw new Error(`${where}: ${error.message}`);
-      codes.set(error.code, (codes.get(error.code) ?? 0) + 1);
-    }
+    const before = peak();
+    let took = await attempt(path, where, codes);
+    if (took.loaded) loaded++;
     // The peak of the process never falls, so its growth is what this one file caused at most.
     if (peak() - before > 2 * content.length + 64 * 2 ** 20) throw new Error(`${where}: ${peak() - before} more bytes`);
-    const took = performance.now() - started;
-    if (took > 1000) throw new Error(`${where}: it took ${took.toFixed(0)} ms`);
+    // On a busy machine any file may take long once.
+    for (let again = 0; took.ms > 1000 && again < 3; again++) took = await attempt(path, where, new Map());
+    if (took.ms > 1000) throw new Error(`${where}: it took ${took.ms.toFixed(0)} ms`);
   }
   if (process.env.CHAINRULE_FUZZ) console.log(loaded, codes);
   expect(loaded).toBeLessThan(first + count);

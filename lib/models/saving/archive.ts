@@ -120,7 +120,9 @@ export function parseDescription(content: Uint8Array | string, label: string): S
     throw broken(`it is no JSON (${(error as Error).message})`);
   }
   const { class_name: name, config } = (value ?? {}) as Partial<Serialized>;
-  if (typeof name !== 'string' || typeof config !== 'object' || config === null || Array.isArray(config))
+  // Keras 1 wrote a stack as the bare list of its layers.
+  const listed = Array.isArray(config) && name !== 'Sequential';
+  if (typeof name !== 'string' || typeof config !== 'object' || config === null || listed)
     throw broken('it describes no model: class_name and config are missing');
   return value as Serialized;
 }

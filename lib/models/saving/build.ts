@@ -96,6 +96,7 @@ function* callAll(made: ReadonlyMap<string, Made>): Building<void> {
   const ready = [...made.keys()].reverse();
   for (let name = ready.pop(); name !== undefined; name = ready.pop()) {
     const entry = made.get(name)!;
+    const before = entry.results.length;
     while (entry.results.length < entry.calls.length + (entry.layer instanceof InputLayer ? 1 : 0)) {
       const call = entry.calls[entry.results.length]!;
       const missing = referencesOf(call).find(([from, index]) => {
@@ -109,6 +110,8 @@ function* callAll(made: ReadonlyMap<string, Made>): Building<void> {
       entry.results.push(perform(name, entry, call, made));
       yield;
     }
+    // Who waits for this one looks again only where it got further: a circle would go round for ever.
+    if (entry.results.length === before && entry.calls.length > 0) continue;
     ready.push(...(waiting.get(name) ?? []));
     waiting.delete(name);
   }
