@@ -8,7 +8,9 @@ export { Callback } from './callbacks/index.js';
 export * as constraints from './constraints/index.js';
 export { Constraint } from './constraints/index.js';
 // Models and data
+export { normalize, type SplitOptions, splitDataset, toCategorical } from './data/arrays.js';
 export { Dataset } from './data/dataset.js';
+export { type PadOptions, padSequences, type TimeseriesOptions, timeseriesDatasetFromArray } from './data/sequences.js';
 export type { ErrorCode } from './errors.js';
 export { ChainruleError } from './errors.js';
 // Tracing
@@ -79,6 +81,7 @@ export * as regularizers from './regularizers/index.js';
 export { Regularizer } from './regularizers/index.js';
 export * as schedules from './schedules/index.js';
 export { LearningRateSchedule } from './schedules/index.js';
+export { StringArray, type StringInput } from './strings.js';
 export { setNumThreads } from './threads.js';
 
 /** The version of the package, from the addon: the two are released together. */

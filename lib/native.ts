@@ -109,6 +109,72 @@ export interface NativeDataset {
   firstBad(column: number, check: { finite?: boolean; low?: number; high?: number }): Promise<number>;
 }
 
+/** Strings in a row, with the rows that they make up: `rowSize` each (default 1), or ending where `rowEnds` says. */
+export interface NativeText {
+  bytes: Uint8Array;
+  /** One more than there are strings. */
+  offsets: Int32Array;
+  rowSize?: number;
+  rowEnds?: Int32Array;
+}
+/** Integers that are looked up by their decimal digits. */
+export interface NativeIntegers {
+  numbers: Float64Array;
+  rowSize?: number;
+}
+export type NativeTextSource = NativeText | NativeIntegers;
+
+/** From texts to tokens. */
+export interface TokenSteps {
+  /** ASCII letters. */
+  lower?: boolean;
+  stripPunctuation?: boolean;
+  split?: 'whitespace' | 'character' | undefined;
+  /** Widths, in the order of the result. */
+  ngrams?: readonly number[] | undefined;
+}
+
+/** Which id a token gets, and what becomes of the ids of a row. */
+export interface EncodeOptions extends TokenSteps {
+  /** Id of the vocabulary's first token. */
+  firstToken: number;
+  /** Ids for what is out of vocabulary: [firstBucket, firstBucket + buckets). */
+  firstBucket: number;
+  buckets: number;
+  mask?: string | undefined;
+  maskId?: number;
+  /** Buckets of integers by their remainder, not by hash. */
+  modulo?: boolean;
+  salt?: readonly [number, number] | undefined;
+  form: 'ids' | 'padded' | 'multiHot' | 'count' | 'oneHot';
+  /** padded: ids per row, -1 for the longest row; vectors: their length. */
+  size?: number;
+  /** Factors of a vector's elements. */
+  weights?: Float32Array | undefined;
+}
+
+/** int32 for ids and padded, float32 for vectors; `width` numbers make up a row (for oneHot, a token). */
+export interface Encoded {
+  data: Int32Array | Float32Array;
+  width: number;
+}
+
+export interface NativeVocabulary {
+  encode(source: NativeTextSource, options: EncodeOptions): Promise<Encoded>;
+  encodeSync(source: NativeTextSource, options: EncodeOptions): Encoded;
+}
+
+export interface NativeTokenCounter {
+  /** Counts tokens, and rows as documents that hold them. */
+  add(source: NativeTextSource, steps: TokenSteps): Promise<void>;
+  /** The most frequent tokens (limit -1: all), ties by the token downwards: by its bytes, or its number. */
+  ranking(
+    limit: number,
+    without: readonly string[],
+    integers: boolean,
+  ): Promise<{ bytes: Uint8Array; offsets: Int32Array; documents: Int32Array; documentCount: number }>;
+}
+
 export interface NativeInfo {
   version: string;
   sources: string;
@@ -132,6 +198,13 @@ export interface NativeAddon {
     columns: readonly Bound[],
     copy: boolean,
   ) => NativeDataset;
+  Vocabulary: new (tokens: NativeText) => NativeVocabulary;
+  TokenCounter: new () => NativeTokenCounter;
+  standardizeText(source: NativeText, steps: TokenSteps): Promise<{ bytes: Uint8Array; offsets: Int32Array }>;
+  standardizeTextSync(source: NativeText, steps: TokenSteps): { bytes: Uint8Array; offsets: Int32Array };
+  /** The bin of each combination of features. */
+  crossHash(features: readonly NativeTextSource[], bins: number): Promise<Int32Array>;
+  crossHashSync(features: readonly NativeTextSource[], bins: number): Int32Array;
   /** The class that native errors are made of: called as new Class(code, message). */
   setErrorClass(errorClass: new (code: never, message: string) => Error): void;
   configure(options: { threads?: number; parallelThreshold?: number }): void;

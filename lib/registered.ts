@@ -1,8 +1,8 @@
 import { ChainruleError } from './errors.js';
 
-/** A class with Keras's protocol: a constructor of options, perhaps `fromConfig`. */
-// biome-ignore lint/suspicious/noExplicitAny: options objects differ from class to class
-export type RegisteredClass = abstract new (options?: any) => object;
+/** A class with Keras's protocol: a constructor of options, perhaps `fromConfig`; or a function that an option takes. */
+// biome-ignore lint/suspicious/noExplicitAny: options and arguments differ from one to the next
+export type RegisteredClass = (abstract new (options?: any) => object) | ((...args: any[]) => unknown);
 /** Classes and functions of the program, by name, that a file may mean. */
 export type CustomObjects = Readonly<Record<string, unknown>>;
 

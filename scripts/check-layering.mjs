@@ -26,7 +26,7 @@ const library = [
   ['native-loader'],
   ['native'],
   ['ndarray'],
-  ['nested', 'threads'],
+  ['nested', 'strings', 'threads'],
   ['graph'],
   ['ops'],
   ['initializers', 'regularizers', 'constraints', 'activations', 'losses', 'schedules'],

@@ -3,9 +3,14 @@ import { flatten, pack } from '../graph/structure.js';
 import { type DType, type NativeDataset, native } from '../native.js';
 import { type AnyArray, type ArrayInput, bound, isArrayInput, shapeText } from '../ndarray.js';
 import { fromNestedAsync, notFinite } from '../nested.js';
+import type { StringInput } from '../strings.js';
 
 /** One array, several in a list, or several by name. */
-export type DataInput = ArrayInput | readonly ArrayInput[] | Readonly<Record<string, ArrayInput>>;
+export type DataInput =
+  | ArrayInput
+  | StringInput
+  | readonly (ArrayInput | StringInput)[]
+  | Readonly<Record<string, ArrayInput | StringInput>>;
 
 /** The parts of a batch. */
 export interface BatchParts {
@@ -98,6 +103,14 @@ export interface TableOptions {
   allowNonFinite?: boolean;
   /** What the model's inputs look like, where it is known: a list or record of tensors, or one. */
   inputs?: unknown;
+  /** The part of the model that makes columns of strings. */
+  front?: Front | undefined;
+}
+
+/** What a table needs to know of a model's host part. */
+export interface Front {
+  readonly boundary: readonly unknown[];
+  columns(inputs: readonly unknown[], options: { allowNonFinite?: boolean | undefined }): Promise<AnyArray[]>;
 }
 
 /** Converts x, y and weights; big nested arrays in slices of 5 ms. */
@@ -108,6 +121,12 @@ export async function toTable(data: BatchParts, options: TableOptions = {}): Pro
     const value = data[part];
     if (value === undefined || value === null) continue;
     const shaped = part === 'x' ? byInputs(value, options.inputs) : value;
+    if (part === 'x' && options.front) {
+      const arrays = await options.front.columns(inputLeaves(shaped, options.inputs), options);
+      columns.push(...hostColumns(arrays));
+      layout.x = arrays.length === 1 ? 0 : arrays.map((_, i) => i);
+      continue;
+    }
     const leaves = flatten(shaped, leafTest(shaped, part === 'x' ? options.inputs : undefined), part);
     const first = columns.length;
     for (const { item, path } of leaves) columns.push({ name: path, array: await toArray(item, path, options) });
@@ -118,8 +137,22 @@ export async function toTable(data: BatchParts, options: TableOptions = {}): Pro
       leafTest(shaped, part === 'x' ? options.inputs : undefined),
     );
   }
-  const adjusted = fitRanks(columns, layout.x, options.inputs);
+  const adjusted = fitRanks(columns, layout.x, options.front?.boundary ?? options.inputs);
   return Table.of(adjusted, layout as unknown as BatchParts);
+}
+
+/** Columns of what the host part gives. */
+export const hostColumns = (arrays: readonly AnyArray[]): Column[] =>
+  arrays.map((array, i) => ({ name: arrays.length === 1 ? 'x' : `x.${i}`, array }));
+
+/** What is passed for each input: data may be strings, so that only the inputs tell where one ends. */
+export function inputLeaves(value: unknown, inputs: unknown): unknown[] {
+  if (Array.isArray(inputs)) return inputs.flatMap((input, i) => inputLeaves((value as unknown[])[i], input));
+  if (typeof inputs === 'object' && inputs !== null && Object.getPrototypeOf(inputs) === Object.prototype)
+    return Object.entries(inputs).flatMap(([name, input]) =>
+      inputLeaves((value as Record<string, unknown>)[name], input),
+    );
+  return [value];
 }
 
 /** Where the model has several inputs, a list is a list of inputs and not of rows. */
@@ -129,7 +162,7 @@ function leafTest(value: unknown, inputs: unknown): (item: unknown) => boolean {
 }
 
 /** Records match the inputs' names where the model takes a list. */
-function byInputs(value: unknown, inputs: unknown): unknown {
+export function byInputs(value: unknown, inputs: unknown): unknown {
   const isRecord = typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
   if (inputs === undefined) return value;
   const leaves = flatten(inputs).map((leaf) => leaf.item as { name?: string });

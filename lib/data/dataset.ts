@@ -1,8 +1,9 @@
 import { ChainruleError } from '../errors.js';
 import { nextSeed } from '../graph/seed.js';
 import { flatten, pack } from '../graph/structure.js';
-import { isArrayInput, NDArray } from '../ndarray.js';
-import { fromNested } from '../nested.js';
+import { type ArrayInput, isArrayInput, NDArray } from '../ndarray.js';
+import { fromNested, fromNestedAsync } from '../nested.js';
+import { isStringInput, StringArray } from '../strings.js';
 import { type BatchParts, type Table, toTable } from './columns.js';
 import { permutation } from './permutation.js';
 
@@ -122,12 +123,46 @@ export class Dataset implements AsyncIterable<BatchParts> {
       for await (const element of source) yield toParts(element);
       return;
     }
+    const leaves = flatten(source, isArrayInput);
+    if (leaves.some(({ item }) => isStringInput(item))) {
+      yield* rowsOf(source, leaves);
+      return;
+    }
     const table: Table = await toTable(source as BatchParts, { allowNonFinite: true });
     for (let row = 0; row < table.rows; row++) {
       yield table.fill(
         table.arrays.map((array) => array.rows(row, row + 1).reshape(array.shape.slice(1))),
       ) as BatchParts;
     }
+  }
+}
+
+/** The rows of arrays some of which hold strings. */
+async function* rowsOf(
+  source: unknown,
+  leaves: readonly { item: unknown; path: string }[],
+): AsyncGenerator<BatchParts> {
+  const columns = await Promise.all(
+    leaves.map(({ item, path }) =>
+      isStringInput(item)
+        ? item instanceof StringArray
+          ? (item.toNested() as unknown[])
+          : (item as unknown[])
+        : fromNestedAsync(item as ArrayInput, { name: path, allowNonFinite: true }),
+    ),
+  );
+  const counts = columns.map((column) => (column instanceof NDArray ? column.shape[0] : column.length));
+  const wrong = counts.findIndex((count) => count !== counts[0]);
+  if (wrong >= 0)
+    throw new ChainruleError(
+      'ERR_CHAINRULE_SHAPE',
+      `${leaves[0]!.path} has ${counts[0]} rows but ${leaves[wrong]!.path} has ${counts[wrong]}; every array needs one row per sample.`,
+    );
+  for (let row = 0; row < counts[0]!; row++) {
+    const cells = columns.map((column) =>
+      column instanceof NDArray ? column.rows(row, row + 1).reshape(column.shape.slice(1)) : column[row],
+    );
+    yield pack(source, cells, isArrayInput) as BatchParts;
   }
 }
 
@@ -179,10 +214,11 @@ async function* shuffled(
 function stack(samples: readonly BatchParts[]): BatchParts {
   const leaves = samples.map((sample) =>
     flatten(sample, isArrayInput).map(({ item, path }) =>
-      isArrayInput(item) ? fromNested(item, { name: path, allowNonFinite: true }) : item,
+      isArrayInput(item) && !isStringInput(item) ? fromNested(item, { name: path, allowNonFinite: true }) : item,
     ),
   );
   const columns = leaves[0]!.map((first, i) => {
+    if (isStringInput(first)) return leaves.map((leaf) => leaf[i]);
     if (!(first instanceof NDArray)) return first;
     const data = new (first.data.constructor as new (size: number) => NDArray['data'])(first.size * samples.length);
     leaves.forEach((leaf, row) => {

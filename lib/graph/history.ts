@@ -54,6 +54,7 @@ export function symbolicInput(layer: { name: string }, dims: readonly number[], 
 /** Records a call on symbolic tensors. Its output shapes come from making the call once in a graph that is thrown away. */
 export function record(operation: Operation, args: unknown, options: CallOptions = {}): unknown {
   const inputs = [...flatten(args), ...flatten(options)].map((leaf) => leaf.item).filter(isSymbolic);
+  refuseStrings(operation, inputs);
   const scratch = new Trace();
   const live = scratch.run(() => {
     const made = new Map<Tensor, Tensor>();
@@ -74,6 +75,37 @@ export function record(operation: Operation, args: unknown, options: CallOptions
     return symbolic;
   });
   return node.result;
+}
+
+/** What a call in the host part of a model gives. */
+export interface HostOutput {
+  dims: readonly number[];
+  dtype: DType;
+  hostDtype?: 'string' | 'int64';
+}
+
+/** Records a call in the host part, which is not traced: its output is stated. */
+export function recordHost(operation: Operation, args: unknown, { dims, dtype, hostDtype }: HostOutput): Tensor {
+  const inputs = flatten(args)
+    .map((leaf) => leaf.item)
+    .filter(isSymbolic);
+  const outputs: Tensor[] = [];
+  const node = { operation, args, options: {}, inputs, result: undefined as unknown, outputs };
+  const output = new Tensor(undefined, -1, dims, dtype, { node, index: 0 });
+  output.hostDtype = hostDtype;
+  outputs.push(output);
+  node.result = output;
+  return output;
+}
+
+function refuseStrings(operation: Operation, inputs: readonly Tensor[]): void {
+  const strings = inputs.find((input) => input.hostDtype === 'string');
+  if (!strings) return;
+  throw new ChainruleError(
+    'ERR_CHAINRULE_DTYPE',
+    `"${operation.name}" takes numbers, but "${strings.name}" gives strings. Strings go through TextVectorization, StringLookup or Hashing first.`,
+    { details: { layer: operation.name } },
+  );
 }
 
 /** Records a native op on symbolic tensors. */

@@ -41,6 +41,8 @@ export class Tensor {
   logits: Logits | undefined;
   /** Which time steps count, where a layer above made a mask. */
   mask: Tensor | undefined;
+  /** What a symbolic tensor in the host part of a model holds: strings, or integers that need not fit the engine's. */
+  hostDtype: 'string' | 'int64' | undefined;
 
   /** @internal Tensors come from ops, layers and `input`. */
   constructor(

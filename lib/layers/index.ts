@@ -33,6 +33,7 @@ export * from './preprocessing/index.js';
 export * from './recurrent/index.js';
 export * from './regularization/index.js';
 export * from './reshaping/index.js';
+export * from './text/index.js';
 
 // The groups in folders add their own.
 layerFamily

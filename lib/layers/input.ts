@@ -14,11 +14,11 @@ export interface InputOptions {
   batchShape?: Shape;
   name?: string;
   /** Default 'float32'. */
-  dtype?: DType;
+  dtype?: DType | 'string';
 }
 
 /** Dtypes of inputs in files → what they are here. */
-const borderTypes: Record<string, DType> = {
+const borderTypes: Record<string, DType | 'string'> = {
   float32: 'float32',
   float64: 'float32',
   float16: 'float32',
@@ -31,6 +31,7 @@ const borderTypes: Record<string, DType> = {
   uint32: 'uint32',
   uint8: 'uint8',
   bool: 'bool',
+  string: 'string',
 };
 
 /** Marks the input of a sequential or functional model; it computes nothing. */
@@ -43,7 +44,7 @@ export class InputLayer extends Layer {
   };
   static override readonly neutral = { sparse: false, ragged: false, optional: false };
   readonly batchShape: Shape;
-  override readonly dtype: DType;
+  override readonly dtype: DType | 'string';
   readonly tensor: Tensor;
   protected override autocast = false;
 
@@ -59,12 +60,14 @@ export class InputLayer extends Layer {
     }
     this.batchShape = [batch, ...row];
     this.dtype = this.policy(options.dtype);
-    this.tensor = symbolicInput(this, [batch ?? -1, ...(row as number[])], this.dtype);
+    const strings = this.dtype === 'string';
+    this.tensor = symbolicInput(this, [batch ?? -1, ...(row as number[])], strings ? 'uint8' : this.dtype);
+    if (strings) this.tensor.hostDtype = 'string';
     this.built = true;
   }
 
   /** Integers of other widths are fed as int32, floats as float32. */
-  protected override policy(dtype: LayerOptions['dtype'] = 'float32'): DType {
+  protected override policy(dtype: LayerOptions['dtype'] = 'float32'): DType | 'string' {
     const known = typeof dtype === 'string' && Object.hasOwn(borderTypes, dtype) ? borderTypes[dtype] : undefined;
     if (known) return known;
     throw new ChainruleError(

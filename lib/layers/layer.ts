@@ -8,7 +8,7 @@ import {
 } from '../config.js';
 import { type ConstraintSpec, resolveConstraint } from '../constraints/index.js';
 import { ChainruleError, checkOptions } from '../errors.js';
-import { type CallOptions, type HistoryNode, record } from '../graph/history.js';
+import { type CallOptions, type HistoryNode, type Operation, record } from '../graph/history.js';
 import { flatten, mapStructure, type Structure } from '../graph/structure.js';
 import { Dimension, isSymbolic, isTensor, type Shape, type Tensor } from '../graph/tensor.js';
 import { currentTrace, type Operand, type Trace } from '../graph/trace.js';
@@ -136,6 +136,9 @@ export abstract class Layer extends Configured {
   /** Files that a layer keeps beside its weights (a vocabulary), by name. */
   saveAssets?(): Map<string, Uint8Array>;
   loadAssets?(files: ReadonlyMap<string, Uint8Array>): void;
+  /** Numbers beside the weights that files keep under names of their own (`idf_weights`); read before the assets. */
+  savedArrays?(): Map<string, NDArray>;
+  loadArrays?(arrays: ReadonlyMap<string, NDArray>): void;
 
   /** What a file says about a built layer beside its config. @internal */
   override savedBeside(): Partial<Serialized> {
@@ -166,12 +169,17 @@ export abstract class Layer extends Configured {
       layer: this,
       replay: (args: unknown, live: CallOptions) => this.apply(args as TensorStructure, live),
     };
-    const result = record(operation, inputs, options as CallOptions);
+    const result = this.recordCall(operation, inputs, options);
     const node = flatten(result)
       .map((leaf) => leaf.item)
       .find(isSymbolic)?.origin.node;
     if (node) this.#nodes.push(node);
     return result as O;
+  }
+
+  /** Records a call on symbolic tensors. */
+  protected recordCall(operation: Operation, inputs: Structure<Tensor | Operand>, options: ApplyOptions): unknown {
+    return record(operation, inputs, options as CallOptions);
   }
 
   /** Makes a weight; its first value is computed when it is first needed, off the main thread. */

@@ -5,10 +5,12 @@ import type { Tensor } from '../graph/tensor.js';
 import { InputLayer } from '../layers/input.js';
 import type { TensorStructure } from '../layers/layer.js';
 import type { NDArray } from '../ndarray.js';
+import { isHostNode } from './front.js';
 import type { Model } from './model.js';
 import type { Network } from './network.js';
 import type { PredictOptions } from './predict.js';
 import { buildPredict } from './programs.js';
+import { tableOptions } from './source.js';
 
 /** What inner layers give for data, by layer name; a layer that was called several times gives `name`, `name:1`, … */
 export async function activationsOf(
@@ -30,11 +32,13 @@ export async function activationsOf(
     if (layer instanceof InputLayer || (layerNames && !layerNames.includes(layer.name))) continue;
     network.nodes
       .filter((node) => node.operation.layer === layer)
+      // What only host layers take is no tensor of the traced part.
+      .filter((node) => !isHostNode(node) || node.outputs.every((output) => network.starts.includes(output)))
       .forEach((node, i) => {
         if (node.outputs.length === 1) wanted[i === 0 ? layer.name : `${layer.name}:${i}`] = node.outputs[0]!;
       });
   }
-  const table = await toTable({ x }, { inputs: model.inputStructure, allowNonFinite: options.allowNonFinite });
+  const table = await toTable({ x }, tableOptions(model, options.allowNonFinite));
   const call = (inputs: TensorStructure): TensorStructure =>
     network.replay(
       flatten(inputs).map((leaf) => leaf.item as Tensor),

@@ -37,7 +37,14 @@ function cloneFunctional(model: Functional): Functional {
   for (const tensor of model.inputs) {
     const layer = tensor.origin!.node.operation.layer;
     const name = layer instanceof InputLayer ? layer.name : undefined;
-    values.set(tensor, input({ shape: tensor.shape.slice(1), dtype: tensor.dtype, ...(name && { name }) }));
+    values.set(
+      tensor,
+      input({
+        shape: tensor.shape.slice(1),
+        dtype: tensor.hostDtype === 'string' ? 'string' : tensor.dtype,
+        ...(name && { name }),
+      }),
+    );
   }
   const now = (leaf: unknown): unknown => (isSymbolic(leaf) ? values.get(leaf) : leaf);
   for (const node of model.network.nodes) {

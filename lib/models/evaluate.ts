@@ -5,7 +5,7 @@ import { runEpoch } from './epoch.js';
 import type { Model } from './model.js';
 import { buildStep, type Logs } from './programs.js';
 import { format } from './progress.js';
-import { type Source, TableSource, toSource } from './source.js';
+import { type Source, TableSource, tableOptions, toSource } from './source.js';
 
 export interface EvaluateOptions {
   /** Default 32. */
@@ -85,10 +85,8 @@ export async function onBatch(
 ): Promise<Logs> {
   model.needCompiled(`${kind}OnBatch`);
   data.signal?.throwIfAborted();
-  const table = await toTable(
-    { x: data.x, y: data.y, sampleWeight: data.sampleWeight },
-    { inputs: model.inputStructure },
-  );
+  model.buildFor(data.x);
+  const table = await toTable({ x: data.x, y: data.y, sampleWeight: data.sampleWeight }, tableOptions(model, false));
   const slot = kind === 'train' ? model.trainSlot : model.takeTestSlot();
   try {
     const key = `${table.signature}|${model.trainableKey}${kind === 'train' ? '|null' : ''}`;

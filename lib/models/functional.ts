@@ -6,6 +6,7 @@ import { InputLayer } from '../layers/input.js';
 import type { Layer, LayerOptions, ShapeStructure, TensorStructure } from '../layers/layer.js';
 import { uniqueName } from '../names.js';
 import type { NDArray } from '../ndarray.js';
+import type { HostFront } from './front.js';
 import { Model } from './model.js';
 import { Network } from './network.js';
 import { buildFunctional, finish } from './saving/build.js';
@@ -61,6 +62,10 @@ export class Functional<O = NDArray> extends Model<O> {
     return this.#inputs;
   }
 
+  override get front(): HostFront | undefined {
+    return this.network.front;
+  }
+
   override get outputNames(): string[] {
     return this.outputs.map((output) => output.name ?? '');
   }
@@ -84,7 +89,7 @@ export class Functional<O = NDArray> extends Model<O> {
 
   override call(inputs: TensorStructure): TensorStructure {
     const live = flatten(inputs).map((leaf) => leaf.item as Tensor);
-    const expected = this.network.inputs;
+    const expected = this.network.starts;
     if (live.length !== expected.length) {
       throw new ChainruleError(
         'ERR_CHAINRULE_VALUE',

@@ -13,7 +13,7 @@ import { checkDescription } from './saving/gate.js';
 import { LegacyFile } from './saving/legacy_file.js';
 import { matchWeights } from './saving/match.js';
 import { loadLegacyOptimizer, loadOptimizer } from './saving/optimizer_state.js';
-import { assign, sizeOfWeights } from './saving/read_weights.js';
+import { assign, namedArrays, sizeOfWeights } from './saving/read_weights.js';
 import { flattenTree, saveableTree } from './saving/tree.js';
 
 export interface LoadOptions {
@@ -70,6 +70,7 @@ async function loadKeras(path: string, { compile = true, customObjects = {}, sig
     const tree = saveableTree(model);
     const assets = await archive.assets(signal);
     for (const { path: place, layer } of flattenTree(tree)) {
+      if (layer.loadArrays) layer.loadArrays(await namedArrays(root, place));
       const files = assets.get(place);
       if (files) layer.loadAssets?.(files);
     }

@@ -13,11 +13,13 @@ import type { ArrayInput, NDArray } from '../ndarray.js';
 import { add } from '../ops/math.js';
 import { float } from '../ops/operands.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
+import type { StringInput } from '../strings.js';
 import { activationsOf } from './activations.js';
 import { type Compiled, type CompileOptions, compileModel } from './compile.js';
 import { type CompiledLoss, type CompiledMetrics, matchOutputs } from './compiled.js';
 import { type EvaluateOptions, evaluate, onBatch } from './evaluate.js';
 import { type FitOptions, fit as train } from './fit.js';
+import type { HostFront } from './front.js';
 import type { History } from './history.js';
 import { type PredictOptions, predict, RowPredictor } from './predict.js';
 import { type Logs, type PredictProgram, ProgramCache, type StepProgram } from './programs.js';
@@ -72,6 +74,14 @@ export class Model<O = NDArray> extends Layer {
   get inputStructure(): unknown {
     return undefined;
   }
+
+  /** The part that works on strings before the traced one. @internal */
+  get front(): HostFront | undefined {
+    return undefined;
+  }
+
+  /** Builds what only the data can tell the shape of. @internal */
+  buildFor(_x: unknown): void {}
 
   /** Names of the outputs, for losses and metrics by name. @internal */
   get outputNames(): string[] | undefined {
@@ -177,9 +187,9 @@ export class Model<O = NDArray> extends Layer {
    * several rows it gives an NDArray.
    */
   predictSync(row: Float32Array, out?: Float32Array): Float32Array;
-  predictSync(x: ArrayInput): NDArray;
-  predictSync(x: ArrayInput, out?: Float32Array): Float32Array | NDArray {
-    return x instanceof Float32Array ? this.#row.predict(x, out) : this.#row.predictRows(x);
+  predictSync(x: ArrayInput | StringInput): NDArray;
+  predictSync(x: ArrayInput | StringInput, out?: Float32Array): Float32Array | NDArray {
+    return x instanceof Float32Array && !this.front ? this.#row.predict(x, out) : this.#row.predictRows(x);
   }
 
   /** Compiles what predict needs for these batch sizes before the first request. */

@@ -3,12 +3,15 @@ import type { CallOptions, HistoryNode } from '../graph/history.js';
 import { flatten, mapStructure } from '../graph/structure.js';
 import { isSymbolic, type Tensor } from '../graph/tensor.js';
 import { isLayer, type Layer, type TensorStructure } from '../layers/layer.js';
+import { HostFront, isHostNode } from './front.js';
 
 /** The recorded calls between symbolic inputs and outputs, in an order in which they can be replayed. */
 export class Network {
   readonly nodes: readonly HistoryNode[];
   /** Layers in Keras's order: by depth, then as they are met from the outputs. */
   readonly layers: readonly Layer[];
+  /** The part that works on strings before the traced one, where there is one. */
+  readonly front: HostFront | undefined;
 
   constructor(
     readonly inputs: readonly Tensor[],
@@ -20,14 +23,20 @@ export class Network {
     );
     this.nodes = sorted.nodes;
     this.layers = sorted.layers;
+    this.front = HostFront.of(inputs, this.nodes, outputs);
   }
 
-  /** Makes all calls again, on live tensors for the inputs; returns live tensors for any recorded tensors asked for. */
+  /** What the traced part is fed with: the inputs, or what the host part makes of them. */
+  get starts(): readonly Tensor[] {
+    return this.front?.boundary ?? this.inputs;
+  }
+
+  /** Makes all traced calls again, on live tensors for the starts; returns live tensors for any recorded tensors asked for. */
   replay(live: readonly Tensor[], wanted: unknown = this.outputs): TensorStructure {
-    const values = new Map<Tensor, Tensor>(this.inputs.map((input, i) => [input, live[i]!]));
+    const values = new Map<Tensor, Tensor>(this.starts.map((start, i) => [start, live[i]!]));
     const now = (leaf: unknown): unknown => (isSymbolic(leaf) ? values.get(leaf) : leaf);
     for (const node of this.nodes) {
-      if (node.outputs.every((output) => values.has(output))) continue;
+      if (isHostNode(node) || node.outputs.every((output) => values.has(output))) continue;
       const result = node.operation.replay(
         mapStructure(node.args, now),
         mapStructure(node.options, now) as CallOptions,

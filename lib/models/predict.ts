@@ -1,12 +1,15 @@
-import { type DataInput, Table, toTable } from '../data/columns.js';
+import { byInputs, type DataInput, hostColumns, inputLeaves, Table, toTable } from '../data/columns.js';
 import type { Dataset } from '../data/dataset.js';
 import { ChainruleError, checkOptions } from '../errors.js';
 import { Executable } from '../graph/executable.js';
 import { flatten, pack } from '../graph/structure.js';
 import type { Tensor } from '../graph/tensor.js';
+import { atOnce } from '../layers/text/work.js';
 import type { NativeProgram } from '../native.js';
 import { type AnyArray, type ArrayInput, allocate, isArrayInput, NDArray, shapeText, sizeOf } from '../ndarray.js';
 import { fromNested } from '../nested.js';
+import type { StringInput } from '../strings.js';
+import type { HostFront } from './front.js';
 import type { Model } from './model.js';
 import { buildPredict, describePredict, type PredictProgram, type ProgramCache } from './programs.js';
 import { checkBatchSize, toSource } from './source.js';
@@ -30,6 +33,7 @@ export async function predict(
 ): Promise<unknown> {
   checkOptions('predict', options, ['batchSize', 'allowNonFinite', 'verbose', 'signal']);
   const batchSize = checkBatchSize(options.batchSize ?? model.fixedBatch);
+  model.buildFor(x);
   model.needBuilt('predict');
   options.signal?.throwIfAborted();
   const source = await toSource(model, x, undefined, options);
@@ -130,22 +134,33 @@ export class RowPredictor {
   }
 
   /** Rows as nested arrays or an NDArray. */
-  predictRows(x: ArrayInput): NDArray {
+  predictRows(x: ArrayInput | StringInput): NDArray {
+    this.model.buildFor(x);
     this.model.needBuilt('predictSync');
+    if (this.model.front) return this.predictHosted(this.model.front, x);
     if (!isArrayInput(x))
       throw new ChainruleError(
         'ERR_CHAINRULE_INPUT',
         'predictSync: a Float32Array (one row), nested rows or an NDArray is expected.',
       );
-    const array = fromNested(x, { name: 'x' });
-    const key = `${array.dtype}|${array.shape.slice(1).join()}`;
-    let found = this.synchronous.get(key);
+    return this.runTable(tableLike(fromNested(x, { name: 'x' })));
+  }
+
+  /** Strings or raw integers: the host part at once, then the traced one. */
+  private predictHosted(front: HostFront, x: unknown): NDArray {
+    const { inputStructure: inputs } = this.model;
+    const arrays = atOnce(front.work(inputLeaves(byInputs(x, inputs), inputs), false));
+    return this.runTable(Table.of(hostColumns(arrays), { x: arrays.length === 1 ? 0 : arrays.map((_, i) => i) }));
+  }
+
+  private runTable(table: Table): NDArray {
+    let found = this.synchronous.get(table.signature);
     if (!found) {
-      const { trace, outputs, result } = describePredict(this.model, tableLike(array));
+      const { trace, outputs, result } = describePredict(this.model, table);
       found = { executable: Executable.compileSync(trace, outputs), result };
-      this.synchronous.set(key, found);
+      this.synchronous.set(table.signature, found);
     }
-    return pack(found.result, found.executable.runSync([array], { checkFinite: true })) as NDArray;
+    return pack(found.result, found.executable.runSync(table.arrays, { checkFinite: true })) as NDArray;
   }
 
   forget(): void {
@@ -162,21 +177,16 @@ export class RowPredictor {
       name,
       array: new NDArray(allocate(dtype, rows * sizeOf(shape)), [rows, ...shape], dtype),
     }));
-    const table = await toTable(
-      {
-        x: pack(
-          this.model.inputStructure,
-          columns.map(({ array }) => array),
-        ),
-      },
-      { inputs: this.model.inputStructure },
-    );
+    const arrays = columns.map(({ array }) => array);
+    const table = this.model.front
+      ? Table.of(hostColumns(arrays), { x: arrays.length === 1 ? 0 : arrays.map((_, i) => i) })
+      : await toTable({ x: pack(this.model.inputStructure, arrays) }, { inputs: this.model.inputStructure });
     const { executable } = await programs.get(table.signature, () => buildPredict(this.model, table));
     // A run would move on the states that a model with a fixed batch may carry.
     if (this.model.fixedBatch) return;
     await executable.run(table.arrays);
     await executable.program.prepare(batchSizes);
-    if (shapes.length === 1 && this.model.outputs.length === 1) this.row ??= this.prepare();
+    if (shapes.length === 1 && this.model.outputs.length === 1 && !this.model.front) this.row ??= this.prepare();
   }
 
   private prepare(): RowProgram {
@@ -203,7 +213,9 @@ export class RowPredictor {
 
   private inputShapes(what: string): { name: string; shape: number[]; dtype: Tensor['dtype'] }[] {
     this.model.needBuilt(what);
-    const leaves = flatten(this.model.inputStructure).map((leaf) => leaf.item as Tensor | undefined);
+    const leaves = flatten(this.model.front?.boundary ?? this.model.inputStructure).map(
+      (leaf) => leaf.item as Tensor | undefined,
+    );
     const known = leaves.every((leaf) => leaf !== undefined);
     if (known)
       return leaves.map((leaf, i) => ({ name: `x.${i}`, shape: [...leaf!.dims.slice(1)], dtype: leaf!.dtype }));

@@ -1,8 +1,12 @@
 import type { Config } from '../config.js';
 import { ChainruleError } from '../errors.js';
 import type { Shape, Tensor } from '../graph/tensor.js';
+import { HostLayer, TextVectorization } from '../layers/index.js';
 import { InputLayer } from '../layers/input.js';
 import { inScope, isLayer, type Layer, type TensorStructure } from '../layers/layer.js';
+import { isTypedArray, NDArray } from '../ndarray.js';
+import { StringArray } from '../strings.js';
+import type { HostFront } from './front.js';
 import { Model } from './model.js';
 import { Network } from './network.js';
 import { buildSequential, finish } from './saving/build.js';
@@ -67,6 +71,10 @@ export class Sequential extends Model {
     return this.#network ? [(this.#network.outputs as Tensor).name ?? ''] : undefined;
   }
 
+  override get front(): HostFront | undefined {
+    return this.#network?.front;
+  }
+
   /** @internal */
   get network(): Network | undefined {
     return this.#network;
@@ -82,7 +90,8 @@ export class Sequential extends Model {
       throw new ChainruleError('ERR_CHAINRULE_NOT_BUILT', `model "${this.name}" has no layers; add one first.`);
     this.buildShape = inputShape;
     const first = this.#layers[0];
-    const start = first instanceof InputLayer ? first : new InputLayer({ batchShape: inputShape });
+    const dtype = first instanceof HostLayer ? first.inputDtype : 'float32';
+    const start = first instanceof InputLayer ? first : new InputLayer({ batchShape: inputShape, dtype });
     let x: Tensor = start.tensor;
     for (const layer of this.layers) {
       x = inScope(this.name, () => layer.apply(x));
@@ -93,9 +102,22 @@ export class Sequential extends Model {
   }
 
   override call(inputs: TensorStructure): TensorStructure {
-    const first = this.#network?.inputs[0]?.origin?.node.operation.layer;
+    const first = this.#network?.starts[0]?.origin?.node.operation.layer;
     if (first instanceof InputLayer) first.check(inputs as Tensor, this.name);
-    return this.layers.reduce<TensorStructure>((x, layer) => layer.apply<TensorStructure>(x), inputs);
+    const traced = this.layers.filter((layer) => !(layer instanceof HostLayer));
+    return traced.reduce<TensorStructure>((x, layer) => layer.apply<TensorStructure>(x), inputs);
+  }
+
+  /** Builds a model that begins with strings for data like these. @internal */
+  override buildFor(x: unknown): void {
+    if (this.built || !(this.#layers[0] instanceof HostLayer)) return;
+    this.buildEarly();
+    const shaped = x instanceof StringArray || x instanceof NDArray;
+    if (this.built || !(shaped || Array.isArray(x) || isTypedArray(x))) return;
+    const shape: (number | null)[] = [null];
+    for (let item = Array.isArray(x) ? x[0] : undefined; Array.isArray(item); item = item[0]) shape.push(item.length);
+    if (shaped) shape.push(...x.shape.slice(1));
+    this.build(shape);
   }
 
   /** Adds a layer without building. @internal */
@@ -121,7 +143,10 @@ export class Sequential extends Model {
     if (!first || this.layers.length === 0) return;
     if (first instanceof InputLayer) this.build(first.batchShape);
     else if (first.inputShape) this.build([null, ...first.inputShape]);
-    else if (first instanceof Model && first.inputs.length === 1) this.build(first.inputs[0]!.shape);
+    else if (first instanceof TextVectorization) {
+      // Texts come one to a row; vectors have a length as soon as there is a vocabulary.
+      if (first.outputMode === 'int' || first.padToMaxTokens || !first.missing) this.build([null]);
+    } else if (first instanceof Model && first.inputs.length === 1) this.build(first.inputs[0]!.shape);
   }
 
   #rebuild(): void {

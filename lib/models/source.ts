@@ -1,4 +1,12 @@
-import { type BatchParts, checkFinite, checkLabels, type DataInput, type Table, toTable } from '../data/columns.js';
+import {
+  type BatchParts,
+  checkFinite,
+  checkLabels,
+  type DataInput,
+  type Table,
+  type TableOptions,
+  toTable,
+} from '../data/columns.js';
 import { Dataset } from '../data/dataset.js';
 import { ChainruleError } from '../errors.js';
 import type { NativeDataset } from '../native.js';
@@ -73,7 +81,7 @@ export class StreamSource {
 
   constructor(
     private readonly dataset: Dataset,
-    private readonly inputs: unknown,
+    private readonly model: Model,
     readonly allowNonFinite: boolean,
   ) {}
 
@@ -91,9 +99,16 @@ export class StreamSource {
 
   /** Batches as tables, one pass. */
   async *batches(): AsyncGenerator<Table> {
-    for await (const batch of this.dataset)
-      yield await toTable(batch, { allowNonFinite: this.allowNonFinite, inputs: this.inputs });
+    for await (const batch of this.dataset) {
+      this.model.buildFor(batch.x);
+      yield await toTable(batch, tableOptions(this.model, this.allowNonFinite));
+    }
   }
+}
+
+/** How data become a table for a model. */
+export function tableOptions(model: Model, allowNonFinite: boolean | undefined): TableOptions {
+  return { allowNonFinite, inputs: model.inputStructure, front: model.front };
 }
 
 /** A source from what fit, evaluate and predict accept. */
@@ -105,11 +120,12 @@ export async function toSource(
 ): Promise<Source> {
   const batchSize = checkBatchSize(options.batchSize ?? model.fixedBatch);
   const allowNonFinite = options.allowNonFinite ?? false;
-  const inputs = model.inputStructure;
+  model.buildFor(x);
   if (x instanceof Dataset) {
     const plan = x.plan();
-    if (!plan) return new StreamSource(x, inputs, allowNonFinite);
-    const table = await toTable(plan.data, { allowNonFinite, inputs });
+    if (!plan) return new StreamSource(x, model, allowNonFinite);
+    model.buildFor(plan.data.x);
+    const table = await toTable(plan.data, tableOptions(model, allowNonFinite));
     return new TableSource(
       table,
       0,
@@ -121,7 +137,8 @@ export async function toSource(
       plan.seed,
     );
   }
-  const table = await toTable({ x, y, sampleWeight: options.sampleWeight } as BatchParts, { allowNonFinite, inputs });
+  const data = { x, y, sampleWeight: options.sampleWeight } as BatchParts;
+  const table = await toTable(data, tableOptions(model, allowNonFinite));
   if (model.fixedBatch) checkFixedBatch(model, batchSize, table.rows);
   return new TableSource(table, 0, table.rows, batchSize, options.shuffle ?? false, allowNonFinite);
 }

@@ -7,6 +7,7 @@
 #include "cpu/kernel_table.h"
 #include "node/classes.h"
 #include "node/environment.h"
+#include "node/text_wrap.h"
 #include "runtime/cores.h"
 #include "runtime/floor.h"
 
@@ -107,6 +108,9 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("Graph", GraphWrap::define(env), environment->graphClass);
   add("Variable", VariableWrap::define(env), environment->variableClass);
   add("Dataset", DatasetWrap::define(env), environment->datasetClass);
+  exports.Set("Vocabulary", VocabularyWrap::define(env));
+  exports.Set("TokenCounter", TokenCounterWrap::define(env));
+  defineTextFunctions(env, exports);
   environment->programClass = Napi::Persistent(ProgramWrap::define(env));
   exports.Set("info", Napi::Function::New(env, info, "info"));
   exports.Set("setErrorClass", Napi::Function::New(env, setErrorClass, "setErrorClass"));

@@ -1,7 +1,7 @@
 // How a case with a saved model is run, by kind: { chainrule, spec, tensors, directory } → results by tensor name.
 // Numbers that stand in the JSON are compared here.
 import { join } from 'node:path';
-import { Skip } from './compare.mjs';
+import { compare, Skip } from './compare.mjs';
 
 const camel = (key) => key.replace(/_([a-z0-9])/g, (_, letter) => letter.toUpperCase());
 
@@ -34,6 +34,15 @@ function pick(names, tensors) {
   return Object.fromEntries(Object.entries(names).map(([key, name]) => [key, pick(name, tensors)]));
 }
 
+/** Nested arrays of strings from their JSON. */
+function nested({ shape, values }) {
+  if (shape.length === 0) return values[0];
+  const [rows, ...rest] = shape;
+  const size = rest.reduce((a, b) => a * b, 1);
+  const row = (i) => nested({ shape: rest, values: values.slice(i * size, (i + 1) * size) });
+  return Array.from({ length: rows }, (_, i) => row(i));
+}
+
 const alone = (names) => (names.length === 1 ? names[0] : names);
 
 /** Outputs as a list in Keras's order: records by key. */
@@ -49,8 +58,39 @@ function outputsOf(result, chainrule) {
 
 const named = (names, values) => Object.fromEntries(names.map((name, i) => [name, values[i]]));
 
+/** A preprocessing layer is made, adapted and used alone; a model of it, where there is one, must say the same. */
+async function preprocess(input) {
+  const { chainrule, spec, tensors } = input;
+  const given = (name) => (spec.strings?.[name] ? nested(spec.strings[name]) : tensors.get(name));
+  const layer = chainrule.layers.layerFamily.resolve(spec.layer);
+  if (spec.adaptStrings) await layer.adapt(nested(spec.adaptStrings));
+  else if (spec.adapt) await layer.adapt(tensors.get(spec.adapt));
+  if (spec.vocabulary && layer.getVocabulary) same('vocabulary', layer.getVocabulary(), spec.vocabulary);
+  const x = alone(spec.inputs.map(given));
+  const results = {};
+  if (layer.compute) {
+    const found = await layer.compute(x);
+    if (spec.expectStrings) same('the strings', found.toNested(), nested(stringsOf(spec)));
+    else results[spec.outputs[0]] = found;
+  }
+  if (!spec.files?.model || spec.expectStrings) return results;
+  const model = await open(input);
+  const outputs = outputsOf(await model.predict(x), chainrule);
+  if (results[spec.outputs[0]]) compare(spec.outputs[0], outputs[0], tensors.get(spec.outputs[0]), spec);
+  return { ...results, ...named(spec.outputs, outputs) };
+}
+
+/** `expectStrings` holds one array, or one by name. */
+const stringsOf = ({ expectStrings, outputs }) => (expectStrings.values ? expectStrings : expectStrings[outputs[0]]);
+
+function same(what, got, want) {
+  if (JSON.stringify(got) !== JSON.stringify(want))
+    throw new Error(`${what}: ${JSON.stringify(got)} instead of ${JSON.stringify(want)}`);
+}
+
 async function predict(input) {
   const { chainrule, spec, tensors } = input;
+  if (spec.strings || spec.expectStrings || spec.vocabulary) return preprocess(input);
   const model = await open(input);
   const results = {};
   const calls = spec.calls ?? [spec.x ?? spec.inputs];

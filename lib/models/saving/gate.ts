@@ -41,6 +41,8 @@ const unsafe = new Set([
   'FlaxLayer',
   'NNXLayer',
 ]);
+/** What layers compute with; those of Hashing say what its integers are. */
+const policies = new Set(['float32', 'int64', 'int32', 'string']);
 /** Marks that stand for values, not objects. */
 const values = new Set(['__keras_tensor__', '__slice__', '__ellipsis__', '__numpy__', '__tensor__', '__tuple__']);
 
@@ -88,7 +90,8 @@ function inspect(saved: Partial<Serialized>, key: string, found: Found): void {
   else if (name === 'function') {
     if (!knownFunction(String(config), saved.registered_name)) count(found.unknown, `function "${String(config)}"`);
   } else if (name === 'DTypePolicy') {
-    if ((config as Config).name !== 'float32') found.options.push(`dtype policy "${String((config as Config).name)}"`);
+    if (!policies.has(String((config as Config).name)))
+      found.options.push(`dtype policy "${String((config as Config).name)}"`);
   } else if (typeof config === 'object' && config !== null) inspectObject(name, config, saved, key, found);
 }
 

@@ -66,7 +66,8 @@ function find(group: Hdf5Group, place: string): Hdf5Group | undefined {
 
 function matchOwn({ layer, variables }: Saveable, group: Hdf5Group, { matches, problems, used }: Work): void {
   const vars = group.group('vars');
-  const names = vars?.names() ?? [];
+  // Arrays under names of their own are read with the layer's assets.
+  const names = (vars?.names() ?? []).filter((name) => !layer.loadArrays || /^\d+$/.test(name));
   if (vars) used.add(vars.path);
   if (names.length !== variables.length) {
     problems.push(

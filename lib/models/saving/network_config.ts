@@ -137,7 +137,7 @@ class Plan {
 
   private argument(value: unknown): unknown {
     if (isSymbolic(value)) {
-      const config = { shape: value.shape, dtype: value.dtype, keras_history: this.history(value) };
+      const config = { shape: value.shape, dtype: value.hostDtype ?? value.dtype, keras_history: this.history(value) };
       return { class_name: '__keras_tensor__', config };
     }
     if (value instanceof Slice) {

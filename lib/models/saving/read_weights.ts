@@ -23,6 +23,20 @@ export async function assign(matches: readonly Match[], signal?: AbortSignal): P
   for (const [i, { variable }] of matches.entries()) await variable.write(values[i]!);
 }
 
+/** The arrays that a layer keeps under names of their own, beside the numbered ones. */
+export async function namedArrays(root: Hdf5Group, place: string): Promise<Map<string, NDArray>> {
+  const arrays = new Map<string, NDArray>();
+  const vars = (place === '' ? root : root.group(place))?.group('vars');
+  for (const name of vars?.names() ?? []) {
+    const dataset = /^\d+$/.test(name) ? undefined : vars!.dataset(name);
+    if (dataset) {
+      const { data, dtype } = await dataset.read();
+      arrays.set(name, new NDArray(data, dataset.shape, dtype) as AnyArray as NDArray);
+    }
+  }
+  return arrays;
+}
+
 /** Bytes that all numbers of a file take as float32. Contiguous arrays that overlap are refused: they could claim any size. */
 export function sizeOfWeights(root: Hdf5Group, fileSize: number, label: string): number {
   let total = 0;

@@ -1,0 +1,25 @@
+import { layerFamily } from '../family.js';
+import { HashedCrossing, type HashedCrossingOptions, Hashing, type HashingOptions } from './hashing.js';
+import { IntegerLookup, type LookupOptions, StringLookup } from './lookup.js';
+import { TextVectorization, type TextVectorizationOptions } from './text_vectorization.js';
+
+export type { AdaptTexts } from './adapt.js';
+export type { OutputModeOption } from './encoding.js';
+export { HashedCrossing, type HashedCrossingOptions, Hashing, type HashingOptions, type Salt } from './hashing.js';
+export { type HostInput, HostLayer } from './host_layer.js';
+export { IndexLookup, IntegerLookup, type LookupOptions, StringLookup } from './lookup.js';
+export {
+  type SplitFunction,
+  type StandardizeFunction,
+  TextVectorization,
+  type TextVectorizationOptions,
+} from './text_vectorization.js';
+
+layerFamily.add(Hashing).add(HashedCrossing).add(IntegerLookup).add(StringLookup).add(TextVectorization);
+
+export const hashing = (options: HashingOptions): Hashing => new Hashing(options);
+export const hashedCrossing = (options: HashedCrossingOptions): HashedCrossing => new HashedCrossing(options);
+export const integerLookup = (options?: LookupOptions<number>): IntegerLookup => new IntegerLookup(options);
+export const stringLookup = (options?: LookupOptions<string>): StringLookup => new StringLookup(options);
+export const textVectorization = (options?: TextVectorizationOptions): TextVectorization =>
+  new TextVectorization(options);
