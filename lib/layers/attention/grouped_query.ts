@@ -1,4 +1,4 @@
-import type { OptionTable } from '../../config.js';
+import type { OptionTable, Serialized } from '../../config.js';
 import { ChainruleError } from '../../errors.js';
 import type { Shape, Tensor } from '../../graph/tensor.js';
 import { einsum } from '../../ops/einsum.js';
@@ -21,6 +21,15 @@ export interface GroupedQueryAttentionOptions extends ProjectedAttentionOptions 
  * (https://keras.io/api/layers/attention_layers/group_query_attention/).
  */
 export class GroupedQueryAttention extends ProjectedAttention {
+  static override readonly savedNames: Readonly<Record<string, string>> = {
+    queryDense: '_query_dense',
+    keyDense: '_key_dense',
+    gateDense: '_gate_dense',
+    valueDense: '_value_dense',
+    softmaxLayer: '_softmax',
+    dropoutLayer: '_dropout_layer',
+    outputDense: '_output_dense',
+  };
   static override readonly options: OptionTable = {
     headDim: 'value',
     numQueryHeads: 'value',
@@ -41,6 +50,11 @@ export class GroupedQueryAttention extends ProjectedAttention {
         'ERR_CHAINRULE_OPTION',
         `${className}: numQueryHeads ${this.numQueryHeads} must be a multiple of numKeyValueHeads ${this.numKeyValueHeads}.`,
       );
+  }
+
+  /** Keras exports the class under another name than its own, which names its layers. */
+  override savedBeside(): Partial<Serialized> {
+    return { ...super.savedBeside(), class_name: 'GroupQueryAttention' };
   }
 
   protected override get depth(): number {
