@@ -8,7 +8,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { layers, type Model, NDArray, sequential, setRandomSeed } from 'chainrule';
+import { layers, loadModel, type Model, NDArray, sequential, setRandomSeed } from 'chainrule';
 import { drawDigits, type Images, SIZE } from './digits.js';
 import { readMnist } from './idx.js';
 import { confusionTable, imagesSideBySide } from './terminal.js';
@@ -54,10 +54,9 @@ function classesOf(probabilities: NDArray): number[] {
 
 async function saveAndReload(model: Model): Promise<Model> {
   const folder = await mkdtemp(join(tmpdir(), 'quickstart-'));
-  const path = join(folder, 'digits.safetensors');
-  await model.saveWeights(path);
-  const again = buildModel();
-  await again.loadWeights(path);
+  const path = join(folder, 'digits.keras');
+  await model.save(path);
+  const again = await loadModel(path);
   await rm(folder, { recursive: true });
   return again;
 }

@@ -1,4 +1,4 @@
-import { layers, NDArray, sequential, setRandomSeed } from 'chainrule';
+import { layers, loadModel, NDArray, sequential, setRandomSeed } from 'chainrule';
 
 async function main(): Promise<void> {
   setRandomSeed(7);
@@ -16,7 +16,9 @@ async function main(): Promise<void> {
   model.compile({ optimizer: 'adam', loss: 'binaryCrossentropy', metrics: ['accuracy'] });
   const { history } = await model.fit(x, y, { epochs: 60, verbose: 0 });
   console.log(`accuracy ${history.accuracy?.at(-1)?.toFixed(3)}`);
-  const p = await model.predict([
+  await model.save('quadrants.keras'); // Keras 3 opens it, too
+  const again = await loadModel('quadrants.keras');
+  const p = await again.predict([
     [0.5, 0.5],
     [-0.5, 0.5],
   ]);

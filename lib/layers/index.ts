@@ -8,6 +8,7 @@ import { Lambda, type LambdaOptions } from './lambda.js';
 import { Masking } from './masking.js';
 
 export * from './activation.js';
+export * from './attention/index.js';
 export * from './convolution/index.js';
 export * from './dense.js';
 export { EinsumDense, type EinsumDenseOptions } from './einsum_dense.js';

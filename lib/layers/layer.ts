@@ -54,7 +54,8 @@ export interface CallContext {
 /** Options of a call; a layer with further arguments (`initialState`, `value`, …) takes them here, by name. */
 export interface ApplyOptions {
   training?: boolean;
-  mask?: Tensor;
+  /** Which time steps count; of layers with several inputs a list. */
+  mask?: Tensor | readonly (Tensor | null | undefined)[];
   [argument: string]: unknown;
 }
 
@@ -146,6 +147,11 @@ export abstract class Layer extends Configured {
 
   /** Makes the weights. `inputShape` includes the batch, as null. */
   build(_inputShape: ShapeStructure): void {}
+
+  /** What the first call gives to `build`: the shapes of its inputs. */
+  protected shapesOf(inputs: TensorStructure, _options: ApplyOptions): ShapeStructure {
+    return mapStructure(inputs, (leaf) => (leaf as Tensor).shape) as ShapeStructure;
+  }
 
   /** Describes the computation on tensors of the active trace. */
   abstract call(inputs: TensorStructure, ctx: CallContext): TensorStructure;
@@ -304,13 +310,14 @@ export abstract class Layer extends Configured {
     const trace = currentTrace(`layer "${this.name}"`);
     const training = options.training ?? trace.training ?? false;
     const ready = mapStructure(inputs, (leaf) => this.#prepare(leaf), isArrayLike) as TensorStructure;
-    const mask = options.mask ?? (isTensor(ready) ? ready.mask : undefined);
+    // Layers that take a list of masks know that they may get one.
+    const mask = (options.mask ?? (isTensor(ready) ? ready.mask : undefined)) as Tensor | undefined;
     return trace.scope(this.name, () =>
       inScope(this.name, () => {
         const outer = trace.training;
         trace.training = training;
         try {
-          if (!this.built) this.build(mapStructure(ready, (leaf) => (leaf as Tensor).shape) as ShapeStructure);
+          if (!this.built) this.build(this.shapesOf(ready, options));
           if (this.inputSpec && isTensor(ready)) checkInput(this, this.inputSpec, ready);
           const result = this.call(ready, { ...options, training, mask, state: trace.state });
           return this.#finish(trace, ready, result, mask);

@@ -10,6 +10,7 @@ import { Model } from './model.js';
 import { members, parseDescription } from './saving/archive.js';
 import { describeModel } from './saving/describe.js';
 import { checkDescription } from './saving/gate.js';
+import { kerasJson } from './saving/keras_json.js';
 import { snapshot } from './saving/snapshot.js';
 import { flattenTree, saveableTree } from './saving/tree.js';
 import { weightGroups } from './saving/written_weights.js';
@@ -72,7 +73,7 @@ export function modelFromJSON<M extends Model<never> = Model>(
   });
 }
 
-const encode = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value), 'utf8');
+const encode = (value: unknown): Uint8Array => Buffer.from(kerasJson(value), 'utf8');
 const member = (name: string, content: Uint8Array): ZipContent => ({
   name,
   size: content.length,

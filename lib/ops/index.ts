@@ -2,6 +2,7 @@ import './methods.js';
 
 export { stopGradient } from '../graph/grad.js';
 export * from './arrange.js';
+export * from './attention.js';
 export * from './conv.js';
 export * from './crossentropy.js';
 export * from './decompose.js';

@@ -19,14 +19,20 @@ import {
 } from '../ops/math.js';
 import { float } from '../ops/operands.js';
 
+/** Keras's default names that are not the names of their classes. */
+const irregularNames: Record<string, string> = {
+  PiecewiseConstantDecay: 'PiecewiseConstant',
+  CosineDecayRestarts: 'SGDRDecay',
+};
+
 /** The learning rate as a formula of the step; it is traced, so nothing happens in JavaScript between steps (https://keras.io/api/optimizers/learning_rate_schedules/). */
 export abstract class LearningRateSchedule extends Configured {
   static override readonly options: OptionTable = { name: 'value' };
-  readonly name: string | undefined;
+  readonly name: string;
 
   constructor(options: { name?: string } = {}) {
     super(options);
-    this.name = options.name;
+    this.name = options.name ?? irregularNames[this.className] ?? this.className;
   }
 
   /** `step` counts from 0, in float32. */

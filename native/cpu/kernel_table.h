@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "cpu/attention.h"
 #include "cpu/island.h"
 #include "cpu/recurrent.h"
 #include "cpu/types.h"

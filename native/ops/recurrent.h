@@ -1,6 +1,7 @@
 #pragma once
 
 #include "cpu/recurrent.h"
+#include "ops/scratch.h"
 #include "plan/backend.h"
 
 // Sizes, operands and the split of work that the two directions of a recurrent op share.
@@ -66,16 +67,6 @@ void firstSteps(const Recurrent& r, const uint8_t* mask, int32_t* first, Range r
 
 // A state [n][units] into padded rows; null stands for zeros. Range: rows.
 void padState(const Recurrent& r, const float* state, float* padded, Range rows);
-
-// Pieces of one block of scratch memory, in floats.
-struct ScratchLayout {
-  int64_t size = 0;
-  int64_t add(int64_t count) {
-    const int64_t at = size;
-    size += (count + 15) / 16 * 16;
-    return at;
-  }
-};
 
 Lowering lowerRecurrent(const LowerContext& c);
 Lowering lowerRecurrentGradient(const LowerContext& c);

@@ -8,6 +8,7 @@
 namespace chainrule::ops {
 
 std::span<const OpDef> argOps();
+std::span<const OpDef> attentionOps();
 std::span<const OpDef> convOps();
 std::span<const OpDef> cumulativeOps();
 std::span<const OpDef> elementwiseOps();

@@ -34,6 +34,23 @@ export function binaryMetrics(scores: ArrayLike<number>, labels: ArrayLike<numbe
   };
 }
 
+/** For rare events: average precision, Σ (R_n − R_(n−1)) · P_n over thresholds, beside precision and recall at 0.5. */
+export function rareMetrics(scores: ArrayLike<number>, labels: ArrayLike<number>): Metrics {
+  const [p, y] = [Array.from(scores), Array.from(labels)];
+  const order = p.map((_, i) => i).sort((a, b) => p[b]! - p[a]!);
+  const positives = y.reduce((a, b) => a + b, 0);
+  let [hits, area] = [0, 0];
+  for (let i = 0; i < order.length; ) {
+    const before = hits;
+    const score = p[order[i]!];
+    for (; i < order.length && p[order[i]!] === score; i++) hits += y[order[i]!]!;
+    area += ((hits - before) / positives) * (hits / i);
+  }
+  const chosen = p.filter((score) => score >= 0.5).length;
+  const { recall, auc: roc } = binaryMetrics(p, y);
+  return { prAuc: area, recall: recall!, precision: (recall! * positives) / chosen, auc: roc! };
+}
+
 export function classMetrics(scores: ArrayLike<number>, labels: ArrayLike<number>, classes: number): Metrics {
   const y = Array.from(labels);
   const rows = y.map((_, i) => Array.from({ length: classes }, (_, c) => scores[i * classes + c]!));

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { expect } from 'vitest';
 
 // Data sets and recipes lie beside the repository; a machine without them skips these tests.
 
@@ -72,6 +73,12 @@ export function differsFrom({ data, shape }: Table, want: Fingerprint): string[]
     if (Math.abs(ends[i]! - value) > 2e-6) problems.push(`end value ${i} is ${ends[i]} instead of ${value}`);
   }
   return problems;
+}
+
+/** All four arrays of a split against their fingerprints. */
+export function checkInput({ inputCheck }: Recipe, split: Split): void {
+  for (const [name, table] of Object.entries(split))
+    expect(differsFrom(table, inputCheck[name as keyof Split]), name).toEqual([]);
 }
 
 /** The digits as IDX files: pixels divided by 255. */

@@ -1,5 +1,6 @@
 import {
   type CompileOptions,
+  type FitOptions,
   layers,
   NDArray,
   optimizers,
@@ -15,6 +16,7 @@ export async function trained(
   seed: number,
   build: () => Sequential,
   split: Split,
+  options: FitOptions = {},
 ): Promise<ArrayLike<number>> {
   if (training.optimizer.class !== 'Adam') throw new Error(`the recipe wants ${training.optimizer.class}`);
   setRandomSeed(seed);
@@ -27,7 +29,13 @@ export async function trained(
     loss: camel(training.loss) as CompileOptions['loss'],
   });
   const { batchSize, epochs } = training;
-  await model.fit(arrayOf(split.train), arrayOf(split.trainTargets), { batchSize, epochs, shuffle: true, verbose: 0 });
+  await model.fit(arrayOf(split.train), arrayOf(split.trainTargets), {
+    batchSize,
+    epochs,
+    shuffle: true,
+    verbose: 0,
+    ...options,
+  });
   const out = (await model.predict(arrayOf(split.test))) as { data: ArrayLike<number> };
   return out.data;
 }

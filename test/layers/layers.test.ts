@@ -1,5 +1,6 @@
 import { describe, test } from 'vitest';
 import { layers } from '../../lib/index.js';
+import { attentionCases } from './cases/attention.js';
 import { shapeCases } from './cases/shapes.js';
 import { windowCases } from './cases/windows.js';
 import { checkLayer, type LayerCase } from './check_layer.js';
@@ -213,7 +214,7 @@ const cases: Record<string, LayerCase> = {
   },
 };
 
-Object.assign(cases, windowCases, shapeCases);
+Object.assign(cases, windowCases, shapeCases, attentionCases);
 
 describe('every layer: forward, gradients, config, any batch', () => {
   test.each(Object.keys(cases))('%s', (name) => checkLayer(cases[name]!));

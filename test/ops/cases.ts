@@ -1,5 +1,6 @@
 import type { OpCase } from './case.js';
 import { alongCases } from './cases/along.js';
+import { attentionCases } from './cases/attention.js';
 import { broadcastCases } from './cases/broadcast.js';
 import { decomposeCases } from './cases/decompose.js';
 import { elementwiseCases } from './cases/elementwise.js';
@@ -21,6 +22,7 @@ export const cases: OpCase[] = [
   ...windowCases,
   ...moveCases,
   ...recurrentCases,
+  ...attentionCases,
   ...lookupCases,
   ...decomposeCases,
 ];

@@ -8,6 +8,7 @@
 #include "cpu/kernels/island.inl"
 #include "cpu/kernels/reduce.inl"
 #include "cpu/kernels/rows.inl"
+#include "cpu/kernels/attention.inl"
 #include "cpu/kernels/copy.inl"
 #include "cpu/kernels/pack.inl"
 #include "cpu/kernels/tile.inl"

@@ -129,5 +129,19 @@ export const errorCases: ErrorCase[] = [
   shapeError('lstm', 'a state of other rows', [f(-1, 5, 3), f(3, 16), f(4, 16), f(-1, 4), f(2, 4)], /initial state/, {
     state: true,
   }),
+  shapeError('attention', 'three dimensions', [f(-1, 5, 3), f(-1, 5, 3), f(-1, 5, 3)], /4 dimensions/),
+  shapeError('attention', 'heads that do not divide', [f(-1, 5, 4, 3), f(-1, 5, 3, 3), f(-1, 5, 3, 3)], /must divide/),
+  shapeError('attention', 'keys of another size', [f(-1, 5, 2, 3), f(-1, 5, 2, 4), f(-1, 5, 2, 3)], /same size/),
+  shapeError('attention', 'a value of another length', [f(-1, 5, 2, 3), f(-1, 5, 2, 3), f(-1, 4, 2, 3)], /same length/),
+  shapeError(
+    'attention',
+    'a mask of other queries',
+    [f(-1, 5, 2, 3), f(-1, 5, 2, 3), f(-1, 5, 2, 3), b(1, 1, 4, 5)],
+    /mask must broadcast to \[N, 2, 5, 5\]/,
+    { mask: true },
+  ),
+  typeError('attention', 'a mask of numbers', [f(-1, 5, 2, 3), f(-1, 5, 2, 3), f(-1, 5, 2, 3), f(1, 1, 5, 5)], {
+    mask: true,
+  }),
   typeError('simpleRnn', 'a mask of numbers', [f(-1, 5, 3), f(3, 4), f(4, 4), f(-1, 5)], { mask: true }),
 ];

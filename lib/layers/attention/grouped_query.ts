@@ -1,0 +1,78 @@
+import type { OptionTable } from '../../config.js';
+import { ChainruleError } from '../../errors.js';
+import type { Shape, Tensor } from '../../graph/tensor.js';
+import { einsum } from '../../ops/einsum.js';
+import { multiply } from '../../ops/math.js';
+import { repeat } from '../../ops/shape.js';
+import { Softmax } from '../activation.js';
+import { integerOption, knownSize } from '../kernel_layer.js';
+import { type Projected, ProjectedAttention, type ProjectedAttentionOptions } from './projected.js';
+
+export interface GroupedQueryAttentionOptions extends ProjectedAttentionOptions {
+  /** Size of each head. */
+  headDim: number;
+  numQueryHeads: number;
+  /** Heads of keys and values, each shared by numQueryHeads / numKeyValueHeads heads of queries. */
+  numKeyValueHeads: number;
+}
+
+/**
+ * As MultiHeadAttention, but heads of queries share heads of keys and values
+ * (https://keras.io/api/layers/attention_layers/group_query_attention/).
+ */
+export class GroupedQueryAttention extends ProjectedAttention {
+  static override readonly options: OptionTable = {
+    headDim: 'value',
+    numQueryHeads: 'value',
+    numKeyValueHeads: 'value',
+  };
+  readonly headDim: number;
+  readonly numQueryHeads: number;
+  readonly numKeyValueHeads: number;
+
+  constructor(options: GroupedQueryAttentionOptions) {
+    super(options);
+    const { className } = this;
+    this.headDim = integerOption(className, 'headDim', options.headDim);
+    this.numQueryHeads = integerOption(className, 'numQueryHeads', options.numQueryHeads);
+    this.numKeyValueHeads = integerOption(className, 'numKeyValueHeads', options.numKeyValueHeads);
+    if (this.numQueryHeads % this.numKeyValueHeads !== 0)
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `${className}: numQueryHeads ${this.numQueryHeads} must be a multiple of numKeyValueHeads ${this.numKeyValueHeads}.`,
+      );
+  }
+
+  protected override get depth(): number {
+    return this.headDim;
+  }
+
+  protected override get maskedAxes(): number {
+    return 2;
+  }
+
+  protected override buildLayers(query: Shape, value: Shape, key: Shape): void {
+    const features = knownSize(this, query, -1);
+    const heads = (shape: Shape, name: string, count: number, activation?: 'sigmoid') => {
+      const layer = this.dense(name, 'abc,cde->abde', [null, count, this.headDim], 'de', activation);
+      layer.build(shape);
+      return layer;
+    };
+    this.queryDense = heads(query, 'query', this.numQueryHeads);
+    this.keyDense = heads(key, 'key', this.numKeyValueHeads);
+    if (this.useGate) this.gateDense = heads(query, 'gate', this.numQueryHeads, 'sigmoid');
+    this.valueDense = heads(value, 'value', this.numKeyValueHeads);
+    this.softmaxLayer = new Softmax();
+    this.dropoutLayer = this.makeDropout();
+    this.outputDense = this.dense('attention_output', 'abcd,cde->abe', [null, features], 'e');
+    this.outputDense.build([null, null, this.numQueryHeads, this.headDim]);
+  }
+
+  protected override compose(projected: Projected): [output: Tensor, scores: Tensor] {
+    const repeats = this.numQueryHeads / this.numKeyValueHeads;
+    const [key, value] = [projected.key, projected.value].map((x) => (repeats === 1 ? x : repeat(x, repeats, 2)));
+    const scores = einsum('bquh,bkuh->buqk', multiply(projected.query, 1 / Math.sqrt(this.headDim)), key!);
+    const [shares, left] = this.shares(scores, this.fullMask(projected, 4), projected.training);
+    return [einsum('buqk,bkuh->bquh', left, value!), shares];
+  }
+}
