@@ -117,6 +117,16 @@ export const cases: Record<string, RoundTrip> = {
   RandomRotation: of(() => new layers.RandomRotation({ factor: 0.1 }), image),
   RandomTranslation: of(() => new layers.RandomTranslation({ heightFactor: 0.1, widthFactor: 0.2 }), image),
   RandomZoom: of(() => new layers.RandomZoom({ heightFactor: 0.1 }), image),
+  Hashing: of(() => layers.hashing({ numBins: 5, maskValue: 2, salt: 9, outputMode: 'count' }), [3], integers(9)),
+  IntegerLookup: of(
+    () => layers.integerLookup({ vocabulary: [1, 5, 3], numOovIndices: 2, maskToken: 0, outputMode: 'multiHot' }),
+    [3],
+    integers(9),
+  ),
+  HashedCrossing: {
+    ...two((a, b) => layers.hashedCrossing({ numBins: 5, outputMode: 'oneHot' }).apply([a, b]), [1]),
+    ...integers(9),
+  },
   CategoryEncoding: of(() => new layers.CategoryEncoding({ numTokens: 6, outputMode: 'multi_hot' }), [3], integers(6)),
   Discretization: of(() => new layers.Discretization({ binBoundaries: [-0.5, 0, 0.4] }), [4]),
   Normalization: {
@@ -256,6 +266,8 @@ export const cases: Record<string, RoundTrip> = {
 /** Classes that no file can hold. */
 export const exempt: Record<string, string> = {
   Lambda: 'holds a function',
+  StringLookup: 'takes strings: test/models/text.test.ts',
+  TextVectorization: 'takes strings: test/models/text.test.ts',
 };
 
 export function modelOf({ layer, graph, input: shapes, dtype = 'float32' as never }: RoundTrip): Model {
