@@ -21,6 +21,15 @@ export interface GroupedQueryAttentionOptions extends ProjectedAttentionOptions 
  * (https://keras.io/api/layers/attention_layers/group_query_attention/).
  */
 export class GroupedQueryAttention extends ProjectedAttention {
+  static readonly kerasName = 'GroupQueryAttention';
+  // Keras has no public names for them, unlike in MultiHeadAttention.
+  static override readonly savedNames: Readonly<Record<string, string>> = {
+    ...ProjectedAttention.savedNames,
+    queryDense: '_query_dense',
+    keyDense: '_key_dense',
+    valueDense: '_value_dense',
+    outputDense: '_output_dense',
+  };
   static override readonly options: OptionTable = {
     headDim: 'value',
     numQueryHeads: 'value',
