@@ -20,7 +20,7 @@ export interface BenchResult extends Summary {
   params: { workload: string; task: string; contender: string };
   samples: number[];
   flop?: number;
-  /** Share of the multiply-add peak measured in the same run. */
+  /** Share of the multiply-add peak: the median over rounds, each with its own measurement of the peak. */
   ofPeak?: number;
   /** The peer's median over ours. */
   ratio?: number;
@@ -28,13 +28,15 @@ export interface BenchResult extends Summary {
 
 const LOSS_TOLERANCE = 1e-3;
 
+interface Rounds {
+  /** Seconds per unit by contender, a sample for each round. */
+  samples: Map<string, number[]>;
+  /** The multiply-add peak beside each round, in flop per second: a shared machine's clock and cores change all the time. */
+  peaks: number[];
+}
+
 /** Prepares all contenders, drops peers whose loss differs, and times blocks in turn. */
-async function compare(
-  workload: Workload,
-  unit: Unit,
-  peers: readonly Peer[],
-  options: BenchOptions,
-): Promise<Map<string, number[]>> {
+async function compare(workload: Workload, unit: Unit, peers: readonly Peer[], options: BenchOptions): Promise<Rounds> {
   const ours = unit.contender();
   const contenders: Contender[] = [ours];
   for (const peer of peers) contenders.push(...(await peer.contenders({ workload: workload.id, unit: unit.name })));
@@ -50,10 +52,12 @@ async function compare(
     await contender.block(options.blockSeconds);
     samples.set(contender.name, []);
   }
+  const peaks: number[] = [];
   for (let block = 0; block < options.blocks; block++) {
+    if (unit.flop) peaks.push((await native.measureFloor(options.threads)).gflops * 1e9);
     for (const contender of contenders) samples.get(contender.name)?.push(await contender.block(options.blockSeconds));
   }
-  return samples;
+  return { samples, peaks };
 }
 
 function timeText(seconds: number): string {
@@ -76,11 +80,12 @@ export async function runBench(chosen: readonly Workload[], options: BenchOption
   try {
     for (const workload of chosen) {
       for (const unit of workload.units) {
-        const samples = await compare(workload, unit, peers, options);
+        const { samples, peaks } = await compare(workload, unit, peers, options);
         const ours = summarise(samples.get('chainrule') ?? []).median;
         for (const [contender, seconds] of samples) {
           const summary = summarise(seconds.map((value) => value * 1e9));
-          const ofPeak = unit.flop ? unit.flop / (summary.median / 1e9) / (floor.gflops * 1e9) : undefined;
+          const { flop } = unit;
+          const ofPeak = flop ? summarise(seconds.map((value, i) => flop / value / peaks[i]!)).median : undefined;
           const ratio = contender === 'chainrule' ? undefined : summary.median / 1e9 / ours;
           results.push({
             name: `${workload.id} ${unit.name} ${contender}`,

@@ -13,8 +13,8 @@ export interface InputOptions {
   /** Shape with the batch: null for any, a number where it is fixed (stateful layers need that). */
   batchShape?: Shape;
   name?: string;
-  /** Default 'float32'. */
-  dtype?: DType | 'string';
+  /** Default 'float32'. 'string' and 'int64' (integers up to 53 bits) are for layers of text and categories. */
+  dtype?: DType | 'string' | 'int64';
 }
 
 /** Dtypes of inputs in files → what they are here. */

@@ -63,7 +63,7 @@ export class HostFront {
     for (const [i, input] of this.inputs.entries()) {
       const name = this.inputs.length === 1 ? 'x' : `x.${input.name}`;
       // An input may feed both parts: the traced one takes it as always.
-      if (this.boundary.includes(input)) arrays.set(input, yield* arrayOf(data[i], name, allowNonFinite));
+      if (this.boundary.includes(input)) arrays.set(input, yield* arrayOf(data[i], name, input.rank, allowNonFinite));
       if (!consumed.has(input)) continue;
       const given = yield* hostValue(data[i], name);
       const value = input.hostDtype === 'string' ? (stringsIn(given) ?? given) : given;
@@ -94,14 +94,19 @@ export const isHostNode = (node: HistoryNode): boolean => node.operation.layer i
 
 const kind = (strings: boolean): string => (strings ? 'strings' : 'numbers');
 
-function* arrayOf(value: unknown, name: string, allowNonFinite: boolean | undefined): Work<AnyArray> {
+/** Numbers for an input of a rank: an axis of size 1 at the end is added, as Keras does. */
+function* arrayOf(value: unknown, name: string, rank: number, allowNonFinite: boolean | undefined): Work<AnyArray> {
   if (!isArrayInput(value))
     throw new ChainruleError(
       'ERR_CHAINRULE_INPUT',
       `${name}: an array is expected, got ${value === null ? 'null' : typeof value}.`,
     );
   const options = { name, allowNonFinite };
-  return yield* perform({ background: () => fromNestedAsync(value, options), now: () => fromNested(value, options) });
+  const array = yield* perform({
+    background: () => fromNestedAsync(value, options),
+    now: () => fromNested(value, options),
+  });
+  return array.rank === rank - 1 ? array.reshape([...array.shape, 1]) : array;
 }
 
 const refused = (text: string): ChainruleError =>

@@ -9,11 +9,10 @@ import { currentTrace, Trace } from '../graph/trace.js';
 import { Layer, type LayerOptions, type ShapeStructure, type TensorStructure } from '../layers/layer.js';
 import { SequenceLayer } from '../layers/recurrent/index.js';
 import type { NativeJob } from '../native.js';
-import type { ArrayInput, NDArray } from '../ndarray.js';
+import type { NDArray } from '../ndarray.js';
 import { add } from '../ops/math.js';
 import { float } from '../ops/operands.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
-import type { StringInput } from '../strings.js';
 import { activationsOf } from './activations.js';
 import { type Compiled, type CompileOptions, compileModel } from './compile.js';
 import { type CompiledLoss, type CompiledMetrics, matchOutputs } from './compiled.js';
@@ -187,8 +186,8 @@ export class Model<O = NDArray> extends Layer {
    * several rows it gives an NDArray.
    */
   predictSync(row: Float32Array, out?: Float32Array): Float32Array;
-  predictSync(x: ArrayInput | StringInput): NDArray;
-  predictSync(x: ArrayInput | StringInput, out?: Float32Array): Float32Array | NDArray {
+  predictSync(x: DataInput): NDArray;
+  predictSync(x: DataInput, out?: Float32Array): Float32Array | NDArray {
     return x instanceof Float32Array && !this.front ? this.#row.predict(x, out) : this.#row.predictRows(x);
   }
 

@@ -6,9 +6,8 @@ import { flatten, pack } from '../graph/structure.js';
 import type { Tensor } from '../graph/tensor.js';
 import { atOnce } from '../layers/text/work.js';
 import type { NativeProgram } from '../native.js';
-import { type AnyArray, type ArrayInput, allocate, isArrayInput, NDArray, shapeText, sizeOf } from '../ndarray.js';
+import { type AnyArray, allocate, isArrayInput, NDArray, shapeText, sizeOf } from '../ndarray.js';
 import { fromNested } from '../nested.js';
-import type { StringInput } from '../strings.js';
 import type { HostFront } from './front.js';
 import type { Model } from './model.js';
 import { buildPredict, describePredict, type PredictProgram, type ProgramCache } from './programs.js';
@@ -134,7 +133,7 @@ export class RowPredictor {
   }
 
   /** Rows as nested arrays or an NDArray. */
-  predictRows(x: ArrayInput | StringInput): NDArray {
+  predictRows(x: DataInput): NDArray {
     this.model.buildFor(x);
     this.model.needBuilt('predictSync');
     if (this.model.front) return this.predictHosted(this.model.front, x);

@@ -45,6 +45,9 @@ function gpt(vocabulary: number, context: number): Model<NDArray> {
   return functional({ inputs: ids, outputs: logits });
 }
 
+// One seed takes minutes; the nightly tests run those of the recipe.
+const isLong = process.env.CHAINRULE_TEST_LONG === '1';
+
 const ids = ({ data, shape }: Table): NDArray<Int32Array> => new NDArray(Int32Array.from(data), shape);
 
 describe.skipIf(!isThere)('whole jobs on characters', () => {
@@ -67,7 +70,7 @@ describe.skipIf(!isThere)('whole jobs on characters', () => {
     };
     for (const [name, table] of Object.entries(found)) expect(differsFrom(table, checks[name]!), name).toEqual([]);
 
-    await holdTo(job, async (seed) => {
+    await holdTo({ ...job, seeds: isLong ? job.seeds : [0] }, async (seed) => {
       setRandomSeed(seed);
       const model = gpt(text.vocabulary, context);
       expect(model.countParams()).toBe(818241);

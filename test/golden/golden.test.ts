@@ -27,7 +27,7 @@ test.skipIf(!available)(
       else if (result.constructor.name !== 'Skip') failures.push(`${entry.area}/${entry.name}: ${result.message}`);
     }
     expect(failures).toEqual([]);
-    expect(passed).toBeGreaterThan(270);
+    expect(passed).toBeGreaterThan(400);
   },
   120_000,
 );

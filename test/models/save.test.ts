@@ -159,7 +159,7 @@ describe('save', () => {
     const names = ['metadata.json', 'config.json', 'model.weights.h5'];
     const places = names.map((name) => content.indexOf(name));
     expect([...places].sort((a, b) => a - b)).toEqual(places);
-    expect(content.indexOf('"class_name":"Sequential"')).toBeGreaterThan(0);
+    expect(content.indexOf('"class_name": "Sequential"')).toBeGreaterThan(0);
     expect(content.indexOf('\x89HDF\r\n', 0, 'latin1')).toBeGreaterThan(0);
   });
 

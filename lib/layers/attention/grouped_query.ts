@@ -1,4 +1,4 @@
-import type { OptionTable } from '../../config.js';
+import type { OptionTable, Serialized } from '../../config.js';
 import { ChainruleError } from '../../errors.js';
 import type { Shape, Tensor } from '../../graph/tensor.js';
 import { einsum } from '../../ops/einsum.js';
@@ -22,12 +22,13 @@ export interface GroupedQueryAttentionOptions extends ProjectedAttentionOptions 
  */
 export class GroupedQueryAttention extends ProjectedAttention {
   static readonly kerasName = 'GroupQueryAttention';
-  // Keras has no public names for them, unlike in MultiHeadAttention.
   static override readonly savedNames: Readonly<Record<string, string>> = {
-    ...ProjectedAttention.savedNames,
     queryDense: '_query_dense',
     keyDense: '_key_dense',
+    gateDense: '_gate_dense',
     valueDense: '_value_dense',
+    softmaxLayer: '_softmax',
+    dropoutLayer: '_dropout_layer',
     outputDense: '_output_dense',
   };
   static override readonly options: OptionTable = {
@@ -50,6 +51,11 @@ export class GroupedQueryAttention extends ProjectedAttention {
         'ERR_CHAINRULE_OPTION',
         `${className}: numQueryHeads ${this.numQueryHeads} must be a multiple of numKeyValueHeads ${this.numKeyValueHeads}.`,
       );
+  }
+
+  /** Keras exports the class under another name than its own, which names its layers. */
+  override savedBeside(): Partial<Serialized> {
+    return { ...super.savedBeside(), class_name: 'GroupQueryAttention' };
   }
 
   protected override get depth(): number {

@@ -15,7 +15,6 @@ export type { AttentionArguments } from './projected.js';
 layerFamily
   .add(AdditiveAttention)
   .add(Attention)
-  // Keras exports the class under one name and calls it by the other.
   .add(GroupedQueryAttention, 'GroupQueryAttention')
   .add(MultiHeadAttention);
 

@@ -1,15 +1,18 @@
 import { layerFamily } from '../family.js';
 import { BatchNormalization, type BatchNormalizationOptions } from './batch_normalization.js';
 import * as layer from './layer_normalization.js';
+import { SpectralNormalization, type SpectralNormalizationOptions } from './spectral_normalization.js';
 
 export * from './batch_normalization.js';
 export * from './layer_normalization.js';
+export { SpectralNormalization, type SpectralNormalizationOptions } from './spectral_normalization.js';
 
 layerFamily
   .add(BatchNormalization)
   .add(layer.GroupNormalization)
   .add(layer.LayerNormalization)
   .add(layer.RMSNormalization)
+  .add(SpectralNormalization)
   .add(layer.UnitNormalization);
 
 export const batchNormalization = (options?: BatchNormalizationOptions): BatchNormalization =>
@@ -23,3 +26,5 @@ export const rmsNormalization = (options?: layer.RMSNormalizationOptions): layer
 export const unitNormalization = (
   options?: ConstructorParameters<typeof layer.UnitNormalization>[0],
 ): layer.UnitNormalization => new layer.UnitNormalization(options);
+export const spectralNormalization = (options: SpectralNormalizationOptions): SpectralNormalization =>
+  new SpectralNormalization(options);

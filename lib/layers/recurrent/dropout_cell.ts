@@ -121,14 +121,18 @@ export abstract class DropoutRNNCell extends RNNCell {
   }
 
   override build(inputShape: Shape): void {
-    const features = knownSize(this, inputShape, -1);
+    this.addWeights([knownSize(this, inputShape, -1)], [this.units]);
+  }
+
+  /** The weights on input and state; the axes given come before that of the gates. */
+  protected addWeights(input: readonly number[], state: readonly number[]): void {
     const columns = this.gates * this.units;
-    this.kernel = this.addWeight('kernel', [features, columns], {
+    this.kernel = this.addWeight('kernel', [...input, columns], {
       initializer: this.kernelInitializer,
       regularizer: this.kernelRegularizer,
       constraint: this.kernelConstraint,
     });
-    this.recurrentKernel = this.addWeight('recurrent_kernel', [this.units, columns], {
+    this.recurrentKernel = this.addWeight('recurrent_kernel', [...state, columns], {
       initializer: this.recurrentInitializer,
       regularizer: this.recurrentRegularizer,
       constraint: this.recurrentConstraint,

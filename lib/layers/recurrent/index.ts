@@ -10,6 +10,7 @@ import {
   type SimpleCellOptions,
   SimpleRNNCell,
 } from './cells.js';
+import { ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, type ConvLSTMOptions } from './conv_lstm.js';
 import { GRU, type GRUOptions, LSTM, type LSTMOptions, SimpleRNN, type SimpleRNNOptions } from './layers.js';
 import { RNN, type RNNOptions } from './rnn.js';
 import { StackedRNNCells } from './stacked.js';
@@ -25,6 +26,7 @@ export {
   type States,
 } from './cell.js';
 export * from './cells.js';
+export { ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, type ConvLSTMOptions } from './conv_lstm.js';
 export * from './layers.js';
 export { type RecurrentContext, RNN, type RNNOptions, SequenceLayer, type SequenceLayerOptions } from './rnn.js';
 export { StackedRNNCells } from './stacked.js';
@@ -32,6 +34,9 @@ export { TimeDistributed } from './time_distributed.js';
 
 layerFamily
   .add(Bidirectional)
+  .add(ConvLSTM1D)
+  .add(ConvLSTM2D)
+  .add(ConvLSTM3D)
   .add(GRU)
   .add(GRUCell)
   .add(LSTM)
@@ -46,6 +51,9 @@ export const lstm = (options: LSTMOptions): LSTM => new LSTM(options);
 export const gru = (options: GRUOptions): GRU => new GRU(options);
 export const simpleRnn = (options: SimpleRNNOptions): SimpleRNN => new SimpleRNN(options);
 export const rnn = (options: RNNOptions): RNN => new RNN(options);
+export const convLstm1d = (options: ConvLSTMOptions): ConvLSTM1D => new ConvLSTM1D(options);
+export const convLstm2d = (options: ConvLSTMOptions): ConvLSTM2D => new ConvLSTM2D(options);
+export const convLstm3d = (options: ConvLSTMOptions): ConvLSTM3D => new ConvLSTM3D(options);
 export const lstmCell = (options: LSTMCellOptions): LSTMCell => new LSTMCell(options);
 export const gruCell = (options: GRUCellOptions): GRUCell => new GRUCell(options);
 export const simpleRnnCell = (options: SimpleCellOptions): SimpleRNNCell => new SimpleRNNCell(options);

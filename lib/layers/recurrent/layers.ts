@@ -13,7 +13,7 @@ import { type DropoutRNNCell, simpleCellOptions } from './dropout_cell.js';
 import { SequenceLayer, type SequenceLayerOptions } from './rnn.js';
 
 /** A layer whose options are those of its cell and of the walk. */
-abstract class CellLayer extends SequenceLayer {
+export abstract class CellLayer extends SequenceLayer {
   static override readonly options: OptionTable = {
     ...simpleCellOptions,
     activityRegularizer: 'regularizer',
@@ -41,7 +41,7 @@ abstract class CellLayer extends SequenceLayer {
 }
 
 /** The options of a cell among those of its layer. */
-function ofCell<O extends object>(cell: abstract new (options: O) => Layer, options: O, name: string): O {
+export function ofCell<O extends object>(cell: abstract new (options: O) => Layer, options: O, name: string): O {
   const own = new Set(Object.keys(optionTable(cell)));
   for (const inherited of Object.keys(optionTable(Layer))) own.delete(inherited);
   const entries = Object.entries(options).filter(([key]) => own.has(key) || key === 'trainable');

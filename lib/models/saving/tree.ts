@@ -20,11 +20,9 @@ export interface Saveable {
  */
 export function saveableTree(root: Layer): Saveable {
   const seen = new Set<Layer>();
-  const variables = new Set<Variable>();
   const build = (layer: Layer, path: string): Saveable => {
     seen.add(layer);
-    const own = layer.ownWeights.filter((variable) => !variables.has(variable));
-    for (const variable of own) variables.add(variable);
+    const own = layer.ownWeights;
     const children: Saveable[] = [];
     const add = (child: Layer, place: string): void => {
       if (!seen.has(child)) children.push(build(child, path === '' ? place : `${path}/${place}`));

@@ -11,7 +11,11 @@ export function weightGroups(
   values: ReadonlyMap<Variable, AnyArray>,
 ): WrittenGroup {
   const root: WrittenGroup = { members: new Map() };
-  for (const { path, layer, variables } of flattenTree(tree)) put(root, path, layer.name, variables, values);
+  for (const { path, layer, variables } of flattenTree(tree)) {
+    const vars = put(root, path, layer.name, variables, values);
+    for (const [name, { dtype, shape, data }] of layer.savedArrays?.() ?? [])
+      vars.members.set(name, { kind: dtype, shape, read: () => data });
+  }
   if (optimizer) put(root, 'optimizer', optimizer.name, optimizer.variables, values);
   return root;
 }
@@ -22,12 +26,13 @@ function put(
   name: string,
   variables: readonly Variable[],
   values: ReadonlyMap<Variable, AnyArray>,
-): void {
+): WrittenGroup {
   const vars = groupAt(root, path === '' ? 'vars' : `${path}/vars`);
   vars.attributes = { name };
   variables.forEach((variable, i) => {
     vars.members.set(String(i), dataset(variable, values.get(variable)!));
   });
+  return vars;
 }
 
 function groupAt(root: WrittenGroup, path: string): WrittenGroup {

@@ -164,6 +164,62 @@ export const cases: Record<string, RoundTrip> = {
   ),
   TimeDistributed: of(() => layers.timeDistributed({ layer: layers.dense({ units: 2 }) }), sequence),
 
+  ConvLSTM1D: of(() => layers.convLstm1d({ filters: 3, kernelSize: 2, returnSequences: true }), [4, 5, 2]),
+  ConvLSTM2D: of(
+    () => layers.convLstm2d({ filters: 3, kernelSize: [2, 3], padding: 'same', goBackwards: true }),
+    [3, 4, 5, 2],
+  ),
+  ConvLSTM3D: of(() => layers.convLstm3d({ filters: 2, kernelSize: 2, unitForgetBias: false }), [2, 3, 4, 3, 2]),
+
+  MultiHeadAttention: {
+    graph: ([query, value]) =>
+      layers
+        .multiHeadAttention({ numHeads: 2, keyDim: 3, valueDim: 4, outputShape: 5, useGate: true })
+        .apply(query!, { value: value!, useCausalMask: true }),
+    input: [sequence, [5, 4]],
+  },
+  'MultiHeadAttention with scores': {
+    graph: ([query, value, key]) =>
+      layers
+        .multiHeadAttention({ numHeads: 2, keyDim: 3, slidingWindow: 3 })
+        .apply<Tensor[]>(query!, { value: value!, key: key!, returnAttentionScores: true }),
+    input: [sequence, [5, 4], [5, 3]],
+  },
+  'MultiHeadAttention of masked words': {
+    graph: ([ids]) => {
+      const words = layers.embedding({ inputDim: 10, outputDim: 4, maskZero: true }).apply(ids!);
+      return layers.multiHeadAttention({ numHeads: 2, keyDim: 3 }).apply(words, { value: words });
+    },
+    input: [6],
+    ...integers(10),
+  },
+  'MultiHeadAttention along an axis': {
+    graph: ([x]) => layers.multiHeadAttention({ numHeads: 2, keyDim: 3, attentionAxes: 2 }).apply(x!, { value: x! }),
+    input: image,
+  },
+  GroupedQueryAttention: {
+    graph: ([query, value]) =>
+      layers
+        .groupQueryAttention({ headDim: 3, numQueryHeads: 4, numKeyValueHeads: 2, useBias: false })
+        .apply([query!, value!]),
+    input: [sequence, [5, 3]],
+  },
+  Attention: {
+    graph: ([query, value, key]) =>
+      layers
+        .attention({ useScale: true, scoreMode: 'concat' })
+        .apply<Tensor[]>([query!, value!, key!], { returnAttentionScores: true }),
+    input: [sequence, [5, 4], [5, 3]],
+  },
+  AdditiveAttention: {
+    graph: ([query, value]) => layers.additiveAttention().apply([query!, value!], { useCausalMask: true }),
+    input: [sequence, [7, 3]],
+  },
+  SpectralNormalization: of(
+    () => layers.spectralNormalization({ layer: layers.dense({ units: 3 }), powerIterations: 2 }),
+    [4],
+  ),
+
   Dropout: of(() => layers.dropout({ rate: 0.3, seed: 5 }), [4]),
   SpatialDropout1D: of(() => layers.spatialDropout1d({ rate: 0.3 }), sequence),
   SpatialDropout2D: of(() => layers.spatialDropout2d({ rate: 0.3 }), image),
@@ -186,28 +242,6 @@ export const cases: Record<string, RoundTrip> = {
   UpSampling1D: of(() => layers.upSampling1d({ size: 3 }), sequence),
   UpSampling2D: of(() => layers.upSampling2d({ size: [2, 3], interpolation: 'bilinear' }), image),
   UpSampling3D: of(() => layers.upSampling3d(), volume),
-
-  MultiHeadAttention: {
-    graph: ([q, v]) => layers.multiHeadAttention({ numHeads: 2, keyDim: 3, valueDim: 4 }).apply(q!, { value: v! }),
-    input: [
-      [5, 4],
-      [3, 4],
-    ],
-  },
-  'MultiHeadAttention over itself': {
-    graph: ([q]) => layers.multiHeadAttention({ numHeads: 2, keyDim: 3 }).apply(q!, { value: q!, useCausalMask: true }),
-    input: [5, 4],
-  },
-  GroupedQueryAttention: {
-    graph: ([q, v]) =>
-      layers.groupQueryAttention({ headDim: 3, numQueryHeads: 4, numKeyValueHeads: 2 }).apply(q!, { value: v! }),
-    input: [
-      [5, 4],
-      [3, 4],
-    ],
-  },
-  Attention: two((a, b) => layers.attention({ useScale: true }).apply([a, b]), [4, 3]),
-  AdditiveAttention: two((a, b) => layers.additiveAttention().apply([a, b]), [4, 3]),
 
   Hashing: of(() => layers.hashing({ numBins: 7 }), [2], strings(words)),
   HashedCrossing: {
