@@ -135,6 +135,8 @@ export type FamilyClass<T> = (new (
   fromConfig?(config: Config): T;
   /** Where the class is not in the module of its family. */
   readonly kerasModule?: string;
+  /** Where Keras exports the class under another name than its own. */
+  readonly kerasName?: string;
 };
 
 /** A family of classes (`initializers`, `losses`, …) that strings, configs and instances resolve to. */
@@ -177,7 +179,7 @@ export class Family<T extends Configured> {
     const module = builtIn ? (cls.kerasModule ?? this.module) : null;
     const saved: Serialized = {
       module,
-      class_name: value.className,
+      class_name: builtIn ? (cls.kerasName ?? value.className) : value.className,
       config: value.getConfig(),
       // Keras gives a name to classes that it does not export, and to those of the program.
       registered_name: builtIn
@@ -201,8 +203,9 @@ export class Family<T extends Configured> {
     const shared = sharedObjects();
     const id = saved.shared_object_id;
     const known = id === undefined ? undefined : shared?.get(id);
-    if (known instanceof Configured && known.className === name) return known as T;
-    const made = this.create(this.classOf(name, saved) ?? this.registry.get(name), saved.config ?? {});
+    const cls = this.classOf(name, saved) ?? this.registry.get(name);
+    if (known instanceof Configured && known.constructor === cls) return known as T;
+    const made = this.create(cls, saved.config ?? {});
     if (id !== undefined) shared?.set(id, made);
     return made;
   }

@@ -1,7 +1,7 @@
 """The far half of test/models/roundtrip.test.ts: opens models that Chainrule saved in real Keras.
 
 Usage: keras-roundtrip.py FOLDER, which holds jobs.json, a list of
-  {"name", "model", "inputs": [{"file", "shape", "dtype"}], "saved", "outputs", "train": {"target", "shape", "epochs", "batch"}}.
+  {"name", "model", "inputs": [{"file", "shape", "dtype"} or {"texts"}], "saved", "outputs", "train": {"target", "shape", "epochs", "batch"}}.
 Each model is loaded, trained where asked, run on the inputs and saved again; its outputs go to files of float32, and
 results.json tells the shapes, or what went wrong.
 """
@@ -18,6 +18,10 @@ import numpy as np
 
 
 def read(folder, array):
+    if "texts" in array:
+        import tensorflow as tf
+
+        return tf.constant(array["texts"])
     data = np.fromfile(os.path.join(folder, array["file"]), dtype=array["dtype"])
     return data.reshape(array["shape"])
 

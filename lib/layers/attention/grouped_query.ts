@@ -21,6 +21,7 @@ export interface GroupedQueryAttentionOptions extends ProjectedAttentionOptions 
  * (https://keras.io/api/layers/attention_layers/group_query_attention/).
  */
 export class GroupedQueryAttention extends ProjectedAttention {
+  static readonly kerasName = 'GroupQueryAttention';
   static override readonly savedNames: Readonly<Record<string, string>> = {
     queryDense: '_query_dense',
     keyDense: '_key_dense',

@@ -8,7 +8,9 @@ export interface RoundTrip {
   graph?: (inputs: Tensor[]) => Tensor | Tensor[];
   /** Shapes of rows. */
   input: number[] | number[][];
-  dtype?: 'int32';
+  dtype?: 'int32' | 'string';
+  /** Of strings: what is fed, input by input. */
+  texts?: string[][][];
   /** Numbers for the inputs; by default between −1 and 1. */
   values?: (i: number) => number;
   /** Done to the layer before it is saved. */
@@ -32,6 +34,13 @@ const two = (graph: (a: Tensor, b: Tensor) => Tensor, shape: number[] = [4]): Ro
   input: [shape, shape],
 });
 const integers = (below: number) => ({ dtype: 'int32' as const, values: (i: number) => (i * 7) % below });
+
+const strings = (...texts: string[][][]) => ({ dtype: 'string' as const, texts });
+const words = [
+  ['one', 'two'],
+  ['three', ''],
+  ['dé', 'one'],
+];
 
 /** By class name. A class may have several rows: `Dense`, `Dense with rules`. */
 export const cases: Record<string, RoundTrip> = {
@@ -243,6 +252,20 @@ export const cases: Record<string, RoundTrip> = {
   UpSampling1D: of(() => layers.upSampling1d({ size: 3 }), sequence),
   UpSampling2D: of(() => layers.upSampling2d({ size: [2, 3], interpolation: 'bilinear' }), image),
   UpSampling3D: of(() => layers.upSampling3d(), volume),
+
+  Hashing: of(() => layers.hashing({ numBins: 7 }), [2], strings(words)),
+  HashedCrossing: {
+    graph: ([a, b]) => layers.hashedCrossing({ numBins: 9 }).apply([a!, b!]),
+    input: [[1], [1]],
+    ...strings([['red'], ['green'], ['blue']], [['a'], ['b'], ['c']]),
+  },
+  IntegerLookup: of(() => layers.integerLookup({ vocabulary: [3, 5, 9] }), [2], integers(10)),
+  StringLookup: of(() => layers.stringLookup({ vocabulary: ['one', 'two', 'dé'] }), [2], strings(words)),
+  TextVectorization: of(
+    () => layers.textVectorization({ vocabulary: ['one', 'two', 'three'], outputSequenceLength: 4 }),
+    [1],
+    strings([['One two,'], ['three!'], ['four one']]),
+  ),
 
   Sequential: of(() => sequential([layers.dense({ units: 3, inputShape: [4] }), layers.batchNormalization()]), [4]),
   Functional: {
