@@ -126,16 +126,6 @@ export const cases: Record<string, RoundTrip> = {
   RandomRotation: of(() => new layers.RandomRotation({ factor: 0.1 }), image),
   RandomTranslation: of(() => new layers.RandomTranslation({ heightFactor: 0.1, widthFactor: 0.2 }), image),
   RandomZoom: of(() => new layers.RandomZoom({ heightFactor: 0.1 }), image),
-  Hashing: of(() => layers.hashing({ numBins: 5, maskValue: 2, salt: 9, outputMode: 'count' }), [3], integers(9)),
-  IntegerLookup: of(
-    () => layers.integerLookup({ vocabulary: [1, 5, 3], numOovIndices: 2, maskToken: 0, outputMode: 'multiHot' }),
-    [3],
-    integers(9),
-  ),
-  HashedCrossing: {
-    ...two((a, b) => layers.hashedCrossing({ numBins: 5, outputMode: 'oneHot' }).apply([a, b]), [1]),
-    ...integers(9),
-  },
   CategoryEncoding: of(() => new layers.CategoryEncoding({ numTokens: 6, outputMode: 'multi_hot' }), [3], integers(6)),
   Discretization: of(() => new layers.Discretization({ binBoundaries: [-0.5, 0, 0.4] }), [4]),
   Normalization: {
@@ -253,6 +243,20 @@ export const cases: Record<string, RoundTrip> = {
   UpSampling2D: of(() => layers.upSampling2d({ size: [2, 3], interpolation: 'bilinear' }), image),
   UpSampling3D: of(() => layers.upSampling3d(), volume),
 
+  'Hashing of integers': of(
+    () => layers.hashing({ numBins: 5, maskValue: 2, salt: 9, outputMode: 'count' }),
+    [3],
+    integers(9),
+  ),
+  'IntegerLookup as multi-hot': of(
+    () => layers.integerLookup({ vocabulary: [1, 5, 3], numOovIndices: 2, maskToken: 0, outputMode: 'multiHot' }),
+    [3],
+    integers(9),
+  ),
+  'HashedCrossing of integers': {
+    ...two((a, b) => layers.hashedCrossing({ numBins: 5, outputMode: 'oneHot' }).apply([a, b]), [1]),
+    ...integers(9),
+  },
   Hashing: of(() => layers.hashing({ numBins: 7 }), [2], strings(words)),
   HashedCrossing: {
     graph: ([a, b]) => layers.hashedCrossing({ numBins: 9 }).apply([a!, b!]),
