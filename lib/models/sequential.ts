@@ -1,6 +1,6 @@
 import type { Config } from '../config.js';
 import { ChainruleError } from '../errors.js';
-import type { Shape, Tensor } from '../graph/tensor.js';
+import { isSymbolic, type Shape, type Tensor } from '../graph/tensor.js';
 import { HostLayer, TextVectorization } from '../layers/index.js';
 import { InputLayer } from '../layers/input.js';
 import { inScope, isLayer, type Layer, type TensorStructure } from '../layers/layer.js';
@@ -18,14 +18,14 @@ export class Sequential extends Model {
   readonly #layers: Layer[] = [];
   #network: Network | undefined;
 
-  constructor(layers: readonly Layer[] = [], options: { name?: string; trainable?: boolean } = {}) {
+  constructor(layers: readonly (Layer | Tensor)[] = [], options: { name?: string; trainable?: boolean } = {}) {
     super(options);
     for (const layer of layers) this.append(layer);
     this.buildEarly();
   }
 
   /** Adds a layer at the end. */
-  add(layer: Layer): void {
+  add(layer: Layer | Tensor): void {
     this.append(layer);
     this.#rebuild();
   }
@@ -120,8 +120,10 @@ export class Sequential extends Model {
     this.build(shape);
   }
 
-  /** Adds a layer without building. @internal */
-  append(layer: Layer): void {
+  /** Adds a layer without building; what `input()` gives stands for its layer, as in Keras. @internal */
+  append(given: Layer | Tensor): void {
+    const source = isSymbolic(given) ? given.origin.node.operation.layer : undefined;
+    const layer = (source instanceof InputLayer ? source : given) as Layer;
     if (!isLayer(layer)) {
       throw new ChainruleError(
         'ERR_CHAINRULE_OPTION',
@@ -162,7 +164,7 @@ export class Sequential extends Model {
 
 /** A stack of layers; with an inputShape on the first it is built at once. */
 export function sequential(
-  layers: readonly Layer[] = [],
+  layers: readonly (Layer | Tensor)[] = [],
   options: { name?: string; trainable?: boolean } = {},
 ): Sequential {
   return new Sequential(layers, options);

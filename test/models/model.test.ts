@@ -141,3 +141,11 @@ describe('arguments of call beside the inputs', () => {
     expect(() => new Shift().apply(input({ shape: [2] }), { fctor: 2 })).toThrow(/unknown option "fctor".*factor/);
   });
 });
+
+test('what input() gives may begin a sequential model, as in Keras', async () => {
+  const model = sequential([input({ shape: [3] }), layers.dense({ units: 2 })]);
+  expect(model.built).toBe(true);
+  expect(model.layers).toHaveLength(1);
+  const x = input({ shape: [3] });
+  expect(() => sequential([layers.dense({ units: 2 }).apply(x) as unknown as Layer])).toThrow(/is no layer/);
+});

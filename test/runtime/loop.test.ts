@@ -41,6 +41,38 @@ test('delays of a whole program have a p99 of at most 10 ms', { timeout: 120_000
   expect(result.p99).toBeLessThanOrEqual(10);
 });
 
+test('so have those of a text model: adapt, LSTM, save, load, predict', { timeout: 120_000 }, () => {
+  const result = measured(`
+    const words = Array.from({ length: 500 }, (_, i) => 'word' + i);
+    const texts = Array.from({ length: 2000 }, (_, r) => Array.from({ length: 40 }, (_, i) => words[(r * 31 + i * i * 7) % 500]).join(' '));
+    const y = Array.from({ length: 2000 }, (_, r) => r % 2);
+    const delay = monitorEventLoopDelay({ resolution: 1 });
+    delay.enable();
+    const vectorize = c.layers.textVectorization({ maxTokens: 400, outputSequenceLength: 32 });
+    await vectorize.adapt(texts);
+    const model = c.sequential([
+      c.input({ shape: [1], dtype: 'string' }),
+      vectorize,
+      c.layers.embedding({ inputDim: 400, outputDim: 16, maskZero: true }),
+      c.layers.lstm({ units: 16 }),
+      c.layers.dense({ units: 1, activation: 'sigmoid' }),
+    ]);
+    model.compile({ optimizer: 'adam', loss: 'binaryCrossentropy', metrics: ['accuracy'] });
+    await model.fit(texts, y, { epochs: 6, batchSize: 32, verbose: 0 });
+    const folder = require('node:fs').mkdtempSync(require('node:os').tmpdir() + '/chainrule-');
+    await model.save(folder + '/text.keras');
+    const again = await c.loadModel(folder + '/text.keras');
+    const p = await again.predict(['word1 word2 and some more']);
+    delay.disable();
+    require('node:fs').rmSync(folder, { recursive: true });
+    console.log(JSON.stringify({ p99: delay.percentile(99) / 1e6, max: delay.max / 1e6, n: p.data.length }));`);
+  console.log(
+    `event-loop delay of a text model: p99 ${result.p99!.toFixed(2)} ms, largest ${result.max!.toFixed(1)} ms`,
+  );
+  expect(result.n).toBe(1);
+  expect(result.p99).toBeLessThanOrEqual(10);
+});
+
 test('a fit of small steps leaves the event loop idle', { timeout: 120_000 }, () => {
   const result = measured(`
     const model = c.sequential([

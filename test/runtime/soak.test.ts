@@ -17,6 +17,18 @@ function growth(setup: string, body: string, n: number): number[] {
       model.compile({ optimizer: 'adam', loss: 'mse' });
       return model;
     };
+    const words = ['one two', 'three', 'two two three', 'four'];
+    const text = () => {
+      const model = c.sequential([
+        c.input({ shape: [1], dtype: 'string' }),
+        c.layers.textVectorization({ vocabulary: ['one', 'two', 'three'], outputSequenceLength: 8 }),
+        c.layers.embedding({ inputDim: 5, outputDim: 8, maskZero: true }),
+        c.layers.lstm({ units: 8 }),
+        c.layers.dense({ units: 1, activation: 'sigmoid' }),
+      ]);
+      model.compile({ optimizer: 'adam', loss: 'binaryCrossentropy' });
+      return model;
+    };
     const x = new c.NDArray(new Float32Array(64 * 20).fill(0.5), [64, 20]);
     const y = new c.NDArray(new Float32Array(64), [64]);
     (async () => {
@@ -56,6 +68,21 @@ test.each([
     setup: '',
     body: 'await tabular().fit(x, y, { epochs: 1, verbose: 0 });',
     // The heap may grow until V8 collects; models left lying would take far more (about 60 KB each natively, more in arenas).
+    allowed: isLong ? 40 : 24,
+  },
+  {
+    name: 'predict of a text model',
+    n: isLong ? 60_000 : 4000,
+    setup: 'const model = text(); await model.predict(words);',
+    body: 'await model.predict(words);',
+    // Promises fill V8's young generation, which grows for some ten thousand calls and then stands.
+    allowed: 24,
+  },
+  {
+    name: 'create, fit, drop of a text model',
+    n: isLong ? 1000 : 120,
+    setup: '',
+    body: 'await text().fit(words, [0, 1, 0, 1], { epochs: 1, verbose: 0 });',
     allowed: isLong ? 40 : 24,
   },
 ])('RSS stays flat over $n times $name', { timeout: 300_000 }, ({ name, n, setup, body, allowed }) => {
