@@ -51,7 +51,7 @@ export class EarlyStopping extends MonitorCallback {
     this.wait = 0;
     this.stoppedEpoch = 0;
     this.bestEpoch = 0;
-    this.best = this.baseline;
+    this.best = undefined;
     this.bestWeights = undefined;
   }
 

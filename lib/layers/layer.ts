@@ -311,7 +311,12 @@ export abstract class Layer extends Configured {
     const training = options.training ?? trace.training ?? false;
     const ready = mapStructure(inputs, (leaf) => this.#prepare(leaf), isArrayLike) as TensorStructure;
     // Layers that take a list of masks know that they may get one.
-    const mask = (options.mask ?? (isTensor(ready) ? ready.mask : undefined)) as Tensor | undefined;
+    const own = options.mask as Tensor | undefined;
+    const mask = own ?? (isTensor(ready) ? ready.mask : undefined);
+    // As in Keras, a call with further tensors (initial states) does not see the mask that comes with its input; the
+    // output carries it on.
+    const { mask: _, ...further } = options;
+    const seen = flatten(further).some((leaf) => isTensor(leaf.item)) ? own : mask;
     return trace.scope(this.name, () =>
       inScope(this.name, () => {
         const outer = trace.training;
@@ -319,7 +324,7 @@ export abstract class Layer extends Configured {
         try {
           if (!this.built) this.build(this.shapesOf(ready, options));
           if (this.inputSpec && isTensor(ready)) checkInput(this, this.inputSpec, ready);
-          const result = this.call(ready, { ...options, training, mask, state: trace.state });
+          const result = this.call(ready, { ...options, training, mask: seen, state: trace.state });
           return this.#finish(trace, ready, result, mask);
         } catch (error) {
           throw this.#located(error, ready);

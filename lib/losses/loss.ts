@@ -81,8 +81,11 @@ export function reduceLoss(
   let weights = sampleWeight && alignWeights(sampleWeight, values);
   if (mask && values.rank > 0) {
     let counts = alignWeights(cast(mask, 'float32'), values);
-    // With a mean, the divisor must be the number of valid steps rather than of all.
-    if (reduction === 'mean' || reduction === 'sum_over_batch_size') counts = divide(counts, mean(counts));
+    // With a mean, the divisor must be the number of valid steps rather than of all; there may be none.
+    if (reduction === 'mean' || reduction === 'sum_over_batch_size') {
+      const valid = mean(counts);
+      counts = divide(counts, where(equal(valid, 0), 1, valid));
+    }
     weights = weights ? multiply(weights, counts) : counts;
   }
   const weighted = weights ? multiply(values, weights) : values;

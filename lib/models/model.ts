@@ -12,6 +12,7 @@ import type { NativeJob } from '../native.js';
 import type { NDArray } from '../ndarray.js';
 import { add } from '../ops/math.js';
 import { float } from '../ops/operands.js';
+import { mean, sum } from '../ops/reduce.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
 import { activationsOf } from './activations.js';
 import { type Compiled, type CompileOptions, compileModel } from './compile.js';
@@ -237,8 +238,14 @@ export class Model<O = NDArray> extends Layer {
 
   /** Describes a training step; override it for your own. Returned tensors are logged as means over the epoch. */
   trainStep(batch: Batch, step: StepContext): Record<string, Tensor> {
-    const loss = step.minimize(() => this.forward(batch, true, step));
-    return { loss: step.track('loss', loss) };
+    // A loss without reduction is logged as its mean and, as in Keras on TensorFlow, differentiated as its sum.
+    let logged: Tensor | undefined;
+    step.minimize(() => {
+      const loss = this.forward(batch, true, step);
+      logged = loss.rank === 0 ? loss : mean(loss);
+      return loss.rank === 0 ? loss : sum(loss);
+    });
+    return { loss: step.track('loss', logged!) };
   }
 
   /** Describes an evaluation step. */

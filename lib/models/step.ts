@@ -51,8 +51,13 @@ export class StepContext {
   }
 
   /** One optimizer step on the loss that `lossFn` describes. Returns the loss. */
-  minimize(lossFn: () => Tensor, optimizer = this.defaults.optimizer!, variables = this.defaults.variables()): Tensor {
+  minimize(lossFn: () => Tensor, optimizer = this.defaults.optimizer!, given?: readonly Variable[]): Tensor {
+    const variables = given ?? this.defaults.variables();
     if (variables.length === 0) {
+      if (!given) {
+        process.emitWarning('the model has no trainable weights; fit only measures it.', 'ChainruleWarning');
+        return lossFn();
+      }
       throw new ChainruleError(
         'ERR_CHAINRULE_NOT_BUILT',
         'minimize: there are no variables to train. Layers have weights once they are built: give inputShape, or call their build before.',

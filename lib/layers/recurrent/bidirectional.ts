@@ -111,7 +111,7 @@ export class Bidirectional extends Layer {
     const backward = walk(this.backwardLayer, states?.slice(half));
     const back = this.returnSequences ? flip(backward.output, 1) : backward.output;
     const merged = this.merge(forward.output, back);
-    if (this.returnSequences) for (const output of merged) output.mask = mask;
+    if (this.returnSequences) for (const output of merged) output.mask = mask ?? x.mask;
     const all = [...merged, ...forward.states, ...backward.states];
     return all.length === 1 ? all[0]! : all;
   }

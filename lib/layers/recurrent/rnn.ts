@@ -90,7 +90,7 @@ export abstract class SequenceLayer extends Layer {
     }
     const output = this.returnSequences ? result.sequence : result.last;
     if (!this.returnState) return output;
-    if (this.returnSequences) output.mask = mask;
+    if (this.returnSequences) output.mask = mask ?? x.mask;
     return [output, ...result.states];
   }
 
