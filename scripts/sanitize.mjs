@@ -21,6 +21,7 @@ const { library, planted } = kinds[variant];
 install();
 await buildDist();
 const environment = {
+  CHAINRULE_SANITIZER: variant,
   CHAINRULE_BINARY: resolve(buildVariant(variant)),
   // The addon is loaded into a Node that was built without sanitizers, so their runtime has to be there before everything.
   LD_PRELOAD: execFileSync(process.env.CXX ?? 'g++', [`-print-file-name=${library}`], { encoding: 'utf8' }).trim(),

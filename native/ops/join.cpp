@@ -53,6 +53,7 @@ Lowering lower(const LowerContext& c) {
                 const Range rows = args.split(out.outer);
                 int64_t offset = 0;
                 for (size_t i = 0; i < pieces.size(); ++i) {
+                  if (pieces[i] == 0) continue;  // an empty input has no memory
                   const std::byte* in = args.in<std::byte>(int(i));
                   for (int64_t row = rows.begin; row < rows.end; ++row) {
                     std::memcpy(args.out<std::byte>() + row * rowBytes + offset, in + row * pieces[i],
