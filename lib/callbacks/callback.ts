@@ -1,3 +1,4 @@
+import { ChainruleError } from '../errors.js';
 import type { Model } from '../models/model.js';
 import type { Logs } from '../models/programs.js';
 
@@ -52,7 +53,14 @@ const batchHooks = ['onTrainBatchBegin', 'onTrainBatchEnd', 'onBatchBegin', 'onB
 
 /** Calls the hooks of several callbacks one after the other. */
 export class CallbackList {
-  constructor(private readonly callbacks: readonly CallbackHooks[]) {}
+  constructor(private readonly callbacks: readonly CallbackHooks[]) {
+    const wrong = callbacks.find((callback) => typeof callback !== 'object' || callback === null);
+    if (wrong !== undefined)
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `callbacks: a callback is an object with hooks, got a ${typeof wrong}. Make one: callbacks.earlyStopping({ … }), or new.`,
+      );
+  }
 
   get hasBatchHooks(): boolean {
     return this.callbacks.some((callback) => batchHooks.some((hook) => typeof callback[hook] === 'function'));

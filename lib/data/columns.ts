@@ -103,6 +103,8 @@ export interface TableOptions {
   allowNonFinite?: boolean;
   /** What the model's inputs look like, where it is known: a list or record of tensors, or one. */
   inputs?: unknown;
+  /** Number of the model's outputs, where it is known. */
+  outputs?: number;
   /** The part of the model that makes columns of strings. */
   front?: Front | undefined;
 }
@@ -127,14 +129,15 @@ export async function toTable(data: BatchParts, options: TableOptions = {}): Pro
       layout.x = arrays.length === 1 ? 0 : arrays.map((_, i) => i);
       continue;
     }
-    const leaves = flatten(shaped, leafTest(shaped, part === 'x' ? options.inputs : undefined), part);
+    const isLeaf = part === 'x' ? leafTest(shaped, options.inputs) : outputTest(shaped, options.outputs ?? 1);
+    const leaves = flatten(shaped, isLeaf, part);
     const first = columns.length;
     for (const { item, path } of leaves) columns.push({ name: path, array: await toArray(item, path, options) });
     let next = first;
     layout[part] = pack(
       shaped,
       leaves.map(() => next++),
-      leafTest(shaped, part === 'x' ? options.inputs : undefined),
+      isLeaf,
     );
   }
   const adjusted = fitRanks(columns, layout.x, options.front?.boundary ?? options.inputs);
@@ -159,6 +162,13 @@ export function inputLeaves(value: unknown, inputs: unknown): unknown[] {
 function leafTest(value: unknown, inputs: unknown): (item: unknown) => boolean {
   const several = Array.isArray(inputs) || (inputs !== undefined && flatten(inputs).length > 1);
   return (item) => (several && item === value ? false : isArrayInput(item));
+}
+
+/** Where the model has several outputs, a list of as many arrays is one for each and not rows. */
+function outputTest(value: unknown, outputs: number): (item: unknown) => boolean {
+  const each =
+    outputs > 1 && Array.isArray(value) && value.length === outputs && value.every((item) => typeof item === 'object');
+  return (item) => (each && item === value ? false : isArrayInput(item));
 }
 
 /** Records match the inputs' names where the model takes a list. */

@@ -35,6 +35,11 @@ export function binaryCrossentropy(
   const raw = floatKeepingLogits(yPred);
   const logits = logitsOf(raw, fromLogits, 'sigmoid');
   const [plain, pred] = aligned(yTrue, logits ?? raw);
+  if (plain.dims.join() !== pred.dims.join())
+    throw new ChainruleError(
+      'ERR_CHAINRULE_SHAPE',
+      `binaryCrossentropy: targets ${shapeText(plain.shape)} and predictions ${shapeText(pred.shape)} must have one shape. One-hot labels need as many outputs as classes; an output of one unit needs labels 0 and 1.`,
+    );
   const target = labelSmoothing ? add(multiply(plain, 1 - labelSmoothing), 0.5 * labelSmoothing) : plain;
   return mean(logits ? binaryCrossentropyFromLogits(target, pred) : binaryFromProbabilities(target, pred), { axis });
 }

@@ -23,7 +23,7 @@ export interface FitOptions {
   epochs?: number;
   /** 0 silent, 1 progress bar, 2 one line per epoch; 'auto' is 1. Progress goes to stderr. */
   verbose?: 0 | 1 | 2 | 'auto';
-  callbacks?: readonly CallbackHooks[];
+  callbacks?: readonly CallbackHooks[] | CallbackHooks;
   /** The last part of the rows (0 … 1) is kept for validation. */
   validationSplit?: number;
   /** [x, y], [x, y, sampleWeight] or a Dataset. */
@@ -111,7 +111,7 @@ async function train(
   const steps =
     source.steps === undefined ? options.stepsPerEpoch : Math.min(source.steps, options.stepsPerEpoch ?? source.steps);
   const params: FitParams = { verbose, epochs, steps };
-  const callbacks = new CallbackList(options.callbacks ?? []);
+  const callbacks = new CallbackList(callbackList(options));
   const history = new History(params);
   const progress = verbose === 0 ? undefined : new Progress(params);
   const drawn = nextSeed();
@@ -194,9 +194,14 @@ async function train(
   return history;
 }
 
+/** One callback may come without a list. */
+const callbackList = ({ callbacks = [] }: FitOptions): readonly CallbackHooks[] =>
+  Array.isArray(callbacks) ? (callbacks as readonly CallbackHooks[]) : [callbacks as CallbackHooks];
+
 /** What the option says, or a BackupAndRestore among the callbacks, which is the same. */
-function resumeSpec({ resume, callbacks = [] }: FitOptions): ResumeSpec | undefined {
-  const backup = callbacks.find((callback) => callback instanceof BackupAndRestore);
+function resumeSpec(options: FitOptions): ResumeSpec | undefined {
+  const { resume } = options;
+  const backup = callbackList(options).find((callback) => callback instanceof BackupAndRestore);
   if (!backup) return resume;
   if (resume !== undefined)
     throw new ChainruleError('ERR_CHAINRULE_OPTION', 'fit: resume and BackupAndRestore do the same; pass one of them.');

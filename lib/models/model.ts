@@ -93,6 +93,11 @@ export class Model<O = NDArray> extends Layer {
     return this.sublayers;
   }
 
+  /** Whether the class says what a call does; one with a trainStep alone need not. @internal */
+  get describesCall(): boolean {
+    return this.call !== Model.prototype.call;
+  }
+
   override call(_inputs: TensorStructure, _ctx: { training: boolean }): TensorStructure {
     throw new ChainruleError(
       'ERR_CHAINRULE_UNSUPPORTED',
@@ -259,19 +264,24 @@ export class Model<O = NDArray> extends Layer {
   }
 
   /** The loss of compile on these outputs, with penalties of weights and activities. */
-  computeLoss(batch: Batch, yPred: TensorStructure, step?: StepContext): Tensor {
+  computeLoss(batch: Batch, yPred: TensorStructure, step?: StepContext, training = true): Tensor {
     const outputs = matchOutputs(this.outputNames, batch.y, yPred, batch.sampleWeight);
     let total = this.compiledLoss?.apply(outputs, (name, value) => step?.track(name, value));
     const penalties = currentTrace('computeLoss').losses.splice(0);
     for (const weight of this.trainableWeights)
       if (weight.regularizer) penalties.push(weight.regularizer.apply(weight.read()));
     for (const penalty of penalties) total = total ? add(total, penalty) : penalty;
+    if (!total && training)
+      throw new ChainruleError(
+        'ERR_CHAINRULE_STATE',
+        `fit: model "${this.name}" has no loss to minimise. Pass one: model.compile({ optimizer, loss: 'mse' }).`,
+      );
     return total ?? float(0);
   }
 
   private forward(batch: Batch, training: boolean, step: StepContext): Tensor {
     const yPred = this.apply<TensorStructure>(batch.x, { training });
-    const loss = this.computeLoss(batch, yPred, step);
+    const loss = this.computeLoss(batch, yPred, step, training);
     this.compiledMetrics?.update(matchOutputs(this.outputNames, batch.y, yPred, batch.sampleWeight));
     return loss;
   }

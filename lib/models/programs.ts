@@ -39,7 +39,7 @@ export async function buildStep(
   classWeight?: ClassWeight,
 ): Promise<StepProgram> {
   // Weights must exist before the step asks which of them to train.
-  if (!model.built) describePredict(model, table);
+  if (!model.built && model.describesCall) describePredict(model, table);
   // Describing takes milliseconds while V8 is cold: others get their turn in between.
   await nextTurn();
   const trace = new Trace();

@@ -108,7 +108,7 @@ export class StreamSource {
 
 /** How data become a table for a model. */
 export function tableOptions(model: Model, allowNonFinite: boolean | undefined): TableOptions {
-  return { allowNonFinite, inputs: model.inputStructure, front: model.front };
+  return { allowNonFinite, inputs: model.inputStructure, outputs: model.outputs.length, front: model.front };
 }
 
 /** A source from what fit, evaluate and predict accept. */

@@ -1,5 +1,18 @@
 import { expect, test, vi } from 'vitest';
-import { callbacks, functional, input, layers, losses, optimizers, sequential } from '../../lib/index.js';
+import {
+  type Batch,
+  callbacks,
+  functional,
+  input,
+  layers,
+  losses,
+  Model,
+  ops,
+  optimizers,
+  type StepContext,
+  sequential,
+  type Tensor,
+} from '../../lib/index.js';
 
 // Corners where Keras 3.15.1 (TensorFlow) was asked what it does; the numbers are its.
 
@@ -64,4 +77,49 @@ test('a model without weights is measured by fit, with a warning', async () => {
   expect(history.loss).toEqual([4]);
   expect(warned.mock.calls.flat().join()).toMatch(/no trainable weights/);
   warned.mockRestore();
+});
+
+test('targets of several outputs may be a list of typed arrays', async () => {
+  const a = input({ shape: [2] });
+  const model = functional({
+    inputs: a,
+    outputs: [layers.dense({ units: 1 }).apply(a), layers.dense({ units: 3, activation: 'softmax' }).apply(a)],
+  });
+  model.compile({ optimizer: 'adam', loss: ['mse', 'sparseCategoricalCrossentropy'] });
+  const x = [0, 1, 2, 3].map((i) => [i, 1]);
+  const { history } = await model.fit(x, [new Float32Array(4), Int32Array.of(0, 1, 2, 0)], { verbose: 0 });
+  expect(Number.isFinite(history.loss![0])).toBe(true);
+});
+
+test('binary cross-entropy refuses targets of another shape', async () => {
+  const model = sequential([layers.dense({ units: 1, activation: 'sigmoid', inputShape: [2] })]);
+  model.compile({ loss: 'binaryCrossentropy' });
+  await expect(model.fit([[1, 2]], [[0, 1]], { verbose: 0 })).rejects.toThrow(/must have one shape/);
+});
+
+test('fit without a loss, or with a callback class, says so', async () => {
+  const model = sequential([layers.dense({ units: 1, inputShape: [2] })]);
+  model.compile({ optimizer: 'adam' });
+  await expect(model.fit([[1, 2]], [[0]], { verbose: 0 })).rejects.toThrow(/no loss to minimise/);
+  const wrong = { verbose: 0, callbacks: [callbacks.EarlyStopping as never] } as const;
+  await expect(model.fit([[1, 2]], [[0]], wrong)).rejects.toThrow(/got a function/);
+});
+
+test('a model with a trainStep alone can be fitted', async () => {
+  class Critic extends Model {
+    critic = layers.dense({ units: 1, inputShape: [2] });
+    override trainStep({ x }: Batch, step: StepContext): Record<string, Tensor> {
+      if (!this.critic.built) this.critic.build([null, 2]);
+      const loss = step.minimize(
+        () => ops.mean(ops.square(this.critic.apply(x as Tensor))),
+        undefined,
+        this.critic.trainableWeights,
+      );
+      return { critic: loss };
+    }
+  }
+  const model = new Critic();
+  model.compile({ optimizer: 'sgd' });
+  const { history } = await model.fit([[1, 2]], undefined, { verbose: 0 });
+  expect(history.critic).toHaveLength(1);
 });
