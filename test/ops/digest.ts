@@ -9,7 +9,8 @@ export async function digestAll(): Promise<Record<string, string>> {
     const hash = createHash('sha256');
     for (const { data } of await runAll(row)) {
       // NaN is NaN: its sign and payload hang on the order in which a compiler writes the operands of an addition.
-      const plain = data instanceof Float32Array ? data.map((value) => (value === value ? value : Number.NaN)) : data;
+      const plain =
+        data instanceof Float32Array ? data.map((value) => (Number.isNaN(value) ? Number.NaN : value)) : data;
       hash.update(new Uint8Array(plain.buffer, plain.byteOffset, plain.byteLength));
     }
     digests[nameOf(row)] = hash.digest('hex').slice(0, 16);
