@@ -19,6 +19,7 @@ import type { DType } from '../native.js';
 import { type ArrayInput, type NDArray, shapeText } from '../ndarray.js';
 import { divide } from '../ops/math.js';
 import { cast, isOperand, tensor } from '../ops/operands.js';
+import { sum } from '../ops/reduce.js';
 import { type Regularizer, type RegularizerSpec, resolveRegularizer } from '../regularizers/index.js';
 import { checkInput, type InputSpec } from './input_spec.js';
 import { tracked } from './tracking.js';
@@ -199,6 +200,11 @@ export abstract class Layer extends Configured {
     this.#own.push(variable);
     if (options.trainable === false) frozen.add(variable);
     return variable;
+  }
+
+  /** In `call`: adds a penalty to the loss of training and evaluation; one of several numbers counts as their sum. */
+  addLoss(loss: Tensor): void {
+    currentTrace(`layer "${this.name}".addLoss`).losses.push(loss.rank === 0 ? loss : sum(loss));
   }
 
   /** The mask of the output; by default that of the input where supportsMasking is set. */

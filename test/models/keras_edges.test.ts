@@ -4,6 +4,7 @@ import {
   callbacks,
   functional,
   input,
+  Layer,
   layers,
   losses,
   Model,
@@ -122,4 +123,24 @@ test('a model with a trainStep alone can be fitted', async () => {
   model.compile({ optimizer: 'sgd' });
   const { history } = await model.fit([[1, 2]], undefined, { verbose: 0 });
   expect(history.critic).toHaveLength(1);
+});
+
+test('what a layer adds to the loss counts in training and evaluation', async () => {
+  class Penalty extends Layer {
+    override call(x: Tensor): Tensor {
+      this.addLoss(ops.square(x));
+      return x;
+    }
+  }
+  const model = sequential([layers.dense({ units: 1, kernelInitializer: 'ones', inputShape: [1] }), new Penalty()]);
+  model.compile({ optimizer: optimizers.sgd({ learningRate: 0.1 }), loss: 'mse' });
+  const [x, y] = [
+    [[1], [2]],
+    [[1], [2]],
+  ];
+  // No error, and a penalty of 1 + 4.
+  expect(await model.evaluate(x, y)).toEqual({ loss: 5 });
+  await model.fit(x, y, { verbose: 0 });
+  // d/dw (w² + 4 w²) = 10 at w = 1.
+  expect((await model.getWeights())[0]!.data[0]).toBeCloseTo(0, 6);
 });
