@@ -2,7 +2,8 @@ import { Configured, Family, type OptionTable, type Serialized } from '../config
 import { ChainruleError } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
 import { snakeClass } from '../names.js';
-import { divide, equal, multiply, where } from '../ops/math.js';
+import { divideNoNan } from '../ops/functions.js';
+import { multiply } from '../ops/math.js';
 import { cast, type Operand, tensor } from '../ops/operands.js';
 import { mean, sum } from '../ops/reduce.js';
 import { alignWeights } from './align.js';
@@ -83,8 +84,7 @@ export function reduceLoss(
     let counts = alignWeights(cast(mask, 'float32'), values);
     // With a mean, the divisor must be the number of valid steps rather than of all; there may be none.
     if (reduction === 'mean' || reduction === 'sum_over_batch_size') {
-      const valid = mean(counts);
-      counts = divide(counts, where(equal(valid, 0), 1, valid));
+      counts = divideNoNan(counts, mean(counts));
     }
     weights = weights ? multiply(weights, counts) : counts;
   }
@@ -92,8 +92,7 @@ export function reduceLoss(
   if (reduction === 'none' || weighted.rank === 0) return weighted;
   if (reduction === 'sum') return sum(weighted);
   if (reduction !== 'mean_with_sample_weight' || !weights) return mean(weighted);
-  const total = sum(weights);
-  return where(equal(total, 0), 0, divide(sum(weighted), total));
+  return divideNoNan(sum(weighted), sum(weights));
 }
 
 /** A loss made of a plain function. */

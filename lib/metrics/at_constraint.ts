@@ -2,12 +2,12 @@ import type { OptionTable } from '../config.js';
 import { ChainruleError } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
 import { epsilon } from '../losses/align.js';
+import { divideNoNan } from '../ops/functions.js';
 import { add, greaterEqual, where } from '../ops/math.js';
 import type { Operand } from '../ops/operands.js';
 import { max } from '../ops/reduce.js';
 import { type Confusion, confusion } from './confusion.js';
 import { type Direction, Metric, type MetricOptions, metricFamily, type RunningSum } from './metric.js';
-import { ratio } from './reduction.js';
 
 export interface AtConstraintOptions extends MetricOptions {
   /** Evenly spread thresholds among which the best is looked for. Default 200. */
@@ -74,9 +74,9 @@ abstract class AtConstraint extends Metric {
   }
 }
 
-const sensitivity = (c: Confusion): Tensor => ratio(c.truePositives, add(c.truePositives, c.falseNegatives));
-const specificity = (c: Confusion): Tensor => ratio(c.trueNegatives, add(c.trueNegatives, c.falsePositives));
-const precision = (c: Confusion): Tensor => ratio(c.truePositives, add(c.truePositives, c.falsePositives));
+const sensitivity = (c: Confusion): Tensor => divideNoNan(c.truePositives, add(c.truePositives, c.falseNegatives));
+const specificity = (c: Confusion): Tensor => divideNoNan(c.trueNegatives, add(c.trueNegatives, c.falsePositives));
+const precision = (c: Confusion): Tensor => divideNoNan(c.truePositives, add(c.truePositives, c.falsePositives));
 
 /** https://keras.io/api/metrics/classification_metrics/#sensitivityatspecificity-class */
 export class SensitivityAtSpecificity extends AtConstraint {

@@ -3,6 +3,7 @@ import { ChainruleError } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
 import { epsilon } from '../losses/align.js';
 import { NDArray } from '../ndarray.js';
+import { divideNoNan } from '../ops/functions.js';
 import {
   add,
   divide,
@@ -22,7 +23,6 @@ import { mean, sum } from '../ops/reduce.js';
 import { strided } from '../ops/shape.js';
 import { confusion } from './confusion.js';
 import { type Direction, Metric, type MetricOptions, metricFamily, type RunningSum } from './metric.js';
-import { ratio } from './reduction.js';
 
 export interface AUCOptions extends MetricOptions {
   /** Default 200. */
@@ -112,7 +112,7 @@ export class AUC extends Metric {
     if (!this.multiLabel) return byLabel;
     if (!this.labelWeights) return mean(byLabel);
     const weights = new NDArray(Float32Array.from(this.labelWeights));
-    return ratio(sum(multiply(byLabel, weights)), sum(weights));
+    return divideNoNan(sum(multiply(byLabel, weights)), sum(weights));
   }
 
   /** Made with the first batch, because only then the number of labels is known. */
@@ -155,11 +155,11 @@ export class AUC extends Metric {
     const positives = add(tp, fp);
     const [from, to] = [this.left(positives), this.right(positives)];
     const gain = subtract(this.left(tp), this.right(tp));
-    const slope = ratio(gain, maximum(subtract(from, to), 0));
+    const slope = divideNoNan(gain, maximum(subtract(from, to), 0));
     const intercept = subtract(this.right(tp), multiply(slope, to));
     const both = logicalAnd(greater(from, 0), greater(to, 0));
-    const safe = where(both, ratio(from, maximum(to, 0)), 1);
-    return ratio(
+    const safe = where(both, divideNoNan(from, maximum(to, 0)), 1);
+    return divideNoNan(
       multiply(slope, add(gain, multiply(intercept, log(safe)))),
       maximum(add(this.right(tp), this.right(fn)), 0),
     );
@@ -168,12 +168,12 @@ export class AUC extends Metric {
 
 /** Abscissas and ordinates by threshold. */
 const points: Record<AUC['curve'], (counts: Counts) => [Tensor, Tensor]> = {
-  ROC: ({ tp, fp, tn, fn }) => [ratio(fp, add(fp, tn)), ratio(tp, add(tp, fn))],
-  PR: ({ tp, fp, fn }) => [ratio(tp, add(tp, fn)), ratio(tp, add(tp, fp))],
+  ROC: ({ tp, fp, tn, fn }) => [divideNoNan(fp, add(fp, tn)), divideNoNan(tp, add(tp, fn))],
+  PR: ({ tp, fp, fn }) => [divideNoNan(tp, add(tp, fn)), divideNoNan(tp, add(tp, fp))],
   PRGAIN: ({ tp, fp, tn, fn }) => {
-    const share = ratio(add(tp, fn), add(tn, fp));
+    const share = divideNoNan(add(tp, fn), add(tn, fp));
     const gain = (wrong: Tensor, without: number): Tensor =>
-      where(equal(tp, 0), without, subtract(1, multiply(share, ratio(wrong, tp))));
+      where(equal(tp, 0), without, subtract(1, multiply(share, divideNoNan(wrong, tp))));
     return [maximum(gain(fn, 0), 0), gain(fp, 1)];
   },
 };

@@ -4,12 +4,12 @@ import { emit } from '../graph/emit.js';
 import type { Tensor } from '../graph/tensor.js';
 import { aligned, alignWeights } from '../losses/align.js';
 import { NDArray } from '../ndarray.js';
+import { divideNoNan } from '../ops/functions.js';
 import { add, equal, greater, less, logicalAnd, logicalOr, multiply, notEqual, subtract, where } from '../ops/math.js';
 import { float, type Operand } from '../ops/operands.js';
 import { sum } from '../ops/reduce.js';
 import { at, expandDims, iota, reshape } from '../ops/shape.js';
 import { type Direction, Metric, type MetricOptions, metricFamily, type RunningSum } from './metric.js';
-import { ratio } from './reduction.js';
 
 /** Counts of positive and negative predictions at each threshold, shape [thresholds] (or [thresholds, labels]). */
 export interface Confusion {
@@ -174,7 +174,7 @@ abstract class PositiveRate extends Metric {
 
   override result(): Tensor {
     const hits = this.hits.value();
-    return unlist(ratio(hits, add(hits, this.misses.value())), this.thresholds);
+    return unlist(divideNoNan(hits, add(hits, this.misses.value())), this.thresholds);
   }
 }
 

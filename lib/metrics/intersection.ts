@@ -3,12 +3,12 @@ import { ChainruleError } from '../errors.js';
 import type { StateVariable } from '../graph/state.js';
 import type { Tensor } from '../graph/tensor.js';
 import { NDArray } from '../ndarray.js';
+import { divideNoNan } from '../ops/functions.js';
 import { add, greater, greaterEqual, less, logicalAnd, matmul, multiply, notEqual, subtract } from '../ops/math.js';
 import { cast, float, type Operand } from '../ops/operands.js';
 import { argmax, sum } from '../ops/reduce.js';
 import { eye, oneHot, reshape, take, transpose } from '../ops/shape.js';
 import { type Direction, Metric, type MetricOptions, metricFamily } from './metric.js';
-import { ratio } from './reduction.js';
 
 export interface MeanIoUOptions extends MetricOptions {
   numClasses: number;
@@ -90,7 +90,7 @@ export class IoU extends Metric {
     const chosen = new NDArray(Int32Array.from(this.targetClassIds));
     const wanted = (values: Tensor): Tensor => take(values, chosen);
     const occurs = float(greater(wanted(union), 1e-9));
-    return ratio(sum(ratio(wanted(hits), wanted(union))), sum(occurs));
+    return divideNoNan(sum(divideNoNan(wanted(hits), wanted(union))), sum(occurs));
   }
 }
 

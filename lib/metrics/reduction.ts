@@ -2,16 +2,11 @@ import { emit } from '../graph/emit.js';
 import type { Tensor } from '../graph/tensor.js';
 import { Dimension } from '../graph/tensor.js';
 import { aligned, alignWeights, sameRank } from '../losses/align.js';
-import { divide, equal, multiply, sqrt, square, subtract, where } from '../ops/math.js';
+import { divideNoNan } from '../ops/functions.js';
+import { multiply, sqrt, square, subtract } from '../ops/math.js';
 import { cast, float, type Operand, tensor } from '../ops/operands.js';
 import { mean, sum } from '../ops/reduce.js';
 import { type Direction, Metric, type MetricFunction, type MetricOptions, metricFamily } from './metric.js';
-
-/** a / b, and 0 where b is 0. */
-export function ratio(a: Tensor, b: Tensor): Tensor {
-  const none = equal(b, 0);
-  return where(none, 0, divide(a, where(none, 1, b)));
-}
 
 /** One value per sample and its weight (keras/src/metrics/reduction_metrics.py, reduce_to_samplewise_values). */
 function perSample(
@@ -48,7 +43,7 @@ export class Mean extends Metric {
   }
 
   override result(): Tensor {
-    return ratio(this.total.value(), this.count.value());
+    return divideNoNan(this.total.value(), this.count.value());
   }
 }
 
@@ -93,7 +88,7 @@ export class MeanMetric extends Metric {
   }
 
   override result(): Tensor {
-    return ratio(this.total.value(), this.count.value());
+    return divideNoNan(this.total.value(), this.count.value());
   }
 }
 

@@ -29,6 +29,12 @@ import { float, type Operand } from './operands.js';
 
 // Elementwise functions made of the primitives, in forms that keep their digits near zero and for large arguments.
 
+/** a / b, and 0 where b is 0 (keras.ops.divide_no_nan). */
+export function divideNoNan(a: Operand, b: Operand): Tensor {
+  const none = equal(b, 0);
+  return where(none, 0, divide(a, where(none, 1, b)));
+}
+
 export const log2 = (x: Operand): Tensor => multiply(log(x), Math.LOG2E);
 export const log10 = (x: Operand): Tensor => multiply(log(x), Math.LOG10E);
 

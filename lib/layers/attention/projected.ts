@@ -1,49 +1,32 @@
 import { type Config, type OptionTable, optionsFromConfig, type Serialized } from '../../config.js';
-import { type Constraint, type ConstraintSpec, resolveConstraint } from '../../constraints/index.js';
+import { type Constraint, resolveConstraint } from '../../constraints/index.js';
 import { ChainruleError } from '../../errors.js';
 import type { Structure } from '../../graph/structure.js';
 import { isTensor, type Shape, type Tensor } from '../../graph/tensor.js';
 import type { Operand } from '../../graph/trace.js';
-import { type Initializer, type InitializerSpec, resolveInitializer } from '../../initializers/index.js';
+import { type Initializer, resolveInitializer } from '../../initializers/index.js';
 import { shapeText } from '../../ndarray.js';
 import { dotProductAttention } from '../../ops/attention.js';
 import { multiply } from '../../ops/math.js';
 import { cast, float, isOperand } from '../../ops/operands.js';
 import { expandDims } from '../../ops/shape.js';
-import { type Regularizer, type RegularizerSpec, resolveRegularizer } from '../../regularizers/index.js';
+import { type Regularizer, resolveRegularizer } from '../../regularizers/index.js';
 import type { Softmax } from '../activation.js';
 import { EinsumDense } from '../einsum_dense.js';
-import { integerOption } from '../kernel_layer.js';
-import {
-  type ApplyOptions,
-  type CallContext,
-  Layer,
-  type LayerOptions,
-  type ShapeStructure,
-  type TensorStructure,
-} from '../layer.js';
+import { integerOption, type KernelOptions } from '../kernel_layer.js';
+import { type ApplyOptions, type CallContext, Layer, type ShapeStructure, type TensorStructure } from '../layer.js';
 import { Dropout, fraction } from '../regularization/dropout.js';
 import { causalMask, every, widened, windowMask } from './masks.js';
 
-export interface ProjectedAttentionOptions extends LayerOptions {
+export interface ProjectedAttentionOptions extends Omit<KernelOptions, 'activation'> {
   /** The fraction of the shares that are zeroed in training. Default 0. */
   dropout?: number;
-  /** Default true. */
-  useBias?: boolean;
   /** Queries see keys less than this many positions away. */
   slidingWindow?: number;
   /** Multiply what each head gives by a sigmoid gate made from the query. Default false. */
   useGate?: boolean;
   /** Accepted for Keras's habit: scores are never held as a whole, unless they are returned or dropped out. */
   flashAttention?: boolean;
-  /** Default 'glorotUniform'. */
-  kernelInitializer?: InitializerSpec;
-  /** Default 'zeros'. */
-  biasInitializer?: InitializerSpec;
-  kernelRegularizer?: RegularizerSpec;
-  biasRegularizer?: RegularizerSpec;
-  kernelConstraint?: ConstraintSpec;
-  biasConstraint?: ConstraintSpec;
   seed?: number;
 }
 
