@@ -213,7 +213,7 @@ export interface NativeAddon {
   setErrorClass(errorClass: new (code: never, message: string) => Error): void;
   configure(options: { threads?: number; parallelThreshold?: number }): void;
   /** What the machine can do at most with so many threads, measured now (about half a second, off the main thread). */
-  measureFloor(threads: number): Promise<{ gflops: number; streamGBs: number }>;
+  measureFloor(threads: number): Promise<{ gflops: number; streamGBs: number; cacheGBs: number }>;
   /** Names of all ops, for the completeness test. */
   opNames(): string[];
   /** The elementwise table: name, operands, whether it has a gradient. */
