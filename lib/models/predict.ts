@@ -1,4 +1,4 @@
-import { byInputs, type DataInput, hostColumns, inputLeaves, Table, toTable } from '../data/columns.js';
+import { byInputs, type DataInput, fitRanks, hostColumns, inputLeaves, Table, toTable } from '../data/columns.js';
 import type { Dataset } from '../data/dataset.js';
 import { ChainruleError, checkOptions } from '../errors.js';
 import { Executable } from '../graph/executable.js';
@@ -142,7 +142,8 @@ export class RowPredictor {
         'ERR_CHAINRULE_INPUT',
         'predictSync: a Float32Array (one row), nested rows or an NDArray is expected.',
       );
-    return this.runTable(tableLike(fromNested(x, { name: 'x' })));
+    const column = { name: 'x', array: fromNested(x, { name: 'x' }) };
+    return this.runTable(Table.of(fitRanks([column], 0, this.model.inputStructure), { x: 0 }));
   }
 
   /** Strings or raw integers: the host part at once, then the traced one. */
