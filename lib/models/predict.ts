@@ -33,7 +33,6 @@ export async function predict(
   checkOptions('predict', options, ['batchSize', 'allowNonFinite', 'verbose', 'signal']);
   const batchSize = checkBatchSize(options.batchSize ?? model.fixedBatch);
   model.buildFor(x);
-  model.needBuilt('predict');
   options.signal?.throwIfAborted();
   const source = await toSource(model, x, undefined, options);
   const program = (table: Table): Promise<PredictProgram> =>
@@ -135,7 +134,6 @@ export class RowPredictor {
   /** Rows as nested arrays or an NDArray. */
   predictRows(x: DataInput): NDArray {
     this.model.buildFor(x);
-    this.model.needBuilt('predictSync');
     if (this.model.front) return this.predictHosted(this.model.front, x);
     if (!isArrayInput(x))
       throw new ChainruleError(

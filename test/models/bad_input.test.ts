@@ -375,7 +375,12 @@ const mistakes: Mistake[] = [
   ],
   ['units 0', () => layers.dense({ units: 0 }), 'OPTION', /Dense: units must be an integer >= 1, got 0/],
   ['a bad learning rate', () => optimizers.adam({ learningRate: Number.NaN }), 'OPTION', /learningRate/],
-  ['predict before build', () => sequential([layers.dense({ units: 1 })]).predict([[1]]), 'NOT_BUILT', /is not built/],
+  [
+    'saveWeights before build',
+    () => sequential([layers.dense({ units: 1 })]).saveWeights('w.h5'),
+    'NOT_BUILT',
+    /is not built/,
+  ],
   [
     'predictSync before build',
     () => sequential([layers.dense({ units: 1 })]).predictSync(Float32Array.of(1)),
