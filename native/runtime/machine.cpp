@@ -80,6 +80,7 @@ void Machine::walk(const std::vector<Step>& steps, const Frame& frame) {
   for (size_t i = 0; i < steps.size(); ++i) {
     const Step& step = steps[i];
     const double start = frame.times ? now() : 0;
+    args.step = i;
     args.operands = step.operands.data();
     args.inputs = step.inputs;
     args.shared = static_cast<std::byte*>(frame.slots[step.sharedScratch]);
@@ -106,6 +107,7 @@ void Machine::walkAs(int member) {
     open = step.parallel;
     if (!step.parallel && member != 0) continue;
     const double start = frame.times && member == 0 ? now() : 0;
+    args.step = i;
     args.operands = step.operands.data();
     args.inputs = step.inputs;
     args.shared = static_cast<std::byte*>(frame.slots[step.sharedScratch]);

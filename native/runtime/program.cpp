@@ -16,6 +16,20 @@ std::atomic<double> parallelThreshold{CompileOptions{}.parallelThreshold};
 constexpr size_t kPlans = 16;
 constexpr double kInlineWait = 1e6;  // nanoseconds that an inline run may wait for a running step
 
+// Names the layer, the row and the id that no table has.
+[[noreturn]] void failAt(const Fault::Place& place, const std::vector<Step>& body, int64_t rowOffset) {
+  const std::string& scope = body[place.step].scope;
+  const std::string layer = scope.substr(scope.rfind('/') + 1);
+  std::string where = "element " + std::to_string(place.position) + " of its ids";
+  if (place.rowSize > 0) {
+    where = "row " + std::to_string(rowOffset + place.position / place.rowSize);
+    if (place.rowSize > 1) where += ", column " + std::to_string(place.position % place.rowSize);
+  }
+  fail("INPUT", layer.empty() ? "a gather" : "layer \"" + layer + "\"", ": ", where, " is the id ", place.value,
+       ", but the table has ", place.limit, " rows: ids must be 0 to ", place.limit - 1,
+       ". Raise the layer's inputDim, or map other ids to one of these");
+}
+
 }  // namespace
 
 void setParallelThreshold(double nanoseconds) { parallelThreshold = nanoseconds; }
@@ -219,6 +233,7 @@ void Program::lockAndRun(Machine& machine, const Request& request, std::shared_p
     const uint64_t version = weightsVersion();
     if (!binding.prologueDone || binding.prologueVersion != version) {
       machine.walk(prepared->plan.prologue, frame);
+      if (fault.occurred()) failAt(fault.first(), prepared->plan.prologue, 0);
       binding.prologueDone = true;
       binding.prologueVersion = version;
     }
@@ -239,10 +254,7 @@ void Program::lockAndRun(Machine& machine, const Request& request, std::shared_p
     // The prologue reads none of those, so it stays valid.
     if (binding.prologueDone) binding.prologueVersion = weightsVersion();
   }
-  if (const int64_t position = fault.position.load(); position != INT64_MAX) {
-    fail("INPUT", "index ", position,
-         " of a gather is outside its table. Ids must be at least 0 and below the number of rows (inputDim)");
-  }
+  if (fault.occurred()) failAt(fault.first(), prepared->plan.body, request.rowOffset);
 }
 
 void Program::bind(Prepared& prepared, Binding& binding, Machine& machine, const Request& request) {
