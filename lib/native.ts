@@ -98,7 +98,11 @@ export interface NativeProgram {
   /** Makes plans for these batch sizes. */
   prepare(batchSizes: readonly number[]): Promise<void>;
   describe(batchSize?: number): string;
-  profile(inputs: readonly Bound[], repeat?: number): Promise<string>;
+  /** Times every step of the plan, beside what the machine could do. */
+  profile(
+    inputs: readonly Bound[],
+    options: { repeats: number; floor: { gflops: number; streamGBs: number } },
+  ): Promise<string>;
   /** Plans made so far, for tests that later epochs make none. */
   counters(): { plans: number };
 }
