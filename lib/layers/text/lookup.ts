@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Config, OptionTable, Serialized } from '../../config.js';
 import { ChainruleError } from '../../errors.js';
+import type { HostOutput } from '../../graph/history.js';
 import type { Tensor } from '../../graph/tensor.js';
 import { type EncodeOptions, type NativeTextSource, type NativeVocabulary, native } from '../../native.js';
 import { type AnyArray, NDArray } from '../../ndarray.js';
@@ -12,7 +13,7 @@ import { choice } from '../spatial.js';
 import { type AdaptTexts, batchesOfTexts } from './adapt.js';
 import { encoded, formOf, modernMode, type OutputMode, type OutputModeOption, vectorShape } from './encoding.js';
 import { noSparse, type Salt, saltOption } from './hashing.js';
-import { HostLayer, type HostShape, textSource } from './host_layer.js';
+import { HostLayer, textSource } from './host_layer.js';
 import { type HostValue, Integers } from './values.js';
 import type { Work } from './work.js';
 
@@ -272,12 +273,12 @@ export abstract class IndexLookup<T extends string | number> extends HostLayer {
     return this.padToMaxTokens ? this.maxTokens! : (this.frozenSize ?? this.vocabularySize());
   }
 
-  protected override hostShape([x]: readonly Tensor[]): HostShape {
+  protected override hostShape([x]: readonly Tensor[]): HostOutput {
     return this.shapeFor(x!.dims);
   }
 
   /** The symbolic result for tokens of a shape. @internal */
-  shapeFor(dims: readonly number[]): HostShape {
+  shapeFor(dims: readonly number[]): HostOutput {
     const mode = this.outputMode;
     if (mode === 'int')
       return this.invert && !this.integers
