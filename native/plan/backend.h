@@ -116,6 +116,7 @@ struct Lowering {
   size_t sharedScratch = 0;
   size_t memberScratch = 0;
   bool serial = false;  // only member 0 runs it
+  double flop = 0;      // of its products, for the profile
 };
 
 }  // namespace chainrule
