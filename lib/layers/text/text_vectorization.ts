@@ -14,7 +14,7 @@ import { type AdaptTexts, batchesOfTexts } from './adapt.js';
 import { modernMode, type OutputMode, type OutputModeOption, vectorShape } from './encoding.js';
 import { noSparse } from './hashing.js';
 import { HostLayer, valueShape } from './host_layer.js';
-import { StringLookup } from './lookup.js';
+import { StringLookup } from './string_lookup.js';
 import { type HostValue, stringsIn } from './values.js';
 import { inBackground, perform, type Work } from './work.js';
 
