@@ -1,6 +1,7 @@
 #!/bin/sh
 # Builds and runs the kernel tests without CMake: scripts/kernel-tests.sh [filter]. BENCH=1 builds and runs the microbenchmark.
-# CXX, FLAGS, LINK and OUT choose a compiler, options and a folder for them, e.g. for sanitizers or clang.
+# CXX, FLAGS, LINK and OUT choose a compiler, options and a folder for them, e.g. for sanitizers or clang. RUN is a program that
+# runs the result, e.g. an emulator: scripts/neon-tests.mjs.
 set -e
 cd "$(dirname "$0")/.."
 out=${OUT:-build/kernels}
@@ -20,8 +21,8 @@ for file in native/cpu/*.cpp native/cpu/isa/*.cpp; do compile "$file"; done
 if [ -n "$BENCH" ]; then
   for file in test/kernels/bench/*.cpp; do compile "$file"; done
   $cxx $openmp ${LINK:-} $objects -o $out/kernel_bench
-  exec $out/kernel_bench "$@"
+  exec ${RUN:-} $out/kernel_bench "$@"
 fi
 for file in test/kernels/*.cpp; do compile "$file"; done
 $cxx $openmp ${LINK:-} $objects -o $out/kernel_tests
-exec $out/kernel_tests "$@"
+exec ${RUN:-} $out/kernel_tests "$@"
