@@ -1,5 +1,11 @@
 #if defined(__x86_64__)
 
+#if !defined(__clang__)
+// GCC 12 takes the undefined vectors inside its own intrinsics for a mistake (https://gcc.gnu.org/PR105593).
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
 #include <immintrin.h>
 
 #include <cstddef>
