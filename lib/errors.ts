@@ -52,6 +52,18 @@ export class ChainruleError extends Error {
   }
 }
 
+/** A value as it stands in messages: what is a string looks like one. */
+export function shown(value: unknown): string {
+  if (typeof value === 'string') return `the string "${value.slice(0, 40)}"`;
+  if (Array.isArray(value)) return `a list of ${value.length}`;
+  if (typeof value === 'function') return 'a function';
+  if (typeof value !== 'object' || value === null) return String(value);
+  const { name = 'Object' } = value.constructor ?? {};
+  return name === 'Object'
+    ? `an object with ${Object.keys(value).slice(0, 6).join(', ') || 'nothing'}`
+    : `of class ${name}`;
+}
+
 /** The candidate that a person who typed `name` probably meant. */
 export function nearest(name: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
@@ -69,11 +81,68 @@ export function didYouMean(name: string, candidates: Iterable<string>): string {
   return guess === undefined ? '' : `; did you mean "${guess}"?`;
 }
 
+/** What other libraries (Keras in Python, TensorFlow.js, PyTorch) call options that have another name here. */
+const habits: Readonly<Record<string, readonly string[]>> = {
+  alpha: ['negativeSlope'],
+  batch: ['batchSize'],
+  batchesPerEpoch: ['stepsPerEpoch'],
+  batchInputShape: ['inputShape', 'batchShape'],
+  batchShape: ['inputShape'],
+  betas: ['beta1'],
+  bias: ['useBias'],
+  dilation: ['dilationRate'],
+  drop: ['rate'],
+  dropoutRate: ['rate'],
+  embeddingDim: ['outputDim'],
+  eps: ['epsilon'],
+  filterSize: ['kernelSize'],
+  hiddenSize: ['units'],
+  inputDim: ['inputShape'],
+  inputSize: ['inputShape'],
+  kernel: ['kernelSize'],
+  lr: ['learningRate'],
+  nEpochs: ['epochs'],
+  nbEpoch: ['epochs'],
+  neurons: ['units'],
+  numEmbeddings: ['inputDim'],
+  numEpochs: ['epochs'],
+  outChannels: ['filters'],
+  outFeatures: ['units'],
+  outputSize: ['units'],
+  p: ['rate'],
+  prob: ['rate'],
+  shape: ['inputShape'],
+  size: ['units'],
+  stride: ['strides'],
+  validationBatches: ['validationSteps'],
+  weights: ['lossWeights'],
+};
+
+/** The known option that a name from Python or another library stands for. */
+function habitual(key: string, knownKeys: readonly string[]): string | undefined {
+  const camel = key.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+  return [camel, ...(Object.hasOwn(habits, camel) ? habits[camel]! : [])].find((name) => knownKeys.includes(name));
+}
+
+/** Rejects what is no object of options: `dense(3)`. */
+export function checkIsOptions(where: string, options: unknown, knownKeys: readonly string[]): void {
+  if (options === undefined || (typeof options === 'object' && options !== null && !Array.isArray(options))) return;
+  throw new ChainruleError(
+    'ERR_CHAINRULE_OPTION',
+    `${where}: options come as one object, { name: value, … }, got ${shown(options)}. It knows: ${[...knownKeys].sort().join(', ')}.`,
+    { details: { where, known: knownKeys }, above: checkIsOptions },
+  );
+}
+
 /** Rejects option names that `where` does not know: a misspelt option must not be ignored in silence. */
 export function checkOptions(where: string, options: object | undefined, knownKeys: readonly string[]): void {
+  checkIsOptions(where, options, knownKeys);
   for (const key of Object.keys(options ?? {})) {
     if (knownKeys.includes(key)) continue;
-    const help = didYouMean(key, knownKeys) || `. It knows: ${[...knownKeys].sort().join(', ')}.`;
+    const meant = habitual(key, knownKeys);
+    const help = meant
+      ? `; did you mean "${meant}"?`
+      : didYouMean(key, knownKeys) || `. It knows: ${[...knownKeys].sort().join(', ')}.`;
     throw new ChainruleError('ERR_CHAINRULE_OPTION', `${where}: unknown option "${key}"${help}`, {
       details: { where, option: key, known: knownKeys },
       above: checkOptions,

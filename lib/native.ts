@@ -98,7 +98,11 @@ export interface NativeProgram {
   /** Makes plans for these batch sizes. */
   prepare(batchSizes: readonly number[]): Promise<void>;
   describe(batchSize?: number): string;
-  profile(inputs: readonly Bound[], repeat?: number): Promise<string>;
+  /** Times every step of the plan, beside what the machine could do. */
+  profile(
+    inputs: readonly Bound[],
+    options: { repeats: number; floor: { gflops: number; streamGBs: number } },
+  ): Promise<string>;
   /** Plans made so far, for tests that later epochs make none. */
   counters(): { plans: number };
 }
@@ -209,7 +213,7 @@ export interface NativeAddon {
   setErrorClass(errorClass: new (code: never, message: string) => Error): void;
   configure(options: { threads?: number; parallelThreshold?: number }): void;
   /** What the machine can do at most with so many threads, measured now (about half a second, off the main thread). */
-  measureFloor(threads: number): Promise<{ gflops: number; streamGBs: number }>;
+  measureFloor(threads: number): Promise<{ gflops: number; streamGBs: number; cacheGBs: number }>;
   /** Names of all ops, for the completeness test. */
   opNames(): string[];
   /** The elementwise table: name, operands, whether it has a gradient. */

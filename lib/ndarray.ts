@@ -176,6 +176,14 @@ export function isTypedArray(value: unknown): value is TypedArray {
 export function isArrayInput(value: unknown): value is ArrayInput {
   if (value instanceof NDArray || isTypedArray(value) || typeof value === 'number' || typeof value === 'boolean')
     return true;
-  if (!Array.isArray(value) || value[0] instanceof NDArray) return false; // a list of NDArrays is several arrays
-  return value.length === 0 || isArrayInput(value[0]) || typeof value[0] === 'string';
+  if (!Array.isArray(value)) return false;
+  // Missing values are refused where the numbers are read, with their place.
+  const first = value.find(isPresent);
+  if (first instanceof NDArray) return false; // a list of NDArrays is several arrays
+  return first === undefined || isArrayInput(first) || typeof first === 'string';
+}
+
+/** False for null and undefined, which stand for a missing value in nested rows. */
+export function isPresent(value: unknown): boolean {
+  return value !== null && value !== undefined;
 }

@@ -5,6 +5,7 @@ import {
   type AnyArray,
   type ArrayInput,
   allocate,
+  isPresent,
   isTypedArray,
   NDArray,
   shapeText,
@@ -93,7 +94,7 @@ function shapeOf(value: unknown, options: ConvertOptions): { shape: number[]; bo
         'ERR_CHAINRULE_SHAPE',
         `${options.name ?? 'input'}: nested more than 8 levels deep; a tensor has at most 8 dimensions.`,
       );
-    item = item[0];
+    item = Array.isArray(item) ? (item.find(isPresent) ?? item[0]) : item[0];
   }
   return { shape, boolean: typeof item === 'boolean' };
 }
@@ -141,7 +142,7 @@ function ragged(
   shape: readonly number[],
   options: ConvertOptions,
 ): ChainruleError {
-  if (typeof item === 'string') return notANumber(item, path, options);
+  if (typeof item === 'string' || !isPresent(item)) return notANumber(item, path, options);
   const length =
     isTypedArray(item) || Array.isArray(item) ? `${item.length} values` : `the single value ${String(item)}`;
   const text = `${options.name ?? 'input'}: ${place(path)} has ${length} where the rows before it have ${shape[path.length]}. Nested arrays must be rectangular: pad or cut the row.`;
@@ -149,6 +150,14 @@ function ragged(
 }
 
 function notANumber(item: unknown, path: readonly number[], options: ConvertOptions): ChainruleError {
+  if (!isPresent(item)) {
+    const where = `${options.name ?? 'input'}: ${place(path) || 'the value'}`;
+    return new ChainruleError(
+      'ERR_CHAINRULE_INPUT',
+      `${where} is ${item}, a missing value. Fill it in (the mean of its column, 0, …) or drop the row.`,
+      { details: { path: [...path] } },
+    );
+  }
   const what =
     typeof item === 'string'
       ? `the string "${item.slice(0, 40)}"`

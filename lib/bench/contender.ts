@@ -11,4 +11,6 @@ export interface Contender {
   prepare(): Promise<number | null>;
   /** Runs the unit for at least so many seconds and gives seconds per unit. */
   block(seconds: number): Promise<number>;
+  /** What else is worth a word: percentiles of single calls, memory. By name, in seconds or bytes. */
+  facts?(): Promise<Record<string, number>>;
 }

@@ -1,48 +1,54 @@
-import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Contender, Task } from './contender.js';
 
+/** How to start a peer's process. */
+export interface PeerProgram {
+  /** First word of its contenders' names. */
+  name: string;
+  version: string;
+  command: string;
+  args: readonly string[];
+  env?: Readonly<Record<string, string>>;
+}
+
 /**
  * Peers run in their own process and answer a line of JSON with a line of JSON:
- *   {"do": "variants", workload, unit}             -> {"variants": [...]}        what this peer can run
- *   {"do": "prepare", workload, unit, variant}     -> {"loss": number | null}    loss of the fixed batch after 10 steps
- *   {"do": "block", seconds}                       -> {"seconds": number}        per unit, over one timed block
+ *   {"do": "variants", workload, unit}                    -> {"variants": [...]}      what this peer can run; the unit before ends
+ *   {"do": "prepare", workload, unit, variant}            -> {"loss": number | null}  loss of the fixed batch after 10 steps
+ *   {"do": "block", workload, unit, variant, seconds}     -> {"seconds": number}      per unit, over one timed block
+ * or with {"error": text}.
  */
 export class Peer {
   private readonly waiting: ((answer: Record<string, unknown>) => void)[] = [];
+  private readonly child: ChildProcessWithoutNullStreams;
+  private ended = false;
 
-  private constructor(
-    readonly name: string,
-    private readonly child: ChildProcessWithoutNullStreams,
-  ) {
-    createInterface({ input: child.stdout }).on('line', (line) =>
-      this.waiting.shift()?.(JSON.parse(line) as Record<string, unknown>),
-    );
-    child.on('exit', () => {
+  constructor(readonly program: PeerProgram) {
+    const { name, command, args, env } = program;
+    // Their notes and warnings would tear the table apart; what goes wrong comes back as an answer.
+    const child = spawn(command, args, {
+      stdio: ['pipe', 'pipe', process.env.CHAINRULE_PEER_STDERR ? 'inherit' : 'ignore'],
+      env: { ...process.env, ...env },
+    });
+    this.child = child as unknown as ChildProcessWithoutNullStreams;
+    createInterface({ input: this.child.stdout }).on('line', (line) => {
+      if (line.startsWith('{')) this.waiting.shift()?.(JSON.parse(line) as Record<string, unknown>);
+    });
+    child.on('error', () => {});
+    this.child.stdin.on('error', () => {});
+    child.on('close', () => {
+      this.ended = true;
       for (const answer of this.waiting.splice(0)) answer({ error: `${name} ended` });
     });
   }
 
-  /** PyTorch on the CPU, if the Python in CHAINRULE_PEER_PYTHON (or python3) has it. */
-  static torch(threads: number): Peer | string {
-    const python = process.env.CHAINRULE_PEER_PYTHON ?? 'python3';
-    const program = join(__dirname, '../../scripts/peers/torch_peer.py');
-    if (!existsSync(program)) return 'the peer programs are not part of the published package';
-    const found = spawnSync(python, ['-c', 'import torch; print(torch.__version__)'], { encoding: 'utf8' });
-    if (found.status !== 0)
-      return `${python} has no torch (pip install torch, or name another Python in CHAINRULE_PEER_PYTHON)`;
-    const child = spawn(python, [program, String(threads)], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    }) as unknown as ChildProcessWithoutNullStreams;
-    return new Peer(`torch ${found.stdout.trim()}`, child);
-  }
-
   private async ask(request: Record<string, unknown>): Promise<Record<string, unknown>> {
+    const { name } = this.program;
+    if (this.ended) throw new Error(`${name} ended; CHAINRULE_PEER_STDERR=1 shows what it says`);
     this.child.stdin.write(`${JSON.stringify(request)}\n`);
     const answer = await new Promise<Record<string, unknown>>((resolve) => this.waiting.push(resolve));
-    if (typeof answer.error === 'string') throw new Error(`${this.name}: ${answer.error}`);
+    if (typeof answer.error === 'string') throw new Error(answer.error);
     return answer;
   }
 
@@ -50,7 +56,7 @@ export class Peer {
   async contenders(task: Task): Promise<Contender[]> {
     const { variants } = await this.ask({ do: 'variants', ...task });
     return (variants as string[]).map((variant) => ({
-      name: `${this.name.split(' ')[0]} ${variant}`,
+      name: `${this.program.name} ${variant}`.trim(),
       prepare: async () => ((await this.ask({ do: 'prepare', ...task, variant })).loss ?? null) as number | null,
       block: async (seconds) => (await this.ask({ do: 'block', ...task, variant, seconds })).seconds as number,
     }));

@@ -1,6 +1,7 @@
 import type { Model } from '../models/index.js';
 import { type AnyArray, NDArray } from '../ndarray.js';
 import type { Contender } from './contender.js';
+import { timeBlock } from './measure.js';
 
 export interface Unit {
   name: string;
@@ -8,8 +9,15 @@ export interface Unit {
   what: string;
   /** Floating-point operations of one run, for the share of the machine's peak. */
   flop?: number;
+  /** Bytes that one run must move at least, and from where: the caches are several times faster than the memory. */
+  bytes?: number;
+  from?: 'memory' | 'cache';
   /** Losses of others must agree with ours to this before a timing counts. */
   contender(): Contender;
+  /** What else runs here beside Chainrule, without any peer's package. */
+  beside?(): Contender[];
+  /** Why the unit cannot run yet. */
+  missing?: string;
 }
 
 export interface Workload {
@@ -24,37 +32,49 @@ export const STEPS_PER_FIT = 64;
 interface TrainingTask {
   /** The model with fixed weights; without dropout for the comparison of losses. */
   build(withDropout: boolean): Promise<Model>;
-  batch: { x: AnyArray; y: AnyArray };
-  /** `STEPS_PER_FIT` copies of the batch, or fewer for long steps. */
+  batch(): { x: AnyArray; y: AnyArray };
+  /** Copies of the batch in one call of `fit`: `STEPS_PER_FIT`, or fewer for long steps. */
   steps: number;
 }
 
 /** Times training steps as `fit` runs them, the fixed batch over and over. */
 export function trainingContender({ build, batch, steps }: TrainingTask): Contender {
-  let model: Model;
-  const x = repeated(batch.x, steps);
-  const y = repeated(batch.y, steps);
-  const batchSize = batch.x.shape[0] ?? 1;
-  const epoch = () => model.fit(x, y, { batchSize, shuffle: false, verbose: 0 });
+  let epoch: () => Promise<unknown>;
   return {
     name: 'chainrule',
     async prepare() {
+      const { x, y } = batch();
+      const batchSize = x.shape[0] ?? 1;
       const plain = await build(false);
-      for (let step = 0; step < 10; step++) await plain.trainOnBatch(batch.x, batch.y);
-      const { loss } = await plain.evaluate(batch.x, batch.y, { batchSize });
-      model = await build(true);
+      for (let step = 0; step < 10; step++) await plain.trainOnBatch(x, y);
+      const { loss } = await plain.evaluate(x, y, { batchSize });
+      const model = await build(true);
+      const [xs, ys] = [repeated(x, steps), repeated(y, steps)];
+      epoch = () => model.fit(xs, ys, { batchSize, shuffle: false, verbose: 0 });
       await epoch();
       return loss ?? null;
     },
     async block(seconds) {
-      const start = performance.now();
-      let done = 0;
-      do {
-        await epoch();
-        done += steps;
-      } while (performance.now() - start < seconds * 1000);
-      return (performance.now() - start) / 1000 / done;
+      return (await timeBlock(() => epoch() as Promise<void>, seconds)) / steps;
     },
+  };
+}
+
+/** A contender whose unit is one call; `prepare` may give the loss after ten steps beside the call. */
+export function callContender(
+  prepare: () => Promise<{ call: () => Promise<unknown> | undefined; loss?: number }>,
+  name = 'chainrule',
+): Contender {
+  let call: () => Promise<unknown> | undefined;
+  return {
+    name,
+    async prepare() {
+      const ready = await prepare();
+      call = ready.call;
+      await call();
+      return ready.loss ?? null;
+    },
+    block: (seconds) => timeBlock(() => call() as Promise<void> | undefined, seconds),
   };
 }
 

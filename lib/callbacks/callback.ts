@@ -6,17 +6,17 @@ import type { Logs } from '../models/programs.js';
 export interface CallbackHooks {
   setParams?(params: FitParams): void;
   setModel?(model: Model): void;
-  onTrainBegin?(logs?: Logs): HookResult;
-  onTrainEnd?(logs?: Logs): HookResult;
-  onEpochBegin?(epoch: number, logs?: Logs): HookResult;
+  onTrainBegin?(logs?: Partial<Logs>): HookResult;
+  onTrainEnd?(logs?: Partial<Logs>): HookResult;
+  onEpochBegin?(epoch: number, logs?: Partial<Logs>): HookResult;
   onEpochEnd?(epoch: number, logs: Logs): HookResult;
-  onTrainBatchBegin?(batch: number, logs?: Logs): HookResult;
+  onTrainBatchBegin?(batch: number, logs?: Partial<Logs>): HookResult;
   onTrainBatchEnd?(batch: number, logs: Logs): HookResult;
   /** Another name of onTrainBatchBegin. */
-  onBatchBegin?(batch: number, logs?: Logs): HookResult;
+  onBatchBegin?(batch: number, logs?: Partial<Logs>): HookResult;
   /** Another name of onTrainBatchEnd. */
   onBatchEnd?(batch: number, logs: Logs): HookResult;
-  onTestBegin?(logs?: Logs): HookResult;
+  onTestBegin?(logs?: Partial<Logs>): HookResult;
   onTestEnd?(logs: Logs): HookResult;
   /** What must be known to go on later (plain values and NDArrays), for checkpoints of fit with `resume`. */
   getState?(): CallbackState | Promise<CallbackState>;

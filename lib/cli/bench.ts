@@ -1,24 +1,43 @@
+import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { peerNames } from '../bench/programs.js';
 import { runBench } from '../bench/run.js';
 import { workloads } from '../bench/workloads/index.js';
 import { native } from '../native.js';
+import { readFile, systemFacts } from './system.js';
 
-const HELP = `Usage: chainrule bench [--workload W3[,W5]] [--threads N] [--peers] [--json FILE] [--smoke]
+const HELP = `Usage: chainrule bench [options]
 
-  --peers   times PyTorch as well, in turn with Chainrule (its Python: CHAINRULE_PEER_PYTHON, else python3)
-  --smoke   a few short blocks of the small workloads: that everything runs, not how fast`;
+  --workload W3[,W5]   only these; all by default
+  --unit tr            only units whose name starts with this
+  --threads N          threads of Chainrule and its peers; pin the process from outside (taskset -c 0-1)
+  --peers              times the peers as well, in turn with Chainrule
+  --peer torch[,jax]   only these peers: ${peerNames.join(', ')}
+  --json FILE          writes everything, samples included
+  --smoke              two short blocks of every unit that is quick: that all runs, not how fast
+  --list               names the workloads and their units
 
-/** Runs workloads and prints medians; ratios are a peer's median over ours in the same run. */
+Environment: CHAINRULE_PEER_PYTHON is the Python of the peers (several, parted by colons), CHAINRULE_PEER_NODE_MODULES the
+node_modules with those from npm, CHAINRULE_PEER_STDERR=1 shows what they print. A peer that is missing says so.`;
+
+/** Not part of the smoke test: seconds a step, or hundreds of megabytes. */
+const SLOW = ['W1', 'W6', 'W7', 'W8', 'W12', 'W16', 'W17', 'W21'];
+
+/** Runs workloads and prints medians; ratios are a peer's time over ours in the same run. */
 export async function command(args: string[]): Promise<number> {
   const { values } = parseArgs({
     args,
     options: {
       workload: { type: 'string' },
+      unit: { type: 'string' },
       threads: { type: 'string', default: String(native.info().threads) },
       json: { type: 'string' },
       peers: { type: 'boolean', default: false },
+      peer: { type: 'string' },
       smoke: { type: 'boolean', default: false },
+      list: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
@@ -26,15 +45,22 @@ export async function command(args: string[]): Promise<number> {
     console.log(HELP);
     return 0;
   }
-  const wanted = values.workload?.split(',') ?? (values.smoke ? ['W3', 'W15', 'W20'] : workloads.map(({ id }) => id));
-  const unknown = wanted.filter((id) => !workloads.some((workload) => workload.id === id));
+  if (values.list) {
+    for (const { id, name, units } of workloads)
+      console.log(`${id.padEnd(5)}${name.padEnd(28)}${units.map((unit) => unit.name).join(' ')}`);
+    return 0;
+  }
+  const ids = workloads.map(({ id }) => id);
+  const wanted = values.workload?.split(',') ?? (values.smoke ? ids.filter((id) => !SLOW.includes(id)) : ids);
   const threads = Number(values.threads);
-  if (unknown.length > 0 || !Number.isInteger(threads) || threads < 1) {
-    console.error(
-      unknown.length > 0
-        ? `bench: no workload ${unknown.join(', ')}. There are ${workloads.map(({ id }) => id).join(', ')}.`
-        : HELP,
-    );
+  const peers = values.peer?.split(',') ?? (values.peers ? [] : 'none');
+  const unknown = wanted.filter((id) => !ids.includes(id));
+  const strangers = peers === 'none' ? [] : peers.filter((name) => !peerNames.includes(name));
+  if (unknown.length > 0 || strangers.length > 0 || !Number.isInteger(threads) || threads < 1) {
+    if (unknown.length > 0) console.error(`bench: no workload ${unknown.join(', ')}. There are ${ids.join(', ')}.`);
+    else if (strangers.length > 0)
+      console.error(`bench: no peer ${strangers.join(', ')}. There are ${peerNames.join(', ')}.`);
+    else console.error(HELP);
     return 2;
   }
   const report = await runBench(
@@ -43,10 +69,37 @@ export async function command(args: string[]): Promise<number> {
       threads,
       blocks: values.smoke ? 2 : 11,
       blockSeconds: values.smoke ? 0.01 : 0.1,
-      peers: values.peers,
+      peers,
+      unit: values.unit,
+      host: hostFacts(),
+      git: revision(),
       print: (line) => console.log(line),
     },
   );
   if (values.json) writeFileSync(values.json, `${JSON.stringify(report, null, 1)}\n`);
   return 0;
+}
+
+function hostFacts(): object {
+  const { cpu, hostCores, cpuQuota, node, libc, memoryBytes } = systemFacts();
+  const governor = readFile('/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor').trim() || null;
+  return {
+    cpu,
+    isa: native.info().isa,
+    cores: hostCores,
+    quota: cpuQuota,
+    governor,
+    node,
+    glibc: libc,
+    ram: memoryBytes,
+  };
+}
+
+/** The commit that is measured, where this is a clone. */
+function revision(): string | null {
+  const { status, stdout } = spawnSync('git', ['rev-parse', 'HEAD'], {
+    cwd: join(__dirname, '../..'),
+    encoding: 'utf8',
+  });
+  return status === 0 ? stdout.trim() : null;
 }

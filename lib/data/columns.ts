@@ -1,8 +1,8 @@
 import { ChainruleError } from '../errors.js';
 import { flatten, pack } from '../graph/structure.js';
-import { type DType, type NativeDataset, native } from '../native.js';
+import { type NativeDataset, native } from '../native.js';
 import { type AnyArray, type ArrayInput, bound, isArrayInput, shapeText } from '../ndarray.js';
-import { fromNestedAsync, notFinite } from '../nested.js';
+import { fromNestedAsync } from '../nested.js';
 import type { StringInput } from '../strings.js';
 
 /** One array, several in a list, or several by name. */
@@ -236,8 +236,11 @@ async function toArray(item: unknown, name: string, options: TableOptions): Prom
   return fromNestedAsync(item, { name, allowNonFinite: options.allowNonFinite });
 }
 
-/** Keras's rule: an axis of size 1 at the end is added or dropped where the model's input asks for it. */
-function fitRanks(columns: readonly Column[], xLayout: unknown, inputs: unknown): Column[] {
+/**
+ * Keras's rule: an axis of size 1 at the end is added or dropped where the model's input asks for it. One row that lacks
+ * its batch axis is refused.
+ */
+export function fitRanks(columns: readonly Column[], xLayout: unknown, inputs: unknown): Column[] {
   const tensors = inputs === undefined ? [] : flatten(inputs).map((leaf) => leaf.item as { dims: readonly number[] });
   const numbers = flatten(xLayout).map((leaf) => leaf.item as number);
   return columns.map((column, i) => {
@@ -245,51 +248,28 @@ function fitRanks(columns: readonly Column[], xLayout: unknown, inputs: unknown)
     const { array } = column;
     if (!input || numbers.length !== tensors.length) return column;
     const rank = input.dims.length;
-    if (array.rank === rank - 1 && input.dims.at(-1) === 1)
-      return { ...column, array: array.reshape([...array.shape, 1]) };
+    if (array.rank === rank - 1) {
+      const endsInOne = input.dims.at(-1) === 1;
+      const widened = [...array.shape, 1];
+      if (!(endsInOne && fits(widened, input.dims)) && fits([1, ...array.shape], input.dims))
+        throw oneRow(column, input);
+      if (endsInOne) return { ...column, array: array.reshape(widened) };
+    }
     if (array.rank === rank + 1 && array.shape.at(-1) === 1)
       return { ...column, array: array.reshape(array.shape.slice(0, -1)) };
     return column;
   });
 }
 
-const checkable: readonly DType[] = ['float32'];
+/** Whether an array of this shape is a batch of what an input declares. */
+const fits = (shape: readonly number[], dims: readonly number[]): boolean =>
+  shape.length === dims.length && dims.every((dim, axis) => axis === 0 || !(dim >= 0) || shape[axis] === dim);
 
-/** Looks through float columns off the main thread; names the row and column of the first NaN or Infinity. */
-export async function checkFinite(dataset: NativeDataset, table: Table): Promise<void> {
-  for (const [i, { name, array }] of table.columns.entries()) {
-    if (!checkable.includes(array.dtype)) continue;
-    const bad = await dataset.firstBad(i, { finite: true });
-    if (bad >= 0) throw notFinite(array.data[bad]!, placeOf(array, bad), { name });
-  }
-}
-
-/** Looks for labels that are no class; names the row and the label. */
-export async function checkLabels(
-  dataset: NativeDataset,
-  table: Table,
-  column: number,
-  classes: number,
-): Promise<void> {
-  const bad = await dataset.firstBad(column, { low: 0, high: classes });
-  if (bad < 0) return;
-  const { name, array } = table.columns[column]!;
-  const [row] = placeOf(array, bad);
-  throw new ChainruleError(
-    'ERR_CHAINRULE_INPUT',
-    `${name}: row ${row} has class ${array.data[bad]}, but the model's output has ${classes} classes, 0 … ${classes - 1}. Check the labels or the units of the last layer.`,
-    {
-      details: { row, label: array.data[bad], classes },
-    },
+function oneRow({ name, array }: Column, { dims }: { dims: readonly number[] }): ChainruleError {
+  const expected = dims.map((dim) => (dim >= 0 ? dim : null));
+  return new ChainruleError(
+    'ERR_CHAINRULE_SHAPE',
+    `${name} is one row of shape ${shapeText(array.shape)}; the model takes rows, ${shapeText(expected)}. Wrap it: [row], as in predict([[…]]), or give an NDArray the shape ${shapeText([1, ...array.shape])}.`,
+    { details: { expected, got: [...array.shape] } },
   );
-}
-
-function placeOf(array: AnyArray, element: number): number[] {
-  const place: number[] = [];
-  let rest = element;
-  for (let axis = array.rank - 1; axis >= 0; axis--) {
-    place.unshift(rest % array.shape[axis]!);
-    rest = Math.floor(rest / array.shape[axis]!);
-  }
-  return place;
 }

@@ -1,4 +1,4 @@
-import { ChainruleError } from '../errors.js';
+import { ChainruleError, shown } from '../errors.js';
 import { nextSeed } from '../graph/seed.js';
 import { flatten, pack } from '../graph/structure.js';
 import { type ArrayInput, isArrayInput, NDArray } from '../ndarray.js';
@@ -253,6 +253,6 @@ function positive(method: string, name: string, value: number): number {
   if (Number.isInteger(value) && value > 0) return value;
   throw new ChainruleError(
     'ERR_CHAINRULE_OPTION',
-    `Dataset.${method}: ${name} must be an integer >= 1, got ${String(value)}.`,
+    `Dataset.${method}: ${name} must be an integer >= 1, got ${shown(value)}.`,
   );
 }

@@ -61,7 +61,9 @@ export function record(operation: Operation, args: unknown, options: CallOptions
     const lively = (leaf: unknown): unknown => {
       if (!isSymbolic(leaf)) return leaf;
       let tensor = made.get(leaf);
-      if (!tensor) made.set(leaf, (tensor = scratch.input(leaf.name ?? 'input', leaf.dtype, leaf.dims)));
+      if (tensor) return tensor;
+      made.set(leaf, (tensor = scratch.input(leaf.name ?? 'input', leaf.dtype, leaf.dims)));
+      tensor.lastStepOf = leaf.lastStepOf;
       return tensor;
     };
     return operation.replay(mapStructure(args, lively), mapStructure(options, lively) as CallOptions);
@@ -71,6 +73,7 @@ export function record(operation: Operation, args: unknown, options: CallOptions
   node.result = mapStructure(live, (leaf) => {
     if (!isTensor(leaf)) return leaf;
     const symbolic = new Tensor(undefined, -1, leaf.dims, leaf.dtype, { node, index: outputs.length });
+    symbolic.lastStepOf = leaf.lastStepOf;
     outputs.push(symbolic);
     return symbolic;
   });

@@ -41,6 +41,8 @@ export class Tensor {
   logits: Logits | undefined;
   /** Which time steps count, where a layer above made a mask. */
   mask: Tensor | undefined;
+  /** The recurrent layer that gave only its last step, for messages of layers that want all of them. */
+  lastStepOf: string | undefined;
   /** What a symbolic tensor in the host part of a model holds: strings, or integers that need not fit the engine's. */
   hostDtype: 'string' | 'int64' | undefined;
 

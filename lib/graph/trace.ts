@@ -24,6 +24,8 @@ export class Trace {
   readonly variables = new Set<Variable>();
   /** Penalties that layers add while they are called (activity regularizers). */
   readonly losses: Tensor[] = [];
+  /** Ids that layers look up in tables: data are checked before a step instead of failing in it. */
+  readonly tableReads: { ids: Tensor; limit: number; layer: string }[] = [];
   /** Where metrics and stateful layers keep their state in this program. */
   state: StateBundle = StateBundle.shared;
   /** The training flag of the layer call being traced; inner layers inherit it. */

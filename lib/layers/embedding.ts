@@ -1,6 +1,7 @@
 import type { Config, OptionTable } from '../config.js';
 import { type Constraint, type ConstraintSpec, resolveConstraint } from '../constraints/index.js';
 import type { Tensor } from '../graph/tensor.js';
+import { currentTrace } from '../graph/trace.js';
 import type { Variable } from '../graph/variable.js';
 import { type Initializer, type InitializerSpec, resolveInitializer } from '../initializers/index.js';
 import { notEqual } from '../ops/math.js';
@@ -64,6 +65,7 @@ export class Embedding extends Layer {
   }
 
   override call(ids: Tensor): Tensor {
+    currentTrace('Embedding').tableReads.push({ ids, limit: this.inputDim, layer: this.name });
     return take(this.embeddings, cast(ids, 'int32'));
   }
 

@@ -1,5 +1,5 @@
 import { ChainruleError } from '../errors.js';
-import type { Shape, Tensor } from '../graph/tensor.js';
+import type { Tensor } from '../graph/tensor.js';
 import { shapeText } from '../ndarray.js';
 
 /** What a built layer accepts: the check behind the message that names the layer and both shapes. */
@@ -20,12 +20,12 @@ export function checkInput(layer: { name: string; className: string }, spec: Inp
     });
   if (spec.rank !== undefined && shape.length !== spec.rank) {
     throw wrong(
-      `${who} expects ${spec.rank} dimensions, batch included, but got shape ${shapeText(shape)}. ${rankHelp(spec.rank, shape)}`,
+      `${who} expects ${spec.rank} dimensions, batch included, but got shape ${shapeText(shape)}. ${rankHelp(spec.rank, input)}`,
     );
   }
   if (spec.minRank !== undefined && shape.length < spec.minRank) {
     throw wrong(
-      `${who} expects at least ${spec.minRank} dimensions, batch included, but got shape ${shapeText(shape)}. ${rankHelp(spec.minRank, shape)}`,
+      `${who} expects at least ${spec.minRank} dimensions, batch included, but got shape ${shapeText(shape)}. ${rankHelp(spec.minRank, input)}`,
     );
   }
   for (const [key, size] of Object.entries(spec.axes ?? {})) {
@@ -39,7 +39,11 @@ export function checkInput(layer: { name: string; className: string }, spec: Inp
   }
 }
 
-function rankHelp(rank: number, shape: Shape): string {
+function rankHelp(rank: number, { shape, lastStepOf }: Tensor): string {
+  if (shape.length < rank && lastStepOf)
+    return `Layer ${lastStepOf} before it gives only its last time step; with returnSequences: true it gives all of them.`;
+  if (shape.length < rank && rank === 3)
+    return 'Sequences are [N, steps, features]: one row needs its batch axis, and single features an axis of their own.';
   if (shape.length < rank) return 'One row still needs its batch axis ([row]); images need a channel axis.';
   return 'Flatten or pool before it (layers.flatten(), layers.globalAveragePooling2d()).';
 }

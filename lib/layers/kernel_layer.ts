@@ -1,7 +1,7 @@
 import { type Activation, type ActivationSpec, resolveActivation } from '../activations/index.js';
 import type { Config, OptionTable } from '../config.js';
 import { type Constraint, type ConstraintSpec, resolveConstraint } from '../constraints/index.js';
-import { ChainruleError } from '../errors.js';
+import { ChainruleError, shown } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
 import type { Variable } from '../graph/variable.js';
 import { type Initializer, type InitializerSpec, resolveInitializer } from '../initializers/index.js';
@@ -84,7 +84,7 @@ export function integerOption(where: string, name: string, value: unknown, least
   if (Number.isInteger(value) && (value as number) >= least) return value as number;
   throw new ChainruleError(
     'ERR_CHAINRULE_OPTION',
-    `${where}: ${name} must be an integer >= ${least}, got ${String(value)}.`,
+    `${where}: ${name} must be an integer >= ${least}, got ${shown(value)}.`,
     { details: { option: name, value } },
   );
 }

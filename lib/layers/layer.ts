@@ -60,6 +60,9 @@ export interface ApplyOptions {
   [argument: string]: unknown;
 }
 
+/** The mask of an output, or a list of those of several, in their order. */
+export type MaskOf = Tensor | readonly (Tensor | undefined)[] | undefined;
+
 export interface WeightOptions {
   initializer?: InitializerSpec;
   regularizer?: RegularizerSpec;
@@ -207,8 +210,8 @@ export abstract class Layer extends Configured {
     currentTrace(`layer "${this.name}".addLoss`).losses.push(loss.rank === 0 ? loss : sum(loss));
   }
 
-  /** The mask of the output; by default that of the input where supportsMasking is set. */
-  computeMask(_inputs: TensorStructure, mask: Tensor | undefined): Tensor | undefined {
+  /** The mask of the output, or those of several in a list; by default that of the input where supportsMasking is set. */
+  computeMask(_inputs: TensorStructure, mask: Tensor | undefined): MaskOf {
     return this.supportsMasking ? mask : undefined;
   }
 
@@ -328,8 +331,8 @@ export abstract class Layer extends Configured {
         const outer = trace.training;
         trace.training = training;
         try {
-          if (!this.built) this.build(this.shapesOf(ready, options));
           if (this.inputSpec && isTensor(ready)) checkInput(this, this.inputSpec, ready);
+          if (!this.built) this.build(this.shapesOf(ready, options));
           const result = this.call(ready, { ...options, training, mask: seen, state: trace.state });
           return this.#finish(trace, ready, result, mask);
         } catch (error) {
@@ -364,7 +367,12 @@ export abstract class Layer extends Configured {
       );
     }
     const first = outputs[0] as Tensor;
-    if (outputs.length === 1 && first.mask === undefined) first.mask = this.computeMask(inputs, mask);
+    [this.computeMask(inputs, mask)].flat().forEach((one, i) => {
+      const output = outputs[i] as Tensor | undefined;
+      if (output && output.mask === undefined) output.mask = one;
+    });
+    // Layers between that leave the rank alone (dropout, normalization) pass on what they were given.
+    if (isTensor(inputs) && first.rank === inputs.rank) first.lastStepOf ??= inputs.lastStepOf;
     if (this.activityRegularizer) {
       for (const output of outputs as Tensor[])
         trace.losses.push(divide(this.activityRegularizer.apply(output), batchOf(output)));

@@ -1,4 +1,5 @@
-import { checkLabels, type Table } from '../data/columns.js';
+import { checkRange } from '../data/checks.js';
+import type { Table } from '../data/columns.js';
 import { ChainruleError } from '../errors.js';
 import type { NativeJob } from '../native.js';
 import type { StepProgram } from './programs.js';
@@ -85,7 +86,7 @@ async function streamEpoch(run: EpochRun, source: StreamSource): Promise<EpochRe
     program = await run.program(table);
     if (program.checks.length > 0) {
       const native = table.toNative();
-      for (const { column, classes } of program.checks) await checkLabels(native, table, column, classes);
+      for (const check of program.checks) await checkRange(native, table, check);
     }
     await run.before?.(steps);
     await program.step.run(table.arrays, { rowOffset: row, checkFinite: !source.allowNonFinite, signal: run.signal });

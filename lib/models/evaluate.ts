@@ -2,6 +2,7 @@ import { type DataInput, toTable } from '../data/columns.js';
 import { Dataset } from '../data/dataset.js';
 import { ChainruleError, checkOptions } from '../errors.js';
 import { runEpoch } from './epoch.js';
+import { checkTargets } from './fit_options.js';
 import type { Model } from './model.js';
 import { buildStep, type Logs } from './programs.js';
 import { format } from './progress.js';
@@ -21,6 +22,8 @@ export interface EvaluateOptions {
   signal?: AbortSignal;
 }
 
+const known = ['batchSize', 'sampleWeight', 'steps', 'verbose', 'returnDict', 'allowNonFinite', 'signal'];
+
 /** Loss and metrics by name (https://keras.io/api/models/model_training_apis/#evaluate-method). */
 export async function evaluate(
   model: Model,
@@ -28,16 +31,9 @@ export async function evaluate(
   y: DataInput | EvaluateOptions | undefined,
   given?: EvaluateOptions,
 ): Promise<Logs> {
-  const options = (x instanceof Dataset ? (y as EvaluateOptions | undefined) : given) ?? {};
-  checkOptions('evaluate', options, [
-    'batchSize',
-    'sampleWeight',
-    'steps',
-    'verbose',
-    'returnDict',
-    'allowNonFinite',
-    'signal',
-  ]);
+  const options = (x instanceof Dataset ? ((y as EvaluateOptions | undefined) ?? given) : given) ?? {};
+  checkOptions('evaluate', options, known);
+  if (!(x instanceof Dataset) && given === undefined) checkTargets('evaluate', y, known);
   model.needCompiled('evaluate');
   options.signal?.throwIfAborted();
   const source = await toSource(model, x, x instanceof Dataset ? undefined : y, options);

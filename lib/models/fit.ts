@@ -2,74 +2,19 @@ import { BackupAndRestore } from '../callbacks/backup_and_restore.js';
 import { type CallbackHooks, CallbackList, type FitParams } from '../callbacks/callback.js';
 import type { DataInput } from '../data/columns.js';
 import { Dataset } from '../data/dataset.js';
-import { ChainruleError, checkOptions } from '../errors.js';
+import { ChainruleError } from '../errors.js';
 import { Executable } from '../graph/executable.js';
 import { nextSeed } from '../graph/seed.js';
 import { Trace } from '../graph/trace.js';
-import { type ClassWeight, checkClassWeight } from './class_weight.js';
 import { type EpochRun, runEpoch } from './epoch.js';
 import { runTest } from './evaluate.js';
+import { checkFitOptions, checkTargets, type FitOptions, fitOptionNames } from './fit_options.js';
 import { History } from './history.js';
 import type { Model } from './model.js';
 import { buildStep, type Logs } from './programs.js';
 import { Progress } from './progress.js';
 import { Resume, type ResumeSpec } from './resume.js';
 import { type Source, TableSource, toSource } from './source.js';
-
-export interface FitOptions {
-  /** Rows per step. Default 32. */
-  batchSize?: number;
-  /** Passes over the data. Default 1. */
-  epochs?: number;
-  /** 0 silent, 1 progress bar, 2 one line per epoch; 'auto' is 1. Progress goes to stderr. */
-  verbose?: 0 | 1 | 2 | 'auto';
-  callbacks?: readonly CallbackHooks[] | CallbackHooks;
-  /** The last part of the rows (0 … 1) is kept for validation. */
-  validationSplit?: number;
-  /** [x, y], [x, y, sampleWeight] or a Dataset. */
-  validationData?: readonly [DataInput, DataInput, DataInput?] | Dataset;
-  /** Mix the rows anew for each epoch (default true). */
-  shuffle?: boolean;
-  classWeight?: ClassWeight;
-  /** One weight per row. */
-  sampleWeight?: DataInput;
-  /** The number of the first epoch, when training goes on. Default 0. */
-  initialEpoch?: number;
-  stepsPerEpoch?: number;
-  validationSteps?: number;
-  validationBatchSize?: number;
-  /** Validate every so many epochs, or at those listed (from 1). Default 1. */
-  validationFreq?: number | readonly number[];
-  /**
-   * A folder for checkpoints: a run that was killed goes on from the newest and ends with the bits of one that was never
-   * interrupted. Data and callbacks must be the same; a stream must give the same batches again.
-   */
-  resume?: ResumeSpec;
-  /** Accept NaN and Infinity in the data (default false). */
-  allowNonFinite?: boolean;
-  /** Stops within one step; fit rejects with the signal's reason. */
-  signal?: AbortSignal;
-}
-
-const known = [
-  'batchSize',
-  'epochs',
-  'verbose',
-  'callbacks',
-  'validationSplit',
-  'validationData',
-  'shuffle',
-  'classWeight',
-  'sampleWeight',
-  'initialEpoch',
-  'stepsPerEpoch',
-  'validationSteps',
-  'validationBatchSize',
-  'validationFreq',
-  'resume',
-  'allowNonFinite',
-  'signal',
-];
 
 /** Keras's fit (https://keras.io/api/models/model_training_apis/#fit-method). */
 export async function fit(
@@ -78,9 +23,9 @@ export async function fit(
   y: DataInput | FitOptions | undefined,
   given?: FitOptions,
 ): Promise<History> {
-  const options = (x instanceof Dataset ? (y as FitOptions | undefined) : given) ?? {};
-  checkOptions('fit', options, known);
-  checkNumbers(options);
+  const options = (x instanceof Dataset ? ((y as FitOptions | undefined) ?? given) : given) ?? {};
+  checkFitOptions(options);
+  if (!(x instanceof Dataset) && given === undefined) checkTargets('fit', y, fitOptionNames);
   model.needCompiled('fit');
   options.signal?.throwIfAborted();
   const end = model.beginFit();
@@ -141,7 +86,7 @@ async function train(
       await program(table);
       break;
     }
-  let last: Logs = {};
+  let last: Partial<Logs> = {};
   for (let { epoch } = start; epoch < epochs && !model.stopTraining; epoch++) {
     await callbacks.call('onEpochBegin', epoch, {});
     progress?.begin(epoch);
@@ -243,7 +188,7 @@ async function sources(
   if (validationData instanceof Dataset)
     return { source: all, validation: await toSource(model, validationData, undefined, forTest) };
   if (validationData) {
-    const [vx, vy, sampleWeight] = validationData;
+    const [vx, vy, sampleWeight] = validationData as readonly [DataInput, DataInput, DataInput?];
     return { source: all, validation: await toSource(model, vx, vy, { ...forTest, sampleWeight }) };
   }
   if (!validationSplit) return { source: all, validation: undefined };
@@ -274,27 +219,4 @@ async function sources(
 
 function validates(freq: FitOptions['validationFreq'], epoch: number): boolean {
   return Array.isArray(freq) ? freq.includes(epoch + 1) : (epoch + 1) % ((freq as number) ?? 1) === 0;
-}
-
-function checkNumbers(options: FitOptions): void {
-  for (const name of ['epochs', 'batchSize', 'stepsPerEpoch', 'validationSteps', 'validationBatchSize'] as const) {
-    const value = options[name];
-    if (value === undefined || (Number.isInteger(value) && value >= 1)) continue;
-    throw new ChainruleError('ERR_CHAINRULE_OPTION', `fit: ${name} must be an integer >= 1, got ${String(value)}.`, {
-      details: { option: name, value },
-    });
-  }
-  const { validationSplit, classWeight, sampleWeight } = options;
-  if (validationSplit !== undefined && !(validationSplit >= 0 && validationSplit < 1)) {
-    throw new ChainruleError(
-      'ERR_CHAINRULE_OPTION',
-      `fit: validationSplit must be a number from 0 to below 1, got ${String(validationSplit)}.`,
-    );
-  }
-  if (classWeight && sampleWeight !== undefined)
-    throw new ChainruleError(
-      'ERR_CHAINRULE_OPTION',
-      'fit: classWeight and sampleWeight cannot be used together; multiply the class weights into sampleWeight.',
-    );
-  if (classWeight) checkClassWeight(classWeight);
 }

@@ -13,11 +13,11 @@ import { buildFunctional, finish } from './saving/build.js';
 import { functionalConfig } from './saving/network_config.js';
 
 /** What predict of a functional model gives: arrays in the structure of its outputs. */
-export type PredictionOf<T> = T extends Tensor
-  ? NDArray
-  : T extends readonly unknown[]
-    ? NDArray[]
-    : { [K in keyof T]: NDArray };
+export type PredictionOf<T> = [Structure<Tensor>] extends [T]
+  ? NDArray | NDArray[] | Record<string, NDArray>
+  : T extends Tensor
+    ? NDArray
+    : { -readonly [K in keyof T]: PredictionOf<T[K]> };
 
 export interface FunctionalOptions<T> {
   inputs: Structure<Tensor>;
@@ -105,7 +105,7 @@ export class Functional<O = NDArray> extends Model<O> {
 }
 
 /** A model from symbolic inputs and outputs, each one tensor, a list or a record. */
-export function functional<T extends Structure<Tensor>>({
+export function functional<const T extends Structure<Tensor>>({
   inputs,
   outputs,
   name,

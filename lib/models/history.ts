@@ -3,8 +3,8 @@ import type { Logs } from './programs.js';
 
 /** What fit resolves with: losses and metrics by epoch. */
 export class History {
-  /** `loss`, metric names, `val_…`: a value per epoch. */
-  readonly history: Record<string, number[]> = {};
+  /** `loss`, metric names, `val_…`: a value per epoch. A trainStep of your own may log no loss. */
+  readonly history = {} as { loss: number[]; [name: string]: number[] };
   /** The epochs that ran, from 0. */
   readonly epoch: number[] = [];
 

@@ -6,7 +6,7 @@ export type { ClassWeight } from './class_weight.js';
 export { cloneModel } from './clone.js';
 export type { CompileOptions } from './compile.js';
 export type { EvaluateOptions } from './evaluate.js';
-export type { FitOptions } from './fit.js';
+export type { FitOptions } from './fit_options.js';
 export { Functional, type FunctionalOptions, functional } from './functional.js';
 export { History } from './history.js';
 export { type LoadOptions, loadModel } from './load.js';

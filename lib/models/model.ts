@@ -18,10 +18,12 @@ import { activationsOf } from './activations.js';
 import { type Compiled, type CompileOptions, compileModel } from './compile.js';
 import { type CompiledLoss, type CompiledMetrics, matchOutputs } from './compiled.js';
 import { type EvaluateOptions, evaluate, onBatch } from './evaluate.js';
-import { type FitOptions, fit as train } from './fit.js';
+import { fit as train } from './fit.js';
+import type { FitOptions } from './fit_options.js';
 import type { HostFront } from './front.js';
 import type { History } from './history.js';
 import { type PredictOptions, predict, RowPredictor } from './predict.js';
+import { type ProfileOptions, profile } from './profile.js';
 import { type Logs, type PredictProgram, ProgramCache, type StepProgram } from './programs.js';
 import type { SaveOptions } from './save.js';
 import { describeModel } from './saving/describe.js';
@@ -294,6 +296,15 @@ export class Model<O = NDArray> extends Layer {
   set stopTraining(value: boolean) {
     this.#stop = value;
     if (value) this.#job?.cancel();
+  }
+
+  /**
+   * Where the time goes: a table of the steps of a prediction on `x` or, with labels, of a training step (the weights
+   * are as before afterwards). Per step its least time, GFLOP/s of products, GB/s, and the share of what the machine
+   * could do at most.
+   */
+  profile(x: DataInput, y?: DataInput, options?: ProfileOptions): Promise<string> {
+    return profile(this as unknown as Model, x, y, options);
   }
 
   /** Prints layers, shapes and parameters; returns the text. */

@@ -1,4 +1,4 @@
-import { byInputs, type DataInput, hostColumns, inputLeaves, Table, toTable } from '../data/columns.js';
+import { byInputs, type DataInput, fitRanks, hostColumns, inputLeaves, Table, toTable } from '../data/columns.js';
 import type { Dataset } from '../data/dataset.js';
 import { ChainruleError, checkOptions } from '../errors.js';
 import { Executable } from '../graph/executable.js';
@@ -33,7 +33,6 @@ export async function predict(
   checkOptions('predict', options, ['batchSize', 'allowNonFinite', 'verbose', 'signal']);
   const batchSize = checkBatchSize(options.batchSize ?? model.fixedBatch);
   model.buildFor(x);
-  model.needBuilt('predict');
   options.signal?.throwIfAborted();
   const source = await toSource(model, x, undefined, options);
   const program = (table: Table): Promise<PredictProgram> =>
@@ -135,14 +134,14 @@ export class RowPredictor {
   /** Rows as nested arrays or an NDArray. */
   predictRows(x: DataInput): NDArray {
     this.model.buildFor(x);
-    this.model.needBuilt('predictSync');
     if (this.model.front) return this.predictHosted(this.model.front, x);
     if (!isArrayInput(x))
       throw new ChainruleError(
         'ERR_CHAINRULE_INPUT',
         'predictSync: a Float32Array (one row), nested rows or an NDArray is expected.',
       );
-    return this.runTable(tableLike(fromNested(x, { name: 'x' })));
+    const column = { name: 'x', array: fromNested(x, { name: 'x' }) };
+    return this.runTable(Table.of(fitRanks([column], 0, this.model.inputStructure), { x: 0 }));
   }
 
   /** Strings or raw integers: the host part at once, then the traced one. */

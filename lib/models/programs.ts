@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { RangeCheck } from '../data/checks.js';
 import type { Table } from '../data/columns.js';
 import { ChainruleError } from '../errors.js';
 import { Executable } from '../graph/executable.js';
@@ -12,19 +13,20 @@ import { type ClassWeight, gatherWeights } from './class_weight.js';
 import type { Model } from './model.js';
 import { type Batch, rowCount, StepContext } from './step.js';
 
-/** Losses and metrics by name; a metric of several numbers gives `name[0]`, `name[1]`, … */
-export type Logs = Record<string, number>;
-
-/** A check that the labels of a column are classes of an output. */
-export interface ColumnCheck {
-  column: number;
-  classes: number;
+/**
+ * Losses and metrics by name; a metric of several numbers gives `name[0]`, `name[1]`, … The loss is there unless a
+ * trainStep or testStep of your own logs none.
+ */
+export interface Logs {
+  loss: number;
+  [name: string]: number;
 }
 
 /** A training or test step for one signature, with the programs that read and reset its metrics. */
 export interface StepProgram {
   step: Executable;
-  checks: ColumnCheck[];
+  /** Ranges that labels and ids must be in. */
+  checks: RangeCheck[];
   /** Names and values of all logs of the steps since the last reset. */
   logs(): Promise<Logs>;
   reset(): Promise<void>;
@@ -60,10 +62,12 @@ export async function buildStep(
     // Sorted, as Keras logs them.
     const names = [...metrics.keys()].sort();
     const labels =
-      model.compiledLoss?.labelChecks.map(({ target, classes }) => ({ column: inputs.indexOf(target), classes })) ?? [];
+      model.compiledLoss?.labelChecks.map(({ target, classes }) => ({ ids: target, limit: classes })) ?? [];
     return {
       logged: names.map((name) => ({ name, metric: metrics.get(name)! })),
-      checks: labels.filter(({ column }) => column >= 0),
+      checks: [...labels, ...trace.tableReads]
+        .map(({ ids, ...check }) => ({ column: inputs.indexOf(ids), ...check }))
+        .filter(({ column }) => column >= 0),
     };
   });
   await nextTurn();
@@ -90,7 +94,7 @@ export async function buildStep(
           const { data, rank } = arrays[i]!;
           return rank === 0 ? [[name, data[0]!]] : Array.from(data, (value, k) => [`${name}[${k}]`, value]);
         }),
-      );
+      ) as Logs;
     },
     async reset() {
       await reset.run([]);

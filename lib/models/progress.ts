@@ -13,7 +13,7 @@ export class Progress {
   private first: { step: number; time: number } | undefined;
   private drawn = 0;
   private asking = false;
-  private shown: Logs = {};
+  private shown: Record<string, number> = {};
 
   constructor(private readonly params: FitParams) {
     this.live = params.verbose === 1 && this.out.isTTY === true;
@@ -86,7 +86,7 @@ export class Progress {
 }
 
 /** ` - accuracy: 0.8912 - loss: 0.3804`; small numbers as 1.0000e-04. */
-export function format(logs: Logs): string {
+export function format(logs: Readonly<Record<string, number>>): string {
   const number = (value: number): string =>
     Math.abs(value) > 1e-3 || value === 0 || !Number.isFinite(value) ? value.toFixed(4) : exponent(value);
   return Object.entries(logs)

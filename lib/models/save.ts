@@ -33,7 +33,11 @@ export async function saveModel(model: Model, path: string, options: SaveOptions
   const { overwrite = true, includeOptimizer = true, signal } = options;
   checkPath(path);
   signal?.throwIfAborted();
-  model.needBuilt('save');
+  if (!model.built)
+    process.emitWarning(
+      `save: model "${model.name}" is not built, so ${path} will hold its layers without weights. Fit it, call predict, or model.build([null, …]) before.`,
+      'ChainruleWarning',
+    );
   if (!overwrite && (await exists(path))) throw taken(path);
   // Everything that describes the model is taken in one go; then one job reads all numbers.
   const description = encode(describeModel(model));

@@ -1,17 +1,9 @@
-import {
-  type BatchParts,
-  checkFinite,
-  checkLabels,
-  type DataInput,
-  type Table,
-  type TableOptions,
-  toTable,
-} from '../data/columns.js';
+import { checkFinite, checkRange, type RangeCheck } from '../data/checks.js';
+import { type BatchParts, type DataInput, type Table, type TableOptions, toTable } from '../data/columns.js';
 import { Dataset } from '../data/dataset.js';
 import { ChainruleError } from '../errors.js';
 import type { NativeDataset } from '../native.js';
 import type { Model } from './model.js';
-import type { ColumnCheck } from './programs.js';
 
 export interface SourceOptions {
   sampleWeight?: DataInput;
@@ -64,13 +56,13 @@ export class TableSource {
     );
   }
 
-  /** Looks for NaN and wrong labels, off the main thread, once per kind of check. */
-  async check(checks: readonly ColumnCheck[]): Promise<void> {
+  /** Looks for NaN, wrong labels and ids, off the main thread, once per kind of check. */
+  async check(checks: readonly RangeCheck[]): Promise<void> {
     if (!this.allowNonFinite && !this.checked.has('finite')) await checkFinite(this.native, this.table);
     this.checked.add('finite');
-    for (const { column, classes } of checks) {
-      const key = `${column}:${classes}`;
-      if (!this.checked.has(key)) await checkLabels(this.native, this.table, column, classes);
+    for (const check of checks) {
+      const key = `${check.column}:${check.limit}`;
+      if (!this.checked.has(key)) await checkRange(this.native, this.table, check);
       this.checked.add(key);
     }
   }

@@ -31,7 +31,6 @@ export function printSummary(model: Model, options: SummaryOptions): string {
     'showTrainable',
     'layerRange',
   ]);
-  model.needBuilt('summary');
   const { network } = model as Model & { network?: Network };
   const chain = !network || model.className === 'Sequential';
   const header = [

@@ -1,5 +1,5 @@
 import { Configured, Family, type OptionTable, type Serialized } from '../config.js';
-import { ChainruleError } from '../errors.js';
+import { ChainruleError, shown } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
 import { Variable } from '../graph/variable.js';
 import { snakeClass, uniqueName } from '../names.js';
@@ -324,7 +324,7 @@ function connected(
 function positive(where: string, name: string, value: number | null | undefined): number | undefined {
   if (value === undefined || value === null) return undefined;
   if (value > 0 && Number.isFinite(value)) return value;
-  throw new ChainruleError('ERR_CHAINRULE_OPTION', `${where}: ${name} must be a number > 0, got ${String(value)}.`);
+  throw new ChainruleError('ERR_CHAINRULE_OPTION', `${where}: ${name} must be a number > 0, got ${shown(value)}.`);
 }
 
 function checkedRate(where: string, rate: number): number {

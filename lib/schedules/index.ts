@@ -1,5 +1,5 @@
 import { Configured, convertOptions, Family, type OptionTable, type Serialized } from '../config.js';
-import { ChainruleError } from '../errors.js';
+import { ChainruleError, shown } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
 import {
   add,
@@ -47,7 +47,7 @@ export interface DecayOptions {
 
 function positive(where: string, name: string, value: number): number {
   if (value > 0 && Number.isFinite(value)) return value;
-  throw new ChainruleError('ERR_CHAINRULE_OPTION', `${where}: ${name} must be a number > 0, got ${String(value)}.`);
+  throw new ChainruleError('ERR_CHAINRULE_OPTION', `${where}: ${name} must be a number > 0, got ${shown(value)}.`);
 }
 
 abstract class Decay extends LearningRateSchedule {

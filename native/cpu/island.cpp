@@ -39,7 +39,7 @@ constexpr uint8_t operandCounts[] = {
 #define TERNARY(name, kind, forward, ga, gb, gc) COUNT_##kind(3)
 #define CAST(name, from, to, forward) 1,
 #include "ops/elementwise.def"
-    3, 3, 3, 3, 3,
+    3, 3, 3, 3, 3, 3, 2, 3, 3,
 };
 static_assert(sizeof operandCounts == size_t(Opcode::count));
 
@@ -111,11 +111,13 @@ Opcode joined(Opcode inner, Opcode outer, bool second) {
   if (inner == Opcode::mul_f32 && outer == Opcode::sub_f32) return second ? Opcode::subMul : Opcode::mulSub;
   if (inner == Opcode::add_f32 && outer == Opcode::mul_f32) return Opcode::addMul;
   if (inner == Opcode::sub_f32 && outer == Opcode::mul_f32) return Opcode::subThenMul;
+  if (inner == Opcode::mul_f32 && outer == Opcode::div_f32 && !second) return Opcode::mulDiv;
+  if (inner == Opcode::sqrt_f32 && outer == Opcode::add_f32) return Opcode::sqrtAdd;
   return Opcode::none;
 }
 
-// Copies the instructions to code, putting a pair into one op where the first has no other user.
-void joinPairs(Island& island) {
+// Copies the instructions to code, putting several into one op where the inner ones have no other user.
+void joinInstructions(Island& island) {
   const int base = island.inputCount + island.constantCount;
   uint8_t uses[256] = {};
   for (int i = 0; i < island.instructionCount; ++i) {
@@ -128,15 +130,26 @@ void joinPairs(Island& island) {
   }
   for (int i = 0; i < island.outputCount; ++i) uses[island.outputs[i].value] = 2;
   bool dropped[kIslandInstructions] = {};
+  const auto joinable = [&](int value) { return value >= base && uses[value] == 1 && !dropped[value - base]; };
   for (int i = 0; i < island.instructionCount; ++i) {
     Island::Code& outer = island.code[i];
     for (int k = 0; k < 2 && operands(outer) == 2; ++k) {
       const int value = operand(outer, k);
-      if (value < base || uses[value] != 1 || dropped[value - base]) continue;
+      if (!joinable(value)) continue;
       const Island::Code inner = island.code[value - base];
-      const Opcode op = joined(inner.op, outer.op, k == 1);
-      if (op == Opcode::none) continue;
-      outer = {op, outer.dst, inner.a, inner.b, operand(outer, 1 - k)};
+      const uint8_t other = operand(outer, 1 - k);
+      if (outer.op == Opcode::add_f32 && inner.op == Opcode::subThenMul && inner.b == other) {
+        outer = {Opcode::lerp, outer.dst, other, inner.a, inner.c};
+        if (joinable(inner.a) && island.code[inner.a - base].op == Opcode::square_f32) {
+          outer = {Opcode::lerpSquare, outer.dst, other, island.code[inner.a - base].a, inner.c};
+          dropped[inner.a - base] = true;
+        }
+      } else {
+        const Opcode op = joined(inner.op, outer.op, k == 1);
+        if (op == Opcode::none) continue;
+        outer = {op, outer.dst, inner.a, inner.b, other};
+        if (op == Opcode::sqrtAdd) outer.b = other;
+      }
       dropped[value - base] = true;
     }
   }
@@ -212,7 +225,7 @@ Opcode castOpcode(DType from, DType to) {
 void finishIsland(Island& island) {
   collapseAxes(island);
   classifyInputs(island);
-  joinPairs(island);
+  joinInstructions(island);
   assignTiles(island);
 }
 

@@ -28,12 +28,17 @@ enum class Opcode : uint8_t {
 #undef OPCODES_P
 #undef OPCODES_B
 #undef OPCODES_S
-  // Two ops in one pass over a tile; finishIsland introduces them. Rounded twice, so the bits are those of the pair.
+  // Several ops in one pass over a tile; finishIsland introduces them. Every op rounds, so the bits are those of the
+  // sequence.
   mulAdd,      // a * b + c
   mulSub,      // a * b - c
   subMul,      // c - a * b
   addMul,      // (a + b) * c
   subThenMul,  // (a - b) * c
+  mulDiv,      // a * b / c
+  sqrtAdd,     // sqrt(a) + b
+  lerp,        // a + (b - a) * c: moving averages, as of optimizers and batch normalization
+  lerpSquare,  // a + (b * b - a) * c
   count,
 };
 
@@ -94,7 +99,7 @@ struct Island {
   bool rowWise = false;  // tiles stay within a row of the last axis
 };
 
-// Collapses axes, joins pairs of instructions, assigns registers. Call once after filling in; the island is then
+// Collapses axes, joins instructions, assigns registers. Call once after filling in; the island is then
 // read-only.
 void finishIsland(Island& island);
 // Bytes of scratch that one member needs to run it (64-byte aligned).

@@ -74,6 +74,7 @@ static Napi::Value floorOf(const Napi::CallbackInfo& call) {
     Napi::Object out = Napi::Object::New(env);
     out.Set("gflops", floor->gflops);
     out.Set("streamGBs", floor->streamGBs);
+    out.Set("cacheGBs", floor->cacheGBs);
     return out;
   });
 }

@@ -160,10 +160,14 @@ Napi::Value ProgramWrap::describe(const Napi::CallbackInfo& call) {
 Napi::Value ProgramWrap::profile(const Napi::CallbackInfo& call) {
   return guarded(call.Env(), [&] {
     const std::shared_ptr<RunJob> job = jobFor(call);
-    job->timedRepeats = call[1].IsNumber() ? std::max(1, call[1].As<Napi::Number>().Int32Value()) : 10;
+    const Napi::Object options = optionsAt(call, 1);
+    job->timedRepeats = int(std::clamp<int64_t>(integerOption(options, "repeats", 10), 1, 1 << 20));
+    const Napi::Object measured = options.Get("floor").As<Napi::Object>();
+    const auto number = [&](const char* name) { return measured.Get(name).As<Napi::Number>().DoubleValue(); };
+    const Floor floor{number("gflops"), number("streamGBs")};
     const int64_t batch = program_->batchOf(job->inputs);
-    return submit(call.Env(), job, [job, batch](Napi::Env env) {
-      return Napi::String::New(env, job->program->profileText(batch, job->timedRepeats));
+    return submit(call.Env(), job, [job, batch, floor](Napi::Env env) {
+      return Napi::String::New(env, job->program->profileText(batch, floor));
     });
   });
 }

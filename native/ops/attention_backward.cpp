@@ -161,6 +161,7 @@ Lowering lowerAttentionGradient(const LowerContext& c) {
   };
   const double scores = double(a.n * a.heads) * double(a.queries) * double(a.keys) * (a.causal ? 0.5 : 1);
   Lowering result{.launch = launch, .cost = scores * (double(3 * a.depth + 2 * a.width) * 0.025 + 1) + 50};
+  result.flop = 2 * scores * double(3 * a.depth + 2 * a.width);
   result.memberScratch = size_t(scratch.size) * 4;
   return result;
 }

@@ -117,6 +117,7 @@ Lowering lowerAttention(const LowerContext& c) {
   };
   const double scores = double(a.n * a.heads) * double(a.queries) * double(a.keys) * (a.causal ? 0.5 : 1);
   Lowering result{.launch = launch, .cost = scores * (double(a.depth + a.width) * 0.025 + 0.8) + 50};
+  result.flop = 2 * scores * double(a.depth + a.width);
   result.memberScratch = size_t(scratch.size) * 4;
   return result;
 }

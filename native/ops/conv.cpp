@@ -75,14 +75,15 @@ Part partOf(const StepArgs& args, int64_t rows, int64_t panels) {
   return {{0, rows}, args.split(panels)};
 }
 
-double costOf(const cpu::ConvShape& s) { return double(s.n * s.oh * s.ow * s.cout) * double(s.filterRows()) * 0.03; }
+double flopOf(const cpu::ConvShape& s) { return 2.0 * double(s.n * s.oh * s.ow * s.cout) * double(s.filterRows()); }
+double costOf(const cpu::ConvShape& s) { return flopOf(s) * 0.015; }
 
 Lowering lowerForward(const LowerContext& c) {
   const cpu::ConvShape shape = convShape(c.attrs(), c.in[0].dims, c.in[1].dims, c.out[0].dims);
   const Epilogue epilogue = lowerEpilogue(c, 2);
   const bool biasInside = epilogue.biasInput >= 0;
   const int64_t rows = shape.n * shape.oh, rowSize = shape.ow * shape.cout;
-  Lowering result{.cost = costOf(shape) + epilogue.cost};
+  Lowering result{.cost = costOf(shape) + epilogue.cost, .flop = flopOf(shape)};
   if (isDepthwise(shape)) {
     result.memberScratch = epilogue.scratch;
     result.launch = [=, kernel = c.kernels.depthwiseForward](const StepArgs& args) {
@@ -147,7 +148,8 @@ Lowering lowerInput(const LowerContext& c) {
                   if (!part.empty())
                     kernel(shape, args.in<float>(0), args.in<float>(1), args.out<float>(), part.begin, part.end);
                 },
-            .cost = costOf(shape)};
+            .cost = costOf(shape),
+            .flop = flopOf(shape)};
   }
   const bool panels = c.in[1].layout == Layout::panel16;
   const int64_t allPanels = cpu::panelCount(shape.groupIn()) * shape.groups;
@@ -164,7 +166,8 @@ Lowering lowerInput(const LowerContext& c) {
   return {.launch = launch,
           .cost = costOf(shape),
           .sharedScratch = size_t(allPanels * shape.kh * shape.kw * shape.groupOut() * 64),
-          .memberScratch = size_t(cpu::convScratchBytes(shape))};
+          .memberScratch = size_t(cpu::convScratchBytes(shape)),
+          .flop = flopOf(shape)};
 }
 
 Lowering lowerFilter(const LowerContext& c) {
@@ -194,7 +197,8 @@ Lowering lowerFilter(const LowerContext& c) {
   return {.launch = launch,
           .cost = costOf(shape),
           .sharedScratch = split.chunks > 1 ? size_t(split.chunks * size * 4) : 0,
-          .memberScratch = depthwise ? 0 : size_t(cpu::convScratchBytes(shape))};
+          .memberScratch = depthwise ? 0 : size_t(cpu::convScratchBytes(shape)),
+          .flop = flopOf(shape)};
 }
 
 // Packed filters only for one group: with more, panels would not line up with the groups.

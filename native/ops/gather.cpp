@@ -35,6 +35,8 @@ std::vector<ValueId> gradientOfGatherGradient(GradientContext& c) {
 Lowering lowerGather(const LowerContext& c) {
   const int64_t rows = c.in[0].dims[0], count = c.in[1].count();
   const int64_t rowBytes = rows == 0 ? 0 : c.in[0].bytes() / rows;
+  const Shape& indices = c.graph.type(c.node.inputs[1]).shape;
+  const int64_t rowSize = !indices.empty() && indices[0] == Dim(1, true) && c.batch > 0 ? count / c.batch : 0;
   return {.launch =
               [=, gather = c.kernels.gatherRows](const StepArgs& args) {
                 const Range range = args.split(count, 16);
@@ -42,7 +44,7 @@ Lowering lowerGather(const LowerContext& c) {
                 if (!range.empty())
                   gather(args.in<void>(0), rows, rowBytes, args.in<int32_t>(1), args.out<void>(), range.begin,
                          range.end, &bad);
-                if (bad != INT64_MAX) args.fault->report(bad);
+                if (bad != INT64_MAX) args.fault->report({args.step, bad, args.in<int32_t>(1)[bad], rows, rowSize});
               },
           .cost = double(count) * (5 + double(rowBytes) * 0.05)};
 }

@@ -191,6 +191,7 @@ Lowering lowerSingle(const LowerContext& c, Product p) {
     }
   };
   Lowering result{.launch = launch, .cost = double(p.m) * double(p.n) * double(p.k) * 0.025 + 20 + epilogue.cost};
+  result.flop = 2.0 * double(p.m) * double(p.n) * double(p.k);
   result.sharedScratch = size_t(packedBytes + (chunks > 1 ? chunks * outCount * 4 : 0));
   result.memberScratch = gemmScratch + epilogue.scratch;
   return result;
@@ -244,6 +245,7 @@ Lowering lowerBatched(const LowerContext& c, Product p) {
     }
   };
   Lowering result{.launch = launch, .cost = double(count) * (double(p.m) * double(p.n) * double(p.k) * 0.025 + 50)};
+  result.flop = 2.0 * double(count) * double(p.m) * double(p.n) * double(p.k);
   result.memberScratch = size_t(packedBytes + cpu::gemmScratchBytes(shape));
   return result;
 }

@@ -148,14 +148,30 @@ class Lowerer {
     for (ValueId input : node.inputs) step.operands.push_back(slotOf(input));
     step.inputs = int(node.inputs.size());
     for (int part = 0; part < node.parts; ++part) step.operands.push_back(slotOf(node.first + ValueId(part)));
-    for (uint32_t operand : step.operands) step.bytes += plan_.slots[operand].bytes;
+    step.bytes = bytesOf(node);
     step.launch = std::move(lowering.launch);
     step.cost = lowering.cost;
+    step.flop = lowering.flop;
     step.parallel = !lowering.serial && lowering.cost >= options_.parallelThreshold;
     const bool prologue = storage_.inPrologue[id];
     step.sharedScratch =
         slot({prologue ? Space::persistent : Space::arena, 0, scratch_[id], int64_t(lowering.sharedScratch)});
     (prologue ? plan_.prologue : plan_.body).push_back(std::move(step));
+  }
+
+  // Read and written: operands in memory, once each; what is computed in place counts twice.
+  int64_t bytesOf(const Node& node) const {
+    int64_t bytes = 0;
+    const auto count = [&](ValueId value) {
+      if (storage_.of[value].block != kNever) bytes += concreteType(graph_.type(value), batch_).bytes();
+    };
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      if (std::find(node.inputs.begin(), node.inputs.begin() + int64_t(i), node.inputs[i]) ==
+          node.inputs.begin() + int64_t(i))
+        count(node.inputs[i]);
+    }
+    for (int part = 0; part < node.parts; ++part) count(node.first + ValueId(part));
+    return bytes;
   }
 
   void copyStep(std::string name, uint32_t from, uint32_t to, int64_t bytes) {

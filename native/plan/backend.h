@@ -1,10 +1,12 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <mutex>
 #include <span>
+#include <tuple>
 
 #include "ir/graph.h"
 
@@ -42,15 +44,27 @@ struct LowerContext {
   const Shape& outShape(int part = 0) const { return graph.type(node.first + ValueId(part)).shape; }
 };
 
-// Where a launch reports data it cannot compute with (an index out of range): the first position wins, on any team
-// size.
-struct Fault {
-  std::atomic<int64_t> position{INT64_MAX};
-  void report(int64_t at) {
-    int64_t seen = position.load();
-    while (at < seen && !position.compare_exchange_weak(seen, at)) {
-    }
+// Where a launch reports data it cannot compute with (an index out of range): the first position of the first step
+// wins, on any team size.
+class Fault {
+ public:
+  struct Place {
+    size_t step = SIZE_MAX;  // of the walk
+    int64_t position = 0;    // element of the indices
+    int64_t value = 0;       // what stands there
+    int64_t limit = 0;       // it must be below
+    int64_t rowSize = 0;     // indices that make up a row of the batch; 0: their first axis is not the batch
+  };
+  void report(const Place& place) {
+    const std::lock_guard guard(mutex_);
+    if (std::tie(place.step, place.position) < std::tie(first_.step, first_.position)) first_ = place;
   }
+  bool occurred() const { return first_.step != SIZE_MAX; }
+  const Place& first() const { return first_; }
+
+ private:
+  std::mutex mutex_;
+  Place first_;
 };
 
 struct Range {
@@ -71,6 +85,7 @@ struct StepArgs {
   void* team = nullptr;
   void (*meet)(void* team, int member) = nullptr;
   Fault* fault = nullptr;
+  size_t step = 0;        // number in the walk
   int64_t rowOffset = 0;  // global index of row 0 of the batch, for random ops
 
   template <typename T>
@@ -101,6 +116,7 @@ struct Lowering {
   size_t sharedScratch = 0;
   size_t memberScratch = 0;
   bool serial = false;  // only member 0 runs it
+  double flop = 0;      // of its products, for the profile
 };
 
 }  // namespace chainrule

@@ -26,6 +26,7 @@ struct Step {
   Launch launch;
   double cost = 0;
   int64_t bytes = 0;           // read and written, for the profile
+  double flop = 0;             // of its products, likewise
   uint32_t sharedScratch = 0;  // slot
   bool parallel = false;
 };

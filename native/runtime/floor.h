@@ -6,6 +6,7 @@ namespace chainrule {
 struct Floor {
   double gflops = 0;     // fused multiply-adds in registers
   double streamGBs = 0;  // in-place scaling of an array far larger than the caches, bytes read and written
+  double cacheGBs = 0;   // reading 4 MB again and again, as weights of a small model are read
 };
 Floor measureFloor(int threads);
 

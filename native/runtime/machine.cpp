@@ -12,6 +12,8 @@ double now() {
           .count());
 }
 
+constexpr size_t kHugePage = 1 << 21, kHugeFrom = 1 << 18;
+
 void meetTeam(void* team, int member) { static_cast<cpu::Team*>(team)->barrier(member); }
 
 }  // namespace
@@ -33,11 +35,15 @@ std::byte* Machine::staging(int64_t bytes) {
 }
 
 void Machine::reserveScratch(int64_t bytesPerMember) {
-  scratchBytes_ = std::max(scratchBytes_, bytesPerMember);
-  if (scratch_.size() < size_t(members())) scratch_.resize(size_t(members()));
-  for (Buffer& buffer : scratch_) {
-    if (buffer.size() < size_t(scratchBytes_)) buffer = Buffer(size_t(scratchBytes_));
-  }
+  scratchBytes_ = std::max(scratchBytes_, (bytesPerMember + 63) / 64 * 64);
+  const size_t needed = size_t(scratchBytes_) * size_t(members());
+  // Blocks of a matrix are read from here over and over: one huge page spares them misses of the TLB.
+  const size_t whole = needed < kHugeFrom ? needed : (needed + kHugePage - 1) / kHugePage * kHugePage;
+  if (scratch_.size() < needed) scratch_ = Buffer(whole);
+}
+
+std::byte* Machine::scratchOf(int member) const {
+  return scratch_.size() == 0 ? nullptr : scratch_.data() + member * scratchBytes_;
 }
 
 void Machine::enter(cpu::Team& team) { team_ = &team; }
@@ -68,17 +74,18 @@ void Machine::walk(const std::vector<Step>& steps, const Frame& frame) {
   }
   StepArgs args;
   args.slots = frame.slots;
-  args.own = scratch_.empty() ? nullptr : scratch_[0].data();
+  args.own = scratchOf(0);
   args.fault = frame.fault;
   args.rowOffset = frame.rowOffset;
   for (size_t i = 0; i < steps.size(); ++i) {
     const Step& step = steps[i];
     const double start = frame.times ? now() : 0;
+    args.step = i;
     args.operands = step.operands.data();
     args.inputs = step.inputs;
     args.shared = static_cast<std::byte*>(frame.slots[step.sharedScratch]);
     step.launch(args);
-    if (frame.times) frame.times[i] += now() - start;
+    if (frame.times) frame.times[i] = std::min(frame.times[i], now() - start);
   }
 }
 
@@ -88,7 +95,7 @@ void Machine::walkAs(int member) {
   const Frame& frame = *frame_;
   StepArgs args;
   args.slots = frame.slots;
-  args.own = scratch_.empty() ? nullptr : scratch_[size_t(member)].data();
+  args.own = scratchOf(member);
   args.fault = frame.fault;
   args.rowOffset = frame.rowOffset;
   args.team = team_;
@@ -100,13 +107,14 @@ void Machine::walkAs(int member) {
     open = step.parallel;
     if (!step.parallel && member != 0) continue;
     const double start = frame.times && member == 0 ? now() : 0;
+    args.step = i;
     args.operands = step.operands.data();
     args.inputs = step.inputs;
     args.shared = static_cast<std::byte*>(frame.slots[step.sharedScratch]);
     args.member = step.parallel ? member : 0;
     args.members = step.parallel ? team_->size() : 1;
     step.launch(args);
-    if (frame.times && member == 0) frame.times[i] += now() - start;
+    if (frame.times && member == 0) frame.times[i] = std::min(frame.times[i], now() - start);
   }
   team_->barrier(member);
 }

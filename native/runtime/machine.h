@@ -13,7 +13,7 @@ struct Frame {
   void* const* slots = nullptr;
   int64_t rowOffset = 0;
   Fault* fault = nullptr;
-  double* times = nullptr;  // nanoseconds by step, for the profile
+  double* times = nullptr;  // the least nanoseconds by step so far, for the profile
 };
 
 // Runs lists of steps: owns the arena and the scratch of its members. One per lane and one per JavaScript thread.
@@ -36,9 +36,10 @@ class Machine {
  private:
   void walkAs(int member);
 
-  Buffer arena_, staging_;
-  std::vector<Buffer> scratch_;
-  int64_t scratchBytes_ = 0;
+  std::byte* scratchOf(int member) const;
+
+  Buffer arena_, staging_, scratch_;
+  int64_t scratchBytes_ = 0;  // of each member
   cpu::Team* team_ = nullptr;
   const std::vector<Step>* steps_ = nullptr;  // null tells the followers to go
   const Frame* frame_ = nullptr;

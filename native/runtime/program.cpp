@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstdio>
+#include <utility>
 
 #include "cpu/float_mode.h"
 #include "cpu/kernel_table.h"
@@ -14,6 +15,20 @@ namespace {
 std::atomic<double> parallelThreshold{CompileOptions{}.parallelThreshold};
 constexpr size_t kPlans = 16;
 constexpr double kInlineWait = 1e6;  // nanoseconds that an inline run may wait for a running step
+
+// Names the layer, the row and the id that no table has.
+[[noreturn]] void failAt(const Fault::Place& place, const std::vector<Step>& body, int64_t rowOffset) {
+  const std::string& scope = body[place.step].scope;
+  const std::string layer = scope.substr(scope.rfind('/') + 1);
+  std::string where = "element " + std::to_string(place.position) + " of its ids";
+  if (place.rowSize > 0) {
+    where = "row " + std::to_string(rowOffset + place.position / place.rowSize);
+    if (place.rowSize > 1) where += ", column " + std::to_string(place.position % place.rowSize);
+  }
+  fail("INPUT", layer.empty() ? "a gather" : "layer \"" + layer + "\"", ": ", where, " is the id ", place.value,
+       ", but the table has ", place.limit, " rows: ids must be 0 to ", place.limit - 1,
+       ". Raise the layer's inputDim, or map other ids to one of these");
+}
 
 }  // namespace
 
@@ -218,12 +233,13 @@ void Program::lockAndRun(Machine& machine, const Request& request, std::shared_p
     const uint64_t version = weightsVersion();
     if (!binding.prologueDone || binding.prologueVersion != version) {
       machine.walk(prepared->plan.prologue, frame);
+      if (fault.occurred()) failAt(fault.first(), prepared->plan.prologue, 0);
       binding.prologueDone = true;
       binding.prologueVersion = version;
     }
   }
   if (request.timed) {
-    prepared->times.resize(prepared->plan.body.size());
+    prepared->times.resize(prepared->plan.body.size(), INFINITY);
     frame.times = prepared->times.data();
   }
   machine.walk(prepared->plan.body, frame);
@@ -238,10 +254,7 @@ void Program::lockAndRun(Machine& machine, const Request& request, std::shared_p
     // The prologue reads none of those, so it stays valid.
     if (binding.prologueDone) binding.prologueVersion = weightsVersion();
   }
-  if (const int64_t position = fault.position.load(); position != INT64_MAX) {
-    fail("INPUT", "index ", position,
-         " of a gather is outside its table. Ids must be at least 0 and below the number of rows (inputDim)");
-  }
+  if (fault.occurred()) failAt(fault.first(), prepared->plan.body, request.rowOffset);
 }
 
 void Program::bind(Prepared& prepared, Binding& binding, Machine& machine, const Request& request) {
@@ -276,24 +289,31 @@ void Program::bind(Prepared& prepared, Binding& binding, Machine& machine, const
   for (uint32_t slot : plan.boundSlots) binding.slots[slot] = address(plan.slots[slot]);
 }
 
-std::string Program::profileText(int64_t batch, int repeats) {
+std::string Program::profileText(int64_t batch, const Floor& floor) {
   const std::shared_ptr<Prepared> prepared = preparedFor(batch);
-  double total = 0;
-  for (double time : prepared->times) total += time;
-  std::string text = "     us      %    GB/s  step\n";
-  for (size_t i = 0; i < prepared->times.size(); ++i) {
+  const std::vector<double> times = std::exchange(prepared->times, {});
+  double total = 0, least = 0;
+  for (double time : times) total += time;
+  const auto column = [](double value, bool known) {
+    char cell[16];
+    std::snprintf(cell, sizeof cell, known ? "%9.1f" : "        -", value);
+    return std::string(cell);
+  };
+  const auto line = [&](double time, double flop, double bytes, double floorTime) {
+    return column(time / 1e3, true) + column(100 * time / std::max(total, 1.0), true) + column(flop / time, flop > 0) +
+           column(bytes / time, bytes > 0) + column(100 * floorTime / time, floorTime > 0) + "  ";
+  };
+  std::string text = "       us        %  GFLOP/s     GB/s  % floor  step\n";
+  double flop = 0;
+  for (size_t i = 0; i < times.size(); ++i) {
     const Step& step = prepared->plan.body[i];
-    const double time = prepared->times[i] / repeats;
-    char line[160];
-    std::snprintf(line, sizeof line, "%7.1f  %5.1f  %6.1f  ", time / 1e3,
-                  100 * prepared->times[i] / std::max(total, 1.0), time > 0 ? double(step.bytes) / time : 0.0);
-    text +=
-        line + step.name + (step.parallel ? " [team]" : "") + (step.scope.empty() ? "" : "  # " + step.scope) + "\n";
+    const double floorTime = std::max(step.flop / floor.gflops, double(step.bytes) / floor.streamGBs);
+    flop += step.flop;
+    least += floorTime;
+    text += line(std::max(times[i], 1.0), step.flop, double(step.bytes), floorTime) + step.name +
+            (step.parallel ? " [team]" : "") + (step.scope.empty() ? "" : "  # " + step.scope) + "\n";
   }
-  prepared->times.clear();
-  char line[80];
-  std::snprintf(line, sizeof line, "%7.1f  100.0          total\n", total / repeats / 1e3);
-  return text + line;
+  return text + line(std::max(total, 1.0), flop, 0, least) + "total\n";
 }
 
 }  // namespace chainrule

@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "passes/passes.h"
+#include "runtime/floor.h"
 #include "runtime/machine.h"
 #include "runtime/variable.h"
 
@@ -50,8 +51,9 @@ class Program {
   // Runs one step under the lock of its variables. Inline runs throw BUSY instead of waiting long.
   void run(Machine& machine, const Request& request);
 
-  // Since the last call with timed = true, as a table for people.
-  std::string profileText(int64_t batch, int repeats);
+  // The runs with timed = true since the last call, as a table for people: of every step its least time, since a
+  // shared machine only ever adds to it. Floor: the larger of flop and bytes against what the machine can do.
+  std::string profileText(int64_t batch, const Floor& floor);
 
   struct Counters {
     int64_t plans = 0;

@@ -237,3 +237,24 @@ describe('lambda', () => {
     expect(() => layers.lambda({ function: 'x + 1' as never })).toThrow(/function of tensors/);
   });
 });
+
+test('a layer of several outputs gives each its own mask', async () => {
+  const has = async (layer: Layer): Promise<boolean[]> => {
+    let masks: boolean[] = [];
+    await compute(() => {
+      const x = layers.masking().apply(ops.cast(steps, 'float32'));
+      const outputs = [layer.apply<Tensor | readonly Tensor[]>(x)].flat() as Tensor[];
+      masks = outputs.map((output) => output.mask !== undefined);
+      return outputs;
+    });
+    return masks;
+  };
+  const walk = { units: 2, returnSequences: true };
+  expect(await has(layers.lstm({ ...walk, returnState: true }))).toEqual([true, false, false]);
+  expect(await has(layers.gru({ units: 2, returnState: true }))).toEqual([false, false]);
+  const both = (mergeMode: 'sum' | null, returnState: boolean): Layer =>
+    layers.bidirectional({ layer: layers.gru({ ...walk, returnState }), mergeMode });
+  expect(await has(both('sum', false))).toEqual([true]);
+  expect(await has(both('sum', true))).toEqual([true, false, false]);
+  expect(await has(both(null, true))).toEqual([true, true, false, false]);
+});

@@ -142,7 +142,9 @@ describe('options', () => {
       layers.bidirectional({ layer: layers.lstm({ units: 2 }), backwardLayer: layers.lstm({ units: 2 }) }),
     ).toThrow(/different goBackwards/);
     expect(() => layers.rnn({ cell: layers.dense({ units: 2 }) })).toThrow(/must be an RNNCell/);
-    expect(() => layers.lstm({ units: 2 }).apply(input({ shape: [4] }))).toThrow(/expects \[N, steps, features\]/);
+    expect(() => layers.lstm({ units: 2 }).apply(input({ shape: [4] }))).toThrow(
+      /expects 3 dimensions.*Sequences are \[N, steps, features\]/,
+    );
     const [x, h] = [input({ shape: [4, 2] }), input({ shape: [2] })];
     expect(() => layers.lstm({ units: 2 }).apply(x, { initialState: h })).toThrow(
       /initialState must be 2 tensors, got 1/,

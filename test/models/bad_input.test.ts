@@ -22,9 +22,130 @@ const digits = (): Sequential => {
   return made;
 };
 
+const words = (): Sequential => {
+  const made = sequential([
+    layers.embedding({ inputDim: 10, outputDim: 2, inputShape: [3], name: 'words' }),
+    layers.globalAveragePooling1d(),
+    layers.dense({ units: 1 }),
+  ]);
+  made.compile({ loss: 'mse' });
+  return made;
+};
+
+const recurrent = { lstm: layers.lstm, gru: layers.gru, simpleRnn: layers.simpleRnn };
+const stacked = Object.entries(recurrent).map(
+  ([name, layer]): Mistake => [
+    `${name} behind a recurrent layer without returnSequences`,
+    () =>
+      sequential([
+        layers.lstm({ units: 3, inputShape: [4, 2], name: 'below' }),
+        layers.dropout({ rate: 0.5 }),
+        layer({ units: 3, name: 'above' }),
+      ]),
+    'SHAPE',
+    /layer "above" .* expects 3 dimensions.*Layer "below" \(LSTM\) before it gives only its last time step; with returnSequences: true/,
+  ],
+);
+
+const habits: [string, string][] = [
+  ['lr', 'learningRate'],
+  ['learning_rate', 'learningRate'],
+  ['learninRate', 'learningRate'],
+  ['beta_1', 'beta1'],
+  ['eps', 'epsilon'],
+];
+const layerHabits: [string, string][] = [
+  ['kernel_size', 'kernelSize'],
+  ['input_shape', 'inputShape'],
+  ['batchInputShape', 'inputShape'],
+  ['stride', 'strides'],
+  ['outChannels', 'filters'],
+  ['bias', 'useBias'],
+];
+const foreign: Mistake[] = [
+  ...habits.map(
+    ([key, meant]): Mistake => [
+      `optimizer option ${key}`,
+      () => optimizers.adam({ [key]: 0.1 } as never),
+      'OPTION',
+      new RegExp(`Adam: unknown option "${key}"; did you mean "${meant}"`),
+    ],
+  ),
+  ...layerHabits.map(
+    ([key, meant]): Mistake => [
+      `layer option ${key}`,
+      () => layers.conv2d({ filters: 1, kernelSize: 1, [key]: 1 } as never),
+      'OPTION',
+      new RegExp(`unknown option "${key}"; did you mean "${meant}"`),
+    ],
+  ),
+  [
+    'fit option batch_size',
+    () => model.fit(x, y, { batch_size: 4 } as never),
+    'OPTION',
+    /unknown option "batch_size"; did you mean "batchSize"/,
+  ],
+  [
+    'fit option validationBatches',
+    () => model.fit(x, y, { validationBatches: 4 } as never),
+    'OPTION',
+    /did you mean "validationSteps"/,
+  ],
+];
+
 const mistakes: Mistake[] = [
+  ...stacked,
+  ...foreign,
+  [
+    'a GRU in both directions behind one without returnSequences',
+    () =>
+      sequential([
+        layers.bidirectional({ layer: layers.gru({ units: 3, name: 'inner' }), inputShape: [4, 2], name: 'below' }),
+        layers.bidirectional({ layer: layers.gru({ units: 3 }), name: 'above' }),
+      ]),
+    'SHAPE',
+    /layer "above".*Layer "below" \(Bidirectional of "forward_inner"\) before it gives only its last time step/,
+  ],
+  ['a number for options', () => layers.dense(3 as never), 'OPTION', /Dense: options come as one object.*got 3/],
+  ['a number for options of lstm', () => layers.lstm(3 as never), 'OPTION', /LSTM: options come as one object.*got 3/],
+  ['units as a string', () => layers.dense({ units: '3' as never }), 'OPTION', /units.*integer.*the string "3"/],
+  [
+    'options in the place of targets',
+    () => model.fit(x, { epochs: 2, verbose: 0 } as never),
+    'INPUT',
+    /fit: the second argument, \{ epochs, verbose \}, is options.*fit\(x, y, \{ epochs, verbose \}\)/,
+  ],
+  [
+    'options in the place of the targets of evaluate',
+    () => model.evaluate(x, { batchSize: 2 } as never),
+    'INPUT',
+    /evaluate: the second argument, \{ batchSize \}, is options/,
+  ],
+  [
+    'validation data as a record',
+    () => model.fit(x, y, { ...quiet, validationData: { x, y } as never }),
+    'OPTION',
+    /validationData is a list \[x, y\].*got an object with x, y/,
+  ],
+
   ['too many features', () => model.predict([[1, 2, 3]]), 'SHAPE', /\[null, 2\].*\[null, 3\]/],
-  ['a rank too low', () => model.predict(new NDArray(new Float32Array(2), [2])), 'SHAPE', /\[null, 2\].*\[null\]/],
+  ['a rank too low', () => model.predict(new NDArray(new Float32Array(3), [3])), 'SHAPE', /\[null, 2\].*\[null\]/],
+  [
+    'one row without its batch axis',
+    () => model.predict([1, 2]),
+    'SHAPE',
+    /x is one row of shape \[2\]; the model takes rows, \[null, 2\]\. Wrap it: \[row\]/,
+  ],
+  ['one row for predictSync', () => model.predictSync([1, 2]), 'SHAPE', /x is one row of shape \[2\]/],
+  [
+    'one image without its batch axis',
+    () => {
+      const images = sequential([layers.flatten({ inputShape: [4, 4, 1] })]);
+      return images.predict(new NDArray(new Float32Array(16), [4, 4, 1]));
+    },
+    'SHAPE',
+    /x is one row of shape \[4, 4, 1\]/,
+  ],
   ['a rank too high', () => model.predict([[[1, 2]]]), 'SHAPE', /\[null, 1, 2\]/],
   [
     'features inside a model',
@@ -51,6 +172,37 @@ const mistakes: Mistake[] = [
       ] as never),
     'INPUT',
     /x: row 1, column 1 is the string "abc"/,
+  ],
+  [
+    'null in nested rows',
+    () =>
+      model.predict([
+        [1, 2],
+        [3, null],
+      ] as never),
+    'INPUT',
+    /x: row 1, column 1 is null, a missing value\. Fill it in .* or drop the row/,
+  ],
+  ['null as the first value', () => model.predict([[null, 2]] as never), 'INPUT', /x: row 0, column 0 is null/],
+  [
+    'undefined instead of a row',
+    () => model.predict([undefined, [1, 2]] as never),
+    'INPUT',
+    /x: row 0 is undefined, a missing value/,
+  ],
+  [
+    'null among the targets',
+    () =>
+      model.fit(
+        [
+          [1, 2],
+          [3, 4],
+        ],
+        [1, null] as never,
+        quiet,
+      ),
+    'INPUT',
+    /y: row 1 is null/,
   ],
   [
     'NaN in nested rows',
@@ -116,6 +268,51 @@ const mistakes: Mistake[] = [
     'INPUT',
     /y: row 0 has class -1/,
   ],
+  [
+    'an id that no table has, in training',
+    () =>
+      words().fit(
+        [
+          [0, 9, 1],
+          [2, 10, 0],
+        ],
+        [0, 1],
+        quiet,
+      ),
+    'INPUT',
+    /x: row 1, column 1 has the id 10, but layer "words" has a table of 10 rows: ids must be 0 … 9\. Raise/,
+  ],
+  ['a negative id in evaluate', () => words().evaluate([[0, -1, 1]], [0]), 'INPUT', /row 0, column 1 has the id -1/],
+  [
+    'an id that no table has, in predict',
+    () =>
+      words().predict([
+        [0, 9, 1],
+        [2, 3, 10],
+      ]),
+    'INPUT',
+    /layer "words": row 1, column 2 is the id 10, but the table has 10 rows: ids must be 0 to 9/,
+  ],
+  [
+    'an id that no table has, in the second batch',
+    () =>
+      words().predict(
+        [
+          [0, 9, 1],
+          [2, 3, 4],
+          [10, 0, 0],
+        ],
+        { batchSize: 2 },
+      ),
+    'INPUT',
+    /layer "words": row 2, column 0 is the id 10/,
+  ],
+  [
+    'an id that no table has, in predictSync',
+    () => words().predictSync([[0, 9, 11]]),
+    'INPUT',
+    /layer "words": row 0, column 2 is the id 11/,
+  ],
   ['x and y of different lengths', () => model.fit(x, [1, 0], quiet), 'SHAPE', /x has 8 rows but y has 2/],
   ['no rows', () => model.fit(new NDArray(new Float32Array(0), [0, 2]), [], quiet), 'INPUT', /no rows/],
   ['no data', () => model.predict(undefined as never), 'INPUT', /there is no data/],
@@ -178,7 +375,12 @@ const mistakes: Mistake[] = [
   ],
   ['units 0', () => layers.dense({ units: 0 }), 'OPTION', /Dense: units must be an integer >= 1, got 0/],
   ['a bad learning rate', () => optimizers.adam({ learningRate: Number.NaN }), 'OPTION', /learningRate/],
-  ['predict before build', () => sequential([layers.dense({ units: 1 })]).predict([[1]]), 'NOT_BUILT', /is not built/],
+  [
+    'saveWeights before build',
+    () => sequential([layers.dense({ units: 1 })]).saveWeights('w.h5'),
+    'NOT_BUILT',
+    /is not built/,
+  ],
   [
     'predictSync before build',
     () => sequential([layers.dense({ units: 1 })]).predictSync(Float32Array.of(1)),

@@ -24,13 +24,25 @@ async function predictions(): Promise<void> {
   const one = await functional({ inputs: a, outputs: a }).predict([[1, 2]]);
   same<typeof one, NDArray>(true);
   const list = await functional({ inputs: a, outputs: [a, a] }).predict([[1, 2]]);
-  same<typeof list, NDArray[]>(true);
+  same<typeof list, [NDArray, NDArray]>(true);
+  const many = await functional({ inputs: a, outputs: [a, a] as Tensor[] }).predict([[1, 2]]);
+  same<typeof many, NDArray[]>(true);
+  const inner = await functional({ inputs: a, outputs: { heads: [a, a], last: a } }).predict([[1, 2]]);
+  same<typeof inner, { heads: [NDArray, NDArray]; last: NDArray }>(true);
   const record = await functional({ inputs: a, outputs: { left: a, right: a } }).predict([[1, 2]]);
   same<typeof record, { left: NDArray; right: NDArray }>(true);
   const stacked = await sequential([layers.dense({ units: 1 })]).predict(Float32Array.of(1));
   same<typeof stacked, NDArray>(true);
   const logs = await new Model().evaluate([[1]], [1]);
   same<typeof logs, Logs>(true);
+  const { history, epoch } = await new Model().fit([[1]], [1], {
+    callbacks: {
+      onEpochEnd: (_, { loss, val_loss }) => same<[typeof loss, typeof val_loss], [number, number | undefined]>(true),
+    },
+  });
+  same<typeof history.loss, number[]>(true);
+  same<typeof history.val_loss, number[] | undefined>(true);
+  same<typeof epoch, number[]>(true);
 }
 
 async function traced(): Promise<void> {

@@ -1,19 +1,41 @@
 import * as layers from '../../layers/index.js';
 import { type Model, sequential } from '../../models/index.js';
-import { NDArray } from '../../ndarray.js';
-import { glorot } from '../data.js';
+import { type AnyArray, NDArray } from '../../ndarray.js';
+import { glorot, integers, uniform } from '../data.js';
 
-type Loss = 'binaryCrossentropy' | 'sparseCategoricalCrossentropy';
+export type Loss = 'binaryCrossentropy' | 'sparseCategoricalCrossentropy' | 'meanSquaredError';
 
-/** Kernels by formula (1000 + their number), biases zero: the same weights in every framework. */
-async function withFixedWeights(model: Model): Promise<Model> {
+const KERNELS = ['kernel', 'recurrent_kernel', 'depthwise_kernel', 'embeddings'];
+
+/**
+ * Kernels by formula (seed 1000 + their number), embeddings a twentieth of uniform values, all else as Keras starts it:
+ * the same weights in every framework. The kernels of attention with a head axis count as square matrices.
+ */
+export async function withFixedWeights<M extends Model>(
+  model: M,
+  seedOf = (kernel: number) => 1000 + kernel,
+): Promise<M> {
   let kernels = 0;
-  const weights = (await model.getWeights()).map(({ shape }) => {
-    const data = shape.length > 1 ? glorot(1000 + kernels++, ...shape) : new Float32Array(shape[0] ?? 1);
-    return new NDArray(data, shape);
+  const values = model.weights.map((variable) => {
+    if (!KERNELS.includes(variable.name)) return undefined;
+    const { shape } = variable;
+    const seed = seedOf(kernels++);
+    const side = Math.sqrt(variable.size);
+    if (variable.name === 'embeddings') return { variable, data: uniform(seed, ...shape).map((value) => value * 0.05) };
+    return { variable, data: shape.length === 3 ? glorot(seed, side, side) : glorot(seed, ...shape) };
   });
-  await model.setWeights(weights);
+  for (const value of values) if (value) await value.variable.write(new NDArray(value.data, value.variable.shape));
   return model;
+}
+
+/** Rows of uniform numbers and a label for each: a class, or 0 and 1 where there is one output. */
+export function batchOf(shape: readonly number[], outputs: number): { x: AnyArray; y: AnyArray } {
+  const rows = shape[0] ?? 1;
+  const labels = integers(2, Math.max(outputs, 2), rows);
+  return {
+    x: new NDArray(uniform(1, ...shape), shape),
+    y: outputs === 1 ? new NDArray(Float32Array.from(labels), [rows, 1]) : new NDArray(labels, [rows]),
+  };
 }
 
 /** Dense layers with relu between them and the loss's own activation at the end. */
@@ -22,7 +44,7 @@ export async function denseNetwork(
   loss: Loss,
   metrics: readonly 'accuracy'[] = [],
 ): Promise<Model> {
-  const last = loss === 'binaryCrossentropy' ? 'sigmoid' : 'softmax';
+  const last = loss === 'sparseCategoricalCrossentropy' ? 'softmax' : 'sigmoid';
   const [features = 1, ...units] = sizes;
   const model = sequential(
     units.map((width, i) =>
@@ -34,20 +56,5 @@ export async function denseNetwork(
     ),
   );
   model.compile({ optimizer: 'adam', loss, metrics: [...metrics] });
-  return withFixedWeights(model);
-}
-
-/** The convolutional network of Keras's MNIST example. */
-export async function convolutionalNetwork(dropout: boolean): Promise<Model> {
-  const model = sequential([
-    layers.conv2d({ filters: 32, kernelSize: 3, activation: 'relu', inputShape: [28, 28, 1] }),
-    layers.maxPooling2d({ poolSize: 2 }),
-    layers.conv2d({ filters: 64, kernelSize: 3, activation: 'relu' }),
-    layers.maxPooling2d({ poolSize: 2 }),
-    layers.flatten(),
-    ...(dropout ? [layers.dropout({ rate: 0.5 })] : []),
-    layers.dense({ units: 10, activation: 'softmax' }),
-  ]);
-  model.compile({ optimizer: 'adam', loss: 'sparseCategoricalCrossentropy' });
   return withFixedWeights(model);
 }

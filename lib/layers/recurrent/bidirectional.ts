@@ -8,7 +8,7 @@ import { add, divide, multiply } from '../../ops/math.js';
 import { float } from '../../ops/operands.js';
 import { concatenate, flip, reshape } from '../../ops/shape.js';
 import { type LayerSpec, resolveLayer } from '../family.js';
-import { Layer, type LayerOptions, type TensorStructure } from '../layer.js';
+import { Layer, type LayerOptions, type MaskOf, type TensorStructure } from '../layer.js';
 import { type RecurrentContext, SequenceLayer } from './rnn.js';
 
 export type MergeMode = 'concat' | 'sum' | 'mul' | 'ave' | null;
@@ -91,8 +91,9 @@ export class Bidirectional extends Layer {
     this.#start = undefined;
   }
 
-  override computeMask(_inputs: TensorStructure, mask: Tensor | undefined): Tensor | undefined {
-    return this.returnSequences ? mask : undefined;
+  override computeMask(_inputs: TensorStructure, mask: Tensor | undefined): MaskOf {
+    const own = this.returnSequences ? mask : undefined;
+    return this.mergeMode === null ? [own, own] : own;
   }
 
   override call(x: Tensor, { initialState, mask, training }: RecurrentContext): TensorStructure {
@@ -111,7 +112,9 @@ export class Bidirectional extends Layer {
     const backward = walk(this.backwardLayer, states?.slice(half));
     const back = this.returnSequences ? flip(backward.output, 1) : backward.output;
     const merged = this.merge(forward.output, back);
-    if (this.returnSequences) for (const output of merged) output.mask = mask ?? x.mask;
+    if (!this.returnSequences)
+      for (const output of merged)
+        output.lastStepOf = `"${this.name}" (${this.className} of "${this.forwardLayer.name}")`;
     const all = [...merged, ...forward.states, ...backward.states];
     return all.length === 1 ? all[0]! : all;
   }

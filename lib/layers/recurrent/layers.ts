@@ -1,5 +1,6 @@
 import type { Activation } from '../../activations/index.js';
 import { type Config, type OptionTable, optionTable } from '../../config.js';
+import { checkIsOptions } from '../../errors.js';
 import { Layer } from '../layer.js';
 import {
   GRUCell,
@@ -43,6 +44,7 @@ export abstract class CellLayer extends SequenceLayer {
 /** The options of a cell among those of its layer. */
 export function ofCell<O extends object>(cell: abstract new (options: O) => Layer, options: O, name: string): O {
   const own = new Set(Object.keys(optionTable(cell)));
+  checkIsOptions(cell.name.replace(/Cell$/, ''), options, [...own]);
   for (const inherited of Object.keys(optionTable(Layer))) own.delete(inherited);
   const entries = Object.entries(options).filter(([key]) => own.has(key) || key === 'trainable');
   return { ...Object.fromEntries(entries), name } as O;

@@ -7,7 +7,7 @@ import { Variable } from '../../graph/variable.js';
 import { type ArrayInput, shapeText } from '../../ndarray.js';
 import { float } from '../../ops/operands.js';
 import type { LayerSpec } from '../family.js';
-import { type CallContext, Layer, type LayerOptions, type TensorStructure } from '../layer.js';
+import { type CallContext, Layer, type LayerOptions, type MaskOf, type TensorStructure } from '../layer.js';
 import { type RNNCell, type SequenceOptions, type SequenceResult, type States, sizesOf } from './cell.js';
 import { StackedRNNCells, toCell } from './stacked.js';
 import { unroll } from './unroll.js';
@@ -69,7 +69,7 @@ export abstract class SequenceLayer extends Layer {
     this.cell.build([inputShape[0]!, ...inputShape.slice(2)]);
   }
 
-  override computeMask(_inputs: TensorStructure, mask: Tensor | undefined): Tensor | undefined {
+  override computeMask(_inputs: TensorStructure, mask: Tensor | undefined): MaskOf {
     return this.returnSequences ? mask : undefined;
   }
 
@@ -89,9 +89,8 @@ export abstract class SequenceLayer extends Layer {
       for (const [i, leaf] of flatten(carried).entries()) (leaf.item as Variable).assign(next[i]!);
     }
     const output = this.returnSequences ? result.sequence : result.last;
-    if (!this.returnState) return output;
-    if (this.returnSequences) output.mask = mask ?? x.mask;
-    return [output, ...result.states];
+    if (!this.returnSequences) output.lastStepOf = `"${this.name}" (${this.className})`;
+    return this.returnState ? [output, ...result.states] : output;
   }
 
   protected walk(x: Tensor, initial: States | undefined, options: SequenceOptions): SequenceResult {

@@ -1,5 +1,5 @@
 import type { Config, OptionTable } from '../../config.js';
-import { ChainruleError } from '../../errors.js';
+import { ChainruleError, shown } from '../../errors.js';
 import type { Tensor } from '../../graph/tensor.js';
 import { dropWith, SeedGenerator } from '../../ops/random.js';
 import { zerosLike } from '../../ops/shape.js';
@@ -125,7 +125,7 @@ export function fraction(where: string, name: string, value: number): number {
   if (value >= 0 && value <= 1) return value;
   throw new ChainruleError(
     'ERR_CHAINRULE_OPTION',
-    `${where}: ${name} must be a number from 0 to 1, got ${String(value)}.`,
+    `${where}: ${name} must be a number from 0 to 1, got ${shown(value)}.`,
     { details: { option: name, value } },
   );
 }

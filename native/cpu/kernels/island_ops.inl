@@ -41,6 +41,19 @@ struct subThenMulOp {
   CHAINRULE_INLINE Float run(Float a, Float b, Float c) { return (a - b) * c; }
 };
 
+struct mulDivOp {
+  CHAINRULE_INLINE Float run(Float a, Float b, Float c) { return a * b / c; }
+};
+struct sqrtAddOp {
+  CHAINRULE_INLINE Float run(Float a, Float b) { return sqrt(a) + b; }
+};
+struct lerpOp {
+  CHAINRULE_INLINE Float run(Float a, Float b, Float c) { return a + (b - a) * c; }
+};
+struct lerpSquareOp {
+  CHAINRULE_INLINE Float run(Float a, Float b, Float c) { return a + (b * b - a) * c; }
+};
+
 CHAINRULE_INLINE void storeLanes(void* p, Float a) { store(static_cast<float*>(p), a); }
 CHAINRULE_INLINE void storeLanes(void* p, Int a) { store(static_cast<int32_t*>(p), a); }
 CHAINRULE_INLINE void storeLanes(void* p, Mask a) { storeLanes(p, toLanes(a)); }
@@ -99,6 +112,10 @@ constexpr TileLoop tileLoops[] = {
     ternaryLoop<subMulOp, Float, Float>,
     ternaryLoop<addMulOp, Float, Float>,
     ternaryLoop<subThenMulOp, Float, Float>,
+    ternaryLoop<mulDivOp, Float, Float>,
+    binaryLoop<sqrtAddOp, Float>,
+    ternaryLoop<lerpOp, Float, Float>,
+    ternaryLoop<lerpSquareOp, Float, Float>,
 };
 static_assert(sizeof tileLoops / sizeof tileLoops[0] == size_t(Opcode::count));
 #undef LOOPS_F
