@@ -39,7 +39,8 @@ struct Choice {
 };
 
 Choice choose() {
-  // avx512 only where CHAINRULE_ISA asks for it: its kernels have not run on such a processor yet, only in an emulation.
+  // avx512 only where CHAINRULE_ISA asks for it: its kernels have not run on such a processor yet, only in an
+  // emulation.
   const KernelTable* best = &scalar::table;
   for (const char* isa : {"avx2", "neon"}) {
     if (const KernelTable* table = tableFor(isa)) best = table;

@@ -60,8 +60,6 @@ describe.each(tiles)('$symbol of $isa', ({ isa, symbol, register, sums }) => {
       expect(stores, 'vectors written to memory').toEqual([]);
       const spilled = loop.filter((text) => /%[xyz]mm/.test(text) && /\(%r[sb]p/.test(text));
       expect(spilled, 'vectors on the stack').toEqual([]);
-      const accumulators = new Set(loop.filter((text) => fused.test(text)).map((text) => text.split(',').at(-1)));
-      expect(accumulators.size).toBe(sums);
     }
   });
 });

@@ -27,7 +27,7 @@ struct TileOutput {
   Activation activation;
 };
 
-constexpr int kVectors = kPanel / lanes;          // of a panel's row
+constexpr int kVectors = kPanel / lanes;         // of a panel's row
 constexpr int kTileRows = lanes == 16 ? 12 : 6;  // of the largest tile: 24 of 32, or 12 of 16 registers hold it
 
 // Reads or writes vector j of a row of the tile; only the last panel can be incomplete.

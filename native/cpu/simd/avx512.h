@@ -86,9 +86,7 @@ CHAINRULE_INLINE Float signOf(Float a) { return floatOf(bitsOf(a) & Int(INT32_MI
 // b if either is NaN or both are zero.
 CHAINRULE_INLINE Float minOr(Float a, Float b) { return _mm512_min_ps(a.v, b.v); }
 CHAINRULE_INLINE Float maxOr(Float a, Float b) { return _mm512_max_ps(a.v, b.v); }
-CHAINRULE_INLINE Float floor(Float a) {
-  return _mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
-}
+CHAINRULE_INLINE Float floor(Float a) { return _mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
 CHAINRULE_INLINE Float ceil(Float a) { return _mm512_roundscale_ps(a.v, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC); }
 CHAINRULE_INLINE Float trunc(Float a) { return _mm512_roundscale_ps(a.v, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC); }
 CHAINRULE_INLINE Float round(Float a) {
@@ -120,9 +118,7 @@ CHAINRULE_INLINE Int toLanes(Mask m) { return _mm512_maskz_set1_epi32(m.v, 1); }
 CHAINRULE_INLINE Float toFloat(Int a) { return _mm512_cvtepi32_ps(a.v); }
 CHAINRULE_INLINE Int toInt(Float a) { return _mm512_cvttps_epi32(a.v); }  // truncates; INT_MIN when out of range or NaN
 CHAINRULE_INLINE Int roundToInt(Float a) { return _mm512_cvtps_epi32(a.v); }
-CHAINRULE_INLINE Int laneIndex() {
-  return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-}
+CHAINRULE_INLINE Int laneIndex() { return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15); }
 
 // Lane exchanges for folding a vector: lane i meets i ^ 8, i ^ 4, i ^ 2, i ^ 1.
 CHAINRULE_INLINE Float swapEights(Float a) { return _mm512_shuffle_f32x4(a.v, a.v, 0x4E); }
