@@ -1,8 +1,9 @@
+import { emit } from '../graph/emit.js';
 import type { Tensor } from '../graph/tensor.js';
 import { add, multiply, rsqrt, square, subtract } from './math.js';
 import { type Axis, axes, float, type Operand, oneAxis, tensor } from './operands.js';
 import { mean, variance } from './reduce.js';
-import { reshapeDims } from './shape.js';
+import { reshapeDims, transpose } from './shape.js';
 
 interface Over {
   /** Default -1. */
@@ -21,6 +22,20 @@ function along(x: Tensor, over: readonly number[], weight: Operand): Tensor {
   );
 }
 
+/** Rows to mean 0 (if centred) and mean square 1 over the axes. The op takes them at the end, and not the batch. */
+function standardized(x: Tensor, over: readonly number[], epsilon: number, centred: boolean): Tensor {
+  if (over.some((axis) => x.dims[axis]! < 0)) {
+    const shifted = centred ? subtract(x, mean(x, { axis: over, keepdims: true })) : x;
+    return multiply(shifted, rsqrt(add(mean(square(shifted), { axis: over, keepdims: true }), epsilon)));
+  }
+  const rows = (value: Tensor): Tensor =>
+    emit('standardize', [value], { axes: over.length, epsilon, centred: Number(centred) });
+  const order = [...x.dims.map((_, i) => i).filter((i) => !over.includes(i)), ...over];
+  if (order.every((axis, i) => axis === i)) return rows(x);
+  const back = order.map((_, i) => order.indexOf(i));
+  return transpose(rows(transpose(x, order)), back);
+}
+
 /** (x − mean) / √(variance + ε) · gamma + beta, moments over the axes of each row (https://arxiv.org/abs/1607.06450). */
 export function layerNormalization(
   x: Operand,
@@ -34,13 +49,9 @@ export function layerNormalization(
 ): Tensor {
   const value = float(x);
   const over = axes('layerNormalization', value, axis);
-  const keep = { axis: over, keepdims: true };
-  let result: Tensor;
-  if (rmsScaling) result = multiply(value, rsqrt(add(variance(value, keep), epsilon)));
-  else {
-    const centred = subtract(value, mean(value, keep));
-    result = multiply(centred, rsqrt(add(mean(square(centred), keep), epsilon)));
-  }
+  let result = rmsScaling
+    ? multiply(value, rsqrt(add(variance(value, { axis: over, keepdims: true }), epsilon)))
+    : standardized(value, over, epsilon, true);
   if (gamma !== undefined) result = multiply(result, along(value, over, gamma));
   return beta === undefined ? result : add(result, along(value, over, beta));
 }
@@ -52,8 +63,7 @@ export function rmsNormalization(
 ): Tensor {
   const value = float(x);
   const over = axes('rmsNormalization', value, axis);
-  const root = rsqrt(add(mean(square(value), { axis: over, keepdims: true }), epsilon));
-  const result = multiply(value, root);
+  const result = standardized(value, over, epsilon, false);
   return scale === undefined ? result : multiply(result, along(value, over, scale));
 }
 

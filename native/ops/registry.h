@@ -29,6 +29,7 @@ std::span<const OpDef> softmaxOps();
 std::span<const OpDef> solveOps();
 std::span<const OpDef> sortOps();
 std::span<const OpDef> sourceOps();
+std::span<const OpDef> standardizeOps();
 std::span<const OpDef> viewOps();
 
 }  // namespace chainrule::ops

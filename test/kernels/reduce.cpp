@@ -239,3 +239,44 @@ KERNEL_CASE(rowsSoftmax) {
     }
   }
 }
+
+KERNEL_CASE(standardizedRows) {
+  for (int round = 0; round < 60; ++round) {
+    const int64_t rows = pick(1, 9), n = pick(0, 1) ? size() : pick(100, 600);
+    const bool centred = pick(0, 1);
+    const std::vector<float> x = floats(rows * n, -2, 3), g = floats(rows * n);
+    const float epsilon = 0.01f;
+    std::vector<double> y(rows * n), scale(rows), dx(rows * n);
+    for (int64_t r = 0; r < rows; ++r) {
+      double mean = 0, square = 0, slope = 0, level = 0;
+      for (int64_t i = 0; centred && i < n; ++i) mean += x[r * n + i] / double(n);
+      for (int64_t i = 0; i < n; ++i) square += (x[r * n + i] - mean) * (x[r * n + i] - mean) / double(n);
+      scale[r] = 1 / std::sqrt(square + double(epsilon));
+      for (int64_t i = 0; i < n; ++i) {
+        y[r * n + i] = (x[r * n + i] - mean) * scale[r];
+        slope += g[r * n + i] * y[r * n + i] / double(n);
+        if (centred) level += g[r * n + i] / double(n);
+      }
+      for (int64_t i = 0; i < n; ++i) dx[r * n + i] = scale[r] * (g[r * n + i] - level - y[r * n + i] * slope);
+    }
+    // Sums of up to 600 terms of size 1, in 16 chains, times a scale of at most 10.
+    const std::vector<double> bound(rows * n, 4e-5), scaleBound(rows, 4e-5);
+    std::vector<float> first[3];
+    for (const KernelTable* table : tables()) {
+      std::vector<float> out[3] = {std::vector<float>(rows * n), std::vector<float>(rows), std::vector<float>(rows * n)};
+      randomSplit(rows, [&](int64_t b, int64_t e) {
+        table->standardize(x.data(), out[0].data(), out[1].data(), n, epsilon, centred, b, e);
+        table->standardizeBackward(g.data(), out[0].data(), out[1].data(), out[2].data(), n, centred, b, e);
+      });
+      expectNear(out[0], y, bound, "standardize");
+      expectNear(out[1], scale, scaleBound, "scale");
+      expectNear(out[2], dx, bound, "standardizeBackward");
+      for (int i = 0; i < 3; ++i) {
+        if (first[i].empty())
+          first[i] = out[i];
+        else
+          expectSame(first[i], out[i], "standardized rows");
+      }
+    }
+  }
+}

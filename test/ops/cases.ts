@@ -9,6 +9,7 @@ import { matmulCases } from './cases/matmul.js';
 import { moveCases } from './cases/move.js';
 import { recurrentCases } from './cases/recurrent.js';
 import { emptyCases, reduceCases } from './cases/reduce.js';
+import { standardizeCases } from './cases/standardize.js';
 import { windowCases } from './cases/window.js';
 
 /** THE table: a row per op and situation. The suites beside this file run every row; an op without one fails. */
@@ -18,6 +19,7 @@ export const cases: OpCase[] = [
   ...reduceCases,
   ...emptyCases,
   ...alongCases,
+  ...standardizeCases,
   ...matmulCases,
   ...windowCases,
   ...moveCases,

@@ -150,3 +150,27 @@ test('nothing flows through stopGradient, comparisons and unrelated values', () 
   const inputs = [Float32Array.of(1, 2, 3), Float32Array.of(0, 0, 0)].map((data) => ({ data, shape: [3] }));
   expect(Array.from(graph.compileSync([half]).runSync(inputs)[0]!.data)).toEqual([1, 2, 3]);
 });
+
+test.each([1, 0])('standardized rows (centred = %i) twice, against the ops that they stand for', (centred) => {
+  const data = Float32Array.from({ length: 3 * 7 }, (_, i) => Math.sin(i * 1.3) + 0.2 * i);
+  const second = (rows: (graph: NativeGraph, x: number) => number): Float32Array => {
+    const graph = new native.Graph();
+    const x = graph.input('x', 'float32', [-1, 7]);
+    const op1 = (name: string, ...inputs: number[]) => graph.op(name, inputs)[0]!;
+    const sum = (value: number) => graph.op('reduceSum', [value], { axes: [0, 1], keepDims: false })[0]!;
+    const y = rows(graph, x);
+    const [dx] = graph.gradients(sum(op1('mul', y, op1('mul', y, y))), [x]) as [number];
+    const [ddx] = graph.gradients(sum(op1('mul', dx, op1('sin', x))), [x]) as [number];
+    return graph.compileSync([ddx]).runSync([{ data, shape: [3, 7] }])[0]!.data as Float32Array;
+  };
+  const fused = second((graph, x) => graph.op('standardize', [x], { axes: 1, epsilon: 0.1, centred })[0]!);
+  const plain = second((graph, x) => {
+    const op1 = (name: string, ...inputs: number[]) => graph.op(name, inputs)[0]!;
+    const mean = (value: number) => graph.op('reduceMean', [value], { axes: [1], keepDims: true })[0]!;
+    const shifted = centred ? op1('sub', x, mean(x)) : x;
+    return op1('mul', shifted, op1('rsqrt', op1('add', mean(op1('square', shifted)), graph.scalar(0.1, 'float32'))));
+  });
+  const largest = Math.max(...plain.map(Math.abs));
+  expect(largest).toBeGreaterThan(0.1);
+  for (const [i, value] of fused.entries()) expect(Math.abs(value - plain[i]!)).toBeLessThan(1e-5 * largest);
+});

@@ -50,6 +50,8 @@ export const errorCases: ErrorCase[] = [
   typeError('reduceAny', 'floats', [f(3)], { axes: [0], keepDims: false }),
   shapeError('argmax', 'no such axis', [f(3)], /axis 1 is out of range/, { axis: 1, keepDims: false }),
   shapeError('argmax', 'an empty axis', [f(2, 0)], /empty/, { axis: 1, keepDims: false }),
+  shapeError('standardize', 'the batch', [f(-1, 3)], /batch/, { axes: 2 }),
+  shapeError('standardize', 'too many axes', [f(3)], /last 2 axes/, { axes: 2 }),
   shapeError('softmax', 'no such axis', [f(3)], /axis 4/, { axis: 4 }),
   shapeError('cumsum', 'a negative axis', [f(3)], /axis -1/, { axis: -1, exclusive: false, reverse: false }),
   shapeError('matmul', 'inner dimensions', [f(32, 784), f(800, 64)], /784.*800/, {
