@@ -1,8 +1,9 @@
 import { ChainruleError } from '../errors.js';
 import type { AttrValue, DType } from '../native.js';
+import { atLength, atTwoLengths, common, hasOpenAxis, isOpen } from './open_axes.js';
 import { flatten, mapStructure } from './structure.js';
 import { isSymbolic, isTensor, Tensor } from './tensor.js';
-import { type Operand, Trace } from './trace.js';
+import { type Operand, Scalar, Trace } from './trace.js';
 
 /** What was called: a layer, an op, or nothing (an input). */
 export interface Operation {
@@ -51,34 +52,54 @@ export function symbolicInput(layer: { name: string }, dims: readonly number[], 
   return outputs[0]!;
 }
 
-/** Records a call on symbolic tensors. Its output shapes come from making the call once in a graph that is thrown away. */
+/**
+ * Records a call on symbolic tensors. Its output shapes come from making the call once in a graph that is thrown away; or
+ * twice, where axes of unknown length are among them.
+ */
 export function record(operation: Operation, args: unknown, options: CallOptions = {}): unknown {
   const inputs = [...flatten(args), ...flatten(options)].map((leaf) => leaf.item).filter(isSymbolic);
   refuseStrings(operation, inputs);
-  const scratch = new Trace();
-  const live = scratch.run(() => {
-    const made = new Map<Tensor, Tensor>();
-    const lively = (leaf: unknown): unknown => {
-      if (!isSymbolic(leaf)) return leaf;
-      let tensor = made.get(leaf);
-      if (tensor) return tensor;
-      made.set(leaf, (tensor = scratch.input(leaf.name ?? 'input', leaf.dtype, leaf.dims)));
-      tensor.lastStepOf = leaf.lastStepOf;
-      return tensor;
-    };
-    return operation.replay(mapStructure(args, lively), mapStructure(options, lively) as CallOptions);
-  });
+  const call = (length = 0, before?: number): unknown => callOnce(operation, args, options, length, before);
+  const [live, longer] = inputs.some((input) => hasOpenAxis(input.dims))
+    ? atTwoLengths(`"${operation.name}"`, call)
+    : [call()];
+  const others = longer === undefined ? undefined : tensorsOf(longer);
   const outputs: Tensor[] = [];
   const node = { operation, args, options, inputs, result: undefined as unknown, outputs };
   node.result = mapStructure(live, (leaf) => {
     if (!isTensor(leaf)) return leaf;
-    const symbolic = new Tensor(undefined, -1, leaf.dims, leaf.dtype, { node, index: outputs.length });
+    const dims = others ? common(leaf.dims, others[outputs.length]!.dims) : leaf.dims;
+    const symbolic = new Tensor(undefined, -1, dims, leaf.dtype, { node, index: outputs.length });
     symbolic.lastStepOf = leaf.lastStepOf;
     outputs.push(symbolic);
     return symbolic;
   });
   return node.result;
 }
+
+/** Makes a call in a graph that is thrown away, with a length for the axes of unknown length. */
+function callOnce(operation: Operation, args: unknown, options: CallOptions, length: number, before?: number): unknown {
+  const scratch = new Trace();
+  if (before !== undefined) scratch.lengths = [before, length];
+  return scratch.run(() => {
+    const made = new Map<Tensor, Tensor>();
+    const lively = (leaf: unknown): unknown => {
+      if (!isSymbolic(leaf)) return leaf;
+      let tensor = made.get(leaf);
+      if (tensor) return tensor;
+      made.set(leaf, (tensor = scratch.input(leaf.name ?? 'input', leaf.dtype, atLength(leaf.dims, length))));
+      if (hasOpenAxis(leaf.dims)) tensor.standsFor = leaf.dims;
+      tensor.lastStepOf = leaf.lastStepOf;
+      return tensor;
+    };
+    return operation.replay(mapStructure(args, lively), mapStructure(options, lively) as CallOptions);
+  });
+}
+
+const tensorsOf = (structure: unknown): Tensor[] =>
+  flatten(structure)
+    .map((leaf) => leaf.item)
+    .filter(isTensor);
 
 /** What a call in the host part of a model gives. */
 export interface HostOutput {
@@ -118,6 +139,21 @@ export function recordOp(
   replay: (operands: readonly Operand[]) => Tensor[],
   attrs: Readonly<Record<string, AttrValue>> = {},
 ): Tensor[] {
+  if (operands.some((operand) => isSymbolic(operand) && hasOpenAxis(operand.dims))) refuseBaked(op, operands, attrs);
   const operation: Operation = { name: op, replay: (args) => replay(args as readonly Operand[]), attrs };
   return record(operation, [...operands]) as Tensor[];
+}
+
+/** An op that was prepared for a length would go wrong for others; layers are called anew for every length. */
+function refuseBaked(op: string, operands: readonly Operand[], attrs: Readonly<Record<string, AttrValue>>): void {
+  const numbers = [
+    ...operands.map((operand) => (operand instanceof Scalar ? operand.value : operand)),
+    ...Object.values(attrs),
+  ];
+  if (!numbers.flat().some((value) => typeof value === 'number' && isOpen(value))) return;
+  throw new ChainruleError(
+    'ERR_CHAINRULE_UNSUPPORTED',
+    `${op}: it depends on an axis of unknown length (null in an input's shape). Put the ops into the call of a layer (layers.lambda, or a class that extends Layer), which is described anew for every length.`,
+    { details: { op } },
+  );
 }

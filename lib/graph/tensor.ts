@@ -5,7 +5,7 @@ import { shapeText } from '../ndarray.js';
 import type { Origin } from './history.js';
 import type { Trace } from './trace.js';
 
-/** Sizes by axis; `null` is the batch dimension (or a multiple of it), known only when the program runs. */
+/** Sizes by axis; `null` is the batch dimension (or a multiple of it), known only when the program runs, or an unknown length. */
 export type Shape = readonly (number | null)[];
 
 /** The batch size N while tracing: stands in shapes for reshape, zeros and random, and in formulas as a number. */
@@ -43,6 +43,8 @@ export class Tensor {
   mask: Tensor | undefined;
   /** The recurrent layer that gave only its last step, for messages of layers that want all of them. */
   lastStepOf: string | undefined;
+  /** The dimensions with those of unknown length, where this tensor stands in for a symbolic one that has such. @internal */
+  standsFor: readonly number[] | undefined;
   /** What a symbolic tensor in the host part of a model holds: strings, or integers that need not fit the engine's. */
   hostDtype: 'string' | 'int64' | undefined;
 
@@ -51,7 +53,7 @@ export class Tensor {
     /** The trace that owns the value; none for a symbolic tensor of a functional model. */
     readonly trace: Trace | undefined,
     readonly id: number,
-    /** Dimensions in the border's code: -k stands for k·N. */
+    /** Dimensions in the border's code: -k stands for k·N. Those of symbolic tensors may be open (open_axes.ts). */
     readonly dims: readonly number[],
     readonly dtype: DType,
     /** How a symbolic tensor came about. */
@@ -59,7 +61,12 @@ export class Tensor {
   ) {}
 
   get shape(): Shape {
-    return this.dims.map((dim) => (dim < 0 ? null : dim));
+    return this.dims.map((dim) => (dim >= 0 ? dim : null));
+  }
+
+  /** The shape that layers are built for: as `shape`, with null for the lengths that a stand-in has here. @internal */
+  get declaredShape(): Shape {
+    return this.standsFor ? this.standsFor.map((dim) => (dim >= 0 ? dim : null)) : this.shape;
   }
 
   get rank(): number {

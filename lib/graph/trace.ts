@@ -30,6 +30,8 @@ export class Trace {
   state: StateBundle = StateBundle.shared;
   /** The training flag of the layer call being traced; inner layers inherit it. */
   training: boolean | undefined;
+  /** In the second of two calls at different lengths: both of them. */
+  lengths: readonly [before: number, now: number] | undefined;
   private readonly path: string[] = [];
 
   /** Makes this the active trace while `fn` runs. */

@@ -1,6 +1,7 @@
 import type { OptionTable } from '../config.js';
 import { ChainruleError } from '../errors.js';
 import { symbolicInput } from '../graph/history.js';
+import { openLength } from '../graph/open_axes.js';
 import type { Shape, Tensor } from '../graph/tensor.js';
 import { uniqueName } from '../names.js';
 import type { DType } from '../native.js';
@@ -8,7 +9,7 @@ import { shapeText } from '../ndarray.js';
 import { Layer, type LayerOptions } from './layer.js';
 
 export interface InputOptions {
-  /** Shape of one row, without the batch. */
+  /** Shape of one row, without the batch; null for an axis of any length (time steps, the sides of images). */
   shape?: Shape;
   /** Shape with the batch: null for any, a number where it is fixed (stateful layers need that). */
   batchShape?: Shape;
@@ -52,16 +53,20 @@ export class InputLayer extends Layer {
     super({ ...options, name: options.name ?? uniqueName('input_layer') });
     const row = options.shape ?? options.batchShape?.slice(1);
     const batch = options.batchShape?.[0] ?? null;
-    if (!Array.isArray(row) || !row.every((dim) => Number.isInteger(dim) && dim! > 0)) {
+    if (!Array.isArray(row) || !row.every((dim) => dim === null || (Number.isInteger(dim) && dim! > 0))) {
       throw new ChainruleError(
         'ERR_CHAINRULE_OPTION',
-        `input: shape must be the sizes of one row without the batch, like [28, 28, 1], got ${Array.isArray(row) ? shapeText(row) : String(row)}.`,
+        `input: shape must be the sizes of one row without the batch, like [28, 28, 1] (null: any length), got ${Array.isArray(row) ? shapeText(row) : String(row)}.`,
       );
     }
     this.batchShape = [batch, ...row];
     this.dtype = this.policy(options.dtype);
     const strings = this.dtype === 'string';
-    this.tensor = symbolicInput(this, [batch ?? -1, ...(row as number[])], strings ? 'uint8' : this.dtype);
+    this.tensor = symbolicInput(
+      this,
+      [batch ?? -1, ...(row as Shape).map((dim) => dim ?? openLength)],
+      strings ? 'uint8' : this.dtype,
+    );
     if (strings) this.tensor.hostDtype = 'string';
     this.built = true;
   }

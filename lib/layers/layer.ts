@@ -154,7 +154,7 @@ export abstract class Layer extends Configured {
 
   /** What the first call gives to `build`: the shapes of its inputs. */
   protected shapesOf(inputs: TensorStructure, _options: ApplyOptions): ShapeStructure {
-    return mapStructure(inputs, (leaf) => (leaf as Tensor).shape) as ShapeStructure;
+    return mapStructure(inputs, (leaf) => (leaf as Tensor).declaredShape) as ShapeStructure;
   }
 
   /** Describes the computation on tensors of the active trace. */
@@ -315,6 +315,16 @@ export abstract class Layer extends Configured {
     this.built = true;
   }
 
+  /** What was built inside a call of unknown length is built for any: it just took another one. */
+  #widen([before, now]: readonly [number, number], shapes: ShapeStructure): void {
+    const current = flatten(shapes).map((leaf) => leaf.item);
+    let next = 0;
+    this.buildShape = mapStructure(this.buildShape, (dim) => {
+      const other = current[next++];
+      return dim === before && other === now ? null : dim;
+    }) as ShapeStructure;
+  }
+
   #callLive(inputs: unknown, options: ApplyOptions): unknown {
     const trace = currentTrace(`layer "${this.name}"`);
     const training = options.training ?? trace.training ?? false;
@@ -333,6 +343,7 @@ export abstract class Layer extends Configured {
         try {
           if (this.inputSpec && isTensor(ready)) checkInput(this, this.inputSpec, ready);
           if (!this.built) this.build(this.shapesOf(ready, options));
+          else if (trace.lengths) this.#widen(trace.lengths, this.shapesOf(ready, options));
           const result = this.call(ready, { ...options, training, mask: seen, state: trace.state });
           return this.#finish(trace, ready, result, mask);
         } catch (error) {

@@ -2,7 +2,7 @@ import { ChainruleError } from '../errors.js';
 import type { HistoryNode } from '../graph/history.js';
 import { flatten } from '../graph/structure.js';
 import type { Tensor } from '../graph/tensor.js';
-import { HostLayer, hasOpenLength } from '../layers/text/host_layer.js';
+import { HostLayer } from '../layers/text/host_layer.js';
 import { fitted, type HostValue, hostValue, stringsIn } from '../layers/text/values.js';
 import { inBackground, perform, type Work } from '../layers/text/work.js';
 import { type AnyArray, isArrayInput } from '../ndarray.js';
@@ -32,10 +32,6 @@ export class HostFront {
       if (tensor.hostDtype === 'string')
         throw refused(
           `"${tensor.name}" gives strings, which a model cannot return. Use the layer by itself: await layer.compute(data).`,
-        );
-      if (hasOpenLength(tensor) && traced.has(tensor))
-        throw refused(
-          `the length of what "${tensor.name}" gives follows from the data, and the layers behind it are built for one length. Give it outputSequenceLength.`,
         );
     }
   }

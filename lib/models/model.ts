@@ -2,8 +2,9 @@ import type { Serialized } from '../config.js';
 import type { DataInput } from '../data/columns.js';
 import type { Dataset } from '../data/dataset.js';
 import { ChainruleError } from '../errors.js';
+import { atLength, atTwoLengths, hasOpenAxis, openLength } from '../graph/open_axes.js';
 import { StateBundle } from '../graph/state.js';
-import { mapStructure } from '../graph/structure.js';
+import { flatten, mapStructure } from '../graph/structure.js';
 import type { Shape, Tensor } from '../graph/tensor.js';
 import { currentTrace, Trace } from '../graph/trace.js';
 import { Layer, type LayerOptions, type ShapeStructure, type TensorStructure } from '../layers/layer.js';
@@ -109,24 +110,30 @@ export class Model<O = NDArray> extends Layer {
 
   /** Makes the weights for inputs of a shape, batch included as null: `model.build([null, 20])`. */
   override build(inputShape: ShapeStructure): void {
-    const trace = new Trace();
-    let inputs = 0;
     const shapes = inputShape as unknown;
     const isShape = (item: unknown): boolean =>
       Array.isArray(item) && item.every((dim) => dim === null || typeof dim === 'number');
-    trace.run(() => {
-      const x = mapStructure(
-        shapes,
-        (shape) =>
-          trace.input(
-            `x.${inputs++}`,
-            'float32',
-            (shape as Shape).map((dim, i) => dim ?? (i === 0 ? -1 : 1)),
-          ),
-        isShape,
-      );
-      this.call(x as TensorStructure, { training: false });
-    });
+    const call = (length: number, before?: number): void => {
+      const trace = new Trace();
+      if (before !== undefined) trace.lengths = [before, length];
+      let inputs = 0;
+      trace.run(() => {
+        const x = mapStructure(
+          shapes,
+          (shape) => {
+            const dims = (shape as Shape).map((dim, i) => dim ?? (i === 0 ? -1 : openLength));
+            const tensor = trace.input(`x.${inputs++}`, 'float32', atLength(dims, length));
+            if (hasOpenAxis(dims)) tensor.standsFor = dims;
+            return tensor;
+          },
+          isShape,
+        );
+        this.call(x as TensorStructure, { training: false });
+      });
+    };
+    const open = flatten(shapes, isShape).some(({ item }) => (item as Shape).slice(1).includes(null));
+    if (open) atTwoLengths(`model "${this.name}"`, call);
+    else call(0);
   }
 
   /** The layer of a name or at an index. */

@@ -2,6 +2,7 @@ import { byInputs, type DataInput, fitRanks, hostColumns, inputLeaves, Table, to
 import type { Dataset } from '../data/dataset.js';
 import { ChainruleError, checkOptions } from '../errors.js';
 import { Executable } from '../graph/executable.js';
+import { hasOpenAxis } from '../graph/open_axes.js';
 import { flatten, pack } from '../graph/structure.js';
 import type { Tensor } from '../graph/tensor.js';
 import { atOnce } from '../layers/text/work.js';
@@ -98,6 +99,12 @@ const joinParts = (parts: readonly NDArray[][]): NDArray[] =>
 
 function joinRows(parts: readonly NDArray[]): NDArray {
   const first = parts[0]!;
+  const other = parts.find((part) => shapeText(part.shape.slice(1)) !== shapeText(first.shape.slice(1)));
+  if (other)
+    throw new ChainruleError(
+      'ERR_CHAINRULE_SHAPE',
+      `predict: batches gave rows of different shapes, ${shapeText([null, ...first.shape.slice(1)])} and ${shapeText([null, ...other.shape.slice(1)])}, which make no array. Predict batch by batch.`,
+    );
   const rows = parts.reduce((total, part) => total + part.shape[0]!, 0);
   const data = allocate(first.dtype, rows * sizeOf(first.shape.slice(1)));
   let at = 0;
@@ -215,6 +222,11 @@ export class RowPredictor {
       (leaf) => leaf.item as Tensor | undefined,
     );
     const known = leaves.every((leaf) => leaf !== undefined);
+    if (known && leaves.some((leaf) => hasOpenAxis(leaf!.dims)))
+      throw new ChainruleError(
+        'ERR_CHAINRULE_SHAPE',
+        `${what}: an input of model "${this.model.name}" has axes of any length, ${leaves.map((leaf) => shapeText(leaf!.shape)).join(', ')}; numbers in a row do not tell them. Pass nested rows or an NDArray${what === 'warmup' ? ' to predict: the first of each length compiles' : ''}.`,
+      );
     if (known)
       return leaves.map((leaf, i) => ({ name: `x.${i}`, shape: [...leaf!.dims.slice(1)], dtype: leaf!.dtype }));
     const { buildShape } = this.model;

@@ -141,18 +141,24 @@ function inputsOf(trace: Trace, table: Table, model: Model): Tensor[] {
   return table.columns.map(({ name, array }) => trace.input(name, array.dtype, [batch, ...array.shape.slice(1)]));
 }
 
-/** Compiled programs by key; a description that failed may be tried again. */
+/** Programs that a cache keeps: sequences come in so many lengths. */
+const kept = 256;
+
+/** Compiled programs by key, the last ones used; a description that failed may be tried again. */
 export class ProgramCache<P> {
   private readonly programs = new Map<string, Promise<P>>();
 
   get(key: string, build: () => Promise<P>): Promise<P> {
     let program = this.programs.get(key);
-    if (!program) {
+    if (program) this.programs.delete(key);
+    else {
       // A synchronous failure while tracing must reject, not throw.
       program = Promise.resolve().then(build);
-      this.programs.set(key, program);
       program.catch(() => this.programs.delete(key));
     }
+    // A Map keeps the order of insertion: the one used longest ago stands first.
+    this.programs.set(key, program);
+    if (this.programs.size > kept) this.programs.delete(this.programs.keys().next().value!);
     return program;
   }
 

@@ -1,7 +1,8 @@
 import type { OptionTable } from '../config.js';
 import type { Tensor } from '../graph/tensor.js';
 import { add, divide, maximum, multiply, power, sqrt, square, subtract } from '../ops/math.js';
-import { Optimizer, type OptimizerOptions, optimizerFamily, type Update } from './optimizer.js';
+import { Optimizer, optimizerFamily, type Update } from './optimizer.js';
+import type { OptimizerOptions } from './options.js';
 
 export interface AdamOptions extends OptimizerOptions {
   /** Default 0.9. */

@@ -16,7 +16,8 @@ import {
   subtract,
 } from '../ops/math.js';
 import { float } from '../ops/operands.js';
-import { Optimizer, type OptimizerOptions, optimizerFamily, type Update } from './optimizer.js';
+import { Optimizer, optimizerFamily, type Update } from './optimizer.js';
+import type { OptimizerOptions } from './options.js';
 
 interface Result {
   parameter: Tensor;

@@ -7,7 +7,8 @@ import { SGD, type SGDOptions } from './sgd.js';
 export * from './adam.js';
 export * from './adaptive.js';
 export { clipByGlobalNorm, globalNorm } from './clipping.js';
-export { Optimizer, type OptimizerOptions } from './optimizer.js';
+export { Optimizer } from './optimizer.js';
+export type { OptimizerOptions } from './options.js';
 export * from './sgd.js';
 
 export type OptimizerName =

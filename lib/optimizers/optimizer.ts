@@ -1,31 +1,15 @@
-import { Configured, Family, type OptionTable, type Serialized } from '../config.js';
-import { ChainruleError, shown } from '../errors.js';
+import { Configured, Family, type OptionTable } from '../config.js';
+import { ChainruleError } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
 import { Variable } from '../graph/variable.js';
 import { snakeClass, uniqueName } from '../names.js';
 import { add, divide, equal, floor, mod, multiply, where } from '../ops/math.js';
-import { cast, float } from '../ops/operands.js';
+import { float } from '../ops/operands.js';
 import { type LearningRateSchedule, scheduleFamily } from '../schedules/index.js';
-import { type ClipOptions, clip } from './clipping.js';
+import { clip } from './clipping.js';
+import { connected } from './connected.js';
 import { Flat } from './flat.js';
-
-export interface OptimizerOptions extends ClipOptions {
-  /** A number, or a schedule, which is traced. */
-  learningRate?: number | LearningRateSchedule | Serialized;
-  name?: string;
-  /** Decoupled decay: w ← w − w · weightDecay · learningRate, before the update. */
-  weightDecay?: number | null;
-  /** Keep a moving average of the weights, which replaces them at the end of fit. */
-  useEma?: boolean;
-  /** Default 0.99. */
-  emaMomentum?: number;
-  /** Replace the weights by their average every so many steps. */
-  emaOverwriteFrequency?: number | null;
-  /** Gradients are divided by it. */
-  lossScaleFactor?: number | null;
-  /** Gradients of so many steps are averaged before an update. */
-  gradientAccumulationSteps?: number | null;
-}
+import { checkedRate, type OptimizerOptions, positive } from './options.js';
 
 /** What an update formula works on; tensors are flat ranges over many variables. */
 export interface Update {
@@ -143,7 +127,9 @@ export abstract class Optimizer extends Configured {
     const slots = [...this.#slots.values()];
     const order = [['average'], ['gradient_accumulator'], ...this.slotOrder()];
     const found = order.flatMap((names) => slots.flatMap((entry) => names.flatMap((name) => entry[name] ?? [])));
-    return [this.iteration, ...(this.#rateVariable ? [this.#rateVariable] : []), ...found, ...this.extraVariables];
+    // Keras makes them with the slots: an optimizer that never stepped has none.
+    const extra = slots.length > 0 ? this.extraVariables : [];
+    return [this.iteration, ...(this.#rateVariable ? [this.#rateVariable] : []), ...found, ...extra];
   }
 
   /** Makes the slots of these weights; apply does it by itself. */
@@ -291,48 +277,6 @@ export abstract class Optimizer extends Configured {
     variable.path = `${this.name}/${name}`;
     return variable;
   }
-}
-
-function connected(
-  grads: readonly (Tensor | null)[],
-  variables: readonly Variable[],
-): { variable: Variable; gradient: Tensor }[] {
-  if (grads.length !== variables.length) {
-    throw new ChainruleError(
-      'ERR_CHAINRULE_GRADIENT',
-      `optimizer: ${grads.length} gradients for ${variables.length} variables; pass them in the same order.`,
-    );
-  }
-  const pairs = variables.flatMap((variable, i) =>
-    grads[i] ? [{ variable, gradient: cast(grads[i]!, 'float32') }] : [],
-  );
-  if (pairs.length === 0)
-    throw new ChainruleError(
-      'ERR_CHAINRULE_GRADIENT',
-      'optimizer: the loss depends on none of the trainable weights; no gradient reaches them.',
-    );
-  const without = variables.filter((_, i) => !grads[i]).map((variable) => variable.path);
-  if (without.length > 0) {
-    process.emitWarning(
-      `the loss does not depend on ${without.slice(0, 5).join(', ')}${without.length > 5 ? ` and ${without.length - 5} more` : ''}; they are not trained.`,
-      'ChainruleWarning',
-    );
-  }
-  return pairs;
-}
-
-function positive(where: string, name: string, value: number | null | undefined): number | undefined {
-  if (value === undefined || value === null) return undefined;
-  if (value > 0 && Number.isFinite(value)) return value;
-  throw new ChainruleError('ERR_CHAINRULE_OPTION', `${where}: ${name} must be a number > 0, got ${shown(value)}.`);
-}
-
-function checkedRate(where: string, rate: number): number {
-  if (typeof rate === 'number' && rate >= 0 && Number.isFinite(rate)) return rate;
-  throw new ChainruleError(
-    'ERR_CHAINRULE_OPTION',
-    `${where}: learningRate must be a number >= 0 or a schedule, got ${String(rate)}.`,
-  );
 }
 
 export const optimizerFamily = new Family<Optimizer>('optimizer', 'keras.optimizers');

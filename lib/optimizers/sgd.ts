@@ -2,7 +2,8 @@ import type { OptionTable } from '../config.js';
 import { ChainruleError } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
 import { add, multiply, subtract } from '../ops/math.js';
-import { Optimizer, type OptimizerOptions, optimizerFamily, type Update } from './optimizer.js';
+import { Optimizer, optimizerFamily, type Update } from './optimizer.js';
+import type { OptimizerOptions } from './options.js';
 
 export interface SGDOptions extends OptimizerOptions {
   /** Default 0. */

@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import {
   Layer,
   Loss,
@@ -68,6 +68,21 @@ describe('loadModel', () => {
     expect(() => model.optimizer).not.toThrow();
     const bare = await loadModel(path, { compile: false });
     expect(() => bare.optimizer).toThrow(/not compiled/);
+  });
+
+  test.each(['Nadam', 'Adam', 'SGD', 'Ftrl'])('compiled with %s and not trained', async (name) => {
+    const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    const path = fresh();
+    const compile_config = { optimizer: { class_name: name, config: {} }, loss: 'mse' };
+    // As Keras does: the counter and the learning rate.
+    const vars = { '0': { kind: 'int32', shape: [], read: () => Int32Array.of(0) }, '1': array([], [0.5]) } as const;
+    const weights = group({ ...Object.fromEntries(denseWeights().members), optimizer: group({ vars: group(vars) }) });
+    await writeKeras(path, { ...stack(dense(2)), compile_config }, weights);
+    const model = await loadModel(path);
+    expect(model.optimizer.learningRate).toBe(0.5);
+    expect(model.optimizer.variables.map((variable) => variable.name)).toEqual(['iteration', 'learning_rate']);
+    expect(warned).not.toHaveBeenCalled();
+    warned.mockRestore();
   });
 
   test.each([

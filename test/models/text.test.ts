@@ -129,8 +129,6 @@ describe('a model that begins with texts', () => {
     const hidden = layers.dense({ units: 2 }).apply(input({ shape: [4] }));
     expect(() => layers.hashing({ numBins: 3 }).apply(hidden)).toThrow(/before the traced part.*compute/);
     expect(() => layers.dense({ units: 2 }).apply(input({ shape: [4], dtype: 'string' }))).toThrow(/gives strings/);
-    const open = layers.textVectorization({ vocabulary: ['a'] });
-    expect(() => sequential([open, layers.embedding({ inputDim: 3, outputDim: 2 })])).toThrow(/outputSequenceLength/);
     await expect(model.predict([])).rejects.toThrow(/no rows/);
     await expect(model.predict(['a', null] as never)).rejects.toThrow(/row 1 is null/);
     await expect(model.predict([1, 2])).rejects.toThrow(/takes strings/);

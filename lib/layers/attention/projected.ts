@@ -166,9 +166,9 @@ export abstract class ProjectedAttention extends Layer {
   protected override shapesOf(query: Tensor, options: ApplyOptions): ShapeStructure {
     const { value, key } = this.operands(query, options);
     return {
-      query_shape: query.shape,
-      value_shape: value.shape,
-      ...(options.key !== undefined && { key_shape: key.shape }),
+      query_shape: query.declaredShape,
+      value_shape: value.declaredShape,
+      ...(options.key !== undefined && { key_shape: key.declaredShape }),
     };
   }
 

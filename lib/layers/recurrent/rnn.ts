@@ -118,10 +118,10 @@ export abstract class SequenceLayer extends Layer {
   }
 
   private checkSteps(shape: Shape): void {
-    if (shape.length >= 3 && typeof shape[1] === 'number' && shape[1] > 0) return;
+    if (shape.length >= 3 && shape[1] !== 0) return;
     throw new ChainruleError(
       'ERR_CHAINRULE_SHAPE',
-      `layer "${this.name}" (${this.className}) expects [N, steps, features] with a known number of time steps, but got ${shapeText(shape)}. Pad shorter sequences and mask them.`,
+      `layer "${this.name}" (${this.className}) expects [N, steps, features] with at least one time step, but got ${shapeText(shape)}.`,
       { details: { layer: this.name, got: [...shape] } },
     );
   }

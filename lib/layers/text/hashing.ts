@@ -1,5 +1,6 @@
 import type { Config, OptionTable } from '../../config.js';
 import { ChainruleError } from '../../errors.js';
+import type { HostOutput } from '../../graph/history.js';
 import type { Tensor } from '../../graph/tensor.js';
 import { native } from '../../native.js';
 import { type AnyArray, NDArray } from '../../ndarray.js';
@@ -7,7 +8,7 @@ import { integerOption } from '../kernel_layer.js';
 import type { LayerOptions } from '../layer.js';
 import { choice } from '../spatial.js';
 import { encoded, formOf, vectorShape } from './encoding.js';
-import { type HostInput, HostLayer, type HostShape, textSource } from './host_layer.js';
+import { type HostInput, HostLayer, textSource } from './host_layer.js';
 import { type HostValue, hostValue } from './values.js';
 import { inBackground, perform, type Work } from './work.js';
 
@@ -78,7 +79,7 @@ export class Hashing extends HostLayer {
     return integerPolicies.includes(String(name)) ? String(name) : super.policy(dtype);
   }
 
-  protected override hostShape([x]: readonly Tensor[]): HostShape {
+  protected override hostShape([x]: readonly Tensor[]): HostOutput {
     if (this.outputMode === 'int') return { dims: x!.dims, dtype: 'int32', hostDtype: 'int64' };
     if (this.outputMode !== 'one_hot' && x!.rank < 2)
       throw this.wrong('ERR_CHAINRULE_SHAPE', `outputMode "${this.outputMode}" needs rows, inputs of shape [null, n].`);
@@ -149,7 +150,7 @@ export class HashedCrossing extends HostLayer {
     return (await inBackground(this.work(values))) as unknown as O;
   }
 
-  protected override hostShape(features: readonly Tensor[]): HostShape {
+  protected override hostShape(features: readonly Tensor[]): HostOutput {
     this.checkFeatures(features.map(({ shape }) => shape));
     const { dims } = features[0]!;
     return this.outputMode === 'int'

@@ -14,16 +14,6 @@ import { inBackground, type Work } from './work.js';
 /** What a host layer is given directly: strings or numbers, nested or not. */
 export type HostInput = StringInput | ArrayInput;
 
-/** What a symbolic call gives; a length that only the data decide is `open`. */
-export interface HostShape extends HostOutput {
-  open?: boolean;
-}
-
-const openTensors = new WeakSet<Tensor>();
-
-/** Whether a dimension of this tensor of the host part depends on the data. @internal */
-export const hasOpenLength = (tensor: Tensor): boolean => openTensors.has(tensor);
-
 /** Whether a symbolic tensor can feed a host layer. @internal */
 export function isHostTensor(tensor: Tensor): boolean {
   const layer = tensor.origin?.node.operation.layer;
@@ -38,7 +28,7 @@ export abstract class HostLayer extends Layer {
   protected override autocast = false;
 
   /** What the layer gives for inputs of these shapes. */
-  protected abstract hostShape(inputs: readonly Tensor[]): HostShape;
+  protected abstract hostShape(inputs: readonly Tensor[]): HostOutput;
 
   /** The layer's work on values. @internal */
   abstract work(inputs: readonly HostValue[]): Work<AnyArray | StringArray>;
@@ -79,9 +69,7 @@ export abstract class HostLayer extends Layer {
       const shapes = symbolic.map((tensor) => tensor.shape);
       this.build((shapes.length === 1 ? shapes[0] : shapes) as ShapeStructure);
     }
-    const result = recordHost(operation, inputs, output);
-    if (output.open) openTensors.add(result);
-    return result;
+    return recordHost(operation, inputs, output);
   }
 
   override call(): never {

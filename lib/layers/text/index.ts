@@ -1,13 +1,18 @@
 import { layerFamily } from '../family.js';
 import { HashedCrossing, type HashedCrossingOptions, Hashing, type HashingOptions } from './hashing.js';
-import { IntegerLookup, type LookupOptions, StringLookup } from './lookup.js';
+import { IntegerLookup } from './integer_lookup.js';
+import type { LookupOptions } from './lookup_options.js';
+import { StringLookup } from './string_lookup.js';
 import { TextVectorization, type TextVectorizationOptions } from './text_vectorization.js';
 
 export type { AdaptTexts } from './adapt.js';
 export type { OutputModeOption } from './encoding.js';
 export { HashedCrossing, type HashedCrossingOptions, Hashing, type HashingOptions, type Salt } from './hashing.js';
 export { type HostInput, HostLayer } from './host_layer.js';
-export { IndexLookup, IntegerLookup, type LookupOptions, StringLookup } from './lookup.js';
+export { IntegerLookup } from './integer_lookup.js';
+export { IndexLookup } from './lookup.js';
+export type { LookupOptions } from './lookup_options.js';
+export { StringLookup } from './string_lookup.js';
 export {
   type SplitFunction,
   type StandardizeFunction,

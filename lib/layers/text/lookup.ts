@@ -1,50 +1,21 @@
-import { readFileSync } from 'node:fs';
 import type { Config, OptionTable, Serialized } from '../../config.js';
 import { ChainruleError } from '../../errors.js';
+import type { HostOutput } from '../../graph/history.js';
 import type { Tensor } from '../../graph/tensor.js';
 import { type EncodeOptions, type NativeTextSource, type NativeVocabulary, native } from '../../native.js';
 import { type AnyArray, NDArray } from '../../ndarray.js';
 import { sharedObjects } from '../../registered.js';
 import { StringArray, stringsNow } from '../../strings.js';
 import { integerOption } from '../kernel_layer.js';
-import type { LayerOptions } from '../layer.js';
 import { choice } from '../spatial.js';
 import { type AdaptTexts, batchesOfTexts } from './adapt.js';
-import { encoded, formOf, modernMode, type OutputMode, type OutputModeOption, vectorShape } from './encoding.js';
-import { noSparse, type Salt, saltOption } from './hashing.js';
-import { HostLayer, type HostShape, textSource } from './host_layer.js';
+import { encoded, formOf, modernMode, type OutputMode, vectorShape } from './encoding.js';
+import { noSparse, saltOption } from './hashing.js';
+import { HostLayer, textSource } from './host_layer.js';
+import { checkTogether, type LookupOptions } from './lookup_options.js';
 import { type HostValue, Integers } from './values.js';
+import { idfTable, misfit, readVocabulary, savedLines } from './vocabulary.js';
 import type { Work } from './work.js';
-
-/** Options that all lookups share; T is what the tokens are. */
-export interface LookupOptions<T> extends LayerOptions {
-  /** Size of the vocabulary at most, special tokens included. */
-  maxTokens?: number | undefined;
-  /** Ids for what is not in the vocabulary; several share it out by hash. Default 1; 0: such inputs are errors. */
-  numOovIndices?: number;
-  /** A token that counts as nothing: id 0 with outputMode 'int', dropped otherwise. */
-  maskToken?: T | null;
-  /** What an inverted lookup gives for unknown ids. */
-  oovToken?: T | null;
-  /** The tokens, or the path of a text file with one per line; otherwise adapt() learns them. */
-  vocabulary?: readonly T[] | string | undefined;
-  /** Factors for outputMode 'tf_idf', one per token of `vocabulary`. */
-  idfWeights?: readonly number[] | undefined;
-  /** From ids back to tokens. Default false. */
-  invert?: boolean;
-  /** Default 'int'. */
-  outputMode?: OutputModeOption;
-  /** Vectors are as long as maxTokens, however many tokens there are. Default false. */
-  padToMaxTokens?: boolean;
-  /** Only false. */
-  sparse?: boolean;
-  /** How unknown integers are shared out: by remainder or by hash. Default 'floormod'. */
-  oovMethod?: 'floormod' | 'farmhash';
-  /** Hash by SipHash with this key. */
-  salt?: Salt;
-  /** The size that a file says the vocabulary has. @internal */
-  vocabularySize?: number;
-}
 
 /** A token that is dropped: no vector is that long. */
 const dropped = 2 ** 31 - 1;
@@ -92,9 +63,6 @@ export abstract class IndexLookup<T extends string | number> extends HostLayer {
   constructor(options: LookupOptions<T>, oovToken: T) {
     super(options);
     const where = this.className;
-    const refuse = (text: string): never => {
-      throw new ChainruleError('ERR_CHAINRULE_OPTION', `${where}: ${text}`);
-    };
     const { maxTokens, vocabulary } = options;
     this.maxTokens = maxTokens === undefined ? undefined : integerOption(where, 'maxTokens', maxTokens, 2);
     this.numOovIndices = integerOption(where, 'numOovIndices', options.numOovIndices ?? 1, 0);
@@ -107,13 +75,7 @@ export abstract class IndexLookup<T extends string | number> extends HostLayer {
     this.sparse = noSparse(where, options.sparse);
     this.oovMethod = choice(where, 'oovMethod', options.oovMethod, ['floormod', 'farmhash']);
     this.salt = saltOption(where, options.salt);
-    if (this.padToMaxTokens && maxTokens === undefined) refuse('padToMaxTokens needs maxTokens.');
-    if (this.invert && this.outputMode !== 'int') refuse('invert goes with outputMode "int" only.');
-    if (this.salt && this.integers && this.oovMethod !== 'farmhash') refuse('salt needs oovMethod "farmhash".');
-    if (options.idfWeights !== undefined && this.outputMode !== 'tf_idf')
-      refuse('idfWeights go with outputMode "tf_idf" only.');
-    if (vocabulary !== undefined && this.outputMode === 'tf_idf' && options.idfWeights === undefined)
-      refuse('a vocabulary with outputMode "tf_idf" needs idfWeights, one per token.');
+    checkTogether(this, options);
     this.fixed = vocabulary !== undefined;
     this.vocabulary = typeof vocabulary === 'string' ? undefined : vocabulary;
     this.idfWeights = options.idfWeights;
@@ -121,8 +83,8 @@ export abstract class IndexLookup<T extends string | number> extends HostLayer {
     if (vocabulary !== undefined) this.setVocabulary(vocabulary, options.idfWeights);
   }
 
-  /** Whether tokens are integers. */
-  protected get integers(): boolean {
+  /** Whether tokens are integers. @internal */
+  get integers(): boolean {
     return false;
   }
   /** A token of the vocabulary from its text. */
@@ -170,7 +132,8 @@ export abstract class IndexLookup<T extends string | number> extends HostLayer {
     const special = this.getVocabulary().slice(0, firstToken);
     const led = special.every((token, i) => vocabulary[i] === token);
     const tokens = led ? vocabulary.slice(firstToken) : vocabulary;
-    this.checkTokens(vocabulary, tokens);
+    const wrong = misfit(this, vocabulary, tokens, special);
+    if (wrong) throw this.wrong('ERR_CHAINRULE_VALUE', wrong);
     this.keep(stringsNow(tokens.map(String), `${this.name}: vocabulary`), false);
     if (idfWeights) this.keepIdf(idfWeights, vocabulary.length, led ? 0 : firstToken);
   }
@@ -218,31 +181,6 @@ export abstract class IndexLookup<T extends string | number> extends HostLayer {
     this.keepIdf(Array.from(idf), idf.length, this.firstToken);
   }
 
-  private checkTokens(vocabulary: readonly T[], tokens: readonly T[]): void {
-    const refuse = (text: string): never => {
-      throw this.wrong('ERR_CHAINRULE_VALUE', text);
-    };
-    if (vocabulary.length === 0) refuse('the vocabulary is empty.');
-    const bad = tokens.findIndex((token) => (this.integers ? !Number.isSafeInteger(token) : typeof token !== 'string'));
-    if (bad >= 0)
-      refuse(
-        `token ${bad} of the vocabulary is ${String(tokens[bad])}, ${this.integers ? 'an integer' : 'a string'} is expected.`,
-      );
-    const seen = new Set<T>();
-    for (const token of tokens) {
-      if (seen.has(token)) refuse(`the vocabulary holds ${JSON.stringify(token)} twice; tokens must be unique.`);
-      seen.add(token);
-    }
-    const place = `It does not belong into the vocabulary, or leads it with all special tokens: ${JSON.stringify(this.getVocabulary().slice(0, this.firstToken))}.`;
-    if (this.maskToken !== null && seen.has(this.maskToken))
-      refuse(`the mask token ${JSON.stringify(this.maskToken)} stands in the middle of the vocabulary. ${place}`);
-    if (this.invert && this.oovToken !== null && seen.has(this.oovToken))
-      refuse(`the OOV token ${JSON.stringify(this.oovToken)} stands in the middle of the vocabulary. ${place}`);
-    const size = this.firstToken + tokens.length;
-    if (this.maxTokens !== undefined && size > this.maxTokens)
-      refuse(`the vocabulary has ${size} tokens with the special ones, more than maxTokens ${this.maxTokens}.`);
-  }
-
   private keep(tokens: StringArray, learned: boolean): void {
     const size = this.firstToken + tokens.size;
     const sized = this.outputMode !== 'int' && !this.padToMaxTokens;
@@ -259,12 +197,7 @@ export abstract class IndexLookup<T extends string | number> extends HostLayer {
   private keepIdf(weights: readonly number[], tokens: number, front: number): void {
     if (weights.length !== tokens)
       throw this.wrong('ERR_CHAINRULE_VALUE', `there are ${weights.length} idfWeights for ${tokens} tokens.`);
-    // The weight of a token that was never seen is the mean of all.
-    const mean = weights.reduce((total, weight) => total + weight, 0) / weights.length;
-    const idf = new Float32Array(this.padToMaxTokens ? this.maxTokens! : front + weights.length);
-    idf.fill(mean, 0, front);
-    idf.set(weights.slice(0, idf.length - front), front);
-    this.idf = idf;
+    this.idf = idfTable(weights, front, this.padToMaxTokens ? this.maxTokens! : front + weights.length);
   }
 
   /** Length of vectors. */
@@ -272,12 +205,12 @@ export abstract class IndexLookup<T extends string | number> extends HostLayer {
     return this.padToMaxTokens ? this.maxTokens! : (this.frozenSize ?? this.vocabularySize());
   }
 
-  protected override hostShape([x]: readonly Tensor[]): HostShape {
+  protected override hostShape([x]: readonly Tensor[]): HostOutput {
     return this.shapeFor(x!.dims);
   }
 
   /** The symbolic result for tokens of a shape. @internal */
-  shapeFor(dims: readonly number[]): HostShape {
+  shapeFor(dims: readonly number[]): HostOutput {
     const mode = this.outputMode;
     if (mode === 'int')
       return this.invert && !this.integers
@@ -371,20 +304,7 @@ export abstract class IndexLookup<T extends string | number> extends HostLayer {
         'ERR_CHAINRULE_OPTION',
         'outputMode "tf_idf" takes no vocabulary file: pass tokens and idfWeights.',
       );
-    try {
-      const lines = readFileSync(path, 'utf8').split('\n');
-      if (lines.at(-1) === '') lines.pop();
-      return stringsNow(lines, `${this.name}: vocabulary`);
-    } catch (error) {
-      throw new ChainruleError(
-        'ERR_CHAINRULE_IO',
-        `${path}: the vocabulary cannot be read: ${(error as Error).message}`,
-        {
-          details: { path },
-          cause: error,
-        },
-      );
-    }
+    return readVocabulary(path, this.name);
   }
 
   /** Keras writes no input shape for lookups. @internal */
@@ -399,15 +319,13 @@ export abstract class IndexLookup<T extends string | number> extends HostLayer {
   /** A learned vocabulary lies beside the weights; a given one stands in the config. */
   override saveAssets(): Map<string, Uint8Array> {
     if (this.vocabulary) return new Map();
-    const text = this.getVocabulary().map(String).join('\n');
-    return new Map([[assetName, new TextEncoder().encode(text)]]);
+    return new Map([[assetName, new TextEncoder().encode(this.getVocabulary().join('\n'))]]);
   }
 
   override loadAssets(files: ReadonlyMap<string, Uint8Array>): void {
     const file = files.get(assetName);
     if (this.vocabulary || !file) return;
-    const lines = new TextDecoder('utf-8', { ignoreBOM: true }).decode(file).split('\n');
-    while (lines.at(-1) === '') lines.pop();
+    const lines = savedLines(file);
     if (lines.length <= this.firstToken) return;
     const tokens = lines.map((line) => this.token(line));
     // The weights of a padded layer go on behind the tokens.
@@ -422,34 +340,5 @@ export abstract class IndexLookup<T extends string | number> extends HostLayer {
   override loadArrays(arrays: ReadonlyMap<string, NDArray>): void {
     const idf = arrays.get('idf_weights');
     if (idf) this.idf = Float32Array.from(idf.data);
-  }
-}
-
-/** Strings to ids and back (https://keras.io/api/layers/preprocessing_layers/categorical/string_lookup/). */
-export class StringLookup extends IndexLookup<string> {
-  static override readonly neutral: Config = { encoding: 'utf-8' };
-
-  constructor(options: LookupOptions<string> = {}) {
-    super(options, '[UNK]');
-  }
-
-  protected override token(text: string): string {
-    return text;
-  }
-}
-
-/** Integers of any range to ids and back (https://keras.io/api/layers/preprocessing_layers/categorical/integer_lookup/). */
-export class IntegerLookup extends IndexLookup<number> {
-  static override readonly neutral: Config = { vocabulary_dtype: 'int64' };
-  protected override get integers(): boolean {
-    return true;
-  }
-
-  constructor(options: LookupOptions<number> = {}) {
-    super(options, -1);
-  }
-
-  protected override token(text: string): number {
-    return Number(text);
   }
 }

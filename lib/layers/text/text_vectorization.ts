@@ -1,5 +1,7 @@
 import type { Config, OptionTable } from '../../config.js';
 import { ChainruleError } from '../../errors.js';
+import type { HostOutput } from '../../graph/history.js';
+import { openLength } from '../../graph/open_axes.js';
 import type { Tensor } from '../../graph/tensor.js';
 import { type NativeText, native, type TokenSteps } from '../../native.js';
 import { type AnyArray, NDArray } from '../../ndarray.js';
@@ -11,8 +13,8 @@ import { choice } from '../spatial.js';
 import { type AdaptTexts, batchesOfTexts } from './adapt.js';
 import { modernMode, type OutputMode, type OutputModeOption, vectorShape } from './encoding.js';
 import { noSparse } from './hashing.js';
-import { HostLayer, type HostShape, valueShape } from './host_layer.js';
-import { StringLookup } from './lookup.js';
+import { HostLayer, valueShape } from './host_layer.js';
+import { StringLookup } from './string_lookup.js';
 import { type HostValue, stringsIn } from './values.js';
 import { inBackground, perform, type Work } from './work.js';
 
@@ -174,13 +176,13 @@ export class TextVectorization extends HostLayer {
     await this.lookup.learn(counter);
   }
 
-  protected override hostShape([x]: readonly Tensor[]): HostShape {
+  protected override hostShape([x]: readonly Tensor[]): HostOutput {
     const dims = this.split === null || x!.rank < 2 ? x!.dims : x!.dims.slice(0, -1);
     if (this.outputMode !== 'int') return this.lookup.shapeFor(this.split === null ? dims : [...dims, 1]);
     const output = { dtype: 'int32', hostDtype: 'int64' } as const;
     const { outputSequenceLength: length } = this;
     if (this.split === null) return { dims: length === undefined ? dims : [...dims.slice(0, -1), length], ...output };
-    return { dims: [...dims, length ?? 1], ...output, open: length === undefined };
+    return { dims: [...dims, length ?? openLength], ...output };
   }
 
   override *work([value]: readonly HostValue[]): Work<AnyArray | StringArray> {

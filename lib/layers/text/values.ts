@@ -80,9 +80,9 @@ export function fitted(value: HostValue, dims: readonly number[], where: string)
   if (shape.length === dims.length - 1 && dims.at(-1) === 1) fit = value.reshape([...shape, 1]);
   else if (shape.length === dims.length + 1 && shape.at(-1) === 1) fit = value.reshape(shape.slice(0, -1));
   const agrees =
-    fit.shape.length === dims.length && dims.every((dim, axis) => dim < 0 || axis === 0 || fit.shape[axis] === dim);
+    fit.shape.length === dims.length && dims.every((dim, axis) => !(dim >= 0) || axis === 0 || fit.shape[axis] === dim);
   if (agrees) return fit;
-  const expected = dims.map((dim) => (dim < 0 ? null : dim));
+  const expected = dims.map((dim) => (dim >= 0 ? dim : null));
   throw new ChainruleError(
     'ERR_CHAINRULE_SHAPE',
     `${where} expects shape ${shapeText(expected)} but got ${shapeText(shape)}.`,

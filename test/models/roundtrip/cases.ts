@@ -8,6 +8,8 @@ export interface RoundTrip {
   graph?: (inputs: Tensor[]) => Tensor | Tensor[];
   /** Shapes of rows. */
   input: number[] | number[][];
+  /** The axes of rows that the model leaves open: null in the declared shapes. */
+  open?: number[];
   dtype?: 'int32' | 'string';
   /** Of strings: what is fed, input by input. */
   texts?: string[][][];
@@ -29,9 +31,14 @@ const of = (layer: () => Layer, shape: number[], more: Partial<RoundTrip> = {}):
   input: shape,
   ...more,
 });
-const two = (graph: (a: Tensor, b: Tensor) => Tensor, shape: number[] = [4]): RoundTrip => ({
+const two = (
+  graph: (a: Tensor, b: Tensor) => Tensor,
+  shape: number[] = [4],
+  more: Partial<RoundTrip> = {},
+): RoundTrip => ({
   graph: ([a, b]) => graph(a!, b!),
   input: [shape, shape],
+  ...more,
 });
 const integers = (below: number) => ({ dtype: 'int32' as const, values: (i: number) => (i * 7) % below });
 
@@ -60,6 +67,10 @@ export const cases: Record<string, RoundTrip> = {
     [4],
   ),
   EinsumDense: of(() => layers.einsumDense({ equation: 'abc,cd->abd', outputShape: [null, 4], biasAxes: 'd' }), [7, 3]),
+  'Embedding of any length': of(() => layers.embedding({ inputDim: 10, outputDim: 4, maskZero: true }), [6], {
+    ...integers(10),
+    open: [0],
+  }),
   Embedding: of(() => layers.embedding({ inputDim: 10, outputDim: 4, maskZero: true }), [6], integers(10)),
   Masking: {
     graph: ([x]) => layers.lstm({ units: 3 }).apply(layers.masking({ maskValue: 0 }).apply(x!)),
@@ -143,6 +154,22 @@ export const cases: Record<string, RoundTrip> = {
   Identity: of(() => new layers.Identity(), [4]),
   Rescaling: of(() => new layers.Rescaling({ scale: 0.5, offset: 1 }), [4]),
 
+  'LSTM of any length': of(() => layers.lstm({ units: 4, returnSequences: true }), sequence, { open: [0] }),
+  'Bidirectional of any length': of(() => layers.bidirectional({ layer: layers.gru({ units: 3 }) }), sequence, {
+    open: [0],
+  }),
+  'TimeDistributed of any length': of(() => layers.timeDistributed({ layer: layers.dense({ units: 3 }) }), sequence, {
+    open: [0],
+  }),
+  'MultiHeadAttention of any length': two(
+    (a, b) => layers.multiHeadAttention({ numHeads: 2, keyDim: 3 }).apply(a, { value: b }),
+    sequence,
+    { open: [0] },
+  ),
+  'Conv2D of any size': of(() => layers.conv2d({ filters: 3, kernelSize: 3, strides: 2 }), image, { open: [0, 1] }),
+  'Conv2DTranspose of any size': of(() => layers.conv2dTranspose({ filters: 3, kernelSize: 3, strides: 2 }), image, {
+    open: [0, 1],
+  }),
   LSTM: of(() => layers.lstm({ units: 4, returnSequences: true, unitForgetBias: false }), sequence),
   GRU: of(() => layers.gru({ units: 4, resetAfter: false, goBackwards: true }), sequence),
   'GRU reset after': of(() => layers.gru({ units: 4 }), sequence),
@@ -297,8 +324,9 @@ export const exempt: Record<string, string> = {
   TextVectorization: 'takes strings: test/models/text.test.ts',
 };
 
-export function modelOf({ layer, graph, input: shapes, dtype = 'float32' as never }: RoundTrip): Model {
-  const rows = (Array.isArray(shapes[0]) ? shapes : [shapes]) as number[][];
+export function modelOf({ layer, graph, input: shapes, open = [], dtype = 'float32' as never }: RoundTrip): Model {
+  const given = (Array.isArray(shapes[0]) ? shapes : [shapes]) as number[][];
+  const rows = given.map((shape) => shape.map((size, axis) => (open.includes(axis) ? null : size)));
   if (layer) return sequential([layers.inputLayer({ shape: rows[0]!, dtype }), layer()]);
   const inputs = rows.map((shape) => input({ shape, dtype }));
   return functional({ inputs: inputs.length === 1 ? inputs[0]! : inputs, outputs: graph!(inputs) }) as unknown as Model;
