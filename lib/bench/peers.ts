@@ -17,12 +17,15 @@ export interface PeerProgram {
  *   {"do": "variants", workload, unit}                    -> {"variants": [...]}      what this peer can run; the unit before ends
  *   {"do": "prepare", workload, unit, variant}            -> {"loss": number | null}  loss of the fixed batch after 10 steps
  *   {"do": "block", workload, unit, variant, seconds}     -> {"seconds": number}      per unit, over one timed block
- * or with {"error": text}.
+ * or with {"error": text}. Between two requests the process is stopped: threads that wait for work by spinning would slow down
+ * whoever is timed next.
  */
 export class Peer {
   private readonly waiting: ((answer: Record<string, unknown>) => void)[] = [];
   private readonly child: ChildProcessWithoutNullStreams;
   private ended = false;
+  /** A stopped process would outlive this one. */
+  private readonly end = () => this.child.kill('SIGKILL');
 
   constructor(readonly program: PeerProgram) {
     const { name, command, args, env } = program;
@@ -32,6 +35,7 @@ export class Peer {
       env: { ...process.env, ...env },
     });
     this.child = child as unknown as ChildProcessWithoutNullStreams;
+    process.on('exit', this.end);
     createInterface({ input: this.child.stdout }).on('line', (line) => {
       if (line.startsWith('{')) this.waiting.shift()?.(JSON.parse(line) as Record<string, unknown>);
     });
@@ -46,8 +50,10 @@ export class Peer {
   private async ask(request: Record<string, unknown>): Promise<Record<string, unknown>> {
     const { name } = this.program;
     if (this.ended) throw new Error(`${name} ended; CHAINRULE_PEER_STDERR=1 shows what it says`);
+    this.child.kill('SIGCONT');
     this.child.stdin.write(`${JSON.stringify(request)}\n`);
     const answer = await new Promise<Record<string, unknown>>((resolve) => this.waiting.push(resolve));
+    this.child.kill('SIGSTOP');
     if (typeof answer.error === 'string') throw new Error(answer.error);
     return answer;
   }
@@ -63,6 +69,8 @@ export class Peer {
   }
 
   close(): void {
+    this.child.kill('SIGCONT');
     this.child.stdin.end();
+    process.off('exit', this.end);
   }
 }

@@ -47,6 +47,11 @@ const FINDERS: Readonly<Record<string, (threads: string) => PeerProgram[] | stri
     if (typeof python === 'string') return python;
     return [{ name: 'keras-jax', ...python, args: [join(FOLDER, 'keras_peer.py'), threads] }];
   },
+  jax: (threads) => {
+    const python = pythonWith('jax');
+    if (typeof python === 'string') return python;
+    return [{ name: 'jax', ...python, args: [join(FOLDER, 'jax_peer.py'), threads] }];
+  },
   'onnxruntime-node': (threads) => {
     const version = nodePackage('onnxruntime-node');
     const files = version && onnxFiles();

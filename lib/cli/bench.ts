@@ -63,6 +63,8 @@ export async function command(args: string[]): Promise<number> {
     else console.error(HELP);
     return 2;
   }
+  // Peers are ended on exit, and an interrupted process must get there.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
   const { failed, report } = await runBench(
     workloads.filter(({ id }) => wanted.includes(id)),
     {
