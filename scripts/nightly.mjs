@@ -5,6 +5,11 @@ const everything = ['test/tiny.test.ts', 'test/ops', 'test/ir', 'test/passes', '
 
 await prepare();
 run(process.execPath, ['scripts/test.mjs'], { CHAINRULE_TEST_CMAKE: '1', CHAINRULE_TEST_LONG: '1' });
+// Elementary functions on all 2^32 arguments instead of a grid, and the kernels of a processor that is not here.
+for (const name of ['mathExp', 'mathLog', 'mathTanh', 'mathSigmoid', 'mathErf']) {
+  run('scripts/kernel-tests.sh', [name], { CHAINRULE_MATH_STRIDE: '1' });
+}
+run(process.execPath, ['scripts/neon-tests.mjs']);
 // The other build system's addon must pass the same tests.
 run(process.execPath, ['scripts/test.mjs'], {
   CHAINRULE_BINARY: `${process.cwd()}/build-cmake/release/chainrule.node`,

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { PeerProgram } from './peers.js';
 
@@ -41,20 +42,48 @@ const FINDERS: Readonly<Record<string, (threads: string) => PeerProgram[] | stri
     const program = { name: 'torch', ...python, args: [join(FOLDER, 'torch_peer.py'), threads] };
     return [program, { ...program, env: KEEP_BLOCKS }];
   },
+  'keras-jax': (threads) => {
+    const python = pythonWith('keras', 'jax');
+    if (typeof python === 'string') return python;
+    return [{ name: 'keras-jax', ...python, args: [join(FOLDER, 'keras_peer.py'), threads] }];
+  },
+  'onnxruntime-node': (threads) => {
+    const version = nodePackage('onnxruntime-node');
+    const files = version && onnxFiles();
+    if (!version)
+      return 'CHAINRULE_PEER_NODE_MODULES names no node_modules with it (npm install --ignore-scripts onnxruntime-node)';
+    if (typeof files === 'object') return files.problem;
+    const args = [join(FOLDER, 'onnxruntime_peer.mjs'), threads, files!];
+    return [{ name: 'onnxruntime-node', version, command: process.execPath, args }];
+  },
 };
 
 export const peerNames: readonly string[] = Object.keys(FINDERS);
 
-/** The first Python of CHAINRULE_PEER_PYTHON (several, parted by colons) that has a module, or why there is none. */
-function pythonWith(module: string): { command: string; version: string } | string {
+/** The first Python of CHAINRULE_PEER_PYTHON (several, parted by colons) that has all modules, or why there is none. */
+function pythonWith(...modules: string[]): { command: string; version: string } | string {
   const pythons = (process.env.CHAINRULE_PEER_PYTHON ?? 'python3').split(':');
+  const question = `from importlib.metadata import version; print(' '.join(map(version, ${JSON.stringify(modules)})))`;
   for (const command of pythons) {
-    const found = spawnSync(
-      command,
-      ['-c', `from importlib.metadata import version; print(version(${JSON.stringify(module)}))`],
-      { encoding: 'utf8' },
-    );
+    const found = spawnSync(command, ['-c', question], { encoding: 'utf8' });
     if (found.status === 0) return { command, version: found.stdout.trim() };
   }
-  return `${pythons.join(', ')} has no ${module} (pip install ${module}; CHAINRULE_PEER_PYTHON names its Python)`;
+  const names = modules.join(' ');
+  return `${pythons.join(', ')} has no ${names} (pip install ${names}; CHAINRULE_PEER_PYTHON names its Python)`;
+}
+
+/** The version of a package in CHAINRULE_PEER_NODE_MODULES. */
+function nodePackage(name: string): string | undefined {
+  const file = join(process.env.CHAINRULE_PEER_NODE_MODULES ?? '', name, 'package.json');
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version : undefined;
+}
+
+/** The folder with the ONNX files, written when there is none yet: that takes a minute. */
+function onnxFiles(): string | { problem: string } {
+  const folder = join(tmpdir(), 'chainrule-bench-onnx');
+  if (existsSync(join(folder, 'complete'))) return folder;
+  const python = pythonWith('torch', 'onnx', 'onnxscript');
+  if (typeof python === 'string') return { problem: `its files cannot be written: ${python}` };
+  const { status, stderr } = spawnSync(python.command, [join(FOLDER, 'onnx_files.py'), folder], { encoding: 'utf8' });
+  return status === 0 ? folder : { problem: `its files cannot be written: ${stderr.trim().split('\n').at(-1) ?? ''}` };
 }

@@ -66,7 +66,7 @@ export async function compare(
   }
   for (const contender of contenders) {
     const facts = await contender.facts?.();
-    if (facts) rounds.facts.set(contender.name, facts);
+    if (facts && Object.keys(facts).length > 0) rounds.facts.set(contender.name, facts);
   }
   return rounds;
 }

@@ -2,7 +2,7 @@ import { native } from '../native.js';
 import { Peer } from './peers.js';
 import { findPeers } from './programs.js';
 import { type BenchResult, resultsOf } from './results.js';
-import { compare, type RoundOptions } from './rounds.js';
+import { compare, type RoundOptions, type Rounds } from './rounds.js';
 import type { Workload } from './workload.js';
 
 export interface BenchOptions extends RoundOptions {
@@ -17,7 +17,10 @@ export interface BenchOptions extends RoundOptions {
 }
 
 /** Runs workloads, prints a line for each contender and gives the report that `--json` writes. */
-export async function runBench(chosen: readonly Workload[], options: BenchOptions): Promise<object> {
+export async function runBench(
+  chosen: readonly Workload[],
+  options: BenchOptions,
+): Promise<{ failed: boolean; report: object }> {
   const { threads, print } = options;
   native.configure({ threads });
   const { isa } = native.info();
@@ -32,6 +35,7 @@ export async function runBench(chosen: readonly Workload[], options: BenchOption
   for (const [name, version] of Object.entries(versions)) print(`peer: ${name} ${version}`);
   const results: BenchResult[] = [];
   const notes: string[] = [];
+  let failed = false;
   const note = (line: string) => {
     notes.push(line);
     print(line);
@@ -44,7 +48,15 @@ export async function runBench(chosen: readonly Workload[], options: BenchOption
           note(`${workload.id} ${unit.name}: not run: ${unit.missing}`);
           continue;
         }
-        const rounds = await compare(workload, unit, peers, options);
+        let rounds: Rounds;
+        try {
+          rounds = await compare(workload, unit, peers, options);
+        } catch (error) {
+          // The rest of a long campaign is worth having; the exit code tells.
+          failed = true;
+          note(`${workload.id} ${unit.name}: failed: ${error instanceof Error ? error.stack : String(error)}`);
+          continue;
+        }
         for (const line of rounds.excluded) note(`${workload.id} ${unit.name}: left out: ${line}`);
         for (const { result, line } of resultsOf(workload, unit, rounds)) {
           results.push(result);
@@ -55,7 +67,7 @@ export async function runBench(chosen: readonly Workload[], options: BenchOption
   } finally {
     for (const peer of peers) peer.close();
   }
-  return {
+  const report = {
     schema: 'chainrule-bench/1',
     date: new Date().toISOString(),
     git: options.git,
@@ -66,4 +78,5 @@ export async function runBench(chosen: readonly Workload[], options: BenchOption
     results,
     notes,
   };
+  return { failed, report };
 }

@@ -60,21 +60,28 @@ export function trainingContender({ build, batch, steps }: TrainingTask): Conten
   };
 }
 
-/** A contender whose unit is one call; `prepare` may give the loss after ten steps beside the call. */
-export function callContender(
-  prepare: () => Promise<{ call: () => Promise<unknown> | undefined; loss?: number }>,
-  name = 'chainrule',
-): Contender {
-  let call: () => Promise<unknown> | undefined;
+/** A call that is ready to be timed. */
+export interface Ready {
+  call: () => Promise<unknown> | undefined;
+  /** After ten steps, of tasks that train. */
+  loss?: number;
+  /** Units in one call. Default 1. */
+  units?: number;
+  facts?: () => Record<string, number>;
+}
+
+/** A contender that makes one call over and over. */
+export function callContender(prepare: () => Promise<Ready>, name = 'chainrule'): Contender {
+  let ready: Ready;
   return {
     name,
     async prepare() {
-      const ready = await prepare();
-      call = ready.call;
-      await call();
+      ready = await prepare();
+      await ready.call();
       return ready.loss ?? null;
     },
-    block: (seconds) => timeBlock(() => call() as Promise<void> | undefined, seconds),
+    block: async (seconds) => (await timeBlock(() => ready.call() as Promise<void>, seconds)) / (ready.units ?? 1),
+    facts: async () => ready.facts?.() ?? {},
   };
 }
 

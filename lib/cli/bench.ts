@@ -63,7 +63,7 @@ export async function command(args: string[]): Promise<number> {
     else console.error(HELP);
     return 2;
   }
-  const report = await runBench(
+  const { failed, report } = await runBench(
     workloads.filter(({ id }) => wanted.includes(id)),
     {
       threads,
@@ -77,7 +77,7 @@ export async function command(args: string[]): Promise<number> {
     },
   );
   if (values.json) writeFileSync(values.json, `${JSON.stringify(report, null, 1)}\n`);
-  return 0;
+  return failed ? 1 : 0;
 }
 
 function hostFacts(): object {

@@ -11,19 +11,27 @@ extern const KernelTable table;
 namespace avx2 {
 extern const KernelTable table;
 }
+namespace avx512 {
+extern const KernelTable table;
+}
+#elif defined(__aarch64__)
+namespace neon {
+extern const KernelTable table;
+}
 #endif
-// Seats for avx512 (F, BW, DQ, VL) and neon: a vector type in simd/, a file in isa/ and an entry here.
 
 namespace {
 
-bool runsAvx2() {
 #if defined(__x86_64__)
+bool runsAvx2() {
   __builtin_cpu_init();
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#else
-  return false;
-#endif
 }
+bool runsAvx512() {
+  return runsAvx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+#endif
 
 struct Choice {
   const KernelTable* table;
@@ -31,10 +39,17 @@ struct Choice {
 };
 
 Choice choose() {
-  const KernelTable* best = tableFor("avx2");
-  if (!best) best = &scalar::table;
+  // avx512 only where CHAINRULE_ISA asks for it: its kernels have not run on such a processor yet, only in an
+  // emulation.
+  const KernelTable* best = &scalar::table;
+  for (const char* isa : {"avx2", "neon"}) {
+    if (const KernelTable* table = tableFor(isa)) best = table;
+  }
   const char* wanted = std::getenv("CHAINRULE_ISA");
-  if (!wanted || !*wanted) return {best, "best of this CPU"};
+  if (!wanted || !*wanted) {
+    if (tableFor("avx512")) return {best, "best of this CPU; CHAINRULE_ISA=avx512 tries its AVX-512"};
+    return {best, "best of this CPU"};
+  }
   if (const KernelTable* table = tableFor(wanted)) return {table, std::string("CHAINRULE_ISA=") + wanted};
   return {best,
           std::string("CHAINRULE_ISA=") + wanted + " is unknown or not supported by this CPU; using " + best->isa};
@@ -51,6 +66,9 @@ const KernelTable* tableFor(std::string_view isa) {
   if (isa == "scalar") return &scalar::table;
 #if defined(__x86_64__)
   if (isa == "avx2" && runsAvx2()) return &avx2::table;
+  if (isa == "avx512" && runsAvx512()) return &avx512::table;
+#elif defined(__aarch64__)
+  if (isa == "neon") return &neon::table;  // every arm64 CPU has it
 #endif
   return nullptr;
 }

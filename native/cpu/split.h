@@ -28,6 +28,4 @@ struct ConvFilterSplit {
 ConvFilterSplit convFilterSplit(const ConvShape& shape);
 int64_t depthwiseFilterChunks(const ConvShape& shape);
 
-constexpr int64_t sortScratchBytes(int64_t count) { return count * 16 + 16384; }
-
 }  // namespace chainrule::cpu

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "cpu/kernel_table.h"
 #include "cpu/split.h"
 #include "ops/registry.h"
@@ -32,11 +34,22 @@ std::vector<ValueId> gradientOfGatherGradient(GradientContext& c) {
   return {apply("gather", {c.grad(), c.in(1)}).id, kNone};
 }
 
+// What a run reports of an index outside the table.
+struct GatherFault {
+  int64_t rows, rowSize;  // of the table; indices of one row of the batch, 0 where axis 0 is not the batch
+  explicit GatherFault(const LowerContext& c) : rows(c.in[0].dims[0]) {
+    const Shape& indices = c.graph.type(c.node.inputs[1]).shape;
+    rowSize = !indices.empty() && indices[0] == Dim(1, true) && c.batch > 0 ? c.in[1].count() / c.batch : 0;
+  }
+  void report(const StepArgs& args, int64_t position) const {
+    args.fault->report({args.step, position, args.in<int32_t>(1)[position], rows, rowSize});
+  }
+};
+
 Lowering lowerGather(const LowerContext& c) {
   const int64_t rows = c.in[0].dims[0], count = c.in[1].count();
   const int64_t rowBytes = rows == 0 ? 0 : c.in[0].bytes() / rows;
-  const Shape& indices = c.graph.type(c.node.inputs[1]).shape;
-  const int64_t rowSize = !indices.empty() && indices[0] == Dim(1, true) && c.batch > 0 ? count / c.batch : 0;
+  const GatherFault fault(c);
   return {.launch =
               [=, gather = c.kernels.gatherRows](const StepArgs& args) {
                 const Range range = args.split(count, 16);
@@ -44,26 +57,65 @@ Lowering lowerGather(const LowerContext& c) {
                 if (!range.empty())
                   gather(args.in<void>(0), rows, rowBytes, args.in<int32_t>(1), args.out<void>(), range.begin,
                          range.end, &bad);
-                if (bad != INT64_MAX) args.fault->report({args.step, bad, args.in<int32_t>(1)[bad], rows, rowSize});
+                if (bad != INT64_MAX) fault.report(args, bad);
               },
           .cost = double(count) * (5 + double(rowBytes) * 0.05)};
 }
 
+// "group": so many neighbouring positions share a row of the incoming gradient.
 Lowering lowerGatherGradient(const LowerContext& c) {
   const int64_t rows = c.out[0].dims[0], count = c.in[1].count(), width = rows == 0 ? 0 : c.out[0].count() / rows;
-  const size_t orderBytes = size_t((count * 4 + 63) / 64 * 64);
-  const auto launch = [=, sort = c.kernels.sortIndices, scatter = c.kernels.scatterAddRows](const StepArgs& args) {
-    int32_t* order = reinterpret_cast<int32_t*>(args.shared);
-    const int32_t* indices = args.in<int32_t>(1);
-    if (args.member == 0) sort(indices, count, order, args.shared + orderBytes);
+  const int64_t group = c.attrs().integer("group", 1);
+  const auto launch = [=, scatter = c.kernels.scatterAddRows](const StepArgs& args) {
+    float* table = args.out<float>();
+    const Range range = args.split(rows * width, 16);
+    std::fill(table + range.begin, table + range.end, 0.0f);
     args.barrier();
-    const Range range = args.split(rows);
-    if (!range.empty())
-      scatter(args.in<float>(0), width, indices, order, count, args.out<float>(), false, range.begin, range.end);
+    scatter(args.in<float>(0), width, group, args.in<int32_t>(1), count, table, rows, args.member, args.members);
+  };
+  return {.launch = launch, .cost = double(count) * (3 + double(width) * 0.1) + double(c.out[0].count()) * 0.05};
+}
+
+// The sum or mean of a bag of rows for each list of indices, as reduceSum(gather(table, indices), axis of the list) has
+// it and with its bits; the rows stay in cache.
+std::vector<ValueType> inferGatherReduce(const InferContext& c) {
+  expectDType(c, 0, DType::f32);
+  expectDType(c, 1, DType::i32);
+  Shape out = c.in[1].shape;
+  out.pop();
+  for (int i = 1; i < c.in[0].shape.size(); ++i) out.push(c.in[0].shape[i]);
+  return {typeOf(DType::f32, out)};
+}
+
+Lowering lowerGatherReduce(const LowerContext& c) {
+  const int64_t rows = c.in[0].dims[0], length = c.in[1].dims.back(),
+                width = c.in[0].count() / std::max<int64_t>(rows, 1);
+  const int64_t bags = length == 0 ? 0 : c.in[1].count() / length;
+  const int64_t chunkRows = cpu::reduceChunkRows(length, width), chunks = (length + chunkRows - 1) / chunkRows;
+  const bool mean = c.attrs().integer("mean", 0) != 0;
+  const GatherFault fault(c);
+  const auto launch = [=, gather = c.kernels.gatherRows, reduce = c.kernels.reduceOuter](const StepArgs& args) {
+    float* const bag = reinterpret_cast<float*>(args.own);
+    float* const partial = bag + chunkRows * width;
+    int64_t bad = INT64_MAX;
+    const Range range = args.split(bags);
+    for (int64_t i = range.begin; i < range.end; ++i) {
+      float* const out = args.out<float>() + i * width;
+      for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+        const int64_t first = i * length + chunk * chunkRows, count = std::min(chunkRows, length - chunk * chunkRows);
+        int64_t found = INT64_MAX;
+        gather(args.in<void>(0), rows, width * 4, args.in<int32_t>(1) + first, bag, 0, count, &found);
+        if (found != INT64_MAX) bad = std::min(bad, first + found);
+        reduce(cpu::Reduce::sum, DType::f32, bag, count, width, chunks > 1 ? partial + chunk * width : out, 0, width);
+      }
+      if (chunks > 1) reduce(cpu::Reduce::sum, DType::f32, partial, chunks, width, out, 0, width);
+      for (int64_t k = 0; mean && k < width; ++k) out[k] /= float(length);
+    }
+    if (bad != INT64_MAX) fault.report(args, bad);
   };
   return {.launch = launch,
-          .cost = double(count) * (10 + double(width) * 0.3) + double(c.out[0].count()) * 0.1,
-          .sharedScratch = orderBytes + size_t(cpu::sortScratchBytes(count))};
+          .cost = double(c.in[1].count()) * (3 + double(width) * 0.2),
+          .memberScratch = size_t((chunkRows + chunks) * width * 4 + 64)};
 }
 
 std::vector<ValueType> inferOneHot(const InferContext& c) {
@@ -97,6 +149,13 @@ const OpDef table[] = {
      .infer = inferGatherGradient,
      .gradient = gradientOfGatherGradient,
      .lower = lowerGatherGradient},
+    {.name = "gatherReduce",
+     .minInputs = 2,
+     .maxInputs = 2,
+     .infer = inferGatherReduce,
+     .lower = lowerGatherReduce,
+     .differentiable = false,
+     .needsRows = true},
     {.name = "oneHot",
      .minInputs = 1,
      .maxInputs = 1,

@@ -5,8 +5,9 @@ namespace chainrule {
 // The list of passes. In debug builds the graph is verified between them.
 Graph optimize(Graph graph) {
   using Pass = Graph (*)(const Graph&);
-  // Twice, because what the first run bypasses is dead only afterwards.
-  for (const Pass pass : {Pass(simplify), Pass(simplify), Pass(chooseLayouts), Pass(fuse)}) {
+  // Each before a simplify, because what it bypasses is dead only afterwards.
+  for (const Pass pass :
+       {Pass(simplify), Pass(applyPatterns), Pass(simplify), Pass(simplify), Pass(chooseLayouts), Pass(fuse)}) {
     graph = pass(graph);
 #ifndef NDEBUG
     verify(graph);

@@ -34,6 +34,7 @@ struct Register {
 
 // The tables under test; index 0 is the reference for bit equality.
 const std::vector<const KernelTable*>& tables();
+const KernelTable* emulatedTable();  // AVX-512 over AVX2, see emulated_avx512.cpp; or null
 
 void fail(const std::string& message);
 template <typename... Args>
@@ -50,6 +51,7 @@ void expect(bool ok, const char* format, Args... args) {
 
 // Random numbers that print their seed: CHAINRULE_SEED repeats a run.
 uint32_t randomBits();
+void seedRandom(uint32_t seed);
 inline int64_t pick(int64_t low, int64_t high) { return low + int64_t(randomBits() % uint64_t(high - low + 1)); }
 inline float uniform(float low = -1, float high = 1) {
   return low + (high - low) * float(randomBits() >> 8) * 0x1p-24f;

@@ -21,6 +21,7 @@ const std::vector<const KernelTable*>& tables() {
     for (const char* isa : {"scalar", "avx2", "avx512", "neon"}) {
       if (const KernelTable* table = tableFor(isa)) found.push_back(table);
     }
+    if (const KernelTable* table = emulatedTable()) found.push_back(table);
     return found;
   }();
   return list;
@@ -31,6 +32,7 @@ void fail(const std::string& message) {
 }
 
 uint32_t randomBits() { return generator(); }
+void seedRandom(uint32_t seed) { generator.seed(seed); }
 
 }  // namespace check
 
@@ -40,7 +42,7 @@ int main(int count, char** arguments) {
   const char* given = std::getenv("CHAINRULE_SEED");
   const uint32_t seed = given ? uint32_t(std::strtoul(given, nullptr, 10)) : std::random_device()();
   std::printf("seed %u, isas:", seed);
-  for (const KernelTable* table : tables()) std::printf(" %s", table->isa);
+  for (const KernelTable* table : tables()) std::printf(" [%s]", table->isa);
   std::printf(", chosen %s (%s)\n", std::string(isaName()).c_str(), std::string(isaReason()).c_str());
   int run = 0;
   const FlushDenormals flush;

@@ -14,7 +14,8 @@ const without: Record<string, string> = {
 /** Made by gradients and passes, never by a caller; the suites that run them. */
 const internal: Record<string, RegExp> = {
   'appear in gradients, so the gradient suite runs them': /^(conv2d(Input|Filter)|\w+Gradient)$/,
-  'made by passes; their suite is test/passes': /^(island|pack|unpack|group\w*|\w*[pP]anels?|\w*Group|to\w+|from\w+)$/,
+  'made by passes; their suite is test/passes':
+    /^(island|pack|unpack|gatherReduce|group\w*|\w*[pP]anels?|\w*Group|to\w+|from\w+)$/,
 };
 
 const names = native.opNames();

@@ -73,17 +73,12 @@ static void transposeBlock(const float* src, int64_t srcStride, float* dst, int6
     for (; i + 8 <= rows; i += 8) {
       int64_t j = j0;
       for (; j + 8 <= j1; j += 8) {
-        if constexpr (lanes == 8) {
-          Float block[8];
+        Eight block[8];
 #pragma GCC unroll 8
-          for (int k = 0; k < 8; ++k) block[k] = load(src + i + (j + k) * srcStride);
-          transpose(block);
+        for (int k = 0; k < 8; ++k) block[k] = loadEight(src + i + (j + k) * srcStride);
+        transpose(block);
 #pragma GCC unroll 8
-          for (int k = 0; k < 8; ++k) store(dst + (i + k) * dstStride + j, block[k]);
-        } else {
-          for (int k = 0; k < 64; ++k)
-            dst[(i + k / 8) * dstStride + j + k % 8] = src[i + k / 8 + (j + k % 8) * srcStride];
-        }
+        for (int k = 0; k < 8; ++k) storeEight(dst + (i + k) * dstStride + j, block[k]);
       }
       for (; j < j1; ++j) {
         for (int k = 0; k < 8; ++k) dst[(i + k) * dstStride + j] = src[i + k + j * srcStride];

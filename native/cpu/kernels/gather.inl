@@ -22,80 +22,36 @@ static void gatherRows(const void* table, int64_t tableRows, int64_t rowBytes, c
   }
 }
 
-// Stable radix sort of positions by index, in one to three passes over pairs (index << 32 | position). Negative indices
-// come last, as the largest unsigned ones.
-static void sortIndices(const int32_t* indices, int64_t count, int32_t* order, void* scratch) {
-  constexpr int most = 11;  // bits per pass
-  int32_t* const starts = static_cast<int32_t*>(scratch);
-  uint64_t* from = reinterpret_cast<uint64_t*>(starts + 4096);
-  uint64_t* to = from + count;
-  uint32_t highest = 0;
-  for (int64_t i = 0; i < count; ++i) highest |= uint32_t(indices[i]);
-  const int bits = highest == 0 ? 1 : 32 - __builtin_clz(highest), passes = (bits + most - 1) / most;
-  const int digit = (bits + passes - 1) / passes, buckets = 1 << digit;
-  for (int pass = 0; pass < passes; ++pass) {
-    const int shift = pass * digit;
-    for (int i = 0; i <= buckets; ++i) starts[i] = 0;
-    for (int64_t i = 0; i < count; ++i) ++starts[(uint32_t(indices[i]) >> shift & (buckets - 1)) + 1];
-    for (int i = 0; i < buckets; ++i) starts[i + 1] += starts[i];
-    const bool first = pass == 0, last = pass == passes - 1;
-    for (int64_t i = 0; i < count; ++i) {
-      const uint64_t pair = first ? uint64_t(uint32_t(indices[i])) << 32 | uint64_t(i) : from[i];
-      const int32_t place = starts[uint32_t(pair >> 32) >> shift & (buckets - 1)]++;
-      if (last)
-        order[place] = int32_t(pair);
-      else
-        to[place] = pair;
-    }
-    uint64_t* const swap = from;
-    from = to;
-    to = swap;
-  }
+CHAINRULE_INLINE void addRow(float* to, const float* from, int64_t width) {
+  int64_t c = 0;
+  for (; c + lanes <= width; c += lanes) store(to + c, load(to + c) + load(from + c));
+  const int rest = int(width - c);
+  if (rest > 0) storePartial(to + c, loadPartial(to + c, rest) + loadPartial(from + c, rest), rest);
 }
 
-// Adds values[order[i]] for i in [begin, end) to one row, a few columns at a time in registers.
-template <int vectors>
-CHAINRULE_INLINE void addRun(const float* values, int64_t width, const int32_t* order, int64_t begin, int64_t end,
-                             float* row, int count) {
-  Float sum[vectors];
-#pragma GCC unroll 4
-  for (int j = 0; j < vectors; ++j) sum[j] = count < lanes ? loadPartial(row, count) : load(row + j * lanes);
-  for (int64_t i = begin; i < end; ++i) {
-    const float* from = values + order[i] * width;
-#pragma GCC unroll 4
-    for (int j = 0; j < vectors; ++j) {
-      sum[j] = sum[j] + (count < lanes ? loadPartial(from, count) : load(from + j * lanes));
+// Every member reads all indices and adds to the rows that are its own, in the order of positions. Rows are dealt out
+// by a hash, since the frequent ids of a vocabulary lie together.
+static void scatterAddRows(const float* values, int64_t width, int64_t group, const int32_t* indices, int64_t count,
+                           float* table, int64_t tableRows, int64_t member, int64_t members) {
+  constexpr int64_t block = 256;
+  int32_t own[block];
+  for (int64_t first = 0; first < count;) {
+    const int64_t inGroup = group > 1 ? group - first % group : block;
+    const int64_t n = least(least(block, count - first), inGroup);
+    int64_t found = 0;
+    for (int64_t i = 0; i < n; ++i) {
+      const uint32_t row = uint32_t(indices[first + i]);
+      own[found] = int32_t(i);
+      found += (int64_t(row) < tableRows) & (int64_t(uint64_t(row * 0x9E3779B1u) * uint64_t(members) >> 32) == member);
     }
-  }
-#pragma GCC unroll 4
-  for (int j = 0; j < vectors; ++j) count < lanes ? storePartial(row, sum[j], count) : store(row + j * lanes, sum[j]);
-}
-
-static void scatterAddRows(const float* values, int64_t width, const int32_t* indices, const int32_t* order,
-                           int64_t count, float* table, bool accumulate, int64_t rowBegin, int64_t rowEnd) {
-  if (!accumulate) fill(table + rowBegin * width, 4, 0, (rowEnd - rowBegin) * width);
-  // The first position in `order` whose index is at least rowBegin.
-  int64_t low = 0, high = count;
-  while (low < high) {
-    const int64_t middle = (low + high) / 2;
-    if (int64_t(uint32_t(indices[order[middle]])) < rowBegin)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  for (int64_t i = low; i < count;) {
-    const int64_t row = uint32_t(indices[order[i]]);
-    if (row >= rowEnd) return;
-    int64_t end = i + 1;
-    for (; end < count && int64_t(uint32_t(indices[order[end]])) == row; ++end) {
+    const float* const value = values + first / group * width;
+    const int64_t step = group > 1 ? 0 : width;
+    for (int64_t i = 0; i < found; ++i) {
+      const int64_t soon = indices[first + own[least(i + 12, found - 1)]];
+      __builtin_prefetch(table + soon * width, 1);
+      addRow(table + indices[first + own[i]] * width, value + own[i] * step, width);
     }
-    for (int64_t k = i; k < end; ++k) __builtin_prefetch(values + order[least(k + 12, count - 1)] * width);
-    int64_t c = 0;
-    for (; c + 2 * lanes <= width; c += 2 * lanes)
-      addRun<2>(values + c, width, order, i, end, table + row * width + c, lanes);
-    for (; c + lanes <= width; c += lanes) addRun<1>(values + c, width, order, i, end, table + row * width + c, lanes);
-    if (c < width) addRun<1>(values + c, width, order, i, end, table + row * width + c, int(width - c));
-    i = end;
+    first += n;
   }
 }
 

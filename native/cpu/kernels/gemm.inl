@@ -3,25 +3,34 @@
 constexpr int64_t kBlockK = 384;     // 24 KB of a panel stay in L1
 constexpr int64_t kBlockRows = 144;  // 216 KB of A stay in L2
 
+// Columns 0 to 7 of the rows [from, from + 8) of a tile of `count` rows.
+CHAINRULE_INLINE void packEights(const float* a, int64_t aRow, int64_t count, int64_t from, float* out) {
+  Eight block[8];
+#pragma GCC unroll 8
+  for (int r = 0; r < 8; ++r) block[r] = loadEight(a + least(from + r, count - 1) * aRow);
+  transpose(block);
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; ++i) storeEight(out + i * count + from, block[i]);
+}
+
 // Rows [row, row + rows) and k [k0, k1) of A, tile by tile: element (r, k) of a tile of R rows at [k * R + r].
-// Vectors of 8 are stored every R floats, each overwriting the surplus of the one before.
+// Vectors of 8 are stored every R floats, each overwriting the surplus of the one before; two of them where R > 8.
 static void packA(const Gemm& g, int64_t row, int64_t rows, int64_t k0, int64_t k1, float* out) {
   const RowTiles tilesOfRows(rows);
   for (int64_t t = 0; t < tilesOfRows.count; ++t) {
     const int64_t count = tilesOfRows.rowsOf(t), first = row + tilesOfRows.startOf(t);
     const float* a = g.a + first * g.aRow + k0 * g.aCol;
     int64_t k = 0;
-    if (lanes == 8 && g.aCol == 1) {
+    if (g.aCol == 1) {
       for (; k + 8 <= k1 - k0; k += 8, out += 8 * count) {
-        Float block[8];
-#pragma GCC unroll 8
-        for (int r = 0; r < 8; ++r) block[r] = load(a + least(r, count - 1) * g.aRow + k);
-        transpose(block);
-#pragma GCC unroll 8
-        for (int i = 0; i < 8; ++i) store(out + i * count, block[i]);
+        packEights(a + k, g.aRow, count, 0, out);
+        if (kTileRows > 8 && count > 8) packEights(a + k, g.aRow, count, count - 8, out);
       }
-    } else if (lanes == 8 && g.aRow == 1 && first + 8 <= g.m) {
-      for (; k < k1 - k0; ++k, out += count) store(out, load(a + k * g.aCol));
+    } else if (g.aRow == 1 && first + 8 <= g.m) {
+      for (; k < k1 - k0; ++k, out += count) {
+        storeEight(out, loadEight(a + k * g.aCol));
+        if (kTileRows > 8 && count > 8) storeEight(out + count - 8, loadEight(a + k * g.aCol + count - 8));
+      }
     }
     for (; k < k1 - k0; ++k) {
       for (int64_t r = 0; r < count; ++r) *out++ = a[r * g.aRow + k * g.aCol];
@@ -31,7 +40,7 @@ static void packA(const Gemm& g, int64_t row, int64_t rows, int64_t k0, int64_t 
 
 // Copying A pays when many panels reuse it and its own layout is unkind to caches.
 CHAINRULE_INLINE bool packsA(const Gemm& g, int64_t rows, int64_t panels) {
-  if (rows <= 6 || panels < 8 || g.k < 64) return false;
+  if (rows <= kTileRows || panels < 8 || g.k < 64) return false;
   const int64_t stride = g.aCol == 1 ? g.aRow : g.aCol;
   return stride % 512 == 0 || g.k > 2 * kBlockK;
 }
@@ -75,7 +84,7 @@ static void gemm(const Gemm& g, int64_t rowBegin, int64_t rowEnd, int64_t panelB
   if (rowBegin >= rowEnd || panelBegin >= panelEnd) return;
   const int64_t rows = rowEnd - rowBegin;
   const bool pack = packsA(g, rows, panelEnd - panelBegin);
-  const int64_t blockK = rows <= 6 ? most(g.k, 1) : kBlockK;
+  const int64_t blockK = rows <= kTileRows ? most(g.k, 1) : kBlockK;
   int64_t k0 = 0;
   do {
     // A short rest joins the block before it.

@@ -23,10 +23,6 @@ CHAINRULE_INLINE Int loadIndex(const PoolShape& s, const void* index, int64_t at
   for (int i = 0; i < count; ++i) places[i] = p[i];
   return load(places);
 }
-CHAINRULE_INLINE Float loadSome(const float* p, int count) { return count == lanes ? load(p) : loadPartial(p, count); }
-CHAINRULE_INLINE void storeSome(float* p, Float v, int count) {
-  count == lanes ? store(p, v) : storePartial(p, v, count);
-}
 
 // One vector of channels of one window.
 template <bool whole>

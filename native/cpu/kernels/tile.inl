@@ -27,7 +27,8 @@ struct TileOutput {
   Activation activation;
 };
 
-constexpr int kVectors = kPanel / lanes;  // of a panel's row
+constexpr int kVectors = kPanel / lanes;         // of a panel's row
+constexpr int kTileRows = lanes == 16 ? 12 : 6;  // of the largest tile: 24 of 32, or 12 of 16 registers hold it
 
 // Reads or writes vector j of a row of the tile; only the last panel can be incomplete.
 template <int panels, bool whole>
@@ -50,7 +51,7 @@ struct TileRow {
 template <int rows, int panels, bool whole>
 CHAINRULE_INLINE void startTile(const TileOutput& out, Float (&acc)[rows][panels * kVectors]) {
   const TileRow<panels, whole> row(out.columns);
-#pragma GCC unroll 6
+#pragma GCC unroll 12
   for (int r = 0; r < rows; ++r) {
 #pragma GCC unroll 8
     for (int j = 0; j < panels * kVectors; ++j)
@@ -64,19 +65,19 @@ CHAINRULE_INLINE void finishTile(const TileOutput& out, Float (&acc)[rows][panel
 #pragma GCC unroll 8
     for (int j = 0; j < panels * kVectors; ++j) {
       const Float bias = row.read(out.bias + j * lanes, j);
-#pragma GCC unroll 6
+#pragma GCC unroll 12
       for (int r = 0; r < rows; ++r) acc[r][j] = acc[r][j] + bias;
     }
   }
   if (out.finish && out.activation == Activation::relu) {
-#pragma GCC unroll 6
+#pragma GCC unroll 12
     for (int r = 0; r < rows; ++r) {
 #pragma GCC unroll 8
       for (int j = 0; j < panels * kVectors; ++j) acc[r][j] = relu(acc[r][j]);
     }
   }
   const TileRow<panels, whole> row(out.columns);
-#pragma GCC unroll 6
+#pragma GCC unroll 12
   for (int r = 0; r < rows; ++r) {
 #pragma GCC unroll 8
     for (int j = 0; j < panels * kVectors; ++j)
@@ -95,20 +96,23 @@ CHAINRULE_INLINE void multiplyStep(const float* a, int64_t aRow, const float* b,
     Float bv[width];
 #pragma GCC unroll 8
     for (int j = 0; j < width; ++j) bv[j] = load(b + j / kVectors * bPanel + j % kVectors * lanes);
-#pragma GCC unroll 6
+#pragma GCC unroll 12
     for (int r = 0; r < rows; ++r) {
-      const Float av = broadcast(r < 3 ? a + r * aRow : a3 + (r - 3) * aRow);
+      const Float av = broadcast(r < 3   ? a + r * aRow
+                                 : r < 6 ? a3 + (r - 3) * aRow
+                                 : r < 9 ? a3 + 3 * aRow + (r - 6) * aRow
+                                         : a3 + 6 * aRow + (r - 9) * aRow);
 #pragma GCC unroll 8
       for (int j = 0; j < width; ++j) accumulate(acc[r][j], av, bv[j]);
     }
   } else {
     Float av[rows];
-#pragma GCC unroll 6
+#pragma GCC unroll 12
     for (int r = 0; r < rows; ++r) av[r] = broadcast(a + r * aRow);
 #pragma GCC unroll 8
     for (int j = 0; j < width; ++j) {
       const Float bv = load(b + j / kVectors * bPanel + j % kVectors * lanes);
-#pragma GCC unroll 6
+#pragma GCC unroll 12
       for (int r = 0; r < rows; ++r) accumulate(acc[r][j], av[r], bv);
     }
   }
@@ -151,12 +155,12 @@ static void tile(const TileInput& in, const TileOutput& out) {
   constexpr int width = panels * kVectors;
   for (int64_t i = 0; i < in.aheadLines; ++i) __builtin_prefetch(in.ahead + i * 16, 0, 2);
   if (out.accumulate) {  // what the next tile of this column adds to
-#pragma GCC unroll 6
+#pragma GCC unroll 12
     for (int r = 0; r < rows; ++r) __builtin_prefetch(out.c + (rows + r) * out.cRow, 1);
   }
   Float acc[rows][width];
   if (!out.accumulate) {
-#pragma GCC unroll 6
+#pragma GCC unroll 12
     for (int r = 0; r < rows; ++r) {
 #pragma GCC unroll 8
       for (int j = 0; j < width; ++j) acc[r][j] = Float(0.0f);
@@ -194,7 +198,7 @@ static void gatheredTiles(const float* a, const int32_t* offsets, const float* b
   const bool whole = out.columns == kPanel && (!out.bias || out.biasColumns == kPanel);
   for (; repeat > 0; --repeat, a += rows * aRow, out.c += rows * out.cRow) {
     Float acc[rows][width];
-#pragma GCC unroll 6
+#pragma GCC unroll 12
     for (int r = 0; r < rows; ++r) {
 #pragma GCC unroll 8
       for (int j = 0; j < width; ++j) acc[r][j] = Float(0.0f);
@@ -211,27 +215,40 @@ static void gatheredTiles(const float* a, const int32_t* offsets, const float* b
 
 using TileFunction = void (*)(const TileInput&, const TileOutput&);
 
-// By rows - 1 and log2(panels). Few rows take more panels, so that about 8 to 12 chains hide the latency of fma.
-constexpr TileFunction tiles[6][3] = {
-    {tile<1, 1>, tile<1, 2>, tile<1, 4>}, {tile<2, 1>, tile<2, 2>, nullptr}, {tile<3, 1>, tile<3, 2>, nullptr},
-    {tile<4, 1>, nullptr, nullptr},       {tile<5, 1>, nullptr, nullptr},    {tile<6, 1>, nullptr, nullptr},
-};
+// Few rows take more panels, so that about 8 to 12 chains hide the latency of fma: log2 of their number.
+constexpr int kWidths = 3;
+constexpr int widestTile(int64_t rows) {
+  if (lanes == 16) return rows <= 4 ? 2 : 1;
+  return rows == 1 ? 2 : rows <= 3 ? 1 : 0;
+}
+
+using TileFunction = void (*)(const TileInput&, const TileOutput&);
 using GatheredFunction = void (*)(const float*, const int32_t*, const float*, const TileInput&, TileOutput, int64_t);
-constexpr GatheredFunction gathered[6][3] = {
-    {gatheredTiles<1, 1>, gatheredTiles<1, 2>, gatheredTiles<1, 4>},
-    {gatheredTiles<2, 1>, gatheredTiles<2, 2>, nullptr},
-    {gatheredTiles<3, 1>, gatheredTiles<3, 2>, nullptr},
-    {gatheredTiles<4, 1>, nullptr, nullptr},
-    {gatheredTiles<5, 1>, nullptr, nullptr},
-    {gatheredTiles<6, 1>, nullptr, nullptr},
+struct TileTable {  // by rows - 1 and log2(panels)
+  TileFunction whole[kTileRows][kWidths] = {};
+  GatheredFunction gathered[kTileRows][kWidths] = {};
 };
-CHAINRULE_INLINE int widestTile(int64_t rows) { return rows == 1 ? 2 : rows <= 3 ? 1 : 0; }
+template <int rows, int wide>
+consteval void enterTiles(TileTable& table) {
+  table.whole[rows - 1][wide] = tile<rows, 1 << wide>;
+  table.gathered[rows - 1][wide] = gatheredTiles<rows, 1 << wide>;
+  if constexpr (wide < widestTile(rows)) enterTiles<rows, wide + 1>(table);
+  if constexpr (wide == 0 && rows < kTileRows) enterTiles<rows + 1, 0>(table);
+}
+consteval TileTable allTiles() {
+  TileTable table;
+  enterTiles<1, 0>(table);
+  return table;
+}
+constexpr TileTable tileTable = allTiles();
+constexpr auto& tiles = tileTable.whole;
+constexpr auto& gathered = tileTable.gathered;
 
 // The rows of each of the tiles that cover `rows`: as equal as possible, since a tile of 1 or 2 rows is inefficient.
 struct RowTiles {
   int64_t count, base, larger;  // `larger` tiles of base + 1 rows come first
   [[gnu::always_inline]] inline explicit RowTiles(int64_t rows)
-      : count((rows + 5) / 6), base(count ? rows / count : 0), larger(count ? rows % count : 0) {}
+      : count((rows + kTileRows - 1) / kTileRows), base(count ? rows / count : 0), larger(count ? rows % count : 0) {}
   [[gnu::always_inline]] inline int64_t rowsOf(int64_t i) const { return base + (i < larger); }
   [[gnu::always_inline]] inline int64_t startOf(int64_t i) const { return base * i + least(i, larger); }
 };

@@ -15,6 +15,11 @@ struct VectorOf<int32_t> {
   using Type = Int;
 };
 
+CHAINRULE_INLINE Float loadSome(const float* p, int count) { return count == lanes ? load(p) : loadPartial(p, count); }
+CHAINRULE_INLINE void storeSome(float* p, Float v, int count) {
+  count == lanes ? store(p, v) : storePartial(p, v, count);
+}
+
 CHAINRULE_INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 CHAINRULE_INLINE int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 CHAINRULE_INLINE int64_t roundUp(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
@@ -53,23 +58,35 @@ struct MinimumOf {
   CHAINRULE_INLINE Int neutral(Int) { return Int(INT32_MAX); }
 };
 
-// All lanes get the fold over the lanes.
+// All lanes of an eight get the fold over its lanes.
 template <typename Op, typename V>
-CHAINRULE_INLINE V foldLanes(V a) {
+CHAINRULE_INLINE V foldEights(V a) {
   a = Op::join(a, swapHalves(a));
   a = Op::join(a, swapPairs(a));
   return Op::join(a, swapNeighbours(a));
 }
+// All lanes get the fold over the lanes.
+template <typename Op, typename V>
+CHAINRULE_INLINE V foldLanes(V a) {
+  if constexpr (lanes == 16) a = Op::join(a, swapEights(a));
+  return foldEights<Op>(a);
+}
 
-// Folds source.at(0), …, source.at(n - 1) in an order that only n decides: 32 virtual lanes, blocks of 4096, then a
-// tree. at(i) yields lanes i…; partial(i, count) yields `count` lanes and the neutral value in the rest.
+// Folds source.at(0), …, source.at(n - 1) in an order that only n decides: 8, 16 or 32 virtual lanes, blocks of 4096,
+// then a tree. at(i) yields lanes i…; partial(i, count) yields `count` lanes and the neutral value in the rest.
 constexpr int kVirtualVectors = 32 / lanes;
 constexpr int64_t kFoldBlock = 4096;
 
 template <typename Op, typename V, typename Source>
 CHAINRULE_INLINE V foldRow(Source& source, int64_t n) {
-  if (n <= lanes && n > 0) return foldLanes<Op>(n == lanes ? source.at(0) : source.partial(0, int(n)));
-  if (n <= 2 * lanes && n > 0) {
+  if (n <= lanes && n > 0) {
+    const V only = n == lanes ? source.at(0) : source.partial(0, int(n));
+    if constexpr (lanes == 16) {
+      if (n <= 8) return V(firstLane(foldEights<Op>(only)));
+    }
+    return foldLanes<Op>(only);
+  }
+  if (n <= 16 && n > 0) {
     const V first = source.at(0);
     return foldLanes<Op>(Op::join(first, n == 2 * lanes ? source.at(lanes) : source.partial(lanes, int(n) - lanes)));
   }

@@ -46,18 +46,15 @@ void benchOthers() {
     const int64_t rows = 20000, width = 16, count = 131072;
     const auto table = values(rows * width);
     Floats out(count * width), sums(rows * width);
-    std::vector<int32_t> indices(count), order(count);
+    std::vector<int32_t> indices(count);
     uint32_t r = 7;
     for (int32_t& i : indices) i = int32_t((r = r * 1664525 + 1013904223) >> 8) % int32_t(rows);
-    std::vector<char> scratch(sortScratchBytes(count) + 64);
     int64_t bad = INT64_MAX;
     report("gather rows W11",
            best([&] { k.gatherRows(table.data(), rows, width * 4, indices.data(), out.data(), 0, count, &bad); }), 0,
            8.0 * double(count * width));
-    report("gather sort W11", best([&] { k.sortIndices(indices.data(), count, order.data(), scratch.data()); }), 0,
-           4.0 * double(count));
     report("gather scatterAdd W11", best([&] {
-             k.scatterAddRows(out.data(), width, indices.data(), order.data(), count, sums.data(), false, 0, rows);
+             k.scatterAddRows(out.data(), width, 1, indices.data(), count, sums.data(), rows, 0, 1);
            }),
            0, 8.0 * double(count * width));
   }

@@ -1,0 +1,18 @@
+// The kernels that work with vectors of any width. The order matters.
+// clang-format off
+#include "cpu/kernels/island_ops.inl"
+#include "cpu/kernels/island.inl"
+#include "cpu/kernels/reduce.inl"
+#include "cpu/kernels/rows.inl"
+#include "cpu/kernels/attention.inl"
+#include "cpu/kernels/copy.inl"
+#include "cpu/kernels/pack.inl"
+#include "cpu/kernels/tile.inl"
+#include "cpu/kernels/gemm.inl"
+#include "cpu/kernels/pool.inl"
+#include "cpu/kernels/gather.inl"
+#include "cpu/kernels/conv.inl"
+#include "cpu/kernels/conv_filter.inl"
+#include "cpu/kernels/depthwise.inl"
+#include "cpu/kernels/depthwise_filter.inl"
+#include "cpu/kernels/peak.inl"

@@ -1,0 +1,118 @@
+#include <optional>
+
+#include "ir/expr.h"
+#include "passes/passes.h"
+#include "passes/rewrite.h"
+
+// Small groups of ops that a cheaper group equals.
+
+namespace chainrule {
+namespace {
+
+class Patterns {
+ public:
+  explicit Patterns(const Graph& graph) : rewrite_(graph), made_(rewrite_.graph()), uses_(useCounts(graph)) {}
+
+  Graph apply() {
+    const Graph& graph = rewrite_.old();
+    for (NodeId id = 0; id < graph.nodes.size(); ++id) {
+      const Node& node = graph.nodes[id];
+      const std::vector<ValueId> in = rewrite_.mappedInputs(node);
+      if (const auto found = cheaper(node, in)) {
+        rewrite_.map(node.first, *found);
+      } else {
+        rewrite_.copy(id);
+      }
+    }
+    return rewrite_.finish();
+  }
+
+ private:
+  std::optional<ValueId> cheaper(const Node& node, const std::vector<ValueId>& in) {
+    const std::string_view op = node.op->name;
+    if (op == "whenPositive") return reluBeforePool(node, in);
+    if (op == "gatherGradient") return gradientOfBag(node, in);
+    if (op == "reduceMean") return bag(node, in);
+    if (op == "reduceSum") {
+      const auto pooled = sumOfPoolGradient(node, in);
+      return pooled ? pooled : bag(node, in);
+    }
+    return std::nullopt;
+  }
+
+  // relu's gradient behind that of a max pool of the relu: the maxima are positive where their sources are, and there
+  // are fewer of them.
+  std::optional<ValueId> reluBeforePool(const Node& node, const std::vector<ValueId>& in) {
+    const Node& spread = made_.nodeOf(in[1]);
+    if (spread.op->name != "maxPoolGradient" || !once(node.inputs[1])) return std::nullopt;
+    const Node& pool = made_.nodeOf(spread.inputs[1]);
+    if (pool.op->name != "maxPool" || pool.inputs[0] != in[0]) return std::nullopt;
+    const ValueId where = spread.inputs[1], maxima = pool.first, gradient = spread.inputs[0];
+    const Attrs attrs = spread.attrs;
+    const ValueId kept = add("whenPositive", {maxima, gradient}, {}, node.scope);
+    return add("maxPoolGradient", {kept, where}, attrs, node.scope);
+  }
+
+  // Every gradient of a max pool goes to one place of its own image and channel, so sums over whole images are those of
+  // the gradients.
+  std::optional<ValueId> sumOfPoolGradient(const Node& node, const std::vector<ValueId>& in) {
+    const Node& spread = made_.nodeOf(in[0]);
+    if (spread.op->name != "maxPoolGradient") return std::nullopt;
+    int images = 0;
+    for (int64_t axis : node.attrs.integers("axes")) images += axis == 1 || axis == 2;
+    if (images != 2) return std::nullopt;
+    return add("reduceSum", {spread.inputs[0]}, node.attrs, node.scope);
+  }
+
+  // Rows of an embedding that all get the gradient of their list, as after a sum or mean over it.
+  std::optional<ValueId> gradientOfBag(const Node& node, const std::vector<ValueId>& in) {
+    const Node& stretch = made_.nodeOf(in[0]);
+    if (stretch.op->name != "broadcastTo") return std::nullopt;
+    const Shape &indices = made_.type(in[1]).shape, &wide = made_.type(in[0]).shape,
+                &narrow = made_.type(stretch.inputs[0]).shape;
+    const int list = indices.size() - 1;
+    if (list < 0 || narrow.size() != wide.size() || indices[list].perBatch) return std::nullopt;
+    for (int axis = 0; axis < wide.size(); ++axis) {
+      if (!(narrow[axis] == (axis == list ? Dim(1) : wide[axis]))) return std::nullopt;
+    }
+    Attrs attrs = node.attrs;
+    attrs.set("group", indices[list].value);
+    return add("gatherGradient", {stretch.inputs[0], in[1]}, attrs, node.scope);
+  }
+
+  std::optional<ValueId> bag(const Node& node, const std::vector<ValueId>& in) {
+    const Node& rows = made_.nodeOf(in[0]);
+    const std::vector<int64_t> axes = node.attrs.integers("axes");
+    if (rows.op->name != "gather" || !once(node.inputs[0]) || axes.size() != 1) return std::nullopt;
+    const ValueId table = rows.inputs[0], ids = rows.inputs[1];
+    const Shape& indices = made_.type(ids).shape;
+    const int list = indices.size() - 1;
+    if (list < 1 || axes[0] != list || indices[list].perBatch || made_.type(table).dtype != DType::f32 ||
+        made_.type(table).shape.size() != 2 || made_.type(table).shape[1].value < 2)
+      return std::nullopt;
+    Attrs attrs;
+    attrs.set("mean", int64_t(node.op->name == "reduceMean"));
+    const ValueId flat = add("gatherReduce", {table, ids}, attrs, rows.scope);
+    const Shape& shape = rewrite_.old().type(node.first).shape;
+    if (made_.type(flat).shape == shape) return flat;
+    Attrs target;
+    target.set("shape", encoded(shape));
+    return add("reshape", {flat}, target, node.scope);
+  }
+
+  bool once(ValueId old) const { return uses_[old] == 1; }
+  ValueId add(std::string_view op, std::vector<ValueId> inputs, Attrs attrs, std::string scope) {
+    const NodeId id = made_.addNode(*findOp(op), std::move(inputs), std::move(attrs), std::move(scope));
+    return made_.nodes[id].first;
+  }
+
+  Rewrite rewrite_;
+  Graph& made_;
+  const std::vector<int> uses_;
+};
+
+}  // namespace
+
+Graph applyPatterns(const Graph& graph) { return Patterns(graph).apply(); }
+
+}  // namespace chainrule

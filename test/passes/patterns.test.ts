@@ -1,0 +1,93 @@
+import { describe, expect, test } from 'vitest';
+import { Builder, evaluate } from '../ir/builder.js';
+
+const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => Math.sin(i * 1.7));
+
+describe('a reduction over rows of an embedding', () => {
+  const ids = Int32Array.from({ length: 2 * 300 }, (_, i) => (i * i) % 7);
+  const bound = [
+    { data: Float32Array.from(numbers(7 * 5)), shape: [7, 5] },
+    { data: ids, shape: [2, 300] },
+  ];
+  /** With `keep` the rows leave the program, too, so that they must exist. */
+  const program = (op: string, keep: boolean, keepDims = false) => {
+    const b = new Builder();
+    const rows = b.op('gather', [b.input('table', 7, 5), b.graph.input('ids', 'int32', [-1, 300])]);
+    const bags = b.op(op, [rows], { axes: [1], keepDims });
+    return b.graph.compileSync(keep ? [bags, rows] : [bags]);
+  };
+
+  test.each(['reduceSum', 'reduceMean'])('%s is one op with the bits of the two', (op) => {
+    const fused = program(op, false);
+    expect(fused.describe()).toContain('gatherReduce');
+    expect(program(op, true).describe()).not.toContain('gatherReduce');
+    expect(fused.runSync(bound)[0]!.data).toEqual(program(op, true).runSync(bound)[0]!.data);
+  });
+
+  test('keeps the reduced axis where it is asked for', () => {
+    const [bags] = program('reduceMean', false, true).runSync(bound);
+    expect(bags!.shape).toEqual([2, 1, 5]);
+    expect(bags!.data).toEqual(program('reduceMean', true).runSync(bound)[0]!.data);
+  });
+
+  test('still refuses an index outside the table', () => {
+    const wrong = [bound[0]!, { data: ids.map((id, i) => (i === 305 ? 7 : id)), shape: [2, 300] }];
+    expect(() => program('reduceMean', false).runSync(wrong)).toThrow(/7/);
+  });
+
+  test('a list whose length is not the reduced axis stays as it is', () => {
+    const b = new Builder();
+    const rows = b.op('gather', [b.input('table', 7, 5), b.graph.input('ids', 'int32', [-1, 300])]);
+    expect(b.graph.compileSync([b.op('reduceSum', [rows], { axes: [2], keepDims: false })]).describe()).not.toContain(
+      'gatherReduce',
+    );
+  });
+});
+
+test('the gradient of a bag takes one row for the whole list', () => {
+  const b = new Builder();
+  const g = b.input('g', -1, 1, 2);
+  const wide = b.op('broadcastTo', [g], { shape: [-1, 3, 2] });
+  const dTable = b.op('gatherGradient', [wide, b.graph.input('ids', 'int32', [-1, 3])], { shape: [4, 2] });
+  const program = b.graph.compileSync([dTable]);
+  expect(program.describe()).toContain('group=3');
+  expect(program.describe()).not.toContain('broadcastTo');
+  const ids = Int32Array.from([0, 1, 1, 3, 1, 0]);
+  const [sums] = program.runSync([
+    { data: Float32Array.from([1, 10, 2, 20]), shape: [2, 1, 2] },
+    { data: ids, shape: [2, 3] },
+  ]);
+  expect(Array.from(sums!.data)).toEqual([3, 30, 4, 40, 0, 0, 2, 20]);
+});
+
+describe('the gradient of relu before a max pool', () => {
+  const pool = { strides: [2, 2], padding: [0, 0, 0, 0], size: [2, 2] };
+  const build = (keep: boolean) => {
+    const b = new Builder();
+    const x = b.input('x', 2, 4, 4, 3);
+    const g = b.input('g', 2, 2, 2, 3);
+    const relu = b.op('relu', [x]);
+    const [maxima, where] = b.graph.op('maxPool', [relu], pool) as [number, number];
+    const spread = b.op('maxPoolGradient', [g, where], { ...pool, shape: [2, 4, 4, 3] });
+    const dx = b.op('whenPositive', [relu, spread]);
+    const bias = b.op('reduceSum', [dx], { axes: [0, 1, 2], keepDims: false });
+    return { b, outputs: keep ? [maxima, dx, bias, spread] : [maxima, dx, bias] };
+  };
+  const whole = (count: number) => Array.from({ length: count }, (_, i) => ((i * 7919) % 23) - 11);
+  const inputs: [number[], ...number[]][] = [
+    [whole(96), 2, 4, 4, 3],
+    [whole(24), 2, 2, 2, 3],
+  ];
+
+  test('is taken at the maxima, and so is the sum for a bias', () => {
+    const { b, outputs } = build(false);
+    const shown = build(false);
+    const text = shown.b.graph.compileSync(shown.outputs).describe();
+    expect(text).toMatch(/island .*\[2, 2, 2, 3\]/);
+    expect(text.match(/reduceSum.*/)![0]).not.toContain('4, 4');
+    const direct = build(true);
+    const expected = evaluate(direct.b, direct.outputs, inputs);
+    expect(evaluate(b, outputs, inputs)).toEqual(expected.slice(0, 3));
+    expect(expected[1]!.some((value) => value !== 0)).toBe(true);
+  });
+});
