@@ -1,28 +1,16 @@
-import {
-  type Config,
-  Configured,
-  type OptionTable,
-  optionsFromConfig,
-  type Serialized,
-  setConverter,
-} from '../config.js';
-import { type ConstraintSpec, resolveConstraint } from '../constraints/index.js';
+import { type Config, type OptionTable, optionsFromConfig, type Serialized, setConverter } from '../config.js';
 import { ChainruleError, checkOptions } from '../errors.js';
 import { type CallOptions, type HistoryNode, type Operation, record } from '../graph/history.js';
 import { flatten, mapStructure, type Structure } from '../graph/structure.js';
 import { Dimension, isSymbolic, isTensor, type Shape, type Tensor } from '../graph/tensor.js';
 import { currentTrace, type Operand, type Trace } from '../graph/trace.js';
-import { Variable } from '../graph/variable.js';
-import { type InitializerSpec, resolveInitializer } from '../initializers/index.js';
-import { snakeClass, uniqueName } from '../names.js';
-import type { DType } from '../native.js';
-import { type ArrayInput, type NDArray, shapeText } from '../ndarray.js';
+import { type NDArray, shapeText } from '../ndarray.js';
 import { divide } from '../ops/math.js';
 import { cast, isOperand, tensor } from '../ops/operands.js';
 import { sum } from '../ops/reduce.js';
 import { type Regularizer, type RegularizerSpec, resolveRegularizer } from '../regularizers/index.js';
 import { checkInput, type InputSpec } from './input_spec.js';
-import { tracked } from './tracking.js';
+import { inScope, Module } from './module.js';
 
 export type TensorStructure = Structure<Tensor>;
 export type ShapeStructure = Shape | readonly Shape[] | Readonly<Record<string, Shape>>;
@@ -63,20 +51,12 @@ export interface ApplyOptions {
 /** The mask of an output, or a list of those of several, in their order. */
 export type MaskOf = Tensor | readonly (Tensor | undefined)[] | undefined;
 
-export interface WeightOptions {
-  initializer?: InitializerSpec;
-  regularizer?: RegularizerSpec;
-  constraint?: ConstraintSpec;
-  trainable?: boolean;
-  dtype?: DType;
-}
-
 /**
  * Weights and a formula. A subclass makes weights in `build(inputShape)`, once, and describes the formula in
  * `call(inputs, ctx)`; it states no output shape and no gradient. Layers and variables in its properties are found by
  * themselves (https://keras.io/api/layers/base_layer/).
  */
-export abstract class Layer extends Configured {
+export abstract class Layer extends Module {
   static override readonly options: OptionTable = {
     name: 'value',
     trainable: 'value',
@@ -93,31 +73,25 @@ export abstract class Layer extends Configured {
    */
   static readonly callArguments: readonly string[] = [];
 
-  readonly name: string;
   /** What is computed with, as Keras's policies are named. */
   readonly dtype: string;
   readonly inputShape: Shape | undefined;
   readonly activityRegularizer: Regularizer | undefined;
   /** Shape or shapes that the weights were built for. */
   buildShape: ShapeStructure | undefined;
-  built = false;
   /** Masks pass through this layer unchanged. */
   supportsMasking = false;
   /** What a built layer accepts. */
   inputSpec: InputSpec | undefined;
   /** Inputs of other dtypes are cast to float32; layers of integers switch it off. */
   protected autocast = true;
-  readonly #own: Variable[] = [];
   readonly #nodes: HistoryNode[] = [];
-  #trainable: boolean;
 
   constructor(options: LayerOptions = {}) {
     super(options);
-    this.name = options.name ?? uniqueName(snakeClass(this.className));
     this.dtype = this.policy(options.dtype);
     this.inputShape = options.inputShape;
     this.activityRegularizer = resolveRegularizer(options.activityRegularizer);
-    this.#trainable = options.trainable ?? true;
     // build is overridden by layers and called by users: the bookkeeping around it wraps whichever it is.
     const build = this.build;
     Object.defineProperty(this, 'build', {
@@ -186,25 +160,6 @@ export abstract class Layer extends Configured {
     return record(operation, inputs, options as CallOptions);
   }
 
-  /** Makes a weight; its first value is computed when it is first needed, off the main thread. */
-  addWeight(name: string, shape: Shape, options: WeightOptions = {}): Variable {
-    const initializer = resolveInitializer(
-      options.initializer ?? (options.dtype && options.dtype !== 'float32' ? 'zeros' : 'glorotUniform'),
-    );
-    const fill = initializer.constantValue();
-    const variable = new Variable(name, shape, {
-      initialValue: fill ?? ((size, dtype) => cast(initializer.call(size, dtype), dtype)),
-      dtype: options.dtype ?? 'float32',
-      trainable: (options.trainable ?? true) && this.#trainable,
-    });
-    variable.regularizer = resolveRegularizer(options.regularizer);
-    variable.constraint = resolveConstraint(options.constraint);
-    variable.path = [...scopes, ...(scopes.at(-1) === this.name ? [] : [this.name]), name].join('/');
-    this.#own.push(variable);
-    if (options.trainable === false) frozen.add(variable);
-    return variable;
-  }
-
   /** In `call`: adds a penalty to the loss of training and evaluation; one of several numbers counts as their sum. */
   addLoss(loss: Tensor): void {
     currentTrace(`layer "${this.name}".addLoss`).losses.push(loss.rank === 0 ? loss : sum(loss));
@@ -217,41 +172,6 @@ export abstract class Layer extends Configured {
 
   get callArguments(): readonly string[] {
     return (this.constructor as typeof Layer).callArguments;
-  }
-
-  /** Layers in the properties of this one. */
-  get sublayers(): Layer[] {
-    return tracked(this, isLayer).layers;
-  }
-
-  /** Own weights (trainable first), then those of the layers inside, as Keras orders them. */
-  get weights(): Variable[] {
-    return [...new Set([...this.ownWeights, ...this.sublayers.flatMap((layer) => layer.weights)])];
-  }
-
-  /** The weights of this layer itself, trainable first. */
-  get ownWeights(): Variable[] {
-    const own = [...new Set([...this.#own, ...tracked(this, isLayer).variables])];
-    return [...own.filter((variable) => !frozen.has(variable)), ...own.filter((variable) => frozen.has(variable))];
-  }
-
-  get trainableWeights(): Variable[] {
-    return this.weights.filter((variable) => variable.trainable);
-  }
-
-  get nonTrainableWeights(): Variable[] {
-    return this.weights.filter((variable) => !variable.trainable);
-  }
-
-  get trainable(): boolean {
-    return this.#trainable;
-  }
-
-  /** Freezes or thaws this layer and all layers inside. */
-  set trainable(value: boolean) {
-    this.#trainable = value;
-    for (const variable of this.ownWeights) if (!frozen.has(variable)) variable.trainable = value;
-    for (const layer of this.sublayers) layer.trainable = value;
   }
 
   /** Calls of this layer in functional models. */
@@ -267,27 +187,6 @@ export abstract class Layer extends Configured {
   /** The symbolic input of the layer's only call. */
   get input(): Tensor {
     return single(this.#onlyNode('input').inputs);
-  }
-
-  countParams(): number {
-    return this.weights.reduce((total, variable) => total + variable.size, 0);
-  }
-
-  /** All weights as numbers, in the order of `weights`. */
-  getWeights(): Promise<NDArray[]> {
-    return Promise.all(this.weights.map((variable) => variable.value()));
-  }
-
-  /** Replaces all weights, in the order of `weights`. */
-  async setWeights(values: readonly ArrayInput[]): Promise<void> {
-    const { weights } = this;
-    if (values.length !== weights.length) {
-      throw new ChainruleError(
-        'ERR_CHAINRULE_VALUE',
-        `setWeights: "${this.name}" has ${weights.length} weights but got ${values.length} arrays${this.built ? '' : '; build it first'}.`,
-      );
-    }
-    await Promise.all(weights.map((variable, i) => variable.write(values[i]!)));
   }
 
   /** A layer from its config. */
@@ -414,20 +313,7 @@ setConverter('dtype', (name) => ({
   registered_name: null,
 }));
 
-/** Weights that were made as not trainable (moving statistics): thawing a layer leaves them alone. */
-const frozen = new WeakSet<Variable>();
-const scopes: string[] = [];
-
-/** Names the layers around a weight while it is made. @internal */
-export function inScope<T>(name: string, fn: () => T): T {
-  const pushed = scopes.at(-1) !== name;
-  if (pushed) scopes.push(name);
-  try {
-    return fn();
-  } finally {
-    if (pushed) scopes.pop();
-  }
-}
+export { inScope, type WeightOptions } from './module.js';
 
 export function isLayer(value: unknown): value is Layer {
   return value instanceof Layer;

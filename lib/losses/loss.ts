@@ -18,8 +18,8 @@ export type Reduction =
   | 'none';
 
 export interface LossOptions {
-  /** How the values of the samples become one number. Default: their mean. */
-  reduction?: Reduction;
+  /** How the values of the samples become one number. Default: their mean; null is 'none'. */
+  reduction?: Reduction | null;
   name?: string;
 }
 
@@ -28,7 +28,7 @@ export type LossFunction = (yTrue: Tensor, yPred: Tensor) => Tensor;
 
 /** A measure of error to minimise: values per sample, weights, one number (https://keras.io/api/losses/). */
 export abstract class Loss extends Configured {
-  static override readonly options: OptionTable = { name: 'value', reduction: 'value' };
+  static override readonly options: OptionTable = { name: 'value', reduction: 'nullable' };
   readonly name: string;
   readonly reduction: Reduction;
 
@@ -59,7 +59,8 @@ export abstract class Loss extends Configured {
   }
 }
 
-function snakeReduction(reduction: Reduction): Reduction {
+function snakeReduction(reduction: Reduction | null): Reduction {
+  if (reduction === null) return 'none';
   const known: Record<string, Reduction> = {
     sumOverBatchSize: 'sum_over_batch_size',
     meanWithSampleWeight: 'mean_with_sample_weight',

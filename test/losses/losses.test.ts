@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { compute, gradients, losses, type NDArray, ops, type Tensor } from '../../lib/index.js';
+import { resolveLoss } from '../../lib/losses/loss.js';
 
 const t = [
   [0, 1],
@@ -129,4 +130,25 @@ describe('losses by formula', () => {
     ]);
     expect(got[0]!.item()).toBeCloseTo(got[1]!.item(), 5);
   });
+});
+
+test('a file of Keras may say null for no reduction', async () => {
+  const saved = { class_name: 'Dice', config: { name: 'dice', reduction: null, axis: [1] } };
+  const loss = resolveLoss(saved as never);
+  expect(loss.reduction).toBe('none');
+  // keras.losses.Dice(reduction=None, axis=(1,)) on these numbers, Keras 3.15.1.
+  const values = await compute(() =>
+    loss.apply(
+      [
+        [1, 0],
+        [0, 1],
+      ],
+      [
+        [0.5, 0.5],
+        [0.25, 0.5],
+      ],
+    ),
+  );
+  expect(values.shape).toEqual([2]);
+  for (const [i, value] of [0.5, 0.42857146].entries()) expect(values.data[i]).toBeCloseTo(value, 5);
 });

@@ -1,0 +1,128 @@
+import { Configured } from '../config.js';
+import { type ConstraintSpec, resolveConstraint } from '../constraints/index.js';
+import { ChainruleError } from '../errors.js';
+import type { Shape } from '../graph/tensor.js';
+import { Variable } from '../graph/variable.js';
+import { type InitializerSpec, resolveInitializer } from '../initializers/index.js';
+import { snakeClass, uniqueName } from '../names.js';
+import type { DType } from '../native.js';
+import type { ArrayInput, NDArray } from '../ndarray.js';
+import { cast } from '../ops/operands.js';
+import { type RegularizerSpec, resolveRegularizer } from '../regularizers/index.js';
+import type { Layer } from './layer.js';
+import { tracked } from './tracking.js';
+
+export interface WeightOptions {
+  initializer?: InitializerSpec;
+  regularizer?: RegularizerSpec;
+  constraint?: ConstraintSpec;
+  trainable?: boolean;
+  dtype?: DType;
+}
+
+/** The part of a layer that owns weights: its own, and those of the layers in its properties. */
+export abstract class Module extends Configured {
+  readonly name: string;
+  built = false;
+  readonly #own: Variable[] = [];
+  #trainable: boolean;
+
+  constructor(options: { name?: string; trainable?: boolean }) {
+    super(options);
+    this.name = options.name ?? uniqueName(snakeClass(this.className));
+    this.#trainable = options.trainable ?? true;
+  }
+
+  /** Makes a weight; its first value is computed when it is first needed, off the main thread. */
+  addWeight(name: string, shape: Shape, options: WeightOptions = {}): Variable {
+    const initializer = resolveInitializer(
+      options.initializer ?? (options.dtype && options.dtype !== 'float32' ? 'zeros' : 'glorotUniform'),
+    );
+    const fill = initializer.constantValue();
+    const variable = new Variable(name, shape, {
+      initialValue: fill ?? ((size, dtype) => cast(initializer.call(size, dtype), dtype)),
+      dtype: options.dtype ?? 'float32',
+      trainable: (options.trainable ?? true) && this.#trainable,
+    });
+    variable.regularizer = resolveRegularizer(options.regularizer);
+    variable.constraint = resolveConstraint(options.constraint);
+    variable.path = [...scopes, ...(scopes.at(-1) === this.name ? [] : [this.name]), name].join('/');
+    this.#own.push(variable);
+    if (options.trainable === false) frozen.add(variable);
+    return variable;
+  }
+
+  /** Layers in the properties of this one. */
+  get sublayers(): Layer[] {
+    return tracked(this, isModule).layers;
+  }
+
+  /** Own weights (trainable first), then those of the layers inside, as Keras orders them. */
+  get weights(): Variable[] {
+    return [...new Set([...this.ownWeights, ...this.sublayers.flatMap((layer) => layer.weights)])];
+  }
+
+  /** The weights of this layer itself, trainable first. */
+  get ownWeights(): Variable[] {
+    const own = [...new Set([...this.#own, ...tracked(this, isModule).variables])];
+    return [...own.filter((variable) => !frozen.has(variable)), ...own.filter((variable) => frozen.has(variable))];
+  }
+
+  get trainableWeights(): Variable[] {
+    return this.weights.filter((variable) => variable.trainable);
+  }
+
+  get nonTrainableWeights(): Variable[] {
+    return this.weights.filter((variable) => !variable.trainable);
+  }
+
+  get trainable(): boolean {
+    return this.#trainable;
+  }
+
+  /** Freezes or thaws this layer and all layers inside. */
+  set trainable(value: boolean) {
+    this.#trainable = value;
+    for (const variable of this.ownWeights) if (!frozen.has(variable)) variable.trainable = value;
+    for (const layer of this.sublayers) layer.trainable = value;
+  }
+
+  countParams(): number {
+    return this.weights.reduce((total, variable) => total + variable.size, 0);
+  }
+
+  /** All weights as numbers, in the order of `weights`. */
+  getWeights(): Promise<NDArray[]> {
+    return Promise.all(this.weights.map((variable) => variable.value()));
+  }
+
+  /** Replaces all weights, in the order of `weights`. */
+  async setWeights(values: readonly ArrayInput[]): Promise<void> {
+    const { weights } = this;
+    if (values.length !== weights.length) {
+      throw new ChainruleError(
+        'ERR_CHAINRULE_VALUE',
+        `setWeights: "${this.name}" has ${weights.length} weights but got ${values.length} arrays${this.built ? '' : '; build it first'}.`,
+      );
+    }
+    await Promise.all(weights.map((variable, i) => variable.write(values[i]!)));
+  }
+}
+
+/** Modules that are found in properties: all of them are layers. */
+const isModule = (value: unknown): value is Layer => value instanceof Module;
+
+/** Weights that were made as not trainable (moving statistics): thawing a layer leaves them alone. */
+const frozen = new WeakSet<Variable>();
+const scopes: string[] = [];
+
+/** Names the layers around a weight while it is made. @internal */
+export function inScope<T>(name: string, fn: () => T): T {
+  const pushed = scopes.at(-1) !== name;
+  if (pushed) scopes.push(name);
+  try {
+    return fn();
+  } finally {
+    if (pushed) scopes.pop();
+  }
+}
