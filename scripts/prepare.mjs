@@ -53,13 +53,21 @@ export async function buildAddon() {
 /** Compiles lib/ into dist/ when a file changed. */
 export async function buildDist() {
   const stamp = 'dist/.stamp';
-  const wanted = hashFiles(['package-lock.json', 'tsconfig.json', 'scripts/esm-facade.mjs', ...listFiles('lib')]);
+  const wanted = hashFiles([
+    'package-lock.json',
+    'tsconfig.json',
+    'scripts/esm-facade.mjs',
+    'scripts/bundle.mjs',
+    ...listFiles('lib'),
+  ]);
   if (readIfThere(stamp) === wanted) return;
   console.log('Compiling lib/ …');
   dropOrphans();
   runBin('typescript/bin/tsc', ['-p', 'tsconfig.json']);
   const { writeFacade } = await import('./esm-facade.mjs');
   writeFacade();
+  const { writeBundle } = await import('./bundle.mjs');
+  await writeBundle();
   mkdirSync('dist', { recursive: true });
   writeFileSync(stamp, wanted);
 }
@@ -92,7 +100,7 @@ function readIfThere(file) {
 /** tsc never deletes: without this a removed file would live on in dist/ and in the package. */
 function dropOrphans() {
   if (!existsSync('dist')) return;
-  for (const file of listFiles('dist').filter((name) => /\.(js|d\.ts)$/.test(name))) {
+  for (const file of listFiles('dist').filter((name) => /\.(js|d\.ts)$/.test(name) && name !== 'dist/chainrule.js')) {
     if (!existsSync(file.replace(/^dist/, 'lib').replace(/\.(js|d\.ts)$/, '.ts'))) rmSync(file);
   }
 }

@@ -1,6 +1,6 @@
 // Small fixed workloads through the public API, each run once to make its plan and once to be counted. Argument: the addon of
 // marks.c. Without it they just run.
-const { activations, layers, NDArray, ops, sequential, setNumThreads, trace } = require('../../dist/index.js');
+const { activations, layers, NDArray, ops, sequential, setNumThreads, trace } = require('../../dist/chainrule.js');
 
 const dump = process.argv[2] ? require(process.argv[2]).dump : (name) => console.log(name);
 setNumThreads(1);

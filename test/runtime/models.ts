@@ -3,7 +3,7 @@ import { layers, NDArray, type Sequential, sequential, setRandomSeed } from '../
 
 // The models that the runtime tests train, and the package as child processes load it.
 
-export const packageFile = join(__dirname, '../../dist/index.js');
+export const packageFile = join(__dirname, '../../dist/chainrule.js');
 
 /** Numbers by a formula: no two tests share a generator's state. */
 export const wave = (shape: number[]): NDArray => {
