@@ -13,7 +13,8 @@ const require = createRequire(import.meta.url);
 
 /** Runs one case; resolves to undefined, a reason to skip (Skip) or an error. */
 export async function runCase(directory, entry) {
-  const chainrule = require('../dist/chainrule.js');
+  // Not the bundle: the classes must be those of the inner files beside it.
+  const chainrule = require('../dist/index.js');
   const { readSafetensors } = require('../dist/formats/safetensors.js');
   const spec = JSON.parse(readFileSync(join(directory, entry.area, `${entry.name}.json`), 'utf8'));
   try {
