@@ -87,8 +87,9 @@ class Patterns {
     const ValueId table = rows.inputs[0], ids = rows.inputs[1];
     const Shape& indices = made_.type(ids).shape;
     const int list = indices.size() - 1;
-    if (list < 1 || axes[0] != list || indices[list].perBatch || made_.type(table).dtype != DType::f32 ||
-        made_.type(table).shape.size() != 2 || made_.type(table).shape[1].value < 2)
+    if (list < 1 || axes[0] != list || indices[list].perBatch || indices[list].value == 0 ||
+        made_.type(table).dtype != DType::f32 || made_.type(table).shape.size() != 2 ||
+        made_.type(table).shape[1].value < 2)
       return std::nullopt;
     Attrs attrs;
     attrs.set("mean", int64_t(node.op->name == "reduceMean"));

@@ -35,6 +35,14 @@ describe('a reduction over rows of an embedding', () => {
     expect(() => program('reduceMean', false).runSync(wrong)).toThrow(/7/);
   });
 
+  test('lists without any index give zeros, as the reduction alone has it', () => {
+    const b = new Builder();
+    const rows = b.op('gather', [b.input('table', 7, 5), b.graph.input('ids', 'int32', [-1, 0])]);
+    const empty = b.graph.compileSync([b.op('reduceSum', [rows], { axes: [1], keepDims: false })]);
+    const [bags] = empty.runSync([bound[0]!, { data: new Int32Array(0), shape: [2, 0] }]);
+    expect(Array.from(bags!.data)).toEqual(new Array(10).fill(0));
+  });
+
   test('a list whose length is not the reduced axis stays as it is', () => {
     const b = new Builder();
     const rows = b.op('gather', [b.input('table', 7, 5), b.graph.input('ids', 'int32', [-1, 300])]);
