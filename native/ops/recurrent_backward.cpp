@@ -303,10 +303,10 @@ Lowering lowerRecurrentGradient(const LowerContext& c) {
     if (b.wantsInput) run.input();
     run.weights();
   };
-  const double products =
-      double(rows) * double(r.gateRow()) * 0.025 * double(2 * r.units + r.in * (int64_t(b.wantsInput) + b.wantsKernel));
-  Lowering result{.launch = launch, .cost = products + double(rows) * double(r.gateRow()) * 0.8 + 50};
-  result.flop = products * 80;
+  const double flop =
+      2 * double(rows) * double(r.gateRow()) * double(2 * r.units + r.in * (int64_t(b.wantsInput) + b.wantsKernel));
+  Lowering result{.launch = launch, .cost = flop * 0.0125 + double(rows) * double(r.gateRow()) * 0.8 + 50};
+  result.flop = flop;
   result.sharedScratch = size_t(scratch.size) * 4;
   cpu::Gemm back{.m = std::max(r.n, r.steps), .n = r.units, .k = r.width(r.gates())};
   cpu::Gemm weight{.m = std::max(r.in, r.units), .n = 1, .k = kRowsAtOnce};

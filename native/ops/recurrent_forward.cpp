@@ -223,9 +223,9 @@ Lowering lowerRecurrent(const LowerContext& c) {
     }
     if (!part.empty()) run.finish(part);
   };
-  const double products = double(r.n * r.steps) * double(gates) * double(r.in + r.units) * 0.025;
-  Lowering result{.launch = launch, .cost = products + double(r.n * r.steps) * double(gates) * 0.8 + 50};
-  result.flop = products * 80;
+  const double flop = 2 * double(r.n * r.steps) * double(gates) * double(r.in + r.units);
+  Lowering result{.launch = launch, .cost = flop * 0.0125 + double(r.n * r.steps) * double(gates) * 0.8 + 50};
+  result.flop = flop;
   result.sharedScratch = size_t(scratch.size) * 4;
   cpu::Gemm widest{.m = std::max(r.n, f.ahead), .n = gates, .k = std::max(r.in, r.units)};
   result.memberScratch = size_t((cpu::gemmScratchBytes(widest) + 63) / 64 * 64);

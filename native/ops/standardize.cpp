@@ -30,11 +30,11 @@ std::vector<ValueType> inferGradient(const InferContext& c) {
   return sameAsFirst(c);
 }
 
-// The mean over the axes, kept as ones.
-Expr rowMean(GradientContext& c, Expr x) {
+// reduceSum or reduceMean over the axes, kept as ones.
+Expr overRows(std::string_view op, GradientContext& c, Expr x) {
   std::vector<int64_t> last;
   for (int64_t i = x.shape().size() - axesOf(c.attrs()); i < x.shape().size(); ++i) last.push_back(i);
-  return reduce("reduceMean", x, last, true);
+  return reduce(op, x, last, true);
 }
 
 std::vector<ValueId> gradient(GradientContext& c) {
@@ -55,10 +55,8 @@ std::vector<ValueId> gradient(GradientContext& c) {
 std::vector<ValueId> gradientOfGradient(GradientContext& c) {
   const Expr g = c.in(0), y = c.in(1), scale = c.in(2), h = c.grad();
   const Expr dg = apply("standardizeGradient", {h, y, scale}, c.attrs());
-  const Expr dy = -(scale * (h * rowMean(c, g * y) + g * rowMean(c, h * y)));
-  std::vector<int64_t> last;
-  for (int64_t i = g.shape().size() - axesOf(c.attrs()); i < g.shape().size(); ++i) last.push_back(i);
-  const Expr dScale = reduce("reduceSum", h * c.out(0), last, true) / scale;
+  const Expr dy = -(scale * (h * overRows("reduceMean", c, g * y) + g * overRows("reduceMean", c, h * y)));
+  const Expr dScale = overRows("reduceSum", c, h * c.out(0)) / scale;
   return {dg.id, dy.id, dScale.id};
 }
 
