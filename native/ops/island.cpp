@@ -61,11 +61,11 @@ IslandCode islandOf(std::string_view op, std::span<const ValueType> in, const Va
   code.space = out.shape;
   for (const ValueType& type : in) code.inputs.push_back({type.dtype, type.shape});
   const DType operand = in[op == "select" ? 1 : 0].dtype;
-  const cpu::Opcode opcode = op == "cast" ? cpu::castOpcode(in[0].dtype, out.dtype) : cpu::opcodeFor(op, operand);
+  const Opcode opcode = op == "cast" ? cpu::castOpcode(in[0].dtype, out.dtype) : cpu::opcodeFor(op, operand);
   uint16_t result = 0;
-  if (opcode != cpu::Opcode::none) {
+  if (opcode != Opcode::none) {
     const uint16_t last = uint16_t(in.size() - 1);
-    code.instructions.push_back({uint8_t(opcode), op, 0, std::min<uint16_t>(1, last), std::min<uint16_t>(2, last)});
+    code.instructions.push_back({opcode, op, 0, std::min<uint16_t>(1, last), std::min<uint16_t>(2, last)});
     result = uint16_t(in.size());
   } else if (op != "cast") {
     fail("DTYPE", std::string(op), " is not defined for ", dtypeName(operand));
@@ -104,7 +104,7 @@ LoweredIsland lowerIsland(const IslandCode& code, const Dims& space, std::span<c
   double perElement = 0.2;
   for (size_t i = 0; i < code.instructions.size(); ++i) {
     const auto& from = code.instructions[i];
-    island->instructions[i] = {cpu::Opcode(from.opcode), number[from.a], number[from.b], number[from.c]};
+    island->instructions[i] = {from.opcode, number[from.a], number[from.b], number[from.c]};
     number[code.inputs.size() + i] = uint8_t(code.inputs.size() + i);
     perElement += instructionCost(from.name);
   }

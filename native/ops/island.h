@@ -4,38 +4,12 @@
 #include <vector>
 
 #include "plan/backend.h"
+#include "plan/island.h"
 
 namespace chainrule::ops {
 
-// A fused elementwise program over graph values, before sizes are known. Values are numbered: inputs, then
-// instructions.
-struct IslandCode {
-  struct Input {
-    DType dtype;
-    Shape shape;
-    bool constant = false;  // a scalar that goes into the program itself
-    uint32_t bits = 0;
-  };
-  struct Instruction {
-    uint8_t opcode;  // cpu::Opcode
-    std::string_view name;
-    uint16_t a = 0, b = 0, c = 0;
-  };
-  struct Output {
-    uint16_t value;
-    DType dtype;
-  };
-  Shape space;
-  std::vector<Input> inputs;
-  std::vector<Instruction> instructions;
-  std::vector<Output> outputs;
-};
-
 // The one-instruction program of an elementwise node.
 IslandCode islandOf(std::string_view op, std::span<const ValueType> in, const ValueType& out);
-
-// As an attribute of a node: attrs.extra.
-inline const IslandCode& islandAttr(const Attrs& attrs) { return *static_cast<const IslandCode*>(attrs.extra.get()); }
 
 // Runs `code` over flat elements [begin, end) of its space; inputs that aren't constants, then outputs, in order.
 using IslandRun =

@@ -11,7 +11,6 @@
 namespace chainrule {
 namespace {
 
-using ops::IslandCode;
 
 std::optional<uint32_t> scalarBits(const Graph& graph, ValueId value) {
   const Node& node = graph.nodeOf(value);

@@ -22,7 +22,7 @@ Launch copyLaunch(int64_t bytes) {
 // The ops of a step for people: "matmul+add+relu", "mul+add".
 std::string stepName(const Node& node) {
   if (!node.attrs.extra) return std::string(node.op->name);
-  const ops::IslandCode& code = ops::islandAttr(node.attrs);
+  const IslandCode& code = islandAttr(node.attrs);
   std::string name = node.op->takesEpilogue ? std::string(node.op->name) : "";
   const size_t shown = std::min<size_t>(code.instructions.size(), 6);
   for (size_t i = 0; i < shown; ++i) name += (name.empty() ? "" : "+") + std::string(code.instructions[i].name);

@@ -86,6 +86,9 @@ struct StepArgs {
   void (*meet)(void* team, int member) = nullptr;
   Fault* fault = nullptr;
   size_t step = 0;        // number in the walk
+  void* queue = nullptr;  // of the device that a launch gives its kernels to; then pointers are the device's
+  const int64_t* deviceRowOffset = nullptr;
+  uint64_t* deviceFault = nullptr;  // of this step
   int64_t rowOffset = 0;  // global index of row 0 of the batch, for random ops
 
   template <typename T>
@@ -117,6 +120,9 @@ struct Lowering {
   size_t memberScratch = 0;
   bool serial = false;  // only member 0 runs it
   double flop = 0;      // of its products, for the profile
+  // On a device, of an op that picks rows by index: the first index beyond the limit leaves position << 32 | index in
+  // the step's fault. rowSize as in Fault::Place.
+  int64_t indexLimit = 0, indexRowSize = 0;
 };
 
 }  // namespace chainrule

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "plan/plan.h"
+
+// What a device library offers to the runtime: it is opened at run time, so that nothing of it is needed where there is
+// no such device. Both sides are built from the same sources (kDeviceInterface is compared), and nothing throws from
+// one to the other.
+namespace chainrule {
+
+// Nothing, or what went wrong: the parts of an Error.
+struct Outcome {
+  std::string code, message;
+
+  bool failed() const { return !code.empty(); }
+  void orThrow() const {
+    if (failed()) throw Error(code, message);
+  }
+};
+
+struct DeviceDescription {
+  std::string id;    // "cuda:0"
+  std::string name;  // of the product
+  int major = 0, minor = 0;
+  int64_t memoryBytes = 0;
+  int multiprocessors = 0;
+  std::string driver;  // its version
+  bool emulated = false;
+};
+
+struct DeviceCopy {
+  void* to;
+  const void* from;
+  int64_t bytes;
+};
+
+// All that is fixed when steps are recorded. Pointers are the device's, but for the host's end of the copies, which is
+// memory from allocateHost.
+struct DeviceFrame {
+  void* const* slots = nullptr;
+  const int64_t* rowOffset = nullptr;  // global index of row 0 of the batch
+  uint64_t* faults = nullptr;          // one per step, all bits set: see Lowering::indexLimit
+  std::vector<DeviceCopy> uploads, downloads;
+};
+
+// Steps made ready: one call runs them all, as often as one likes.
+class Recording {
+ public:
+  virtual ~Recording() = default;
+  virtual Outcome run() = 0;  // returns before the device is done
+};
+
+// Calls come from one thread at a time; the device works in their order.
+class Device {
+ public:
+  virtual ~Device() = default;
+  virtual const DeviceDescription& description() const = 0;
+
+  // The launch of one node; UNSUPPORTED names an op that has none.
+  virtual Outcome lower(const LowerContext& node, Lowering& result) = 0;
+
+  virtual Outcome allocate(int64_t bytes, void*& memory) = 0;
+  virtual void release(void* memory) = 0;
+  virtual Outcome allocateHost(int64_t bytes, void*& memory) = 0;  // that copies read and write without a detour
+  virtual void releaseHost(void* memory) = 0;
+  virtual int64_t bytesInUse() const = 0;
+
+  virtual Outcome record(const std::vector<Step>& steps, const DeviceFrame& frame, std::unique_ptr<Recording>& result) = 0;
+  // Runs the steps one by one and lowers `nanoseconds` (one per step) to the times they took.
+  virtual Outcome time(const std::vector<Step>& steps, const DeviceFrame& frame, double* nanoseconds) = 0;
+  virtual Outcome copyIn(void* to, const void* from, int64_t bytes) = 0;   // any host memory, done on return
+  virtual Outcome copyOut(void* to, const void* from, int64_t bytes) = 0;  // likewise
+  virtual Outcome finish() = 0;                                            // waits for all that was asked
+};
+
+// What the library exports, as chainruleDevices(): never null.
+struct DeviceLibrary {
+  const char* interface;  // kDeviceInterface
+  // Descriptions of what is there. An outcome says in one line why there is nothing.
+  Outcome (*list)(std::vector<DeviceDescription>& devices);
+  Outcome (*open)(int index, std::unique_ptr<Device>& device);
+};
+
+// Changes whenever something in this file or in what it includes does.
+inline constexpr const char* kDeviceInterface = "chainrule-device-1";
+
+}  // namespace chainrule

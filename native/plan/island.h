@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "base/opcode.h"
+#include "ir/op.h"
+
+namespace chainrule {
+
+// A fused elementwise program over graph values, before sizes are known. Values are numbered: inputs, then
+// instructions.
+struct IslandCode {
+  struct Input {
+    DType dtype;
+    Shape shape;
+    bool constant = false;  // a scalar that goes into the program itself
+    uint32_t bits = 0;
+  };
+  struct Instruction {
+    Opcode opcode;
+    std::string_view name;
+    uint16_t a = 0, b = 0, c = 0;
+  };
+  struct Output {
+    uint16_t value;
+    DType dtype;
+  };
+  Shape space;
+  std::vector<Input> inputs;
+  std::vector<Instruction> instructions;
+  std::vector<Output> outputs;
+};
+
+// As an attribute of a node: attrs.extra.
+inline const IslandCode& islandAttr(const Attrs& attrs) { return *static_cast<const IslandCode*>(attrs.extra.get()); }
+
+}  // namespace chainrule
