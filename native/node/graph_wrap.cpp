@@ -168,12 +168,16 @@ Graph GraphWrap::finish(const Napi::Value& outputs) {
   return graph_;
 }
 
+static std::string deviceFrom(const Napi::Value& value) {
+  return value.IsString() ? value.As<Napi::String>().Utf8Value() : "cpu";
+}
+
 Napi::Value GraphWrap::compile(const Napi::CallbackInfo& call) {
   return guarded(call.Env(), [&] {
     const auto graph = std::make_shared<Graph>(finish(call[0]));
     const auto program = std::make_shared<std::shared_ptr<Program>>();
-    auto work = [graph, program, variables = variables_] {
-      *program = std::make_shared<Program>(std::move(*graph), variables);
+    auto work = [graph, program, variables = variables_, device = deviceFrom(call[1])] {
+      *program = std::make_shared<Program>(std::move(*graph), variables, openDevice(device));
     };
     return submit(call.Env(), task(std::move(work)),
                   [program](Napi::Env env) { return ProgramWrap::wrap(env, *program); });
@@ -181,8 +185,10 @@ Napi::Value GraphWrap::compile(const Napi::CallbackInfo& call) {
 }
 
 Napi::Value GraphWrap::compileSync(const Napi::CallbackInfo& call) {
-  return guarded(call.Env(),
-                 [&] { return ProgramWrap::wrap(call.Env(), std::make_shared<Program>(finish(call[0]), variables_)); });
+  return guarded(call.Env(), [&] {
+    OpenDevice* const device = openDevice(deviceFrom(call[1]));
+    return ProgramWrap::wrap(call.Env(), std::make_shared<Program>(finish(call[0]), variables_, device));
+  });
 }
 
 Napi::Value GraphWrap::describe(const Napi::CallbackInfo& call) {

@@ -3,11 +3,12 @@
 namespace chainrule {
 
 // The list of passes. In debug builds the graph is verified between them.
-Graph optimize(Graph graph) {
+Graph optimize(Graph graph, bool packs) {
   using Pass = Graph (*)(const Graph&);
   // Each before a simplify, because what it bypasses is dead only afterwards.
   for (const Pass pass :
        {Pass(simplify), Pass(applyPatterns), Pass(simplify), Pass(simplify), Pass(chooseLayouts), Pass(fuse)}) {
+    if (pass == Pass(chooseLayouts) && !packs) continue;
     graph = pass(graph);
 #ifndef NDEBUG
     verify(graph);

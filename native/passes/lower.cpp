@@ -10,7 +10,8 @@ namespace chainrule {
 namespace {
 
 // Copies at the end of a step: outputs and updates that could not be computed in place.
-Launch copyLaunch(int64_t bytes) {
+Launch copyLaunch(int64_t bytes, bool onDevice) {
+  if (onDevice) return [bytes](const StepArgs& args) { args.queue->copy(args.out<void>(), args.in<void>(0), bytes); };
   return [bytes](const StepArgs& args) {
     const Range range = args.split(bytes, 4096);
     if (!range.empty())
@@ -71,7 +72,7 @@ class Lowerer {
  private:
   void lowerNode(NodeId id) {
     const Node& node = graph_.nodes[id];
-    if (!node.op->lower) fail("INTERNAL", std::string(node.op->name), " has no CPU launch");
+    if (!options_.device && !node.op->lower) fail("INTERNAL", std::string(node.op->name), " has no CPU launch");
     std::vector<TensorType> in, out;
     for (ValueId input : node.inputs) in.push_back(concreteType(graph_.type(input), batch_));
     bool used[64];
@@ -81,8 +82,27 @@ class Lowerer {
       used[part] = storage_.of[node.first + ValueId(part)].block != kNever;
     }
     const LowerContext context{graph_, node, batch_, in, out, cpu::kernels(), {used, node.parts}};
-    lowered_[id] = std::make_unique<Lowering>(node.op->lower(context));
+    lowered_[id] = std::make_unique<Lowering>(options_.device ? lowerOnDevice(context) : node.op->lower(context));
     plan_.memberScratch = std::max(plan_.memberScratch, int64_t(lowered_[id]->memberScratch));
+  }
+
+  // A device knows elementwise ops as islands only.
+  Lowering lowerOnDevice(const LowerContext& context) {
+    Lowering lowering;
+    if (!context.node.op->elementwise) {
+      options_.device->lower(context, lowering).orThrow();
+      return lowering;
+    }
+    Node island = context.node;
+    std::vector<ValueType> in;
+    for (ValueId input : island.inputs) in.push_back(graph_.type(input));
+    island.attrs = {};
+    island.attrs.extra = std::make_shared<IslandCode>(ops::islandOf(island.op->name, in, graph_.type(island.first)));
+    island.op = findOp("island");
+    options_.device->lower({context.graph, island, context.batch, context.in, context.out, context.kernels, context.used},
+                           lowering)
+        .orThrow();
+    return lowering;
   }
 
   void assignMemory() {
@@ -152,7 +172,9 @@ class Lowerer {
     step.launch = std::move(lowering.launch);
     step.cost = lowering.cost;
     step.flop = lowering.flop;
-    step.parallel = !lowering.serial && lowering.cost >= options_.parallelThreshold;
+    step.indexLimit = lowering.indexLimit;
+    step.indexRowSize = lowering.indexRowSize;
+    step.parallel = !options_.device && !lowering.serial && lowering.cost >= options_.parallelThreshold;
     const bool prologue = storage_.inPrologue[id];
     step.sharedScratch =
         slot({prologue ? Space::persistent : Space::arena, 0, scratch_[id], int64_t(lowering.sharedScratch)});
@@ -179,10 +201,10 @@ class Lowerer {
     step.name = std::move(name);
     step.operands = {from, to};
     step.inputs = 1;
-    step.launch = copyLaunch(bytes);
+    step.launch = copyLaunch(bytes, options_.device);
     step.cost = double(bytes) * 0.05;
     step.bytes = 2 * bytes;
-    step.parallel = step.cost >= options_.parallelThreshold;
+    step.parallel = !options_.device && step.cost >= options_.parallelThreshold;
     plan_.body.push_back(std::move(step));
   }
 

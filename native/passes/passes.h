@@ -4,6 +4,7 @@
 #include <string>
 
 #include "ir/graph.h"
+#include "plan/device.h"
 #include "plan/plan.h"
 
 namespace chainrule {
@@ -14,10 +15,11 @@ Graph applyPatterns(const Graph& graph);  // cheaper ops for groups of them: gra
 Graph chooseLayouts(const Graph& graph);  // panel16 for weights that matmul and conv2d read; conversions elsewhere
 Graph fuse(const Graph& graph);           // islands of elementwise nodes; islands as epilogues
 
-Graph optimize(Graph graph);  // all of them in order
+Graph optimize(Graph graph, bool packs = true);  // all of them in order; packs: the CPU's layouts of weights
 
 struct CompileOptions {
   double parallelThreshold = 10000;  // nanoseconds of work below which a step runs on one member
+  Device* device = nullptr;          // that the plan is for; null: the CPU
 };
 // The plan for one batch size. The graph must be optimized.
 Plan lower(const Graph& graph, int64_t batch, const CompileOptions& options);

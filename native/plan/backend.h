@@ -16,6 +16,8 @@ namespace cpu {
 struct KernelTable;
 }
 
+class DeviceQueue;  // plan/device.h
+
 // A value with its sizes known.
 struct TensorType {
   DType dtype = DType::f32;
@@ -86,7 +88,7 @@ struct StepArgs {
   void (*meet)(void* team, int member) = nullptr;
   Fault* fault = nullptr;
   size_t step = 0;        // number in the walk
-  void* queue = nullptr;  // of the device that a launch gives its kernels to; then pointers are the device's
+  DeviceQueue* queue = nullptr;  // where a device's launch puts its kernels; then pointers are the device's
   const int64_t* deviceRowOffset = nullptr;
   uint64_t* deviceFault = nullptr;  // of this step
   int64_t rowOffset = 0;  // global index of row 0 of the batch, for random ops

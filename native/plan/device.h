@@ -7,8 +7,7 @@
 #include "plan/plan.h"
 
 // What a device library offers to the runtime: it is opened at run time, so that nothing of it is needed where there is
-// no such device. Both sides are built from the same sources (kDeviceInterface is compared), and nothing throws from
-// one to the other.
+// no such device. Both sides are built from the same sources, and nothing throws from one to the other.
 namespace chainrule {
 
 // Nothing, or what went wrong: the parts of an Error.
@@ -31,6 +30,13 @@ struct DeviceDescription {
   bool emulated = false;
 };
 
+// Where the launches of a device put their work, in order.
+class DeviceQueue {
+ public:
+  virtual ~DeviceQueue() = default;
+  virtual void copy(void* to, const void* from, int64_t bytes) = 0;  // both on the device
+};
+
 struct DeviceCopy {
   void* to;
   const void* from;
@@ -50,7 +56,8 @@ struct DeviceFrame {
 class Recording {
  public:
   virtual ~Recording() = default;
-  virtual Outcome run() = 0;  // returns before the device is done
+  virtual Outcome run() = 0;   // returns before the device is done
+  virtual Outcome wait() = 0;  // for the last run
 };
 
 // Calls come from one thread at a time; the device works in their order.
@@ -76,15 +83,12 @@ class Device {
   virtual Outcome finish() = 0;                                            // waits for all that was asked
 };
 
-// What the library exports, as chainruleDevices(): never null.
+// What the library exports as chainruleDevices().
 struct DeviceLibrary {
-  const char* interface;  // kDeviceInterface
+  const char* interface;  // of the sources it was built from; see scripts/sources.mjs
   // Descriptions of what is there. An outcome says in one line why there is nothing.
   Outcome (*list)(std::vector<DeviceDescription>& devices);
   Outcome (*open)(int index, std::unique_ptr<Device>& device);
 };
-
-// Changes whenever something in this file or in what it includes does.
-inline constexpr const char* kDeviceInterface = "chainrule-device-1";
 
 }  // namespace chainrule

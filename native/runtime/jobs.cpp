@@ -125,7 +125,8 @@ bool EpochJob::step(Machine& machine) {
   const int64_t firstRow = (options_.firstStep + done_) * options_.batchSize;
   const std::vector<const void*> inputs = gather(firstRow, batch);
   const std::vector<void*> outputs = outputsAt(firstRow - options_.firstStep * options_.batchSize, batch);
-  program_->run(machine, {batch, inputs, outputs, firstRow, false, false});
+  const bool last = done_ + 1 == options_.steps;
+  program_->run(machine, {batch, inputs, outputs, firstRow, false, false, !options_.collect && !last});
   ++done_;
   const auto time = std::chrono::steady_clock::now();
   if (onProgress && (time - reported_ >= std::chrono::milliseconds(50))) {

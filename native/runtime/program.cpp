@@ -16,6 +16,16 @@ std::atomic<double> parallelThreshold{CompileOptions{}.parallelThreshold};
 constexpr size_t kPlans = 16;
 constexpr double kInlineWait = 1e6;  // nanoseconds that an inline run may wait for a running step
 
+// Says to inline runs how long this step takes, while it runs.
+class Busy {
+ public:
+  Busy(std::atomic<double>& stepCost, double cost) : stepCost_(stepCost) { stepCost_ = cost; }
+  ~Busy() { stepCost_ = 0; }
+
+ private:
+  std::atomic<double>& stepCost_;
+};
+
 // Names the layer, the row and the id that no table has.
 [[noreturn]] void failAt(const Fault::Place& place, const std::vector<Step>& body, int64_t rowOffset) {
   const std::string& scope = body[place.step].scope;
@@ -34,8 +44,8 @@ constexpr double kInlineWait = 1e6;  // nanoseconds that an inline run may wait 
 
 void setParallelThreshold(double nanoseconds) { parallelThreshold = nanoseconds; }
 
-Program::Program(Graph graph, std::vector<std::shared_ptr<Variable>> variables)
-    : source_(std::move(graph)), variables_(std::move(variables)) {
+Program::Program(Graph graph, std::vector<std::shared_ptr<Variable>> variables, OpenDevice* device)
+    : device_(device), source_(std::move(graph)), variables_(std::move(variables)) {
   domain_ = joinDomains(variables_);
   for (const VariableGroup& group : source_.groups) {
     groups_.emplace_back();
@@ -50,11 +60,12 @@ void Program::optimizeSource() {
   std::unique_lock<std::shared_mutex> lock;
   if (!variables_.empty()) lock = lockExclusive(*variables_[0]);
   for (size_t i = 0; i < variables_.size(); ++i) {
+    if (device_) variables_[i]->unpack();
     graph.variables[i].layoutFixed = variables_[i]->layoutFixed();
     graph.variables[i].fixedLayout = variables_[i]->layout();
   }
   if (lock) lock.unlock();
-  optimized_ = optimize(std::move(graph));
+  optimized_ = optimize(std::move(graph), !device_);
   if (!variables_.empty()) lock = lockExclusive(*variables_[0]);
   for (size_t i = 0; i < variables_.size(); ++i) {
     const VariableInfo& info = optimized_.variables[i];
@@ -133,7 +144,8 @@ std::shared_ptr<Program::Prepared> Program::preparedFor(int64_t batch) {
     return found->second;
   }
   auto prepared = std::make_shared<Prepared>();
-  prepared->plan = lower(optimized_, batch, {parallelThreshold.load()});
+  prepared->plan = lower(optimized_, batch, {parallelThreshold.load(), device_ ? device_->device.get() : nullptr});
+  if (device_) prepared->onDevice = std::make_unique<DevicePlan>(*device_, prepared->plan, optimized_.constants);
   ++counters_.plans;
   if (plans_.size() >= kPlans) {
     plans_.erase(recent_.back());
@@ -223,38 +235,70 @@ void Program::lockAndRun(Machine& machine, const Request& request, std::shared_p
     prepared = preparedFor(request.batch);
   }
 
-  domain->stepCost = prepared->plan.cost;
-  Binding& binding = prepared->bindings[request.inlineThread ? 1 : 0];
-  bind(*prepared, binding, machine, request);
+  const Busy busy(domain->stepCost, prepared->plan.cost);
+  if (device_) {
+    runOnDevice(request, *prepared);
+  } else {
+    walk(machine, request, *prepared);
+  }
+}
+
+void Program::touchUpdated() {
+  const auto touch = [&](int variable) {
+    device_ ? variables_[size_t(variable)]->touchOnDevice() : variables_[size_t(variable)]->touch();
+  };
+  for (const Commit& commit : optimized_.commits) {
+    if (!commit.group) touch(commit.target);
+    if (commit.group) {
+      for (int index : optimized_.groups[size_t(commit.target)].variables) touch(index);
+    }
+  }
+}
+
+void Program::walk(Machine& machine, const Request& request, Prepared& prepared) {
+  Binding& binding = prepared.bindings[request.inlineThread ? 1 : 0];
+  bind(prepared, binding, machine, request);
   Fault fault;
   Frame frame{binding.slots.data(), request.rowOffset, &fault, nullptr};
   const cpu::FlushDenormals flush;
-  if (!prepared->plan.prologue.empty()) {
+  if (!prepared.plan.prologue.empty()) {
     const uint64_t version = weightsVersion();
     if (!binding.prologueDone || binding.prologueVersion != version) {
-      machine.walk(prepared->plan.prologue, frame);
-      if (fault.occurred()) failAt(fault.first(), prepared->plan.prologue, 0);
+      machine.walk(prepared.plan.prologue, frame);
+      if (fault.occurred()) failAt(fault.first(), prepared.plan.prologue, 0);
       binding.prologueDone = true;
       binding.prologueVersion = version;
     }
   }
   if (request.timed) {
-    prepared->times.resize(prepared->plan.body.size(), INFINITY);
-    frame.times = prepared->times.data();
+    prepared.times.resize(prepared.plan.body.size(), INFINITY);
+    frame.times = prepared.times.data();
   }
-  machine.walk(prepared->plan.body, frame);
-  domain->stepCost = 0;
-  if (alone) {
-    for (const Commit& commit : optimized_.commits) {
-      if (!commit.group) variables_[size_t(commit.target)]->touch();
-      if (commit.group) {
-        for (int index : optimized_.groups[size_t(commit.target)].variables) variables_[size_t(index)]->touch();
-      }
-    }
+  machine.walk(prepared.plan.body, frame);
+  if (updates()) {
+    touchUpdated();
     // The prologue reads none of those, so it stays valid.
     if (binding.prologueDone) binding.prologueVersion = weightsVersion();
   }
-  if (fault.occurred()) failAt(fault.first(), prepared->plan.body, request.rowOffset);
+  if (fault.occurred()) failAt(fault.first(), prepared.plan.body, request.rowOffset);
+}
+
+void Program::runOnDevice(const Request& request, Prepared& prepared) {
+  DevicePlan::Run run{variables_, request.inputs, request.outputs, request.detached, request.rowOffset,
+                      weightsVersion()};
+  if (request.timed) {
+    prepared.times.resize(prepared.plan.body.size(), INFINITY);
+    run.times = prepared.times.data();
+  }
+  const cpu::FlushDenormals flush;  // for an emulated device
+  const auto missing = prepared.onDevice->run(run);
+  if (updates()) {
+    touchUpdated();
+    prepared.onDevice->keepPrologue(weightsVersion());
+  }
+  if (missing) {
+    failAt(missing->place, missing->prologue ? prepared.plan.prologue : prepared.plan.body, missing->rowOffset);
+  }
 }
 
 void Program::bind(Prepared& prepared, Binding& binding, Machine& machine, const Request& request) {

@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "passes/passes.h"
+#include "runtime/device_plan.h"
 #include "runtime/floor.h"
 #include "runtime/machine.h"
 #include "runtime/variable.h"
@@ -22,7 +23,8 @@ struct ArrayRef {
 // goes first).
 class Program {
  public:
-  Program(Graph graph, std::vector<std::shared_ptr<Variable>> variables);
+  // device null: the CPU.
+  Program(Graph graph, std::vector<std::shared_ptr<Variable>> variables, OpenDevice* device = nullptr);
 
   const Graph& graph() const { return source_; }
   bool updates() const { return !source_.commits.empty(); }
@@ -47,6 +49,7 @@ class Program {
     int64_t rowOffset = 0;
     bool inlineThread = false;  // on a JavaScript thread, beside the lane
     bool timed = false;
+    bool detached = false;  // the outputs aren't wanted: on a device the step may still run on return
   };
   // Runs one step under the lock of its variables. Inline runs throw BUSY instead of waiting long.
   void run(Machine& machine, const Request& request);
@@ -71,6 +74,7 @@ class Program {
   };
   struct Prepared {
     Plan plan;
+    std::unique_ptr<DevicePlan> onDevice;
     Binding bindings[2];  // lane, inline
     std::vector<double> times;
     std::list<int64_t>::iterator use;
@@ -80,9 +84,13 @@ class Program {
   std::shared_ptr<Prepared> preparedFor(int64_t batch);
   void bind(Prepared& prepared, Binding& binding, Machine& machine, const Request& request);
   void lockAndRun(Machine& machine, const Request& request, std::shared_ptr<Prepared>& prepared);
+  void walk(Machine& machine, const Request& request, Prepared& prepared);
+  void runOnDevice(const Request& request, Prepared& prepared);
+  void touchUpdated();
   bool arrangeVariables();  // groups contiguous; false if a layout is not what the plans were made for
   uint64_t weightsVersion() const;
 
+  OpenDevice* const device_;
   Graph source_;
   Graph optimized_;
   std::vector<std::shared_ptr<Variable>> variables_;

@@ -35,6 +35,30 @@ void eachPanelRun(const Dims& dims, Visit visit) {
 
 }  // namespace
 
+std::byte* VariableStorage::onHost() {
+  if (hostOutdated_) download();
+  return buffer_.data();
+}
+
+void VariableStorage::download() {
+  const std::lock_guard guard(mutex_);
+  if (!hostOutdated_) return;
+  device_->download(buffer_.data(), mirror_.data(), int64_t(buffer_.size()));
+  hostOutdated_ = false;
+}
+
+std::byte* VariableStorage::onDevice(OpenDevice& device) {
+  if (device_ == &device && !mirrorOutdated_) return mirror_.data();
+  onHost();
+  const std::lock_guard guard(mutex_);
+  if (device_ != &device) mirror_ = DeviceMemory();
+  if (!mirror_.data()) mirror_ = DeviceMemory(device, int64_t(buffer_.size()));
+  device_ = &device;
+  device.upload(mirror_.data(), buffer_.data(), int64_t(buffer_.size()));
+  mirrorOutdated_ = false;
+  return mirror_.data();
+}
+
 Variable::Variable(std::string name, DType dtype, Dims dims, double fill)
     : name(std::move(name)), dtype(dtype), dims(dims), domain_(std::make_shared<LockDomain>()) {
   storage_ = std::make_shared<VariableStorage>(paddedBytes(*this));
@@ -49,6 +73,15 @@ Variable::Variable(std::string name, DType dtype, Dims dims, double fill)
 void Variable::fixLayout(Layout layout) {
   if (layoutFixed_ && layout != layout_) fail("INTERNAL", "variable \"", name, "\" already has another layout");
   layoutFixed_ = true;
+  convert(layout);
+}
+
+void Variable::unpack() {
+  layoutFixed_ = true;
+  convert(Layout::rowMajor);
+}
+
+void Variable::convert(Layout layout) {
   if (layout == layout_) return;
   Buffer rows{size_t(elementCount(dims)) * 4};
   read(rows.data());
@@ -110,9 +143,9 @@ std::unique_lock<std::shared_mutex> lockExclusive(const Variable& variable) {
 }
 
 bool isContiguous(std::span<const std::shared_ptr<Variable>> variables) {
-  const std::byte* next = variables[0]->data();
+  const std::byte* next = variables[0]->storage_->address() + variables[0]->offset_;
   for (const auto& variable : variables) {
-    if (variable->data() != next) return false;
+    if (variable->storage_->address() + variable->offset_ != next) return false;
     next += paddedBytes(*variable);
   }
   return true;
@@ -124,7 +157,7 @@ void makeContiguous(std::span<const std::shared_ptr<Variable>> variables) {
   const auto storage = std::make_shared<VariableStorage>(total);
   int64_t offset = 0;
   for (const auto& variable : variables) {
-    std::memcpy(storage->buffer.data() + offset, variable->data(), size_t(variable->bytes()));
+    std::memcpy(storage->address() + offset, variable->data(), size_t(variable->bytes()));
     variable->storage_ = storage;
     variable->offset_ = offset;
     offset += int64_t(paddedBytes(*variable));

@@ -10,6 +10,7 @@
 
 #include "base/buffer.h"
 #include "plan/backend.h"
+#include "runtime/devices.h"
 
 namespace chainrule {
 
@@ -20,10 +21,26 @@ struct LockDomain {
   std::atomic<double> stepCost{0};  // nanoseconds of the step that holds it, an estimate
 };
 
-// Memory of one or, after grouping, several variables.
-struct VariableStorage {
-  explicit VariableStorage(size_t bytes) : buffer(bytes, true) {}
-  Buffer buffer;
+// Memory of one or, after grouping, several variables: on the host, and a copy on the device whose programs use them.
+// Either side may be newer; it is brought up to date when it is asked for.
+class VariableStorage {
+ public:
+  explicit VariableStorage(size_t bytes) : buffer_(bytes, true) {}
+
+  std::byte* address() const { return buffer_.data(); }  // whatever it holds
+  std::byte* onHost();                                   // up to date
+  std::byte* onDevice(OpenDevice& device);               // likewise
+  void wroteOnHost() { mirrorOutdated_ = true; }
+  void wroteOnDevice() { hostOutdated_ = true; }
+
+ private:
+  void download();
+
+  Buffer buffer_;
+  std::mutex mutex_;  // of the copies between both
+  OpenDevice* device_ = nullptr;
+  DeviceMemory mirror_;
+  std::atomic<bool> hostOutdated_{false}, mirrorOutdated_{true};
 };
 
 // A weight, moving statistic, optimizer slot, counter or seed. Shared by all programs that use it and by workers that
@@ -38,14 +55,24 @@ class Variable {
 
   Layout layout() const { return layout_; }
   bool layoutFixed() const { return layoutFixed_; }
-  std::byte* data() const { return storage_->buffer.data() + offset_; }
+  std::byte* data() const { return storage_->onHost() + offset_; }
+  std::byte* onDevice(OpenDevice& device) const { return storage_->onDevice(device) + offset_; }
   TensorType type() const { return {dtype, dims, layout_}; }
   int64_t bytes() const { return type().bytes(); }
   uint64_t version() const { return version_.load(std::memory_order_acquire); }
-  void touch() { version_.fetch_add(1, std::memory_order_acq_rel); }
+  // After each write, by what did it.
+  void touch() {
+    storage_->wroteOnHost();
+    version_.fetch_add(1, std::memory_order_acq_rel);
+  }
+  void touchOnDevice() {
+    storage_->wroteOnDevice();
+    version_.fetch_add(1, std::memory_order_acq_rel);
+  }
 
   // The rest is called with the domain locked exclusively.
-  void fixLayout(Layout layout);         // converts what is stored; a second, different wish is an error
+  void fixLayout(Layout layout);  // converts what is stored; a second, different wish is an error
+  void unpack();                  // back to row-major for good: programs that were made for panels are made anew
   void read(std::byte* rowMajor) const;  // bytes of the row-major tensor
   void write(const std::byte* rowMajor);
 
@@ -53,7 +80,9 @@ class Variable {
 
  private:
   friend std::shared_ptr<LockDomain> joinDomains(std::span<const std::shared_ptr<Variable>>);
+  friend bool isContiguous(std::span<const std::shared_ptr<Variable>>);
   friend void makeContiguous(std::span<const std::shared_ptr<Variable>>);
+  void convert(Layout layout);
 
   std::shared_ptr<VariableStorage> storage_;
   int64_t offset_ = 0;

@@ -1,0 +1,97 @@
+#include <cstdlib>
+#include <cstring>
+#include <map>
+
+#include "cuda/devices.h"
+
+// A device that runs every kernel on one thread of the host, the same plans and launches as a GPU's.
+namespace chainrule::cuda {
+namespace {
+
+class EmulatedQueue : public Queue {
+ public:
+  void copy(void* to, const void* from, int64_t bytes) override { std::memmove(to, from, size_t(bytes)); }
+  void upload(void* to, const void* from, int64_t bytes) override { std::memcpy(to, from, size_t(bytes)); }
+  void download(void* to, const void* from, int64_t bytes) override { std::memcpy(to, from, size_t(bytes)); }
+  void fill(void* memory, uint32_t word, int64_t words) override {
+    std::fill_n(static_cast<uint32_t*>(memory), words, word);
+  }
+
+ private:
+  void start(const char* name, emulation::Call call, void (*body)(), void** arguments,
+             const LaunchSize& size) override {
+    const auto index = [](const Extent& e) { return emulation::Index{uint32_t(e.x), uint32_t(e.y), uint32_t(e.z)}; };
+    emulation::runGrid(name, call, body, arguments, index(size.grid), index(size.block), size_t(size.sharedBytes));
+  }
+};
+
+class EmulatedRecording : public Recording {
+ public:
+  EmulatedRecording(const std::vector<Step>& steps, DeviceFrame frame) : steps_(steps), frame_(std::move(frame)) {}
+  Outcome run() override {
+    return outcomeFrom([&] {
+      EmulatedQueue queue;
+      enqueue(steps_, frame_, queue);
+    });
+  }
+
+  Outcome wait() override { return {}; }
+
+ private:
+  const std::vector<Step>& steps_;
+  const DeviceFrame frame_;
+};
+
+class EmulatedDevice : public QueueDevice {
+ public:
+  const DeviceDescription& description() const override { return description_; }
+
+  Outcome allocate(int64_t bytes, void*& memory) override {
+    memory = std::aligned_alloc(256, size_t(bytes + 255) / 256 * 256);
+    if (!memory) return {"DEVICE_OOM", "no memory for an emulated device: " + std::to_string(bytes) + " bytes asked"};
+    std::memset(memory, 0xFF, size_t(bytes));  // nobody may count on zeros
+    sizes_[memory] = bytes;
+    inUse_ += bytes;
+    return {};
+  }
+  void release(void* memory) override {
+    if (!memory) return;
+    inUse_ -= sizes_[memory];
+    sizes_.erase(memory);
+    std::free(memory);
+  }
+  Outcome allocateHost(int64_t bytes, void*& memory) override { return allocate(bytes, memory); }
+  void releaseHost(void* memory) override { release(memory); }
+  int64_t bytesInUse() const override { return inUse_; }
+
+  Outcome record(const std::vector<Step>& steps, const DeviceFrame& frame,
+                 std::unique_ptr<Recording>& result) override {
+    result = std::make_unique<EmulatedRecording>(steps, frame);
+    return {};
+  }
+  Outcome time(const std::vector<Step>& steps, const DeviceFrame& frame, double* nanoseconds) override {
+    std::fill_n(nanoseconds, steps.size(), 0);  // times of an emulation say nothing
+    return EmulatedRecording(steps, frame).run();
+  }
+  Outcome copyIn(void* to, const void* from, int64_t bytes) override {
+    std::memcpy(to, from, size_t(bytes));
+    return {};
+  }
+  Outcome copyOut(void* to, const void* from, int64_t bytes) override { return copyIn(to, from, bytes); }
+  Outcome finish() override { return {}; }
+
+ private:
+  const DeviceDescription description_ = describeEmulated();
+  std::map<void*, int64_t> sizes_;
+  int64_t inUse_ = 0;
+};
+
+}  // namespace
+
+DeviceDescription describeEmulated() {
+  return {.id = "cuda:0", .name = "emulated GPU", .major = 8, .minor = 0, .memoryBytes = int64_t(4) << 30,
+          .multiprocessors = 1, .driver = "none", .emulated = true};
+}
+std::unique_ptr<Device> openEmulated() { return std::make_unique<EmulatedDevice>(); }
+
+}  // namespace chainrule::cuda

@@ -1,0 +1,278 @@
+#include <unordered_map>
+
+#include "cuda/devices.h"
+#include "cuda/driver.h"
+#include "cuda/image.h"
+
+// A GPU: its primary context, one stream on which everything happens in order, the kernels of the embedded image.
+namespace chainrule::cuda {
+namespace {
+
+constexpr int kMultiprocessors = 16, kMajor = 75, kMinor = 76;  // CUdevice_attribute
+constexpr int kMaxDynamicShared = 8;                            // CUfunction_attribute
+constexpr int kRelaxedCapture = 2, kNonBlocking = 1, kUntimed = 2;  // flags
+constexpr int64_t kSharedWithoutAsking = 48 << 10;
+
+CuPointer address(const void* memory) { return CuPointer(reinterpret_cast<uintptr_t>(memory)); }
+
+struct Gpu {
+  const Driver& driver = driverState().driver;
+  CuStream stream = nullptr;
+  CuModule module = nullptr;
+
+  void check(CuResult result, const char* call) const { outcomeOf(driver, result, call).orThrow(); }
+};
+
+class GpuQueue : public Queue {
+ public:
+  explicit GpuQueue(const Gpu& gpu) : gpu_(gpu) {}
+
+  void copy(void* to, const void* from, int64_t bytes) override {
+    if (bytes > 0) gpu_.check(gpu_.driver.memcpyDtoDAsync(address(to), address(from), size_t(bytes), gpu_.stream), "copy");
+  }
+  void upload(void* to, const void* from, int64_t bytes) override {
+    if (bytes > 0) gpu_.check(gpu_.driver.memcpyHtoDAsync(address(to), from, size_t(bytes), gpu_.stream), "copy to the GPU");
+  }
+  void download(void* to, const void* from, int64_t bytes) override {
+    if (bytes > 0) gpu_.check(gpu_.driver.memcpyDtoHAsync(to, address(from), size_t(bytes), gpu_.stream), "copy from the GPU");
+  }
+  void fill(void* memory, uint32_t word, int64_t words) override {
+    if (words > 0) gpu_.check(gpu_.driver.memsetD32Async(address(memory), word, size_t(words), gpu_.stream), "fill");
+  }
+
+ private:
+  void start(const char* name, emulation::Call, void (*)(), void** arguments, const LaunchSize& size) override {
+    const CuFunction function = find(name, size.sharedBytes);
+    gpu_.check(gpu_.driver.launchKernel(function, unsigned(size.grid.x), unsigned(size.grid.y), unsigned(size.grid.z),
+                                        unsigned(size.block.x), unsigned(size.block.y), unsigned(size.block.z),
+                                        unsigned(size.sharedBytes), gpu_.stream, arguments, nullptr),
+               name);
+  }
+
+  struct Found {
+    CuFunction function = nullptr;
+    int64_t sharedBytes = kSharedWithoutAsking;
+  };
+  CuFunction find(const char* name, int64_t sharedBytes) {
+    Found& found = functions_[name];
+    if (!found.function) gpu_.check(gpu_.driver.moduleGetFunction(&found.function, gpu_.module, name), name);
+    if (sharedBytes > found.sharedBytes) {
+      gpu_.check(gpu_.driver.funcSetAttribute(found.function, kMaxDynamicShared, int(sharedBytes)), name);
+      found.sharedBytes = sharedBytes;
+    }
+    return found.function;
+  }
+
+  const Gpu& gpu_;
+  std::unordered_map<std::string_view, Found> functions_;  // names are literals
+};
+
+class GpuRecording : public Recording {
+ public:
+  GpuRecording(const Gpu& gpu, CuContext context, CuGraphExec graph) : gpu_(gpu), context_(context), graph_(graph) {
+    gpu_.check(gpu_.driver.eventCreate(&done_, kUntimed), "cuEventCreate");
+  }
+  ~GpuRecording() override {
+    gpu_.driver.ctxSetCurrent(context_);
+    gpu_.driver.eventDestroy(done_);
+    gpu_.driver.graphExecDestroy(graph_);
+  }
+  Outcome run() override {
+    gpu_.driver.ctxSetCurrent(context_);
+    return outcomeFrom([&] {
+      gpu_.check(gpu_.driver.graphLaunch(graph_, gpu_.stream), "cuGraphLaunch");
+      gpu_.check(gpu_.driver.eventRecord(done_, gpu_.stream), "cuEventRecord");
+    });
+  }
+  Outcome wait() override {
+    gpu_.driver.ctxSetCurrent(context_);
+    return outcomeOf(gpu_.driver, gpu_.driver.eventSynchronize(done_), "a step on the GPU");
+  }
+
+ private:
+  const Gpu& gpu_;
+  CuContext context_;
+  CuGraphExec graph_;
+  CuEvent done_ = nullptr;
+};
+
+class GpuDevice : public QueueDevice {
+ public:
+  GpuDevice(DeviceDescription description, CuDevice device) : description_(std::move(description)), device_(device) {
+    gpu_.check(gpu_.driver.devicePrimaryCtxRetain(&context_, device_), "cuDevicePrimaryCtxRetain");
+    enter();
+    gpu_.check(gpu_.driver.moduleLoadData(&gpu_.module, kernelImage()), "loading the kernels");
+    gpu_.check(gpu_.driver.streamCreate(&gpu_.stream, kNonBlocking), "cuStreamCreate");
+  }
+  ~GpuDevice() override {
+    enter();
+    if (gpu_.stream) gpu_.driver.streamDestroy(gpu_.stream);
+    if (gpu_.module) gpu_.driver.moduleUnload(gpu_.module);
+    gpu_.driver.devicePrimaryCtxRelease(device_);
+  }
+
+  const DeviceDescription& description() const override { return description_; }
+
+  Outcome allocate(int64_t bytes, void*& memory) override {
+    enter();
+    CuPointer pointer = 0;
+    const Outcome outcome = outcomeOf(gpu_.driver, gpu_.driver.memAlloc(&pointer, size_t(bytes)), "cuMemAlloc");
+    if (outcome.failed()) {
+      return {outcome.code, outcome.message + ": " + std::to_string(bytes) + " bytes asked, " +
+                                std::to_string(inUse_) + " in use by this process"};
+    }
+    memory = reinterpret_cast<void*>(pointer);
+    sizes_[memory] = bytes;
+    inUse_ += bytes;
+    return {};
+  }
+  void release(void* memory) override {
+    const auto found = sizes_.find(memory);
+    if (found == sizes_.end()) return;
+    enter();
+    gpu_.driver.streamSynchronize(gpu_.stream);
+    gpu_.driver.memFree(address(memory));
+    inUse_ -= found->second;
+    sizes_.erase(found);
+  }
+  Outcome allocateHost(int64_t bytes, void*& memory) override {
+    enter();
+    return outcomeOf(gpu_.driver, gpu_.driver.memAllocHost(&memory, size_t(bytes)), "cuMemAllocHost");
+  }
+  void releaseHost(void* memory) override {
+    enter();
+    gpu_.driver.streamSynchronize(gpu_.stream);
+    gpu_.driver.memFreeHost(memory);
+  }
+  int64_t bytesInUse() const override { return inUse_; }
+
+  Outcome record(const std::vector<Step>& steps, const DeviceFrame& frame,
+                 std::unique_ptr<Recording>& result) override {
+    enter();
+    return outcomeFrom([&] {
+      const Driver& d = gpu_.driver;
+      gpu_.check(d.streamBeginCapture(gpu_.stream, kRelaxedCapture), "cuStreamBeginCapture");
+      const Outcome enqueued = outcomeFrom([&] { enqueue(steps, frame, queue_); });
+      CuGraph graph = nullptr;
+      const CuResult ended = d.streamEndCapture(gpu_.stream, &graph);
+      enqueued.orThrow();
+      gpu_.check(ended, "cuStreamEndCapture");
+      CuGraphExec executable = nullptr;
+      const CuResult made = d.graphInstantiate(&executable, graph, 0);
+      d.graphDestroy(graph);
+      gpu_.check(made, "cuGraphInstantiate");
+      result = std::make_unique<GpuRecording>(gpu_, context_, executable);
+    });
+  }
+
+  Outcome time(const std::vector<Step>& steps, const DeviceFrame& frame, double* nanoseconds) override {
+    enter();
+    return outcomeFrom([&] {
+      const Driver& d = gpu_.driver;
+      CuEvent begin = nullptr, end = nullptr;
+      gpu_.check(d.eventCreate(&begin, 0), "cuEventCreate");
+      gpu_.check(d.eventCreate(&end, 0), "cuEventCreate");
+      for (const DeviceCopy& copy : frame.uploads) queue_.upload(copy.to, copy.from, copy.bytes);
+      if (frame.faults && !steps.empty()) queue_.fill(frame.faults, ~0u, int64_t(steps.size()) * 2);
+      for (size_t i = 0; i < steps.size(); ++i) {
+        gpu_.check(d.eventRecord(begin, gpu_.stream), "cuEventRecord");
+        steps[i].launch(argsOf(steps, i, frame, queue_));
+        gpu_.check(d.eventRecord(end, gpu_.stream), "cuEventRecord");
+        gpu_.check(d.eventSynchronize(end), steps[i].name.c_str());
+        float milliseconds = 0;
+        gpu_.check(d.eventElapsedTime(&milliseconds, begin, end), "cuEventElapsedTime");
+        nanoseconds[i] = std::min(nanoseconds[i], double(milliseconds) * 1e6);
+      }
+      for (const DeviceCopy& copy : frame.downloads) queue_.download(copy.to, copy.from, copy.bytes);
+      d.eventDestroy(begin);
+      d.eventDestroy(end);
+    });
+  }
+
+  Outcome copyIn(void* to, const void* from, int64_t bytes) override {
+    enter();
+    return outcomeFrom([&] {
+      queue_.upload(to, from, bytes);
+      gpu_.check(gpu_.driver.streamSynchronize(gpu_.stream), "copy to the GPU");
+    });
+  }
+  Outcome copyOut(void* to, const void* from, int64_t bytes) override {
+    enter();
+    return outcomeFrom([&] {
+      queue_.download(to, from, bytes);
+      gpu_.check(gpu_.driver.streamSynchronize(gpu_.stream), "copy from the GPU");
+    });
+  }
+  Outcome finish() override {
+    enter();
+    return outcomeOf(gpu_.driver, gpu_.driver.streamSynchronize(gpu_.stream), "the GPU's work");
+  }
+
+ private:
+  void enter() const { gpu_.driver.ctxSetCurrent(context_); }  // per thread
+
+  const DeviceDescription description_;
+  const CuDevice device_;
+  CuContext context_ = nullptr;
+  Gpu gpu_;
+  GpuQueue queue_{gpu_};
+  std::unordered_map<void*, int64_t> sizes_;
+  int64_t inUse_ = 0;
+};
+
+Outcome describe(int index, DeviceDescription& description, CuDevice& device) {
+  return outcomeFrom([&] {
+    const DriverState& state = driverState();
+    state.outcome.orThrow();
+    const Driver& d = state.driver;
+    const auto check = [&](CuResult result, const char* call) { outcomeOf(d, result, call).orThrow(); };
+    check(d.deviceGet(&device, index), "cuDeviceGet");
+    char name[128] = "";
+    check(d.deviceGetName(name, sizeof name, device), "cuDeviceGetName");
+    size_t bytes = 0;
+    check(d.deviceTotalMem(&bytes, device), "cuDeviceTotalMem");
+    description = {.id = "cuda:" + std::to_string(index), .name = name, .memoryBytes = int64_t(bytes)};
+    check(d.deviceGetAttribute(&description.major, kMajor, device), "cuDeviceGetAttribute");
+    check(d.deviceGetAttribute(&description.minor, kMinor, device), "cuDeviceGetAttribute");
+    check(d.deviceGetAttribute(&description.multiprocessors, kMultiprocessors, device), "cuDeviceGetAttribute");
+    description.driver = "CUDA " + std::to_string(state.version / 1000) + "." + std::to_string(state.version % 1000 / 10);
+  });
+}
+
+}  // namespace
+
+Outcome listGpus(std::vector<DeviceDescription>& devices) {
+  const DriverState& state = driverState();
+  if (state.outcome.failed()) return state.outcome;
+  int count = 0;
+  if (const CuResult result = state.driver.deviceGetCount(&count))
+    return outcomeOf(state.driver, result, "cuDeviceGetCount");
+  if (count == 0) return outcomeOf(state.driver, 100, "cuDeviceGetCount");
+  std::string tooOld;
+  for (int index = 0; index < count; ++index) {
+    DeviceDescription description;
+    CuDevice device = 0;
+    if (const Outcome outcome = describe(index, description, device); outcome.failed()) return outcome;
+    if (description.major >= 8) {
+      devices.push_back(std::move(description));
+    } else {
+      tooOld = description.name + " has compute capability " + std::to_string(description.major) + "." +
+               std::to_string(description.minor) + ", 8.0 is needed (A100, RTX 30 and newer)";
+    }
+  }
+  if (devices.empty()) return {"DEVICE", tooOld};
+  if (!kernelImage()) {
+    devices.clear();
+    return {"DEVICE", "this library was built without a CUDA compiler and holds no kernels: npm run build:cmake -- cuda"};
+  }
+  return {};
+}
+
+Outcome openGpu(int index, std::unique_ptr<Device>& device) {
+  DeviceDescription description;
+  CuDevice handle = 0;
+  if (const Outcome outcome = describe(index, description, handle); outcome.failed()) return outcome;
+  return outcomeFrom([&] { device = std::make_unique<GpuDevice>(std::move(description), handle); });
+}
+
+}  // namespace chainrule::cuda

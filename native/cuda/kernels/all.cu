@@ -1,0 +1,2 @@
+// Every kernel, for nvcc.
+#include "cuda/kernels/island.cuh"

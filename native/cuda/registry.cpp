@@ -1,0 +1,14 @@
+#include "cuda/queue.h"
+
+namespace chainrule::cuda {
+
+const Launcher* findLauncher(std::string_view op) {
+  for (const Launchers& list : {islandLaunchers()}) {
+    for (const Launcher& launcher : list) {
+      if (launcher.op == op) return &launcher;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace chainrule::cuda

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "plan/plan.h"
+#include "runtime/devices.h"
+#include "runtime/variable.h"
+
+namespace chainrule {
+
+// A plan on a device: its memory there and the recording of its steps. One call of the device does a whole step: the
+// batch goes over, everything is computed, results come back.
+class DevicePlan {
+ public:
+  DevicePlan(OpenDevice& device, const Plan& plan, const std::vector<Constant>& constants);
+
+  struct Run {
+    std::span<const std::shared_ptr<Variable>> variables;
+    std::span<const void* const> inputs;
+    std::span<void* const> outputs;
+    bool detached = false;  // nobody wants the outputs: the run need not be complete on return
+    int64_t rowOffset = 0;
+    uint64_t weightsVersion = 0;
+    double* times = nullptr;  // see Frame
+  };
+  // The first index that was out of range in this run or in one before it that nobody waited for.
+  struct Missing {
+    Fault::Place place;
+    bool prologue = false;
+    int64_t rowOffset = 0;
+  };
+  std::optional<Missing> run(const Run& run);
+  void keepPrologue(uint64_t weightsVersion) { prologueVersion_ = weightsVersion; }
+
+ private:
+  // Two, so that the host fills one while the device works on the other.
+  struct Side {
+    HostStaging staging;
+    std::unique_ptr<Recording> body;
+    bool running = false;
+    int64_t rowOffset = 0;
+  };
+  void bind(std::span<std::byte* const> variables);
+  DeviceFrame frameOf(const Side& side, size_t steps, bool prologue);
+  std::optional<Missing> await(Side& side);
+  std::optional<Missing> firstMissing(const Side& side, const std::vector<Step>& steps, bool prologue) const;
+  std::byte* staged(const Side& side, int64_t offset) const { return side.staging.data() + offset; }
+
+  OpenDevice& device_;
+  const Plan& plan_;
+  DeviceMemory memory_;  // persistent memory, constants, inputs, outputs, row offset and faults
+  std::vector<int64_t> constantAt_, inputAt_, outputAt_;
+  int64_t controlAt_ = 0, faultsAt_ = 0;
+  // In the staging: inputs, then the row offset; outputs, then the faults.
+  std::vector<int64_t> stagedInput_, stagedOutput_;
+  int64_t stagedControl_ = 0, stagedFaults_ = 0, stagingBytes_ = 0;
+  bool checksIndices_ = false;
+  std::vector<void*> slots_;
+  std::byte* arena_ = nullptr;
+  std::unique_ptr<Recording> prologue_;
+  std::optional<uint64_t> prologueVersion_;
+  Side sides_[2];
+  int next_ = 0;
+};
+
+}  // namespace chainrule
