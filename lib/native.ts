@@ -56,8 +56,9 @@ export interface NativeGraph {
   /** Name of the layer being traced, kept in nodes for messages and print-outs. */
   setScope(scope: string): void;
   /** Finishes the graph (no op may follow) and compiles it on the executor thread. */
-  compile(outputs: readonly number[]): Promise<NativeProgram>;
-  compileSync(outputs: readonly number[]): NativeProgram;
+  /** device: 'cpu' (the default), or as lib/devices.ts says. Throws ERR_CHAINRULE_DEVICE where it is not there. */
+  compile(outputs: readonly number[], device?: string): Promise<NativeProgram>;
+  compileSync(outputs: readonly number[], device?: string): NativeProgram;
   describe(): string;
   toJSON(): string;
 }
@@ -211,7 +212,18 @@ export interface NativeAddon {
   crossHashSync(features: readonly NativeTextSource[], bins: number): Int32Array;
   /** The class that native errors are made of: called as new Class(code, message). */
   setErrorClass(errorClass: new (code: never, message: string) => Error): void;
-  configure(options: { threads?: number; parallelThreshold?: number }): void;
+  configure(options: { threads?: number; parallelThreshold?: number; deviceLibrary?: string }): void;
+  devices(): Promise<{
+    devices: {
+      id: string;
+      name: string;
+      computeCapability: string;
+      memoryBytes: number;
+      multiprocessors: number;
+      driver: string;
+    }[];
+    reason: string;
+  }>;
   /** What the machine can do at most with so many threads, measured now (about half a second, off the main thread). */
   measureFloor(threads: number): Promise<{ gflops: number; streamGBs: number; cacheGBs: number }>;
   /** Names of all ops, for the completeness test. */

@@ -26,7 +26,7 @@ const library = [
   ['native-loader'],
   ['native'],
   ['ndarray'],
-  ['nested', 'strings', 'threads'],
+  ['nested', 'strings', 'threads', 'devices'],
   ['graph'],
   ['ops'],
   ['initializers', 'regularizers', 'constraints', 'activations', 'losses', 'schedules'],

@@ -1,13 +1,17 @@
 import { parseArgs } from 'node:util';
+import type { DeviceInfo } from '../devices.js';
 import { mappedLibraries, systemFacts } from './system.js';
 
 /** `chainrule info`: what runs here. Ask for its output in a bug report. */
 export async function command(args: string[]): Promise<number> {
   const { values } = parseArgs({ args, options: { json: { type: 'boolean' } } });
   const { native, nativeOrigin } = await import('../native.js');
+  const { listDevices } = await import('../devices.js');
+  const { devices, reason } = await listDevices();
   const facts = {
     // Everything that the addon says about itself, so that a new fact of the engine appears without a change here.
     ...native.info(),
+    cuda: devices.length > 0 ? devices.map(deviceText) : reason,
     addon: nativeOrigin,
     environment: environment(),
     openmpLibraries: mappedLibraries(/lib(gomp|omp|iomp5)[.-]/),
@@ -17,6 +21,9 @@ export async function command(args: string[]): Promise<number> {
   else console.log(table(facts).join('\n'));
   return 0;
 }
+
+const deviceText = (device: DeviceInfo): string =>
+  `${device.id} ${device.name} (compute capability ${device.computeCapability}, ${(device.memoryBytes / 2 ** 30).toFixed(0)} GiB, driver ${device.driver})`;
 
 /** The variables that change how the engine runs. */
 function environment(): Record<string, string> {

@@ -1,3 +1,4 @@
+import { type Device, defaultDevice } from '../devices.js';
 import { ChainruleError } from '../errors.js';
 import { type AttrValue, type DType, type NativeGraph, type NativeProgram, native } from '../native.js';
 import { type ArrayInput, isArrayInput, NDArray, shapeText } from '../ndarray.js';
@@ -33,6 +34,9 @@ export class Trace {
   /** In the second of two calls at different lengths: both of them. */
   lengths: readonly [before: number, now: number] | undefined;
   private readonly path: string[] = [];
+
+  /** What the description is compiled for. */
+  constructor(readonly device: Device = defaultDevice()) {}
 
   /** Makes this the active trace while `fn` runs. */
   run<T>(fn: () => T): T {
@@ -115,11 +119,17 @@ export class Trace {
 
   /** Finishes the graph and compiles it off the main thread. */
   compile(outputs: readonly Tensor[]): Promise<NativeProgram> {
-    return this.graph.compile(outputs.map((output) => this.lift(output, 'output')));
+    return this.graph.compile(
+      outputs.map((output) => this.lift(output, 'output')),
+      this.device,
+    );
   }
 
   compileSync(outputs: readonly Tensor[]): NativeProgram {
-    return this.graph.compileSync(outputs.map((output) => this.lift(output, 'output')));
+    return this.graph.compileSync(
+      outputs.map((output) => this.lift(output, 'output')),
+      this.device,
+    );
   }
 }
 

@@ -1,3 +1,4 @@
+import { checkDevice, type Device, defaultDevice } from '../devices.js';
 import { ChainruleError } from '../errors.js';
 import { type AnyArray, type ArrayInput, isArrayInput, type NDArray, shapeText } from '../ndarray.js';
 import { fromNestedAsync } from '../nested.js';
@@ -23,6 +24,8 @@ export interface TraceOptions {
    * the first input.
    */
   batch?: readonly string[] | false;
+  /** Where it runs. Default 'auto'. */
+  device?: Device;
 }
 
 export interface TracedFunction<T, O> {
@@ -41,7 +44,7 @@ interface Traced {
  */
 export function trace<T extends Structure<Tensor> = Record<string, Tensor>, O = unknown>(
   fn: (inputs: T) => O,
-  { batch }: TraceOptions = {},
+  { batch, device = defaultDevice() }: TraceOptions = {},
 ): TracedFunction<T, O> {
   const known = new Map<string, Promise<Traced>>();
   return {
@@ -59,7 +62,7 @@ export function trace<T extends Structure<Tensor> = Record<string, Tensor>, O = 
       let traced = known.get(key);
       if (!traced) {
         traced = build(() => {
-          const current = new Trace();
+          const current = new Trace(checkDevice(device, 'trace'));
           const tensors = leaves.map(({ path }, i) => current.input(path || 'input', arrays[i]!.dtype, dims[i]!));
           return { current, call: () => fn(pack(inputs, tensors, isArrayInput) as T) };
         });

@@ -172,7 +172,8 @@ export function initializeSync(variables: Iterable<Variable>): void {
 }
 
 function describe(variables: readonly Variable[]): { trace: Trace; restore: () => void } {
-  const trace = new Trace();
+  // First values come from the CPU, the same ones whatever the device.
+  const trace = new Trace('cpu');
   const taken: [Variable, InitialValue][] = [];
   const restore = () => {
     for (const [variable, initial] of taken) variable.setInitialValue(initial);

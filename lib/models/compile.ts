@@ -1,3 +1,4 @@
+import { checkDevice, type Device } from '../devices.js';
 import { ChainruleError, checkOptions } from '../errors.js';
 import { resolveLoss } from '../losses/loss.js';
 import { resolveMetric } from '../metrics/index.js';
@@ -13,8 +14,8 @@ export interface CompileOptions {
   metrics?: MetricsSpec;
   /** Metrics that sample weights count for. */
   weightedMetrics?: MetricsSpec;
-  /** Where to run: 'auto' and 'cpu' are the same today. */
-  device?: 'auto' | 'cpu';
+  /** Where the model trains and predicts: 'auto' (a GPU if there is one), 'cpu', 'cuda', 'cuda:1'. Default 'auto'. */
+  device?: Device;
 }
 
 /** What compile fixed. */
@@ -27,12 +28,7 @@ export interface Compiled {
 
 export function compileModel(options: CompileOptions): Compiled {
   checkOptions('compile', options, ['optimizer', 'loss', 'lossWeights', 'metrics', 'weightedMetrics', 'device']);
-  if (options.device !== undefined && options.device !== 'auto' && options.device !== 'cpu') {
-    throw new ChainruleError(
-      'ERR_CHAINRULE_DEVICE',
-      `compile: device "${String(options.device)}" is not available; use 'auto' or 'cpu'.`,
-    );
-  }
+  if (options.device !== undefined) checkDevice(options.device, 'compile');
   for (const list of [options.metrics, options.weightedMetrics]) {
     if (list !== undefined && (typeof list !== 'object' || list === null)) {
       throw new ChainruleError(

@@ -168,7 +168,7 @@ function hookBatches(run: EpochRun, callbacks: CallbackList): void {
 
 /** Weights become their moving averages at the end, as in Keras. */
 async function finalize(model: Model): Promise<void> {
-  const trace = new Trace();
+  const trace = new Trace(model.device);
   trace.run(() => model.optimizer.finalize(model.trainableWeights));
   await (await Executable.compile(trace, [])).run([]);
 }

@@ -1,6 +1,7 @@
 import type { Serialized } from '../config.js';
 import type { DataInput } from '../data/columns.js';
 import type { Dataset } from '../data/dataset.js';
+import { type Device, defaultDevice } from '../devices.js';
 import { ChainruleError } from '../errors.js';
 import { atLength, atTwoLengths, hasOpenAxis, openLength } from '../graph/open_axes.js';
 import { StateBundle } from '../graph/state.js';
@@ -149,7 +150,9 @@ export class Model<O = NDArray> extends Layer {
   /** Fixes optimizer, loss and metrics for fit and evaluate. */
   compile(options: CompileOptions = {}): void {
     if (this.#fitting) throw busy(this.name);
+    const device = this.device;
     this.compiled = compileModel(options);
+    if (this.device !== device) this.forgetPrograms();
     this.#trainPrograms.clear();
     this.#idleSlots = [];
   }
@@ -160,6 +163,11 @@ export class Model<O = NDArray> extends Layer {
     this.#trainPrograms.clear();
     this.#idleSlots = [];
     this.#row.forget();
+  }
+
+  /** What compile asked for; before it, the default. */
+  get device(): Device {
+    return this.compiled?.options.device ?? defaultDevice();
   }
 
   /** The optimizer of compile. */

@@ -44,7 +44,7 @@ export async function buildStep(
   if (!model.built && model.describesCall) describePredict(model, table);
   // Describing takes milliseconds while V8 is cold: others get their turn in between.
   await nextTurn();
-  const trace = new Trace();
+  const trace = new Trace(model.device);
   trace.state = state;
   const { logged, checks } = trace.run(() => {
     const inputs = inputsOf(trace, table, model);
@@ -71,10 +71,10 @@ export async function buildStep(
     };
   });
   await nextTurn();
-  const results = new Trace();
+  const results = new Trace(model.device);
   results.state = state;
   const values = results.run(() => logged.map(({ metric }) => metric.result()));
-  const resets = new Trace();
+  const resets = new Trace(model.device);
   resets.state = state;
   resets.run(() => {
     for (const metric of new Set(logged.map((one) => one.metric))) metric.resetState();
@@ -115,7 +115,7 @@ export function describePredict(
   table: Table,
   call: (x: TensorStructure) => unknown = (x) => model.predictStep(x),
 ): { trace: Trace; result: unknown; outputs: Tensor[] } {
-  const trace = new Trace();
+  const trace = new Trace(model.device);
   trace.state = new StateBundle();
   const result = trace.run(() => {
     const inputs = inputsOf(trace, table, model);

@@ -55,11 +55,11 @@ export const bind = (row: OpCase, inputs: Values[]): Bound[] =>
   inputs.map(({ data, shape }, i) => ({ data: arrayOf(row.inputs[i]!.dtype, data), shape }));
 
 /** The op alone, as the product would run it: batch symbolic wherever the row says so. */
-export function compileForward(row: OpCase): { program: NativeProgram; dtype: DType } {
+export function compileForward(row: OpCase, device = 'cpu'): { program: NativeProgram; dtype: DType } {
   const graph = new native.Graph();
   const ids = row.inputs.map(({ dtype, shape }, i) => graph.input(`x${i}`, dtype, shape));
   const out = graph.op(row.op, ids.slice(0, row.takes), row.attrs ?? {})[row.part ?? 0]!;
-  return { program: graph.compileSync([out]), dtype: graph.dtype(out) };
+  return { program: graph.compileSync([out], device), dtype: graph.dtype(out) };
 }
 
 /**

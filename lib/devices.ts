@@ -1,0 +1,58 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join, resolve } from 'node:path';
+import { ChainruleError } from './errors.js';
+import { native } from './native.js';
+
+/**
+ * Where a model or a traced function runs: `'auto'` takes the first GPU if there is one, `'cuda'` insists on it, `'cuda:1'`
+ * names one, `'cpu'` stays off it.
+ */
+export type Device = 'auto' | 'cpu' | 'cuda' | `cuda:${number}`;
+
+export interface DeviceInfo {
+  /** The name to give as device: 'cuda:0'. */
+  id: string;
+  name: string;
+  computeCapability: string;
+  memoryBytes: number;
+  multiprocessors: number;
+  /** What the driver supports. */
+  driver: string;
+}
+
+native.configure({ deviceLibrary: findLibrary() });
+
+/** Checks the spelling of a device; whether it is there shows when something is compiled for it. */
+export function checkDevice(device: unknown, where: string): Device {
+  if (typeof device === 'string' && /^(auto|cpu|cuda(:\d+)?)$/.test(device)) return device as Device;
+  throw new ChainruleError(
+    'ERR_CHAINRULE_DEVICE',
+    `${where}: device "${String(device)}" is unknown; use 'auto', 'cpu', 'cuda' or 'cuda:0'.`,
+  );
+}
+
+/** The device of whoever names none: CHAINRULE_DEVICE, or 'auto'. */
+export function defaultDevice(): Device {
+  const named = process.env.CHAINRULE_DEVICE;
+  return named ? checkDevice(named, 'CHAINRULE_DEVICE') : 'auto';
+}
+
+/** The GPUs that programs can run on; `reason` says in one line why there are none. */
+export function listDevices(): Promise<{ devices: DeviceInfo[]; reason: string }> {
+  return native.devices();
+}
+
+/** The library of CUDA devices: a named file, a developer's build, the package that carries it. */
+function findLibrary(): string {
+  const named = process.env.CHAINRULE_CUDA_BINARY;
+  if (named !== undefined) return named && resolve(named);
+  const root = join(__dirname, '..');
+  const build = join(root, 'build-cmake/cuda/chainrule_cuda.node');
+  if (existsSync(join(root, '.git')) && existsSync(build)) return build;
+  try {
+    return createRequire(__filename).resolve('@chainrule/cuda-linux-x64/chainrule_cuda.node');
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,30 @@
+import { expect, test } from 'vitest';
+import { listDevices } from '../../lib/devices.js';
+import { native } from '../../lib/native.js';
+import { cases } from './cases.js';
+import { judge, magnitudesOf } from './compare.js';
+import { bind, compileForward, drawInputs, nameOf, referenceOf } from './run.js';
+
+// Every row of the table on the first CUDA device: a GPU, or with CHAINRULE_CUDA_EMULATE=1 the emulated grid.
+
+const { devices, reason } = await listDevices();
+const device = devices[0]?.id ?? '';
+if (!device) console.log(`not run on CUDA: ${reason}`);
+
+test.skipIf(!device).each(cases.map((row) => [nameOf(row), row] as const))('%s', async (_name, row) => {
+  const { program } = compileForward(row, device);
+  const problems: string[] = [];
+  for (const n of row.rows ?? [1]) {
+    const inputs = drawInputs(row, n);
+    const want = referenceOf(row, inputs, n);
+    const [got] = await program.run(bind(row, inputs)).promise;
+    expect([...got!.shape], `shape for N = ${n}`).toEqual(want.shape);
+    const magnitudes =
+      typeof row.exactness === 'object' && 'terms' in row.exactness ? magnitudesOf(row, inputs, n) : undefined;
+    const verdict = judge(got!.data, want.data, row.exactness, magnitudes);
+    if (verdict.worst >= 0) problems.push(`N = ${n}: ${verdict.message}`);
+  }
+  expect(problems.join('\n')).toBe('');
+});
+
+void native;
