@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
 import { listDevices } from '../../lib/devices.js';
-import { native } from '../../lib/native.js';
 import { cases } from './cases.js';
 import { judge, magnitudesOf } from './compare.js';
 import { bind, compileForward, drawInputs, nameOf, referenceOf } from './run.js';
@@ -26,5 +25,3 @@ test.skipIf(!device).each(cases.map((row) => [nameOf(row), row] as const))('%s',
   }
   expect(problems.join('\n')).toBe('');
 });
-
-void native;

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { randomFrom, seedOf } from './case.js';
 import { cases } from './cases.js';
 import { checkGradients } from './compare.js';
-import { arrayOf, bind, compileGradient, drawCotangent, drawInputs, nameOf, referenceOf } from './run.js';
+import { arrayOf, batchOf, bind, compileGradient, drawCotangent, drawInputs, nameOf, referenceOf } from './run.js';
 
 // The engine's gradients against central differences of the reference in float64, with a random cotangent.
 
@@ -24,10 +24,6 @@ async function gradientsOf(row: (typeof rows)[number], n: number) {
     random: randomFrom(seedOf(nameOf(row))),
   };
 }
-
-/** One batch size with an odd remainder is enough: sizes are the forward suite's matter. */
-const batchOf = (row: (typeof rows)[number]): number =>
-  [...(row.rows ?? [1])].filter((n) => n > 0 && n < 40).sort((a, b) => b - a)[0] ?? row.rows![0]!;
 
 test.each(rows.map((row) => [nameOf(row), row] as const))('%s', async (_name, row) => {
   const seen = await gradientsOf(row, batchOf(row));

@@ -54,6 +54,10 @@ export const referenceOf = (row: OpCase, inputs: Values[], n: number): Values =>
 export const bind = (row: OpCase, inputs: Values[]): Bound[] =>
   inputs.map(({ data, shape }, i) => ({ data: arrayOf(row.inputs[i]!.dtype, data), shape }));
 
+/** One batch size with an odd remainder is enough: sizes are the forward suite's matter. */
+export const batchOf = (row: OpCase): number =>
+  [...(row.rows ?? [1])].filter((n) => n > 0 && n < 40).sort((a, b) => b - a)[0] ?? row.rows![0]!;
+
 /** The op alone, as the product would run it: batch symbolic wherever the row says so. */
 export function compileForward(row: OpCase, device = 'cpu'): { program: NativeProgram; dtype: DType } {
   const graph = new native.Graph();
@@ -66,7 +70,7 @@ export function compileForward(row: OpCase, device = 'cpu'): { program: NativePr
  * Gradients towards row.wrt for a cotangent that is the last input. An output whose shape cannot be that of an input (the batch
  * is not its first axis) is compiled for one batch size.
  */
-export function compileGradient(row: OpCase, n: number): { program: NativeProgram; symbolic: boolean } {
+export function compileGradient(row: OpCase, n: number, device = 'cpu'): { program: NativeProgram; symbolic: boolean } {
   const attempt = (fixed: boolean) => {
     const graph = new native.Graph();
     const ids = row.inputs.map(({ dtype, shape }, i) => graph.input(`x${i}`, dtype, fixed ? decode(shape, n) : shape));
@@ -81,7 +85,7 @@ export function compileGradient(row: OpCase, n: number): { program: NativeProgra
     for (const [i, id] of gradients.entries()) {
       if (id < 0) throw new Error(`${nameOf(row)}: no gradient reaches input ${row.wrt![i]}`);
     }
-    return { program: graph.compileSync(gradients), symbolic: !fixed };
+    return { program: graph.compileSync(gradients, device), symbolic: !fixed };
   };
   return attempt(false) ?? attempt(true)!;
 }
