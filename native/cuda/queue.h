@@ -72,6 +72,8 @@ struct Launcher {
 using Launchers = std::span<const Launcher>;
 
 Launchers islandLaunchers();
+Launchers reduceLaunchers();
+Launchers rowLaunchers();
 
 // Null where there is none.
 const Launcher* findLauncher(std::string_view op);

@@ -1,2 +1,4 @@
 // Every kernel, for nvcc.
 #include "cuda/kernels/island.cuh"
+#include "cuda/kernels/reduce.cuh"
+#include "cuda/kernels/rows.cuh"
