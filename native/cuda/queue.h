@@ -74,6 +74,7 @@ using Launchers = std::span<const Launcher>;
 Launchers islandLaunchers();
 Launchers reduceLaunchers();
 Launchers rowLaunchers();
+Launchers lineLaunchers();
 
 // Null where there is none.
 const Launcher* findLauncher(std::string_view op);

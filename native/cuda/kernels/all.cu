@@ -2,3 +2,4 @@
 #include "cuda/kernels/island.cuh"
 #include "cuda/kernels/reduce.cuh"
 #include "cuda/kernels/rows.cuh"
+#include "cuda/kernels/lines.cuh"

@@ -46,7 +46,6 @@ DEVICE float fmaOf(float a, float b, float c) { return __fmaf_rn(a, b, c); }
 #define __launch_bounds__(...)
 #define __grid_constant__
 #define __restrict__ __restrict
-#pragma GCC diagnostic ignored "-Wunknown-pragmas"  // #pragma unroll is nvcc's
 
 namespace chainrule::cuda {
 
