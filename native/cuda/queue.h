@@ -75,6 +75,8 @@ Launchers islandLaunchers();
 Launchers reduceLaunchers();
 Launchers rowLaunchers();
 Launchers lineLaunchers();
+Launchers moveLaunchers();
+Launchers joinLaunchers();
 
 // Null where there is none.
 const Launcher* findLauncher(std::string_view op);

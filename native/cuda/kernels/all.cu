@@ -3,3 +3,4 @@
 #include "cuda/kernels/reduce.cuh"
 #include "cuda/kernels/rows.cuh"
 #include "cuda/kernels/lines.cuh"
+#include "cuda/kernels/move.cuh"
