@@ -77,6 +77,8 @@ Launchers rowLaunchers();
 Launchers lineLaunchers();
 Launchers moveLaunchers();
 Launchers joinLaunchers();
+Launchers gatherLaunchers();
+Launchers sortLaunchers();
 
 // Null where there is none.
 const Launcher* findLauncher(std::string_view op);

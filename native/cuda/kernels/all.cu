@@ -4,3 +4,6 @@
 #include "cuda/kernels/rows.cuh"
 #include "cuda/kernels/lines.cuh"
 #include "cuda/kernels/move.cuh"
+#include "cuda/kernels/radix.cuh"
+#include "cuda/kernels/gather.cuh"
+#include "cuda/kernels/sort.cuh"
