@@ -79,6 +79,7 @@ Launchers moveLaunchers();
 Launchers joinLaunchers();
 Launchers gatherLaunchers();
 Launchers sortLaunchers();
+Launchers randomLaunchers();
 
 // Null where there is none.
 const Launcher* findLauncher(std::string_view op);

@@ -7,3 +7,4 @@
 #include "cuda/kernels/radix.cuh"
 #include "cuda/kernels/gather.cuh"
 #include "cuda/kernels/sort.cuh"
+#include "cuda/kernels/random.cuh"

@@ -2,7 +2,7 @@
 
 // Ways to fold many values into one, and the fold of one thread's share of a line.
 
-#include "cuda/kernels/grid.cuh"
+#include "cuda/kernels/index.cuh"
 
 namespace chainrule::cuda {
 

@@ -21,9 +21,9 @@ template <typename T>
 DEVICE void gatherUnits(const DeviceGather& g) {
   const int64_t i = globalThread();
   if (i >= g.count * g.rowSize) return;
-  const int64_t position = i / g.rowSize, column = i - position * g.rowSize;
-  const int64_t row = checkedIndex(g, position, column == 0);
-  static_cast<T*>(g.out)[i] = row < 0 ? T{} : static_cast<const T*>(g.table)[row * g.rowSize + column];
+  const Quotient q = divide(i, g.rowSize);
+  const int64_t row = checkedIndex(g, q.quotient, q.rest == 0);
+  static_cast<T*>(g.out)[i] = row < 0 ? T{} : static_cast<const T*>(g.table)[row * g.rowSize + q.rest];
 }
 KERNEL_BODY __launch_bounds__(256) gatherRows(DeviceGather g) {
   if (g.width == 4) return gatherUnits<uint32_t>(g);
@@ -32,8 +32,9 @@ KERNEL_BODY __launch_bounds__(256) gatherRows(DeviceGather g) {
 }
 
 KERNEL_BODY __launch_bounds__(256) gatherBags(DeviceGather g) {
-  const int64_t tiles = (g.rowSize + g.lanes - 1) / g.lanes, item = globalThread() / g.lanes;
-  const int64_t bag = item / tiles, column = item % tiles * g.lanes + threadIdx.x % g.lanes;
+  const int64_t tiles = divide(g.rowSize + g.lanes - 1, g.lanes).quotient;
+  const Quotient q = divide(divide(globalThread(), g.lanes).quotient, tiles);
+  const int64_t bag = q.quotient, column = q.rest * g.lanes + int(threadIdx.x) % g.lanes;
   if (bag >= g.count || column >= g.rowSize) return;
   const float* const table = static_cast<const float*>(g.table);
   const float sum = foldShare<SumFold, float, 8>(0, 1, g.length, [&](int64_t i) {
@@ -46,8 +47,8 @@ KERNEL_BODY __launch_bounds__(256) gatherBags(DeviceGather g) {
 KERNEL_BODY __launch_bounds__(256) oneHotRows(const int32_t* indices, float* out, int64_t count, int64_t depth) {
   const int64_t i = globalThread();
   if (i >= count * depth) return;
-  const int64_t row = i / depth;
-  out[i] = indices[row] == i - row * depth ? 1.0f : 0.0f;
+  const Quotient q = divide(i, depth);
+  out[i] = indices[q.quotient] == q.rest ? 1.0f : 0.0f;
 }
 
 // Indices outside the table sort behind it.
@@ -62,11 +63,12 @@ DEVICE int32_t runKey(const DeviceRuns& r, int64_t i) { return r.pairs ? int32_t
 
 KERNEL_BODY __launch_bounds__(256) sumRuns(DeviceRuns r) {
   constexpr int wide = 8;
-  const int64_t tiles = (r.width + r.lanes - 1) / r.lanes, chunks = (r.n + r.chunk - 1) / r.chunk;
-  const int64_t item = globalThread() / r.lanes, chunk = item / tiles;
-  const int64_t column = item % tiles * r.lanes + threadIdx.x % r.lanes;
-  if (chunk >= chunks || column >= r.width) return;
-  const int64_t begin = chunk * r.chunk, end = begin + r.chunk < r.n ? begin + r.chunk : r.n;
+  const int64_t tiles = divide(r.width + r.lanes - 1, r.lanes).quotient;
+  const Quotient q = divide(divide(globalThread(), r.lanes).quotient, tiles);
+  const int64_t chunk = q.quotient, column = q.rest * r.lanes + int(threadIdx.x) % r.lanes;
+  const int64_t begin = chunk * r.chunk;
+  if (begin >= r.n || column >= r.width) return;
+  const int64_t end = begin + r.chunk < r.n ? begin + r.chunk : r.n;
   const int32_t first = runKey(r, begin), last = runKey(r, end - 1);
   const bool continues = begin > 0 && runKey(r, begin - 1) == first;
   const bool goesOn = end < r.n && runKey(r, end) == last;
@@ -90,7 +92,7 @@ KERNEL_BODY __launch_bounds__(256) sumRuns(DeviceRuns r) {
       int64_t row = i + k;
       if (r.pairs) {
         row = int64_t(uint32_t(r.pairs[i + k]));
-        if (r.group > 1) row /= r.group;
+        if (r.group > 1) row = divide(row, r.group).quotient;
       }
       value[k] = r.values[row * r.width + column];
     }

@@ -41,7 +41,7 @@ DEVICE uint64_t argShare(const DeviceLine& r, int64_t offset, int64_t first, int
 }
 
 KERNEL_BODY __launch_bounds__(256) argByLanes(DeviceLine r) {
-  const int64_t line = globalThread() / r.lanes;
+  const int64_t line = divide(globalThread(), r.lanes).quotient;
   const bool valid = line < r.outer;
   uint64_t best = 0;
   if (valid) best = argShare(r, line * r.n, threadIdx.x % r.lanes, r.lanes);
@@ -57,7 +57,7 @@ KERNEL_BODY __launch_bounds__(256) argByBlock(DeviceLine r) {
 KERNEL_BODY __launch_bounds__(256) argByThread(DeviceLine r) {
   const int64_t i = globalThread();
   if (i >= r.outer * r.inner) return;
-  static_cast<int32_t*>(r.out)[i] = argOf(argShare(r, i / r.inner * r.n * r.inner + i % r.inner, 0, 1));
+  static_cast<int32_t*>(r.out)[i] = argOf(argShare(r, lineOffset(i, r.n, r.inner), 0, 1));
 }
 
 // --- Running sums and products.
@@ -105,7 +105,7 @@ DEVICE void cumulateRow(const DeviceLine& r) {
 
 template <typename Op>
 DEVICE void cumulate(const DeviceLine& r, bool row) {
-  const int64_t i = globalThread(), offset = i / r.inner * r.n * r.inner + i % r.inner;
+  const int64_t i = globalThread(), offset = lineOffset(i, r.n, r.inner);
   if (!row && i >= r.outer * r.inner) return;
   if (r.dtype == DType::f32) {
     row ? cumulateRow<Op, float>(r) : cumulateLine<Op, float>(r, offset);

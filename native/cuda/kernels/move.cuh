@@ -2,7 +2,7 @@
 
 // Ops that rearrange elements (cuda/strided.h).
 
-#include "cuda/kernels/grid.cuh"
+#include "cuda/kernels/index.cuh"
 #include "cuda/strided.h"
 
 namespace chainrule::cuda {
@@ -10,18 +10,6 @@ namespace chainrule::cuda {
 struct alignas(16) Wide {
   uint32_t word[4];
 };
-
-// Divisions of small numbers are much cheaper.
-struct Quotient {
-  int64_t quotient, rest;
-};
-DEVICE Quotient divide(int64_t a, int64_t b) {
-  if (((uint64_t(a) | uint64_t(b)) >> 32) == 0) {
-    const uint32_t quotient = uint32_t(a) / uint32_t(b);
-    return {int64_t(quotient), int64_t(uint32_t(a) - quotient * uint32_t(b))};
-  }
-  return {a / b, a % b};
-}
 
 template <typename T>
 DEVICE void copySpace(const DeviceCopySpace& s) {

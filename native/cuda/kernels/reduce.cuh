@@ -32,12 +32,13 @@ DEVICE ReduceChunk reduceChunk(const DeviceReduce& r, int64_t chunk) {
 struct ReduceByLanes {
   template <typename Op, typename A, typename T>
   DEVICE_MEMBER static void run(const DeviceReduce& r, const T* x) {
-    const int64_t line = globalThread() / r.lanes;
+    const int64_t line = divide(globalThread(), r.lanes).quotient;
     const bool valid = line < r.outer * r.chunks;
     A value = Op::neutral(A{});
     if (valid) {
-      const ReduceChunk chunk = reduceChunk(r, line % r.chunks);
-      const T* const from = x + line / r.chunks * r.n;
+      const Quotient q = divide(line, r.chunks);
+      const ReduceChunk chunk = reduceChunk(r, q.rest);
+      const T* const from = x + q.quotient * r.n;
       value = foldShare<Op, A, 8>(chunk.begin + threadIdx.x % r.lanes, r.lanes, chunk.end,
                                   [&](int64_t i) { return reduceValue(from + i); });
     }
@@ -51,9 +52,9 @@ struct ReduceByBlock {
   template <typename Op, typename A, typename T>
   DEVICE_MEMBER static void run(const DeviceReduce& r, const T* x) {
     __shared__ A partial[kWarp];
-    const int64_t line = blockIdx.x;
-    const ReduceChunk chunk = reduceChunk(r, line % r.chunks);
-    const T* const from = x + line / r.chunks * r.n;
+    const uint32_t line = blockIdx.x, outer = line / uint32_t(r.chunks);
+    const ReduceChunk chunk = reduceChunk(r, line - outer * uint32_t(r.chunks));
+    const T* const from = x + outer * r.n;
     A value = foldShare<Op, A, 8>(chunk.begin + threadIdx.x, blockDim.x, chunk.end,
                                   [&](int64_t i) { return reduceValue(from + i); });
     value = foldBlock<Op>(value, partial);
@@ -67,7 +68,7 @@ struct ReduceByThread {
   DEVICE_MEMBER static void run(const DeviceReduce& r, const T* x) {
     const int64_t i = globalThread();
     if (i >= r.outer * r.inner) return;
-    const T* const from = x + i / r.inner * r.n * r.inner + i % r.inner;
+    const T* const from = x + lineOffset(i, r.n, r.inner);
     reduceStore(r, i, foldShare<Op, A, 8>(0, 1, r.n, [&](int64_t k) { return reduceValue(from + k * r.inner); }), x);
   }
 };
@@ -78,12 +79,13 @@ struct ReduceByColumns {
   DEVICE_MEMBER static void run(const DeviceReduce& r, const T* x) {
     __shared__ A shared[512];
     const int width = r.lanes, depth = int(blockDim.x) / width, row = int(threadIdx.x) / width;
-    const int64_t tiles = (r.inner + width - 1) / width, item = blockIdx.x / tiles;
-    const int64_t column = blockIdx.x % tiles * width + threadIdx.x % width;
+    const uint32_t tiles = uint32_t((r.inner + width - 1) / width), item = blockIdx.x / tiles;
+    const int64_t column = int64_t(blockIdx.x - item * tiles) * width + int(threadIdx.x) % width;
     A value = Op::neutral(A{});
     if (row < depth && column < r.inner) {
-      const ReduceChunk chunk = reduceChunk(r, item % r.chunks);
-      const T* const from = x + item / r.chunks * r.n * r.inner + column;
+      const uint32_t outer = item / uint32_t(r.chunks);
+      const ReduceChunk chunk = reduceChunk(r, item - outer * uint32_t(r.chunks));
+      const T* const from = x + outer * r.n * r.inner + column;
       value = foldShare<Op, A, 8>(chunk.begin + row, depth, chunk.end,
                                   [&](int64_t i) { return reduceValue(from + i * r.inner); });
     }

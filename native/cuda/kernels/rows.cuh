@@ -21,7 +21,7 @@ struct RegisterLine {
   DEVICE_MEMBER void load(const DeviceRows& r) {
     lanes = wholeBlock ? int(blockDim.x) : r.lanes;
     lane = int(threadIdx.x) % lanes;
-    line = globalThread() / lanes;
+    line = divide(globalThread(), lanes).quotient;
     n = line < r.outer ? int(r.n) : 0;
     offset = line * r.n;
     out = r.out;
@@ -73,14 +73,14 @@ struct MemoryLine {
     if constexpr (columns) {
       width = r.lanes;
       depth = int(blockDim.x) / width;
-      const int64_t tiles = (r.inner + width - 1) / width;
-      const int64_t column = blockIdx.x % tiles * width + threadIdx.x % width;
+      const uint32_t tiles = uint32_t((r.inner + width - 1) / width), outer = blockIdx.x / tiles;
+      const int64_t column = int64_t(blockIdx.x - outer * tiles) * width + int(threadIdx.x) % width;
       first = int(threadIdx.x) / width;
       step = depth;
       stride = r.inner;
-      line = blockIdx.x / tiles * r.inner + column;
+      line = outer * r.inner + column;
       n = column < r.inner && first < depth ? r.n : 0;
-      offset = blockIdx.x / tiles * r.n * r.inner + column;
+      offset = outer * r.n * r.inner + column;
     } else {
       first = threadIdx.x;
       step = blockDim.x;
@@ -168,41 +168,41 @@ DEVICE void runTwoLines(const DeviceRows& r, Line& line) {
   }
 }
 
-DEVICE bool takesTwo(RowOp op) {
-  return op == RowOp::softmaxGradient || op == RowOp::logSoftmaxGradient || op == RowOp::standardizeGradient;
-}
-template <int values, bool wholeBlock>
+template <int values, bool two, bool wholeBlock>
 DEVICE void runInRegisters(const DeviceRows& r) {
   __shared__ float partial[kWarp];
-  if (takesTwo(r.op)) {
-    RegisterLine<values, true, wholeBlock> line;
-    line.partial = partial;
+  RegisterLine<values, two, wholeBlock> line;
+  line.partial = partial;
+  if constexpr (two) {
     runTwoLines(r, line);
   } else {
-    RegisterLine<values, false, wholeBlock> line;
-    line.partial = partial;
     runLine(r, line);
   }
 }
-template <bool columns>
+template <bool two, bool columns>
 DEVICE void runInMemory(const DeviceRows& r) {
   __shared__ float shared[512];
-  if (takesTwo(r.op)) {
-    MemoryLine<true, columns> line;
-    line.shared = shared;
+  MemoryLine<two, columns> line;
+  line.shared = shared;
+  if constexpr (two) {
     runTwoLines(r, line);
   } else {
-    MemoryLine<false, columns> line;
-    line.shared = shared;
     runLine(r, line);
   }
 }
 
-KERNEL_BODY __launch_bounds__(256) rowsOf4(DeviceRows r) { runInRegisters<4, false>(r); }
-KERNEL_BODY __launch_bounds__(256) rowsOf16(DeviceRows r) { runInRegisters<16, false>(r); }
-KERNEL_BODY __launch_bounds__(256) rowsOf32(DeviceRows r) { runInRegisters<32, false>(r); }
-KERNEL_BODY __launch_bounds__(256) rowsOfBlock(DeviceRows r) { runInRegisters<32, true>(r); }
-KERNEL_BODY __launch_bounds__(512) rowsInMemory(DeviceRows r) { runInMemory<false>(r); }
-KERNEL_BODY __launch_bounds__(512) columnsInMemory(DeviceRows r) { runInMemory<true>(r); }
+KERNEL_BODY __launch_bounds__(256) rowsOf4(DeviceRows r) { runInRegisters<4, false, false>(r); }
+KERNEL_BODY __launch_bounds__(256) rowsOf16(DeviceRows r) { runInRegisters<16, false, false>(r); }
+KERNEL_BODY __launch_bounds__(256, 3) rowsOf32(DeviceRows r) { runInRegisters<32, false, false>(r); }
+KERNEL_BODY __launch_bounds__(256, 3) rowsOfBlock(DeviceRows r) { runInRegisters<32, false, true>(r); }
+KERNEL_BODY __launch_bounds__(512) rowsInMemory(DeviceRows r) { runInMemory<false, false>(r); }
+KERNEL_BODY __launch_bounds__(512) columnsInMemory(DeviceRows r) { runInMemory<false, true>(r); }
+
+KERNEL_BODY __launch_bounds__(256) twoRowsOf4(DeviceRows r) { runInRegisters<4, true, false>(r); }
+KERNEL_BODY __launch_bounds__(256) twoRowsOf16(DeviceRows r) { runInRegisters<16, true, false>(r); }
+KERNEL_BODY __launch_bounds__(256, 2) twoRowsOf32(DeviceRows r) { runInRegisters<32, true, false>(r); }
+KERNEL_BODY __launch_bounds__(256, 2) twoRowsOfBlock(DeviceRows r) { runInRegisters<32, true, true>(r); }
+KERNEL_BODY __launch_bounds__(512) twoRowsInMemory(DeviceRows r) { runInMemory<true, false>(r); }
+KERNEL_BODY __launch_bounds__(512) twoColumnsInMemory(DeviceRows r) { runInMemory<true, true>(r); }
 
 }  // namespace chainrule::cuda

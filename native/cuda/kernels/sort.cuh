@@ -6,9 +6,6 @@
 
 namespace chainrule::cuda {
 
-DEVICE int64_t lineOffset(const DeviceLine& r, int64_t line) {
-  return line / r.inner * r.n * r.inner + line % r.inner;
-}
 DEVICE uint64_t sortPair(const DeviceLine& r, int64_t offset, int64_t i) {
   const int64_t at = offset + i * r.inner;
   const uint32_t order = r.dtype == DType::f32 ? orderOf(static_cast<const float*>(r.in)[at])
@@ -19,7 +16,7 @@ DEVICE uint64_t sortPair(const DeviceLine& r, int64_t offset, int64_t i) {
 // A line for a block, in shared memory: a bitonic network over the next power of two.
 KERNEL_BODY __launch_bounds__(256) sortShort(DeviceLine r, int32_t size) {
   uint64_t* const pairs = dynamicShared<uint64_t>();
-  const int64_t offset = lineOffset(r, blockIdx.x);
+  const int64_t offset = lineOffset(blockIdx.x, r.n, r.inner);
   for (int i = int(threadIdx.x); i < size; i += int(blockDim.x)) pairs[i] = i < r.n ? sortPair(r, offset, i) : ~0ull;
   for (int run = 2; run <= size; run *= 2) {
     for (int distance = run / 2; distance > 0; distance /= 2) {
@@ -42,12 +39,15 @@ KERNEL_BODY __launch_bounds__(256) sortShort(DeviceLine r, int32_t size) {
 
 KERNEL_BODY __launch_bounds__(256) sortPairs(DeviceLine r, uint64_t* pairs) {
   const int64_t i = globalThread();
-  if (i < r.outer * r.n * r.inner) pairs[i] = sortPair(r, lineOffset(r, i / r.n), i % r.n);
+  if (i >= r.outer * r.n * r.inner) return;
+  const Quotient q = divide(i, r.n);
+  pairs[i] = sortPair(r, lineOffset(q.quotient, r.n, r.inner), q.rest);
 }
 KERNEL_BODY __launch_bounds__(256) sortPlaces(DeviceLine r, const uint64_t* pairs) {
   const int64_t i = globalThread();
   if (i >= r.outer * r.n * r.inner) return;
-  static_cast<int32_t*>(r.out)[lineOffset(r, i / r.n) + i % r.n * r.inner] = int32_t(uint32_t(pairs[i]));
+  const Quotient q = divide(i, r.n);
+  static_cast<int32_t*>(r.out)[lineOffset(q.quotient, r.n, r.inner) + q.rest * r.inner] = int32_t(uint32_t(pairs[i]));
 }
 
 }  // namespace chainrule::cuda

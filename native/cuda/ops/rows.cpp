@@ -8,30 +8,40 @@
 namespace chainrule::cuda {
 namespace {
 
+using RowKernel = Kernel<DeviceRows>;
+struct RowKernels {
+  RowKernel of4, of16, of32, ofBlock, inMemory, columns;
+};
+constexpr RowKernels kOne = {KERNEL(rowsOf4),     KERNEL(rowsOf16),     KERNEL(rowsOf32),
+                             KERNEL(rowsOfBlock), KERNEL(rowsInMemory), KERNEL(columnsInMemory)};
+constexpr RowKernels kTwo = {KERNEL(twoRowsOf4),     KERNEL(twoRowsOf16),     KERNEL(twoRowsOf32),
+                             KERNEL(twoRowsOfBlock), KERNEL(twoRowsInMemory), KERNEL(twoColumnsInMemory)};
+
 // `lanes` is chosen here.
 void launchRows(Queue& queue, DeviceRows rows) {
   if (rows.n == 0) {  // rows of no elements have NaN for a variance
     if (rows.outFactor) queue.fill(rows.outFactor, 0x7FC00000u, rows.outer);
     return;
   }
+  const RowKernels& kernels = rows.b ? kTwo : kOne;
   if (rows.inner > 1) {
     rows.lanes = int32_t(std::min<int64_t>(rows.inner, kWarp));
     // A short line takes few threads, so blocks are no larger than it needs.
     const int64_t threads = std::clamp<int64_t>(powerOfTwo(rows.n * rows.lanes / 4, 512), 64, 512);
-    return queue.launch(KERNEL(columnsInMemory), {{rows.outer * ceilDiv(rows.inner, rows.lanes)}, {threads}}, rows);
+    return queue.launch(kernels.columns, {{rows.outer * ceilDiv(rows.inner, rows.lanes)}, {threads}}, rows);
   }
   rows.lanes = int32_t(powerOfTwo(ceilDiv(rows.n, 4), kWarp));
   const LaunchSize lines = threadsFor(rows.outer * rows.lanes);
   if (rows.n <= 128) {
-    queue.launch(KERNEL(rowsOf4), lines, rows);
+    queue.launch(kernels.of4, lines, rows);
   } else if (rows.n <= 512) {
-    queue.launch(KERNEL(rowsOf16), lines, rows);
+    queue.launch(kernels.of16, lines, rows);
   } else if (rows.n <= 1024) {
-    queue.launch(KERNEL(rowsOf32), lines, rows);
+    queue.launch(kernels.of32, lines, rows);
   } else if (rows.n <= 8192) {
-    queue.launch(KERNEL(rowsOfBlock), {{rows.outer}, {256}}, rows);
+    queue.launch(kernels.ofBlock, {{rows.outer}, {256}}, rows);
   } else {
-    queue.launch(KERNEL(rowsInMemory), {{rows.outer}, {512}}, rows);
+    queue.launch(kernels.inMemory, {{rows.outer}, {512}}, rows);
   }
 }
 
