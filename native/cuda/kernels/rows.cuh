@@ -9,25 +9,26 @@
 
 namespace chainrule::cuda {
 
-// `values` elements in every thread of a line, of one or two inputs.
-template <int values, bool two, bool wholeBlock>
+// `values` elements in every thread of a line, of one or two inputs; lines of `fixedLanes` threads, 0 for DeviceRows::lanes.
+template <int values, bool two, int fixedLanes>
 struct RegisterLine {
   float a[values], b[two ? values : 1];
   int64_t offset, line;
-  int n, lanes, lane;  // n = 0: beyond the last line
+  int n, lane, runtimeLanes;  // n = 0: beyond the last line
   float* out;
   float* partial;
 
+  DEVICE_MEMBER int lanes() const { return fixedLanes ? fixedLanes : runtimeLanes; }
   DEVICE_MEMBER void load(const DeviceRows& r) {
-    lanes = wholeBlock ? int(blockDim.x) : r.lanes;
-    lane = int(threadIdx.x) % lanes;
-    line = divide(globalThread(), lanes).quotient;
+    runtimeLanes = r.lanes;
+    lane = int(threadIdx.x) % lanes();
+    line = divide(globalThread(), lanes()).quotient;
     n = line < r.outer ? int(r.n) : 0;
     offset = line * r.n;
     out = r.out;
 #pragma unroll
     for (int k = 0; k < values; ++k) {
-      const int i = lane + k * lanes;
+      const int i = lane + k * lanes();
       if (i < n) a[k] = r.a[offset + i];
       if constexpr (two) {
         if (i < n) b[k] = r.b[offset + i];
@@ -40,10 +41,10 @@ struct RegisterLine {
     float part = Op::neutral(0.0f);
 #pragma unroll
     for (int k = 0; k < values; ++k) {
-      if (lane + k * lanes < n) part = Op::join(part, f(a[k], b[two ? k : 0]));
+      if (lane + k * lanes() < n) part = Op::join(part, f(a[k], b[two ? k : 0]));
     }
-    if constexpr (wholeBlock) return foldBlock<Op>(part, partial);
-    return foldLanes<Op>(part, lanes);
+    if constexpr (fixedLanes > kWarp) return foldBlock<Op>(part, partial);
+    return foldLanes<Op>(part, lanes());
   }
   template <typename F>
   DEVICE_MEMBER void replace(F f) {
@@ -54,7 +55,7 @@ struct RegisterLine {
   DEVICE_MEMBER void write(F f) {
 #pragma unroll
     for (int k = 0; k < values; ++k) {
-      if (lane + k * lanes < n) out[offset + lane + k * lanes] = f(a[k], b[two ? k : 0]);
+      if (lane + k * lanes() < n) out[offset + lane + k * lanes()] = f(a[k], b[two ? k : 0]);
     }
   }
 };
@@ -168,10 +169,10 @@ DEVICE void runTwoLines(const DeviceRows& r, Line& line) {
   }
 }
 
-template <int values, bool two, bool wholeBlock>
+template <int values, bool two, int lanes>
 DEVICE void runInRegisters(const DeviceRows& r) {
   __shared__ float partial[kWarp];
-  RegisterLine<values, two, wholeBlock> line;
+  RegisterLine<values, two, lanes> line;
   line.partial = partial;
   if constexpr (two) {
     runTwoLines(r, line);
@@ -191,17 +192,17 @@ DEVICE void runInMemory(const DeviceRows& r) {
   }
 }
 
-KERNEL_BODY __launch_bounds__(256) rowsOf4(DeviceRows r) { runInRegisters<4, false, false>(r); }
-KERNEL_BODY __launch_bounds__(256) rowsOf16(DeviceRows r) { runInRegisters<16, false, false>(r); }
-KERNEL_BODY __launch_bounds__(256, 3) rowsOf32(DeviceRows r) { runInRegisters<32, false, false>(r); }
-KERNEL_BODY __launch_bounds__(256, 3) rowsOfBlock(DeviceRows r) { runInRegisters<32, false, true>(r); }
+KERNEL_BODY __launch_bounds__(256) rowsOf4(DeviceRows r) { runInRegisters<4, false, 0>(r); }
+KERNEL_BODY __launch_bounds__(256) rowsOf16(DeviceRows r) { runInRegisters<16, false, 32>(r); }
+KERNEL_BODY __launch_bounds__(256, 3) rowsOf32(DeviceRows r) { runInRegisters<32, false, 32>(r); }
+KERNEL_BODY __launch_bounds__(256, 3) rowsOfBlock(DeviceRows r) { runInRegisters<32, false, 256>(r); }
 KERNEL_BODY __launch_bounds__(512) rowsInMemory(DeviceRows r) { runInMemory<false, false>(r); }
 KERNEL_BODY __launch_bounds__(512) columnsInMemory(DeviceRows r) { runInMemory<false, true>(r); }
 
-KERNEL_BODY __launch_bounds__(256) twoRowsOf4(DeviceRows r) { runInRegisters<4, true, false>(r); }
-KERNEL_BODY __launch_bounds__(256) twoRowsOf16(DeviceRows r) { runInRegisters<16, true, false>(r); }
-KERNEL_BODY __launch_bounds__(256, 2) twoRowsOf32(DeviceRows r) { runInRegisters<32, true, false>(r); }
-KERNEL_BODY __launch_bounds__(256, 2) twoRowsOfBlock(DeviceRows r) { runInRegisters<32, true, true>(r); }
+KERNEL_BODY __launch_bounds__(256) twoRowsOf4(DeviceRows r) { runInRegisters<4, true, 0>(r); }
+KERNEL_BODY __launch_bounds__(256) twoRowsOf16(DeviceRows r) { runInRegisters<16, true, 32>(r); }
+KERNEL_BODY __launch_bounds__(256, 2) twoRowsOf32(DeviceRows r) { runInRegisters<32, true, 32>(r); }
+KERNEL_BODY __launch_bounds__(256, 2) twoRowsOfBlock(DeviceRows r) { runInRegisters<32, true, 256>(r); }
 KERNEL_BODY __launch_bounds__(512) twoRowsInMemory(DeviceRows r) { runInMemory<true, false>(r); }
 KERNEL_BODY __launch_bounds__(512) twoColumnsInMemory(DeviceRows r) { runInMemory<true, true>(r); }
 
