@@ -3,7 +3,8 @@
 namespace chainrule::cuda {
 
 const Launcher* findLauncher(std::string_view op) {
-  for (const Launchers& list : {islandLaunchers(), reduceLaunchers(), rowLaunchers(), lineLaunchers(), moveLaunchers(), joinLaunchers(), gatherLaunchers(), sortLaunchers(), randomLaunchers()}) {
+  for (const Launchers& list : {islandLaunchers(), reduceLaunchers(), rowLaunchers(), lineLaunchers(), moveLaunchers(),
+                                joinLaunchers(), gatherLaunchers(), sortLaunchers(), randomLaunchers()}) {
     for (const Launcher& launcher : list) {
       if (launcher.op == op) return &launcher;
     }

@@ -16,7 +16,7 @@ enum class RowOp : uint8_t {
 
 struct DeviceRows {
   const float *a, *b, *factor;
-  float *out, *outFactor;     // null where nobody reads it
+  float *out, *outFactor;   // null where nobody reads it
   int64_t outer, n, inner;  // lines run along the middle axis
   int32_t lanes;            // threads of a line; or columns of a block
   float epsilon;

@@ -118,8 +118,8 @@ KERNEL_BODY seedNextKernel(const uint32_t* seed, uint32_t* next) {
 }
 
 // The partners of the exchanges of base/permutation.h, which depend on nothing but their number.
-KERNEL_BODY __launch_bounds__(256) permutationPartners(const uint32_t* seed, int32_t* partner, int32_t* order,
-                                                       int64_t n) {
+KERNEL_BODY __launch_bounds__(256)
+    permutationPartners(const uint32_t* seed, int32_t* partner, int32_t* order, int64_t n) {
   const int64_t i = globalThread() + 1;
   if (i > n) return;
   order[i - 1] = int32_t(i - 1);

@@ -9,39 +9,41 @@
 
 namespace chainrule::cuda {
 
-// `values` elements in every thread of a line, of one or two inputs; lines of `fixedLanes` threads, 0 for DeviceRows::lanes.
+// `values` elements in every thread of a line, of one or two inputs; lines of `fixedLanes` threads, 0 for
+// DeviceRows::lanes.
 template <int values, bool two, int fixedLanes>
 struct RegisterLine {
   float a[values], b[two ? values : 1];
-  int64_t offset, line;
-  int n, lane, runtimeLanes;  // n = 0: beyond the last line
-  float* out;
+  int64_t line;
+  int left, runtimeLanes;  // this thread's elements are at 0, lanes, 2 lanes … below `left`
+  float* out;              // of its first
   float* partial;
 
   DEVICE_MEMBER int lanes() const { return fixedLanes ? fixedLanes : runtimeLanes; }
   DEVICE_MEMBER void load(const DeviceRows& r) {
     runtimeLanes = r.lanes;
-    lane = int(threadIdx.x) % lanes();
+    const int lane = int(threadIdx.x) % lanes();
     line = divide(globalThread(), lanes()).quotient;
-    n = line < r.outer ? int(r.n) : 0;
-    offset = line * r.n;
-    out = r.out;
+    left = line < r.outer ? int(r.n) - lane : 0;
+    const int64_t first = line * r.n + lane;
+    const float *const fromA = r.a + first, *const fromB = two ? r.b + first : nullptr;
+    out = r.out + first;
 #pragma unroll
     for (int k = 0; k < values; ++k) {
-      const int i = lane + k * lanes();
-      if (i < n) a[k] = r.a[offset + i];
+      if (k * lanes() < left) a[k] = fromA[k * lanes()];
       if constexpr (two) {
-        if (i < n) b[k] = r.b[offset + i];
+        if (k * lanes() < left) b[k] = fromB[k * lanes()];
       }
     }
   }
-  DEVICE_MEMBER bool leads() const { return n > 0 && lane == 0; }
+  DEVICE_MEMBER bool valid() const { return left > 0; }
+  DEVICE_MEMBER bool leads() const { return left > 0 && int(threadIdx.x) % lanes() == 0; }
   template <typename Op, typename F>
   DEVICE_MEMBER float fold(F f) {
     float part = Op::neutral(0.0f);
 #pragma unroll
     for (int k = 0; k < values; ++k) {
-      if (lane + k * lanes() < n) part = Op::join(part, f(a[k], b[two ? k : 0]));
+      if (k * lanes() < left) part = Op::join(part, f(a[k], b[two ? k : 0]));
     }
     if constexpr (fixedLanes > kWarp) return foldBlock<Op>(part, partial);
     return foldLanes<Op>(part, lanes());
@@ -55,7 +57,7 @@ struct RegisterLine {
   DEVICE_MEMBER void write(F f) {
 #pragma unroll
     for (int k = 0; k < values; ++k) {
-      if (lane + k * lanes() < n) out[offset + lane + k * lanes()] = f(a[k], b[two ? k : 0]);
+      if (k * lanes() < left) out[k * lanes()] = f(a[k], b[two ? k : 0]);
     }
   }
 };
@@ -94,11 +96,12 @@ struct MemoryLine {
     b = two ? r.b + offset : nullptr;
     out = r.out + offset;
   }
+  DEVICE_MEMBER bool valid() const { return n > 0; }
   DEVICE_MEMBER bool leads() const { return n > 0 && first == 0; }
   template <typename Op, typename F>
   DEVICE_MEMBER float fold(F f) {
-    const float part =
-        foldShare<Op, float, 4>(first, step, n, [&](int64_t i) { return f(a[i * stride], two ? b[i * stride] : 0.0f); });
+    const float part = foldShare<Op, float, 4>(first, step, n,
+                                               [&](int64_t i) { return f(a[i * stride], two ? b[i * stride] : 0.0f); });
     if constexpr (columns) return foldColumns<Op>(part, shared, width, depth);
     return foldBlock<Op>(part, shared);
   }
@@ -161,7 +164,7 @@ DEVICE void runTwoLines(const DeviceRows& r, Line& line) {
     case RowOp::standardizeGradient: {
       const float n = float(r.n);
       const float mean = r.centred ? line.template fold<SumFold>([](float g, float) { return g; }) / n : 0.0f;
-      const float slope = line.template fold<SumFold>(product) / n, factor = line.n > 0 ? r.factor[line.line] : 0.0f;
+      const float slope = line.template fold<SumFold>(product) / n, factor = line.valid() ? r.factor[line.line] : 0.0f;
       return line.write([&](float g, float y) { return factor * (g - mean - y * slope); });
     }
     default:
@@ -194,15 +197,15 @@ DEVICE void runInMemory(const DeviceRows& r) {
 
 KERNEL_BODY __launch_bounds__(256) rowsOf4(DeviceRows r) { runInRegisters<4, false, 0>(r); }
 KERNEL_BODY __launch_bounds__(256) rowsOf16(DeviceRows r) { runInRegisters<16, false, 32>(r); }
-KERNEL_BODY __launch_bounds__(256, 3) rowsOf32(DeviceRows r) { runInRegisters<32, false, 32>(r); }
-KERNEL_BODY __launch_bounds__(256, 3) rowsOfBlock(DeviceRows r) { runInRegisters<32, false, 256>(r); }
+KERNEL_BODY __launch_bounds__(256) rowsOf32(DeviceRows r) { runInRegisters<32, false, 32>(r); }
+KERNEL_BODY __launch_bounds__(256) rowsOfBlock(DeviceRows r) { runInRegisters<32, false, 256>(r); }
 KERNEL_BODY __launch_bounds__(512) rowsInMemory(DeviceRows r) { runInMemory<false, false>(r); }
 KERNEL_BODY __launch_bounds__(512) columnsInMemory(DeviceRows r) { runInMemory<false, true>(r); }
 
 KERNEL_BODY __launch_bounds__(256) twoRowsOf4(DeviceRows r) { runInRegisters<4, true, 0>(r); }
 KERNEL_BODY __launch_bounds__(256) twoRowsOf16(DeviceRows r) { runInRegisters<16, true, 32>(r); }
-KERNEL_BODY __launch_bounds__(256, 2) twoRowsOf32(DeviceRows r) { runInRegisters<32, true, 32>(r); }
-KERNEL_BODY __launch_bounds__(256, 2) twoRowsOfBlock(DeviceRows r) { runInRegisters<32, true, 256>(r); }
+KERNEL_BODY __launch_bounds__(256) twoRowsOf32(DeviceRows r) { runInRegisters<32, true, 32>(r); }
+KERNEL_BODY __launch_bounds__(256) twoRowsOfBlock(DeviceRows r) { runInRegisters<32, true, 256>(r); }
 KERNEL_BODY __launch_bounds__(512) twoRowsInMemory(DeviceRows r) { runInMemory<true, false>(r); }
 KERNEL_BODY __launch_bounds__(512) twoColumnsInMemory(DeviceRows r) { runInMemory<true, true>(r); }
 

@@ -83,8 +83,7 @@ Lowering lowerGatherGradient(const LowerContext& c) {
   };
   const size_t pairs = reserve(count * 8), other = reserve(count * 8), counts = reserve(int64_t(sort.scratchBytes()));
   // Long chunks while there are enough of them to keep the device busy.
-  const int64_t chunk = powerOfTwo(
-      std::max<int64_t>(16, count * columnTiles * lanes / (kMultiprocessors * 2048)), 128);
+  const int64_t chunk = powerOfTwo(std::max<int64_t>(16, count * columnTiles * lanes / (kMultiprocessors * 2048)), 128);
   std::vector<Level> levels;
   for (int64_t n = count; n > 0;) {
     const int64_t chunks = ceilDiv(n, chunk);

@@ -188,13 +188,16 @@ Lowering lowerPad(const LowerContext& c) {
     cut.stride.push(1);
   }
   const double value = c.attrs().real("value", 0);
-  return lowerPlace(
-      c, cut, c.out[0].dtype == DType::f32 ? std::bit_cast<uint32_t>(float(value)) : uint32_t(int32_t(value)));
+  return lowerPlace(c, cut,
+                    c.out[0].dtype == DType::f32 ? std::bit_cast<uint32_t>(float(value)) : uint32_t(int32_t(value)));
 }
 
 constexpr Launcher table[] = {
-    {"transpose", lowerTranspose},         {"broadcastTo", lowerBroadcastTo}, {"slice", lowerSlice},
-    {"sliceGradient", lowerSliceGradient}, {"pad", lowerPad},
+    {"transpose", lowerTranspose},
+    {"broadcastTo", lowerBroadcastTo},
+    {"slice", lowerSlice},
+    {"sliceGradient", lowerSliceGradient},
+    {"pad", lowerPad},
 };
 
 }  // namespace

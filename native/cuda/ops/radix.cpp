@@ -24,7 +24,9 @@ const uint64_t* RadixSort::run(Queue& queue, uint64_t* pairs, uint64_t* other, s
     radix.shift = 32 + 8 * pass;
     const LaunchSize tiles = {{radix.lines * radix.tiles}, {256}};
     queue.launch(KERNEL(radixCount), tiles, radix);
-    queue.launch(KERNEL(radixScan), {{radix.lines * kRadixDigits}, {std::clamp<int64_t>(ceilDiv(radix.tiles, kWarp) * kWarp, kWarp, 256)}}, radix);
+    queue.launch(KERNEL(radixScan),
+                 {{radix.lines * kRadixDigits}, {std::clamp<int64_t>(ceilDiv(radix.tiles, kWarp) * kWarp, kWarp, 256)}},
+                 radix);
     queue.launch(KERNEL(radixScatter), tiles, radix);
     std::swap(pairs, other);
   }

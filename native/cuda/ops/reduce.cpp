@@ -68,7 +68,8 @@ std::vector<Pass> passesOver(const Dims& dims, std::span<const int64_t> axes) {
   const auto add = [&](int64_t outer, int64_t n, int64_t inner) {
     passes.push_back(passOver(outer, n, inner));
     // Few enough to be folded at once.
-    if (const int64_t chunks = passes.back().reduce.chunks; chunks > 1) passes.push_back(passOver(outer, chunks, inner));
+    if (const int64_t chunks = passes.back().reduce.chunks; chunks > 1)
+      passes.push_back(passOver(outer, chunks, inner));
   };
   int64_t inner = 1;
   for (int axis = dims.size() - 1; axis >= 0;) {
