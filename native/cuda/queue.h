@@ -72,6 +72,7 @@ struct Launcher {
 using Launchers = std::span<const Launcher>;
 
 Launchers islandLaunchers();
+Launchers matmulLaunchers();
 
 // Null where there is none.
 const Launcher* findLauncher(std::string_view op);

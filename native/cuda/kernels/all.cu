@@ -1,2 +1,3 @@
 // Every kernel, for nvcc.
+#include "cuda/kernels/gemm.cuh"
 #include "cuda/kernels/island.cuh"
