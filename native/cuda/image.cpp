@@ -5,8 +5,7 @@
 asm(".section .rodata\n"
     ".balign 64\n"
     "chainruleKernelImage:\n"
-    ".incbin \"" CHAINRULE_CUDA_IMAGE
-    "\"\n"
+    ".incbin \"" CHAINRULE_CUDA_IMAGE "\"\n"
     ".previous\n");
 extern "C" __attribute__((visibility("hidden"))) const char chainruleKernelImage[];
 #endif

@@ -3,8 +3,9 @@
 namespace chainrule::cuda {
 
 const Launcher* findLauncher(std::string_view op) {
-  for (const Launchers& list : {islandLaunchers(), reduceLaunchers(), rowLaunchers(), lineLaunchers(), moveLaunchers(),
-                                joinLaunchers(), gatherLaunchers(), sortLaunchers(), randomLaunchers()}) {
+  for (const Launchers& list :
+       {islandLaunchers(), matmulLaunchers(), reduceLaunchers(), rowLaunchers(), lineLaunchers(), moveLaunchers(),
+        joinLaunchers(), gatherLaunchers(), sortLaunchers(), randomLaunchers()}) {
     for (const Launcher& launcher : list) {
       if (launcher.op == op) return &launcher;
     }

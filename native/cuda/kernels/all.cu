@@ -1,4 +1,5 @@
 // Every kernel, for nvcc.
+#include "cuda/kernels/gemm.cuh"
 #include "cuda/kernels/island.cuh"
 #include "cuda/kernels/reduce.cuh"
 #include "cuda/kernels/rows.cuh"

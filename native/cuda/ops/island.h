@@ -1,5 +1,8 @@
 #pragma once
 
+#include <memory>
+#include <optional>
+
 #include "cuda/island.h"
 #include "cuda/queue.h"
 #include "plan/island.h"
@@ -17,17 +20,20 @@ class IslandLaunch {
   DeviceIsland island_ = {};
 };
 
-// The island over an op's output that a node may carry, run in place after the op. The node's inputs are those of the
-// op
+// The island over an op's output that a node may carry, run in place after the op. The node's inputs are those of the op
 // (`opInputs` of them), then those of the island without its first, which is the op's own result.
 class Epilogue {
  public:
   Epilogue(const LowerContext& c, int opInputs);
+  // If the island is just + bias over the last axis, with relu or nothing after it: the input that is the bias, and run
+  // has nothing left to do. Else -1.
+  int takeBias(bool& relu);
   void run(const StepArgs& args) const;  // does nothing if there is none
 
  private:
   std::shared_ptr<const IslandLaunch> island_;
   int firstInput_ = 0, extraInputs_ = 0;
+  std::optional<IslandBias> bias_;
 };
 
 }  // namespace chainrule::cuda
