@@ -13,6 +13,7 @@ struct DeviceCopySpace {
   int64_t count;
   int64_t dims[kSpaceRank], strides[kSpaceRank];  // strides may be 0 or negative
   int32_t rank, width;
+  bool repeats;    // each element of 4 bytes becomes 16 bytes of the output
   int32_t inAxis;  // of a tiled copy: the axis along which the input is contiguous; the output's is the last
 };
 

@@ -10,7 +10,7 @@ namespace chainrule::cuda {
 DEVICE int64_t checkedIndex(const DeviceGather& g, int64_t position, bool reports) {
   const int32_t index = g.indices[position];
   if (index >= 0 && index < g.rows) return index;
-  if (reports) atomicLeast(g.fault, uint64_t(position) << 32 | uint32_t(index));
+  if (reports && g.fault) atomicLeast(g.fault, uint64_t(position) << 32 | uint32_t(index));
   return -1;
 }
 

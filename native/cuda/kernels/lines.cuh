@@ -54,6 +54,17 @@ KERNEL_BODY __launch_bounds__(256) argByBlock(DeviceLine r) {
   const uint64_t best = foldBlock<RankFold>(argShare(r, line * r.n, threadIdx.x, blockDim.x), partial);
   if (threadIdx.x == 0) static_cast<int32_t*>(r.out)[line] = argOf(best);
 }
+// A block for `lanes` columns, its threads over the columns and then along the lines.
+KERNEL_BODY __launch_bounds__(256) argByColumns(DeviceLine r) {
+  __shared__ uint64_t shared[256];
+  const int width = r.lanes, depth = int(blockDim.x) / width, row = int(threadIdx.x) / width;
+  const uint32_t tiles = uint32_t((r.inner + width - 1) / width), outer = blockIdx.x / tiles;
+  const int64_t column = int64_t(blockIdx.x - outer * tiles) * width + int(threadIdx.x) % width;
+  uint64_t best = 0;
+  if (row < depth && column < r.inner) best = argShare(r, outer * r.n * r.inner + column, row, depth);
+  best = foldColumns<RankFold>(best, shared, width, depth);
+  if (row == 0 && column < r.inner) static_cast<int32_t*>(r.out)[outer * r.inner + column] = argOf(best);
+}
 KERNEL_BODY __launch_bounds__(256) argByThread(DeviceLine r) {
   const int64_t i = globalThread();
   if (i >= r.outer * r.inner) return;

@@ -11,8 +11,8 @@ struct alignas(16) Wide {
   uint32_t word[4];
 };
 
-template <typename T>
-DEVICE void copySpace(const DeviceCopySpace& s) {
+template <typename T, typename From, typename Copied>
+DEVICE void copySpace(const DeviceCopySpace& s, Copied copied) {
   const int64_t i = globalThread();
   if (i >= s.count) return;
   int64_t rest = i, offset = 0;
@@ -22,12 +22,14 @@ DEVICE void copySpace(const DeviceCopySpace& s) {
     rest = q.quotient;
   }
   offset += rest * s.strides[0];
-  static_cast<T*>(s.out)[i] = static_cast<const T*>(s.in)[offset];
+  static_cast<T*>(s.out)[i] = copied(static_cast<const From*>(s.in)[offset]);
 }
 KERNEL_BODY __launch_bounds__(256) copyStrided(DeviceCopySpace s) {
-  if (s.width == 4) return copySpace<uint32_t>(s);
-  if (s.width == 16) return copySpace<Wide>(s);
-  copySpace<uint8_t>(s);
+  const auto same = [](auto x) { return x; };
+  if (s.repeats) return copySpace<Wide, uint32_t>(s, [](uint32_t x) { return Wide{{x, x, x, x}}; });
+  if (s.width == 4) return copySpace<uint32_t, uint32_t>(s, same);
+  if (s.width == 16) return copySpace<Wide, Wide>(s, same);
+  copySpace<uint8_t, uint8_t>(s, same);
 }
 
 // Tiles of 32 x 32 through shared memory, so that both sides touch neighbouring addresses. Blocks of 32 x 8 threads.

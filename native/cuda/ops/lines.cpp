@@ -29,7 +29,11 @@ Lowering lowerArg(const LowerContext& c) {
   Lowering lowering;
   lowering.launch = [line](const StepArgs& args) {
     Queue& queue = queueOf(args);
-    if (line.inner > 1) {
+    if (line.inner > 1 && line.n > 64 && line.outer * line.inner < 2048 * kMultiprocessors) {
+      DeviceLine own = bound(line, args);
+      own.lanes = int32_t(std::min<int64_t>(line.inner, kWarp));
+      queue.launch(KERNEL(argByColumns), {{line.outer * ceilDiv(line.inner, own.lanes)}, {256}}, own);
+    } else if (line.inner > 1) {
       queue.launch(KERNEL(argByThread), threadsFor(line.outer * line.inner), bound(line, args));
     } else if (line.n <= 2048) {
       queue.launch(KERNEL(argByLanes), threadsFor(line.outer * line.lanes), bound(line, args));

@@ -29,6 +29,8 @@ struct CopySpace {
     dims.push_back(dim);
     strides.push_back(stride);
   }
+  // Every element fills four neighbours.
+  bool repeats() const { return !dims.empty() && strides.back() == 0 && dims.back() % 4 == 0; }
   // In units of four elements.
   bool widens() const {
     if (dims.empty() || strides.back() != 1 || dims.back() % 4 || first % 4) return false;
@@ -77,11 +79,16 @@ Lowering lowerCopy(const LowerContext& c, CopySpace space) {
     space.dims.back() /= 4;
     wide = deviceSpace(space, 16, count / 4);
   }
+  if (width == 4 && space.repeats()) {
+    space.dims.back() /= 4;
+    wide = deviceSpace(space, 16, count / 4);
+    wide.repeats = true;
+  }
   Lowering lowering;
   lowering.launch = [narrow, wide, tiles, first = space.first * width](const StepArgs& args) {
     if (narrow.count == 0) return;
     const std::byte* const in = args.in<std::byte>(0) + first;
-    DeviceCopySpace own = wide.count > 0 && aligned(in) && aligned(args.out<void>()) ? wide : narrow;
+    DeviceCopySpace own = wide.count > 0 && (wide.repeats || aligned(in)) && aligned(args.out<void>()) ? wide : narrow;
     own.in = in;
     own.out = args.out<void>();
     if (own.inAxis >= 0) {

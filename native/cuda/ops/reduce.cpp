@@ -49,7 +49,7 @@ Pass passOver(int64_t outer, int64_t n, int64_t inner) {
     r.lanes = int32_t(powerOfTwo(ceilDiv(n, 4), kWarp));
   } else if (inner == 1) {
     pass.by = Pass::By::block;
-    cut(r, std::min(n / 8192, 8 * kMultiprocessors / std::max<int64_t>(outer, 1)));
+    cut(r, std::min(n / 8192, 6 * kMultiprocessors / std::max<int64_t>(outer, 1)));
   } else if (n <= 32 || outer * inner >= 2048 * kMultiprocessors) {
     pass.by = Pass::By::thread;
   } else {
@@ -67,9 +67,10 @@ std::vector<Pass> passesOver(const Dims& dims, std::span<const int64_t> axes) {
   std::vector<Pass> passes;
   const auto add = [&](int64_t outer, int64_t n, int64_t inner) {
     passes.push_back(passOver(outer, n, inner));
-    // Few enough to be folded at once.
-    if (const int64_t chunks = passes.back().reduce.chunks; chunks > 1)
+    if (const int64_t chunks = passes.back().reduce.chunks; chunks > 1) {
       passes.push_back(passOver(outer, chunks, inner));
+      cut(passes.back().reduce, 1);  // few enough to be folded at once
+    }
   };
   int64_t inner = 1;
   for (int axis = dims.size() - 1; axis >= 0;) {

@@ -171,6 +171,7 @@ const rows: Row[] = [
   ['pad', 'a fixed first axis', [[2, 3]], { padding: [1, 1, 0, 3], value: -2 }, [1], pad],
   ['broadcastTo', 'a row', [[7]], { shape: [-1, 7] }, [1, 9], broadcastTo],
   ['broadcastTo', 'a column', [[-1, 1]], { shape: [-1, 33] }, [1, 4], broadcastTo],
+  ['broadcastTo', 'a column, in fours', [[-1, 1]], { shape: [-1, 36] }, [5], broadcastTo],
   ['broadcastTo', 'a scalar', [[]], { shape: [-1, 2, 3] }, [1, 4], broadcastTo],
   ['broadcastTo', 'the middle', [[-1, 1, 5]], { shape: [-1, 3, 5] }, [2], broadcastTo],
   ['stopGradient', 'passes values', [[-1, 5]], {}, [3], ([x]) => x!],

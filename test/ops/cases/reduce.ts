@@ -166,6 +166,7 @@ const extremes: OpCase[] = ['argmax', 'argmin'].flatMap((op) => [
     { shape: [-1, 9], axis: 0, rows: [1, 2, 31] },
     { shape: [-1, 3, 17], axis: 1, rows: [2] },
     { shape: [3, -1], axis: 1, rows: [300, 5000] },
+    { shape: [2, -1, 37], axis: 1, rows: [70] },
   ].map(
     ({ shape, axis, rows }): OpCase => ({
       op,
