@@ -40,6 +40,7 @@ struct Gemm {
   int64_t batchCount = 1;
   bool accumulate = false;      // c += instead of c =
   const float* bias = nullptr;  // of n
+  int64_t biasBatch = 0;        // its stride from product to product
   bool relu = false;
   // The sum cut into so many parts of kPart: their results go to `partial` [part][batch][m][n] and are added up by
   // gemmJoin in order.

@@ -71,6 +71,7 @@ struct Launcher {
 };
 using Launchers = std::span<const Launcher>;
 
+Launchers convLaunchers();
 Launchers islandLaunchers();
 Launchers matmulLaunchers();
 

@@ -3,7 +3,7 @@
 namespace chainrule::cuda {
 
 const Launcher* findLauncher(std::string_view op) {
-  for (const Launchers& list : {islandLaunchers(), matmulLaunchers()}) {
+  for (const Launchers& list : {convLaunchers(), islandLaunchers(), matmulLaunchers()}) {
     for (const Launcher& launcher : list) {
       if (launcher.op == op) return &launcher;
     }

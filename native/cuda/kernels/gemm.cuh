@@ -258,9 +258,9 @@ DEVICE GemmPlace gemmPlace(const Gemm& gemm, int64_t z) {
   return place;
 }
 
-DEVICE void gemmWrite(const Gemm& gemm, float* c, int64_t row, int64_t column, float value) {
+DEVICE void gemmWrite(const Gemm& gemm, int64_t item, float* c, int64_t row, int64_t column, float value) {
   float& to = c[row * gemm.cRow + column];
-  if (gemm.bias) value += gemm.bias[column];
+  if (gemm.bias) value += gemm.bias[item * gemm.biasBatch + column];
   if (gemm.accumulate) value += to;
   if (gemm.relu) value = value > 0 ? value : 0;
   to = value;
@@ -325,7 +325,7 @@ DEVICE void gemmBody(const Gemm& gemm) {
       if (gemm.parts > 1) {
         partial[row * gemm.n + column] = value;
       } else {
-        gemmWrite(gemm, gemm.c + place.c, row, column, value);
+        gemmWrite(gemm, item, gemm.c + place.c, row, column, value);
       }
     });
   }
@@ -359,8 +359,8 @@ KERNEL_BODY gemmJoin(const __grid_constant__ Gemm gemm) {
   for (int64_t i = globalThread(); i < size; i += globalThreads()) {
     float sum = gemm.partial[i];
     for (int64_t part = 1; part < gemm.parts; ++part) sum += gemm.partial[part * size + i];
-    const int64_t column = i % gemm.n, row = i / gemm.n % gemm.m;
-    gemmWrite(gemm, gemm.c + gemmPlace(gemm, i / (gemm.n * gemm.m)).c, row, column, sum);
+    const int64_t column = i % gemm.n, row = i / gemm.n % gemm.m, item = i / (gemm.n * gemm.m);
+    gemmWrite(gemm, item, gemm.c + gemmPlace(gemm, item).c, row, column, sum);
   }
 }
 

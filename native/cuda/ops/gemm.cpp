@@ -1,7 +1,6 @@
 #include "cuda/ops/gemm.h"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "cuda/kernels/gemm.cuh"
 
@@ -99,14 +98,6 @@ void runGemm(Queue& queue, Gemm gemm, void* scratch, bool tf32, bool windowed) {
     join.grid.x = std::min<int64_t>(join.grid.x, 8 * kBusy);
     queue.launch(KERNEL(gemmJoin), join, gemm);
   }
-}
-
-bool usesTf32() {
-  static const bool used = [] {
-    const char* precision = std::getenv("CHAINRULE_FLOAT32_MATMUL_PRECISION");
-    return precision && std::string_view(precision) == "high";
-  }();
-  return used;
 }
 
 }  // namespace chainrule::cuda

@@ -16,7 +16,4 @@ int64_t planGemm(Gemm& gemm);
 // Enqueues C = [C +] A B. `scratch`: what planGemm asked for. tf32: factors may lose all but 10 bits of mantissa.
 void runGemm(Queue& queue, Gemm gemm, void* scratch, bool tf32, bool windowed = false);
 
-// Whether products and convolutions may use tf32.
-bool usesTf32();
-
 }  // namespace chainrule::cuda
