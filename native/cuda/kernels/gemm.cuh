@@ -35,31 +35,29 @@ struct GemmTile {
   }
 };
 
-// A plain operand of one product of the batch.
+// A plain operand of one product of the batch. cut: its k counts (outer, inner).
+template <bool cut>
 struct PlainSource {
   const GemmOperand& operand;
   const float* data;
   int64_t xCount, kCount;
   bool wide;
 
+  DEVICE_MEMBER int64_t depth(int64_t k) const {
+    if (!cut) return k * operand.inner;
+    const uint32_t outer = uint32_t(k) / uint32_t(operand.innerCount);  // k < 2^31: taps times channels
+    return outer * operand.outer + (k - int64_t(outer) * operand.innerCount) * operand.inner;
+  }
   template <bool alongK>
   DEVICE_MEMBER Four load(int64_t x, int64_t k) const {
-    const float* from = data + x * operand.x;
-    if (operand.innerCount == INT64_MAX) {
-      from += k * operand.inner;
-    } else {
-      from += k / operand.innerCount * operand.outer + k % operand.innerCount * operand.inner;
-    }
     const bool inside = x < xCount && k < kCount;
     const bool whole = alongK ? k + 4 <= kCount : x + 4 <= xCount;
-    if (wide && inside && whole) return *reinterpret_cast<const Four*>(from);
+    if (wide && inside && whole) return *reinterpret_cast<const Four*>(data + x * operand.x + depth(k));
     Four four = {};
+#pragma unroll
     for (int i = 0; i < 4; ++i) {
       const int64_t xi = alongK ? x : x + i, ki = alongK ? k + i : k;
-      if (xi >= xCount || ki >= kCount) continue;
-      const int64_t outer = operand.innerCount == INT64_MAX ? 0 : ki / operand.innerCount;
-      const int64_t inner = operand.innerCount == INT64_MAX ? ki : ki % operand.innerCount;
-      four.v[i] = data[xi * operand.x + outer * operand.outer + inner * operand.inner];
+      if (xi < xCount && ki < kCount) four.v[i] = data[xi * operand.x + depth(ki)];
     }
     return four;
   }
@@ -279,8 +277,8 @@ DEVICE void gemmBody(const Gemm& gemm) {
     const int64_t item = z / gemm.parts, part = z % gemm.parts;
     const GemmPlace place = gemmPlace(gemm, item);
     const int64_t begin = part * gemm.kPart, end = begin + gemm.kPart < gemm.k ? begin + gemm.kPart : gemm.k;
-    const PlainSource sourceB{gemm.b, gemm.b.data + place.b, gemm.n, end, gemm.wideB};
-    const PlainSource plainA{gemm.a, gemm.a.data + place.a, gemm.m, end, gemm.wideA};
+    const PlainSource<windowed && bAlongK> sourceB{gemm.b, gemm.b.data + place.b, gemm.n, end, gemm.wideB};
+    const PlainSource<false> plainA{gemm.a, gemm.a.data + place.a, gemm.m, end, gemm.wideA};
     WindowSource<height> windowA{gemm.window, gemm.a.data + place.a, gemm.m,     end, gemm.wideA, parts,
                                  parts + height, row0,                begin};
     Four nextA[A::fours], nextB[B::fours];

@@ -66,8 +66,6 @@ GemmWindow outputWindow(const ConvShape& s) {
   return w;
 }
 
-bool isDepthwise(const ConvShape& s) { return s.groups > 1 && s.groups == s.cin; }
-
 LaunchSize elements(int64_t count) {
   LaunchSize size = threadsFor(count);
   size.grid.x = std::min(size.grid.x, kMostBlocks);
