@@ -74,6 +74,14 @@ using Launchers = std::span<const Launcher>;
 Launchers convLaunchers();
 Launchers islandLaunchers();
 Launchers matmulLaunchers();
+Launchers reduceLaunchers();
+Launchers rowLaunchers();
+Launchers lineLaunchers();
+Launchers moveLaunchers();
+Launchers joinLaunchers();
+Launchers gatherLaunchers();
+Launchers sortLaunchers();
+Launchers randomLaunchers();
 
 // Null where there is none.
 const Launcher* findLauncher(std::string_view op);
