@@ -72,6 +72,10 @@ struct Launcher {
 using Launchers = std::span<const Launcher>;
 
 Launchers islandLaunchers();
+Launchers poolLaunchers();
+Launchers recurrentLaunchers();
+Launchers solveLaunchers();
+
 
 // Null where there is none.
 const Launcher* findLauncher(std::string_view op);

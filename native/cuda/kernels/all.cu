@@ -1,2 +1,5 @@
 // Every kernel, for nvcc.
 #include "cuda/kernels/island.cuh"
+#include "cuda/kernels/pool.cuh"
+#include "cuda/kernels/recurrent.cuh"
+#include "cuda/kernels/solve.cuh"
