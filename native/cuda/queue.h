@@ -75,7 +75,7 @@ Launchers islandLaunchers();
 Launchers poolLaunchers();
 Launchers recurrentLaunchers();
 Launchers solveLaunchers();
-
+Launchers factorLaunchers();
 
 // Null where there is none.
 const Launcher* findLauncher(std::string_view op);

@@ -3,3 +3,4 @@
 #include "cuda/kernels/pool.cuh"
 #include "cuda/kernels/recurrent.cuh"
 #include "cuda/kernels/solve.cuh"
+#include "cuda/kernels/factor.cuh"
