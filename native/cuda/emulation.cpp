@@ -66,11 +66,14 @@ class Block {
     yield();
   }
 
-  uint64_t exchange(uint64_t value, int lane) {
+  const uint64_t* exchangeAll(uint64_t value) {
     Warp& warp = warps_[current_->thread / kWarp];
     warp.values[current_->thread % kWarp] = value;
     waitForWarp();
-    const uint64_t result = warp.values[lane % int(kWarp)];
+    return warp.values;
+  }
+  uint64_t exchange(uint64_t value, int lane) {
+    const uint64_t result = exchangeAll(value)[lane % int(kWarp)];
     waitForWarp();
     return result;
   }
@@ -166,6 +169,7 @@ void Block::enter() {
 void syncBlock() { block().waitForBlock(); }
 void syncWarp() { block().waitForWarp(); }
 uint64_t exchange(uint64_t value, int lane) { return block().exchange(value, lane); }
+const uint64_t* exchangeAll(uint64_t value) { return block().exchangeAll(value); }
 void* dynamicShared() { return block().shared(); }
 
 void runGrid(const char* name, Call call, void (*body)(), void** arguments, Index grid, Index blockSize,

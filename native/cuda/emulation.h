@@ -16,6 +16,8 @@ void syncBlock();
 void syncWarp();
 // The value that the given lane of this warp hands over.
 uint64_t exchange(uint64_t value, int lane);
+// The values of all lanes of this warp: valid until the caller's next syncWarp.
+const uint64_t* exchangeAll(uint64_t value);
 void* dynamicShared();
 
 // `call(body, arguments)` for every thread. Throws Error("INTERNAL") if threads wait for others that have ended.

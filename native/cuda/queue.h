@@ -72,6 +72,7 @@ struct Launcher {
 using Launchers = std::span<const Launcher>;
 
 Launchers islandLaunchers();
+Launchers matmulLaunchers();
 Launchers poolLaunchers();
 Launchers recurrentLaunchers();
 Launchers solveLaunchers();

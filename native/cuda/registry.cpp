@@ -3,7 +3,8 @@
 namespace chainrule::cuda {
 
 const Launcher* findLauncher(std::string_view op) {
-  for (const Launchers& list : {islandLaunchers(), poolLaunchers(), recurrentLaunchers(), solveLaunchers(), factorLaunchers()}) {
+  for (const Launchers& list : {islandLaunchers(), matmulLaunchers(), poolLaunchers(), recurrentLaunchers(),
+                                solveLaunchers(), factorLaunchers()}) {
     for (const Launcher& launcher : list) {
       if (launcher.op == op) return &launcher;
     }

@@ -17,14 +17,9 @@ Epilogue lowerEpilogue(const LowerContext& c, int opInputs) {
   epilogue.cost = island.cost;
   epilogue.scratch = island.scratch;
 
-  const auto& steps = code.instructions;
-  const bool biased = (steps.size() == 1 || (steps.size() == 2 && steps[1].name == "relu")) &&
-                      code.inputs.size() == 2 && steps[0].name == "add" && steps[0].a != steps[0].b && in.size() == 2 &&
-                      in[1].dims.size() == 1 && in[1].dims[0] == c.out[0].dims.back() &&
-                      code.outputs[0].value == 1 + steps.size();
-  if (biased) {
+  if (const auto bias = biasOf(code, in)) {
     epilogue.biasInput = opInputs;
-    epilogue.activation = steps.size() == 2 ? cpu::Activation::relu : cpu::Activation::none;
+    epilogue.activation = bias->relu ? cpu::Activation::relu : cpu::Activation::none;
   }
   return epilogue;
 }

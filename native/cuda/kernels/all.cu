@@ -1,4 +1,5 @@
 // Every kernel, for nvcc.
+#include "cuda/kernels/gemm.cuh"
 #include "cuda/kernels/island.cuh"
 #include "cuda/kernels/pool.cuh"
 #include "cuda/kernels/recurrent.cuh"

@@ -162,6 +162,14 @@ Epilogue::Epilogue(const LowerContext& c, int opInputs)
   std::vector<TensorType> in{c.out[0]};
   in.insert(in.end(), c.in.begin() + opInputs, c.in.end());
   island_ = std::make_shared<IslandLaunch>(islandAttr(c.attrs()), c.out[0].dims, in);
+  bias_ = biasOf(islandAttr(c.attrs()), in);
+}
+
+int Epilogue::takeBias(bool& relu) {
+  if (!bias_) return -1;
+  island_ = nullptr;
+  relu = bias_->relu;
+  return firstInput_;
 }
 
 void Epilogue::run(const StepArgs& args) const {

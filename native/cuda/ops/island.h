@@ -1,5 +1,8 @@
 #pragma once
 
+#include <memory>
+#include <optional>
+
 #include "cuda/island.h"
 #include "cuda/queue.h"
 #include "plan/island.h"
@@ -22,11 +25,15 @@ class IslandLaunch {
 class Epilogue {
  public:
   Epilogue(const LowerContext& c, int opInputs);
+  // If the island is just + bias over the last axis, with relu or nothing after it: the input that is the bias, and run
+  // has nothing left to do. Else -1.
+  int takeBias(bool& relu);
   void run(const StepArgs& args) const;  // does nothing if there is none
 
  private:
   std::shared_ptr<const IslandLaunch> island_;
   int firstInput_ = 0, extraInputs_ = 0;
+  std::optional<IslandBias> bias_;
 };
 
 }  // namespace chainrule::cuda

@@ -10,8 +10,8 @@ namespace chainrule::cuda {
 // One block for each matrix of a stack [.., rows, columns], if there are not too many.
 class MatrixLaunch {
  public:
-  // `workspace`: doubles that a block needs for a matrix.
-  MatrixLaunch(const Dims& dims, int64_t workspace) {
+  // `workspace`: doubles that a block needs for a matrix; `threads`: of a block, at most.
+  MatrixLaunch(const Dims& dims, int64_t workspace, int64_t threads = 256) {
     const int rank = dims.size();
     stack_.rows = narrow(dims[rank - 2]);
     stack_.columns = narrow(dims[rank - 1]);
@@ -20,7 +20,7 @@ class MatrixLaunch {
     stack_.workspace = workspace;
     const int64_t widest = std::max(stack_.rows, stack_.columns);
     size_ = {{std::min(stack_.count, shared() ? int64_t(4096) : int64_t(264))},
-             {std::clamp((widest + 31) / 32 * 32, int64_t(32), int64_t(256))},
+             {std::clamp((widest + 31) / 32 * 32, int64_t(32), threads)},
              shared() ? workspace * 8 : 0};
   }
 

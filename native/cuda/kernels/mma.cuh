@@ -1,0 +1,53 @@
+#pragma once
+
+// One product of small matrices by a warp: D += A B with A 16 x 8, B 8 x 8, as mma.sync.m16n8k8 spreads them over the
+// lanes. With g = lane / 4 and t = lane % 4: a = A(g, t), A(g + 8, t), A(g, t + 4), A(g + 8, t + 4); b = B(t, g),
+// B(t + 4, g); d = D(g, 2t), D(g, 2t + 1), D(g + 8, 2t), D(g + 8, 2t + 1). (PTX ISA, "Matrix fragments for mma.m16n8k8")
+
+#include "cuda/kernels/grid.cuh"
+
+namespace chainrule::cuda {
+
+#ifdef __CUDACC__
+
+// Rounds to the 10 bits of mantissa that the tensor cores read.
+DEVICE float roundTf32(float x) {
+  uint32_t bits;
+  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(x));
+  return __uint_as_float(bits);
+}
+DEVICE void mmaTf32(float (&d)[4], const float (&a)[4], const float (&b)[2]) {
+  asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+      : "r"(__float_as_uint(a[0])), "r"(__float_as_uint(a[1])), "r"(__float_as_uint(a[2])), "r"(__float_as_uint(a[3])),
+        "r"(__float_as_uint(b[0])), "r"(__float_as_uint(b[1])));
+}
+
+#else
+
+DEVICE float roundTf32(float x) {
+  const uint32_t bits = __builtin_bit_cast(uint32_t, x);
+  if ((bits & 0x7F800000) == 0x7F800000) return x;
+  return __builtin_bit_cast(float, (bits + 0x1000) & 0xFFFFE000);
+}
+DEVICE void mmaTf32(float (&d)[4], const float (&a)[4], const float (&b)[2]) {
+  struct Fragments {
+    float a[4], b[2];
+  } own;
+  for (int i = 0; i < 4; ++i) own.a[i] = a[i];
+  for (int i = 0; i < 2; ++i) own.b[i] = b[i];
+  const uint64_t* const lanes = emulation::exchangeAll(reinterpret_cast<uintptr_t>(&own));
+  const auto of = [&](int lane) { return reinterpret_cast<const Fragments*>(lanes[lane]); };
+  const int g = int(threadIdx.x % 32) / 4, t = int(threadIdx.x % 4);
+  for (int i = 0; i < 4; ++i) {
+    const int high = i / 2, column = 2 * t + i % 2;
+    for (int k = 0; k < 8; ++k) {
+      d[i] = fmaOf(of(g * 4 + k % 4)->a[high + k / 4 * 2], of(column * 4 + k % 4)->b[k / 4], d[i]);
+    }
+  }
+  syncWarp();
+}
+
+#endif
+
+}  // namespace chainrule::cuda
