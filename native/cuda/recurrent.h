@@ -69,16 +69,4 @@ struct DeviceCellEnd {
   float *last = nullptr, *hiddenOut = nullptr, *carryOut = nullptr;
 };
 
-struct RecurrentProduct {
-  int64_t m = 0, n = 0, k = 0;
-  const float* a = nullptr;
-  int64_t aRow = 0;
-  bool aTransposed = false;
-  const float* b = nullptr;
-  int64_t bRow = 0;
-  bool bTransposed = false;
-  float* c = nullptr;
-  int64_t cRow = 0;
-  bool accumulate = false;
-};
 }  // namespace chainrule::cuda

@@ -101,7 +101,7 @@ KERNEL_BODY svdKernel(const __grid_constant__ DeviceMatrices s, const float* a, 
   const bool tall = m >= n;
   const int64_t k = tall ? n : m, length = tall ? m : n, count = int64_t(m) * n;
   double *const w = workspaceOf(s), *const turned = w + k * length, *const size = turned + k * k,
-               *const order = size + k;
+                *const order = size + k;
   for (int64_t matrix = blockIdx.x; matrix < s.count; matrix += gridDim.x) {
     // The short side's vectors as rows of w: columns of a tall matrix, rows of a wide one.
     eachElement(m, n, [&](int32_t i, int32_t j) {

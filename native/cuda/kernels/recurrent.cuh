@@ -246,14 +246,4 @@ KERNEL_BODY columnSumsKernel(const float* x, int64_t rows, int64_t columns, int6
   out[int64_t(blockIdx.y) * columns + column] = sum;
 }
 
-KERNEL_BODY naiveProductKernel(const __grid_constant__ RecurrentProduct p) {
-  const int64_t i = globalThread(), row = i / p.n, column = i - row * p.n;
-  if (i >= p.m * p.n) return;
-  float sum = p.accumulate ? p.c[row * p.cRow + column] : 0.0f;
-  for (int64_t k = 0; k < p.k; ++k)
-    sum = fmaOf(p.aTransposed ? p.a[k * p.aRow + row] : p.a[row * p.aRow + k],
-                p.bTransposed ? p.b[column * p.bRow + k] : p.b[k * p.bRow + column], sum);
-  p.c[row * p.cRow + column] = sum;
-}
-
 }  // namespace chainrule::cuda

@@ -21,12 +21,12 @@ Lowering lowerSvd(const LowerContext& c) {
   const Dims& a = c.in[0].dims;
   const int64_t m = a[a.size() - 2], n = a[a.size() - 1], k = std::min(m, n);
   const MatrixLaunch matrices(a, m * n + k * k + 3 * k, std::max(m, n) <= 512 ? 32 : 256);  // many short sums
-  Lowering result{.launch = [=, values = bool(c.used[0]), u = bool(c.used[1]), v = bool(c.used[2])](
-                                const StepArgs& args) {
-    const auto part = [&](int i, bool used) { return used ? args.out<float>(i) : nullptr; };
-    queueOf(args).launch(KERNEL(svdKernel), matrices.size(), matrices.at(args), args.in<float>(0), part(0, values),
-                         part(1, u), part(2, v));
-  }};
+  Lowering result{
+      .launch = [=, values = bool(c.used[0]), u = bool(c.used[1]), v = bool(c.used[2])](const StepArgs& args) {
+        const auto part = [&](int i, bool used) { return used ? args.out<float>(i) : nullptr; };
+        queueOf(args).launch(KERNEL(svdKernel), matrices.size(), matrices.at(args), args.in<float>(0), part(0, values),
+                             part(1, u), part(2, v));
+      }};
   result.sharedScratch = matrices.scratch();
   return result;
 }

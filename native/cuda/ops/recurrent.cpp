@@ -22,7 +22,7 @@ struct Forward {
   int64_t gateRow() const { return r.gates() * r.units; }
   // All steps at once are one product, some of them one for each.
   bool projectsAll() const { return ahead == r.steps; }
-  RecurrentProduct projection() const {
+  RowsProduct projection() const {
     return {.m = projectsAll() ? r.n * r.steps : r.n,
             .n = gateRow(),
             .k = r.in,
@@ -31,7 +31,7 @@ struct Forward {
             .cRow = projectsAll() ? gateRow() : ahead * gateRow()};
   }
   // Of a state with `count` gates of U.
-  RecurrentProduct recurrence(int64_t count) const {
+  RowsProduct recurrence(int64_t count) const {
     return {.m = r.n, .n = count * r.units, .k = r.units, .bRow = gateRow(), .cRow = count * r.units};
   }
 };
@@ -69,31 +69,20 @@ struct ForwardRun : RecurrentRun {
   }
 
   void project(int64_t begin) const {
-    RecurrentProduct p = f.projection();
-    p.b = args.in<float>(1);
-    if (f.projectsAll()) {
-      p.a = args.in<float>(0);
-      p.c = allGates();
-      multiply(queue(), p, at(f.product));
-      return;
-    }
+    const RowsProduct product = f.projection();
+    const float *x = args.in<float>(0), *kernel = args.in<float>(1);
+    if (f.projectsAll()) return product.run(queue(), x, kernel, allGates(), at(f.product));
     for (int64_t s = begin; s < std::min(begin + f.ahead, r.steps); ++s) {
-      p.a = args.in<float>(0) + r.source(s) * r.in;
-      p.c = gates(s).data;
-      multiply(queue(), p, at(f.product));
+      product.run(queue(), x + r.source(s) * r.in, kernel, gates(s).data, at(f.product));
     }
   }
 
   // A state times the gates of U from gate `from` on.
   void recur(Rows<const float> state, int64_t from, int64_t count, Rows<float> to, bool accumulate) const {
-    RecurrentProduct p = f.recurrence(count);
-    p.a = state.data;
-    p.aRow = state.stride;
-    p.b = args.in<float>(2) + from * r.units;
-    p.c = to.data;
-    p.cRow = to.stride;
-    p.accumulate = accumulate;
-    multiply(queue(), p, at(f.product));
+    RowsProduct product = f.recurrence(count);
+    product.aRow = state.stride;
+    product.cRow = to.stride;
+    product.run(queue(), state.data, args.in<float>(2) + from * r.units, to.data, at(f.product), accumulate);
   }
 
   void step(int64_t s) const {
@@ -162,11 +151,6 @@ void RecurrentRun::setState(const float* state, Rows<float> rows) const {
   queue().launch(KERNEL(cellStateKernel), size(), state, r.n, r.units, rows);
 }
 
-int64_t productScratch(const RecurrentProduct& product) { return 0; }
-void multiply(Queue& queue, const RecurrentProduct& p, void* scratch) {
-  queue.launch(KERNEL(naiveProductKernel), threadsFor(p.m * p.n), p);
-}
-
 Lowering lowerRecurrent(const LowerContext& c) {
   Forward f{.r = recurrentSizes(c)};
   const RecurrentSizes& r = f.r;
@@ -191,8 +175,8 @@ Lowering lowerRecurrent(const LowerContext& c) {
   }
   if (r.isGru()) f.recurrent = scratch.add(state * r.firstGates());
   if (r.resetBefore()) f.candidate = scratch.add(state);
-  int64_t most = std::max(productScratch(f.projection()), productScratch(f.recurrence(r.firstGates())));
-  if (r.resetBefore()) most = std::max(most, productScratch(f.recurrence(1)));
+  int64_t most = std::max(f.projection().scratch(), f.recurrence(r.firstGates()).scratch());
+  if (r.resetBefore()) most = std::max(most, f.recurrence(1).scratch());
   f.product = scratch.add((most + 3) / 4);
 
   Lowering result{.launch = [f](const StepArgs& args) {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "cuda/queue.h"
+#include "cuda/ops/gemm.h"
 #include "cuda/recurrent.h"
 #include "plan/recurrent_sizes.h"
 
@@ -8,9 +8,37 @@
 // itself, so that the products over all steps are single ones; the state after the last step follows at the end.
 namespace chainrule::cuda {
 
-// C = [C +] A B. The scratch of all products of a launch is one piece.
-void multiply(Queue& queue, const RecurrentProduct& product, void* scratch);
-int64_t productScratch(const RecurrentProduct& product);  // bytes
+// A product of row-major matrices that have these strides from row to row; a transposed one lies as its transpose.
+struct RowsProduct {
+  int64_t m = 0, n = 0, k = 0;
+  int64_t aRow = 0;
+  bool aTransposed = false;
+  int64_t bRow = 0;
+  bool bTransposed = false;
+  int64_t cRow = 0;
+
+  Gemm gemm() const {
+    Gemm gemm{.m = m, .n = n, .k = k};
+    gemm.a = rowsOperand(aRow, aTransposed);
+    gemm.b = columnsOperand(bRow, bTransposed);
+    gemm.cRow = cRow;
+    return gemm;
+  }
+  int64_t scratch() const {  // bytes
+    Gemm planned = gemm();
+    return planGemm(planned);
+  }
+  // C = [C +] A B. `scratch` is free again when the next product runs.
+  void run(Queue& queue, const float* a, const float* b, float* c, void* scratch, bool accumulate = false) const {
+    Gemm planned = gemm();
+    planGemm(planned);
+    planned.a.data = a;
+    planned.b.data = b;
+    planned.c = c;
+    planned.accumulate = accumulate;
+    runGemm(queue, planned, scratch, usesTf32());
+  }
+};
 
 // Pieces of scratch memory, in floats.
 struct DeviceScratch {

@@ -26,10 +26,10 @@ struct Backward {
   int64_t sumChunks() const { return std::max<int64_t>((rows() + kSummedRows - 1) / kSummedRows, 1); }
 
   // Gradients of gates times the transposed gates of U, or W.
-  RecurrentProduct back(int64_t width) const {
+  RowsProduct back(int64_t width) const {
     return {.m = r.n, .n = r.units, .k = width, .bRow = gateRow(), .bTransposed = true, .cRow = r.units};
   }
-  RecurrentProduct input() const {
+  RowsProduct input() const {
     return {.m = rows(),
             .n = r.in,
             .k = gateRow(),
@@ -39,7 +39,7 @@ struct Backward {
             .cRow = r.in};
   }
   // What the gates of a weight matrix multiply, transposed, times their gradients, over all steps.
-  RecurrentProduct weights(int64_t from, int64_t width) const {
+  RowsProduct weights(int64_t from, int64_t width) const {
     return {.m = from, .n = width, .k = rows(), .aRow = from, .aTransposed = true, .bRow = width, .cRow = gateRow()};
   }
 };
@@ -71,13 +71,9 @@ struct BackwardRun : RecurrentRun {
   }
 
   void recurBack(Rows<float> dz, int64_t width, int64_t fromGate, float* to, bool accumulate) const {
-    RecurrentProduct p = b.back(width);
-    p.a = dz.data;
-    p.aRow = dz.stride;
-    p.b = args.in<float>(2) + fromGate * r.units;
-    p.c = to;
-    p.accumulate = accumulate;
-    multiply(queue(), p, at(b.product));
+    RowsProduct product = b.back(width);
+    product.aRow = dz.stride;
+    product.run(queue(), dz.data, args.in<float>(2) + fromGate * r.units, to, at(b.product), accumulate);
   }
 
   void step(int64_t s) const {
@@ -113,19 +109,11 @@ struct BackwardRun : RecurrentRun {
   }
 
   void input() const {
-    RecurrentProduct p = b.input();
-    p.a = at(b.dGates);
-    p.b = args.in<float>(1);
-    p.c = args.out<float>(1 + r.hasCarry());
-    multiply(queue(), p, at(b.product));
+    b.input().run(queue(), at(b.dGates), args.in<float>(1), args.out<float>(1 + r.hasCarry()), at(b.product));
   }
 
   void weightsFrom(const float* a, int64_t from, const float* dz, int64_t width, float* to) const {
-    RecurrentProduct p = b.weights(from, width);
-    p.a = a;
-    p.b = dz;
-    p.c = to;
-    multiply(queue(), p, at(b.product));
+    b.weights(from, width).run(queue(), a, dz, to, at(b.product));
   }
 
   // Column sums in two rounds, so that long sequences keep a GPU busy.
@@ -177,14 +165,14 @@ Lowering lowerRecurrentGradient(const LowerContext& c) {
     b.dReset = scratch.add(state);
   }
   if (b.wantsBias && b.sumChunks() > 1) b.sums = scratch.add(b.sumChunks() * b.gateRow());
-  const RecurrentProduct products[] = {b.back(b.recurrentRow()),
-                                       b.back(r.units),
-                                       b.input(),
-                                       b.weights(r.in, b.gateRow()),
-                                       b.weights(r.units, b.recurrentRow()),
-                                       b.weights(r.units, r.units)};
+  const RowsProduct products[] = {b.back(b.recurrentRow()),
+                                  b.back(r.units),
+                                  b.input(),
+                                  b.weights(r.in, b.gateRow()),
+                                  b.weights(r.units, b.recurrentRow()),
+                                  b.weights(r.units, r.units)};
   int64_t most = 0;
-  for (const RecurrentProduct& p : products) most = std::max(most, productScratch(p));
+  for (const RowsProduct& p : products) most = std::max(most, p.scratch());
   b.product = scratch.add((most + 3) / 4);
 
   Lowering result{.launch = [b](const StepArgs& args) {
