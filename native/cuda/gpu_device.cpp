@@ -30,13 +30,16 @@ class GpuQueue : public Queue {
   explicit GpuQueue(const Gpu& gpu) : gpu_(gpu) {}
 
   void copy(void* to, const void* from, int64_t bytes) override {
-    if (bytes > 0) gpu_.check(gpu_.driver.memcpyDtoDAsync(address(to), address(from), size_t(bytes), gpu_.stream), "copy");
+    if (bytes > 0)
+      gpu_.check(gpu_.driver.memcpyDtoDAsync(address(to), address(from), size_t(bytes), gpu_.stream), "copy");
   }
   void upload(void* to, const void* from, int64_t bytes) override {
-    if (bytes > 0) gpu_.check(gpu_.driver.memcpyHtoDAsync(address(to), from, size_t(bytes), gpu_.stream), "copy to the GPU");
+    if (bytes > 0)
+      gpu_.check(gpu_.driver.memcpyHtoDAsync(address(to), from, size_t(bytes), gpu_.stream), "copy to the GPU");
   }
   void download(void* to, const void* from, int64_t bytes) override {
-    if (bytes > 0) gpu_.check(gpu_.driver.memcpyDtoHAsync(to, address(from), size_t(bytes), gpu_.stream), "copy from the GPU");
+    if (bytes > 0)
+      gpu_.check(gpu_.driver.memcpyDtoHAsync(to, address(from), size_t(bytes), gpu_.stream), "copy from the GPU");
   }
   void fill(void* memory, uint32_t word, int64_t words) override {
     if (words > 0) gpu_.check(gpu_.driver.memsetD32Async(address(memory), word, size_t(words), gpu_.stream), "fill");
@@ -127,8 +130,8 @@ class GpuDevice : public QueueDevice {
     CuPointer pointer = 0;
     const Outcome outcome = outcomeOf(gpu_.driver, gpu_.driver.memAlloc(&pointer, size_t(bytes)), "cuMemAlloc");
     if (outcome.failed()) {
-      return {outcome.code, outcome.message + ": " + std::to_string(bytes) + " bytes asked, " +
-                                std::to_string(inUse_) + " in use by this process"};
+      return {outcome.code, outcome.message + ": " + std::to_string(bytes) + " bytes asked, " + std::to_string(inUse_) +
+                                " in use by this process"};
     }
     memory = reinterpret_cast<void*>(pointer);
     sizes_[memory] = bytes;
@@ -244,7 +247,8 @@ Outcome describe(int index, DeviceDescription& description, CuDevice& device) {
     check(d.deviceGetAttribute(&description.major, kMajor, device), "cuDeviceGetAttribute");
     check(d.deviceGetAttribute(&description.minor, kMinor, device), "cuDeviceGetAttribute");
     check(d.deviceGetAttribute(&description.multiprocessors, kMultiprocessors, device), "cuDeviceGetAttribute");
-    description.driver = "CUDA " + std::to_string(state.version / 1000) + "." + std::to_string(state.version % 1000 / 10);
+    description.driver =
+        "CUDA " + std::to_string(state.version / 1000) + "." + std::to_string(state.version % 1000 / 10);
   });
 }
 
@@ -272,7 +276,8 @@ Outcome listGpus(std::vector<DeviceDescription>& devices) {
   if (devices.empty()) return {"DEVICE", tooOld};
   if (!*kernelImages()) {
     devices.clear();
-    return {"DEVICE", "this library was built without a CUDA compiler and holds no kernels: npm run build:cmake -- cuda"};
+    return {"DEVICE",
+            "this library was built without a CUDA compiler and holds no kernels: npm run build:cmake -- cuda"};
   }
   return {};
 }

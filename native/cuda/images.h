@@ -2,8 +2,8 @@
 
 namespace chainrule::cuda {
 
-// The kernels compiled for GPUs, a module for each file of kernels, as the driver loads them. Null ends the list, which is
-// empty where there was no compiler for them.
+// The kernels compiled for GPUs, a module for each file of kernels, as the driver loads them. Null ends the list, which
+// is empty where there was no compiler for them.
 const void* const* kernelImages();
 
 }  // namespace chainrule::cuda

@@ -91,11 +91,11 @@ struct StepArgs {
   void* team = nullptr;
   void (*meet)(void* team, int member) = nullptr;
   Fault* fault = nullptr;
-  size_t step = 0;        // number in the walk
+  size_t step = 0;               // number in the walk
   DeviceQueue* queue = nullptr;  // where a device's launch puts its kernels; then pointers are the device's
   const int64_t* deviceRowOffset = nullptr;
   uint64_t* deviceFault = nullptr;  // of this step
-  int64_t rowOffset = 0;  // global index of row 0 of the batch, for random ops
+  int64_t rowOffset = 0;            // global index of row 0 of the batch, for random ops
 
   template <typename T>
   const T* in(int i) const {

@@ -1,8 +1,8 @@
 #pragma once
 
-// Products of matrices, plain, batched, and with the windows of an image as A (convolution without im2col). A block makes
-// a tile of C: it brings tiles of A and B of depth kDepth into shared memory, the next one while it works on this one.
-// The sum of an element runs over k in order, whatever the grid.
+// Products of matrices, plain, batched, and with the windows of an image as A (convolution without im2col). A block
+// makes a tile of C: it brings tiles of A and B of depth kDepth into shared memory, the next one while it works on this
+// one. The sum of an element runs over k in order, whatever the grid.
 
 #include "cuda/gemm.h"
 #include "cuda/kernels/mma.cuh"
@@ -15,7 +15,8 @@ struct alignas(16) Four {
   float v[4];
 };
 
-// A tile in shared memory, `size` elements x by kGemmDepth k. alongK: the operand is contiguous along k, and so is the tile.
+// A tile in shared memory, `size` elements x by kGemmDepth k. alongK: the operand is contiguous along k, and so is the
+// tile.
 template <int size, bool alongK>
 struct GemmTile {
   static constexpr int row = alongK ? kGemmDepth + 4 : size + 8;  // no two lanes of a fragment meet in a bank
@@ -279,8 +280,8 @@ DEVICE void gemmBody(const Gemm& gemm) {
     const int64_t begin = part * gemm.kPart, end = begin + gemm.kPart < gemm.k ? begin + gemm.kPart : gemm.k;
     const PlainSource<windowed && bAlongK> sourceB{gemm.b, gemm.b.data + place.b, gemm.n, end, gemm.wideB};
     const PlainSource<false> plainA{gemm.a, gemm.a.data + place.a, gemm.m, end, gemm.wideA};
-    WindowSource<height> windowA{gemm.window, gemm.a.data + place.a, gemm.m,     end, gemm.wideA, parts,
-                                 parts + height, row0,                begin};
+    WindowSource<height> windowA{gemm.window, gemm.a.data + place.a, gemm.m, end,  gemm.wideA,
+                                 parts,       parts + height,        row0,   begin};
     Four nextA[A::fours], nextB[B::fours];
     const auto fetch = [&](int64_t k) {
       if constexpr (windowed) {
@@ -329,20 +330,19 @@ DEVICE void gemmBody(const Gemm& gemm) {
   }
 }
 
-#define GEMM_KERNEL(math, size, a, b, window)                                                          \
-  KERNEL_BODY __launch_bounds__(kGemmThreads)                                                          \
-      gemm##math##size##a##b##window(const __grid_constant__ Gemm gemm) {                              \
-    gemmBody<math##Math<size, size, gemm##a, gemm##b>, size, size, gemm##a, gemm##b, gemm##window>(gemm); \
+#define GEMM_KERNEL(math, size, a, b, window)                                                                     \
+  KERNEL_BODY __launch_bounds__(kGemmThreads) gemm##math##size##a##b##window(const __grid_constant__ Gemm gemm) { \
+    gemmBody<math##Math<size, size, gemm##a, gemm##b>, size, size, gemm##a, gemm##b, gemm##window>(gemm);         \
   }
 // Names: math, size of the tile, whether A and B are contiguous along k (K) or not (X), plain or windowed.
 constexpr bool gemmK = true, gemmX = false, gemmPlain = false, gemmWindowed = true;
-#define GEMM_KERNELS(math, size)               \
-  GEMM_KERNEL(math, size, K, K, Plain)         \
-  GEMM_KERNEL(math, size, K, X, Plain)         \
-  GEMM_KERNEL(math, size, X, K, Plain)         \
-  GEMM_KERNEL(math, size, X, X, Plain)         \
-  GEMM_KERNEL(math, size, K, X, Windowed)      \
-  GEMM_KERNEL(math, size, K, K, Windowed)      \
+#define GEMM_KERNELS(math, size)          \
+  GEMM_KERNEL(math, size, K, K, Plain)    \
+  GEMM_KERNEL(math, size, K, X, Plain)    \
+  GEMM_KERNEL(math, size, X, K, Plain)    \
+  GEMM_KERNEL(math, size, X, X, Plain)    \
+  GEMM_KERNEL(math, size, K, X, Windowed) \
+  GEMM_KERNEL(math, size, K, K, Windowed) \
   GEMM_KERNEL(math, size, X, X, Windowed)
 GEMM_KERNELS(Exact, 128)
 GEMM_KERNELS(Exact, 64)

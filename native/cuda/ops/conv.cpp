@@ -179,8 +179,7 @@ Lowering lowerFilter(const LowerContext& c) {
   return lowering;
 }
 
-constexpr Launcher table[] = {
-    {"conv2d", lowerForward}, {"conv2dInput", lowerInput}, {"conv2dFilter", lowerFilter}};
+constexpr Launcher table[] = {{"conv2d", lowerForward}, {"conv2dInput", lowerInput}, {"conv2dFilter", lowerFilter}};
 
 }  // namespace
 
