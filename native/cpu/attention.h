@@ -2,12 +2,10 @@
 
 #include <cstdint>
 
+#include "base/hidden_score.h"
+
 // What the kernels of attention work on: a tile of scores of some queries and some keys.
 namespace chainrule::cpu {
-
-// The score of a key that a mask hides, as Keras's TensorFlow has it: finite, so that a query without any key gets
-// equal shares instead of NaN.
-constexpr float kHiddenScore = float(3.38953e38 * -0.7);
 
 constexpr int64_t kAttentionRows = 64, kAttentionKeys = 128;  // a tile of scores is 32 KB
 

@@ -2,13 +2,11 @@
 
 #include <cstdint>
 
+#include "base/cell.h"
+
 // The arguments of the cells of recurrent layers. A row of gate values lies as [block of 8 units][gate][8], so that all
 // gates of a unit are neighbours and one member of a team owns them; state rows are units, padded to blocks.
 namespace chainrule::cpu {
-
-// Gates in Keras's order: lstm i f c o, gru z r h.
-enum class Cell : uint8_t { simple, lstm, gru, gruResetBefore };
-enum class CellActivation : uint8_t { linear, relu, tanh, sigmoid, hardSigmoid, softsign };
 
 constexpr int64_t kUnitBlock = 8;
 
@@ -70,7 +68,5 @@ struct CellBackward {
   float* dCandidate = nullptr;    // gruResetBefore: of (r h) U
   const float* dReset = nullptr;  // gruResetBefore, second half: of r h
 };
-
-constexpr int64_t gateCount(Cell cell) { return cell == Cell::simple ? 1 : cell == Cell::lstm ? 4 : 3; }
 
 }  // namespace chainrule::cpu

@@ -71,16 +71,21 @@ struct Launcher {
 };
 using Launchers = std::span<const Launcher>;
 
+Launchers convLaunchers();
+Launchers factorLaunchers();
+Launchers gatherLaunchers();
 Launchers islandLaunchers();
+Launchers joinLaunchers();
+Launchers lineLaunchers();
 Launchers matmulLaunchers();
+Launchers moveLaunchers();
+Launchers poolLaunchers();
+Launchers randomLaunchers();
+Launchers recurrentLaunchers();
 Launchers reduceLaunchers();
 Launchers rowLaunchers();
-Launchers lineLaunchers();
-Launchers moveLaunchers();
-Launchers joinLaunchers();
-Launchers gatherLaunchers();
+Launchers solveLaunchers();
 Launchers sortLaunchers();
-Launchers randomLaunchers();
 
 // Null where there is none.
 const Launcher* findLauncher(std::string_view op);

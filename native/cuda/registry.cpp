@@ -4,8 +4,9 @@ namespace chainrule::cuda {
 
 const Launcher* findLauncher(std::string_view op) {
   for (const Launchers& list :
-       {islandLaunchers(), matmulLaunchers(), reduceLaunchers(), rowLaunchers(), lineLaunchers(), moveLaunchers(),
-        joinLaunchers(), gatherLaunchers(), sortLaunchers(), randomLaunchers()}) {
+       {convLaunchers(), factorLaunchers(), gatherLaunchers(), islandLaunchers(), joinLaunchers(), lineLaunchers(),
+        matmulLaunchers(), moveLaunchers(), poolLaunchers(), randomLaunchers(), recurrentLaunchers(), reduceLaunchers(),
+        rowLaunchers(), solveLaunchers(), sortLaunchers()}) {
     for (const Launcher& launcher : list) {
       if (launcher.op == op) return &launcher;
     }

@@ -22,7 +22,7 @@ void expectBroadcast(const InferContext& c, int input, const char* what, const S
 }
 
 std::vector<ValueType> infer(const InferContext& c) {
-  const Attention a = attentionOf(c.attrs);
+  const AttentionSizes a = attentionSizes(c.attrs);
   if (int(c.in.size()) != a.inputCount()) fail("INTERNAL", "takes ", a.inputCount(), " inputs, got ", c.in.size());
   for (int i = 0; i < 3 + a.hasBias; ++i) expectDType(c, i, DType::f32);
   for (int i = 0; i < 3; ++i) expectRank(c, i, 4);
@@ -53,13 +53,13 @@ std::vector<ValueType> inferGradient(const InferContext& c) {
   const Shape &q = c.in[0].shape, &k = c.in[1].shape;
   std::vector<ValueType> parts;
   for (int i = 0; i < 3; ++i) parts.push_back(typeOf(DType::f32, c.in[size_t(i)].shape));
-  if (attentionOf(c.attrs).hasBias) parts.push_back(typeOf(DType::f32, {q[0], q[2], q[1], k[1]}));
+  if (attentionSizes(c.attrs).hasBias) parts.push_back(typeOf(DType::f32, {q[0], q[2], q[1], k[1]}));
   return parts;
 }
 
 std::vector<ValueId> gradient(GradientContext& c) {
   const Node node = c.graph.nodes[c.node];
-  const Attention a = attentionOf(node.attrs);
+  const AttentionSizes a = attentionSizes(node.attrs);
   if (c.outGradients[1] != kNone) fail("NO_GRADIENT", "attention has no second derivative");
   std::vector<ValueId> inputs = node.inputs;
   inputs.push_back(node.first + 1);
@@ -68,14 +68,6 @@ std::vector<ValueId> gradient(GradientContext& c) {
   std::vector<ValueId> made = c.graph.add("attentionGradient", std::move(inputs), node.attrs);
   if (a.hasMask) made.push_back(kNone);
   return made;
-}
-
-void broadcastStrides(const Dims& dims, int64_t* strides) {
-  int64_t stride = 1;
-  for (int i = 3; i >= 0; --i) {
-    strides[i] = dims[i] == 1 ? 0 : stride;
-    stride *= dims[i];
-  }
 }
 
 const OpDef table[] = {
@@ -118,31 +110,6 @@ cpu::AttentionTile Attention::tile(int64_t batch, int64_t head, int64_t query, i
   tile.bandBegin = shift - reach + 1;
   tile.bandEnd = shift + (causal ? 1 : reach);
   return tile;
-}
-
-Attention attentionOf(const Attrs& attrs) {
-  Attention a;
-  a.scale = float(attrs.real("scale", 1));
-  a.causal = attrs.integer("causal", 0) != 0;
-  a.window = attrs.integer("slidingWindow", 0);
-  a.hasBias = attrs.integer("bias", 0) != 0;
-  a.hasMask = attrs.integer("mask", 0) != 0;
-  return a;
-}
-
-Attention attentionOf(const LowerContext& c) {
-  Attention a = attentionOf(c.attrs());
-  const Dims &q = c.in[0].dims, &v = c.in[2].dims;
-  a.n = q[0];
-  a.queries = q[1];
-  a.heads = q[2];
-  a.depth = q[3];
-  a.keys = v[1];
-  a.keyHeads = v[2];
-  a.width = v[3];
-  if (a.hasBias) broadcastStrides(c.in[size_t(a.biasInput())].dims, a.biasStrides);
-  if (a.hasMask) broadcastStrides(c.in[size_t(a.maskInput())].dims, a.maskStrides);
-  return a;
 }
 
 }  // namespace chainrule::ops

@@ -139,7 +139,7 @@ struct Run {
 }  // namespace
 
 Lowering lowerAttentionGradient(const LowerContext& c) {
-  Backward f{.a = attentionOf(c)};
+  Backward f{.a = {attentionSizes(c)}};
   const Attention& a = f.a;
   f.statistics = a.inputCount();
   for (size_t part = 0; part < c.used.size(); ++part) f.wants[part] = c.used[part];

@@ -83,7 +83,7 @@ struct Run {
 }  // namespace
 
 Lowering lowerAttention(const LowerContext& c) {
-  Forward f{.a = attentionOf(c)};
+  Forward f{.a = {attentionSizes(c)}};
   const Attention& a = f.a;
   f.keepsStatistics = c.used[1];
   ScratchLayout scratch;

@@ -12,19 +12,6 @@
 namespace chainrule::ops {
 namespace {
 
-cpu::CellActivation activationAttr(const Attrs& attrs, const char* name, const char* fallback) {
-  using cpu::CellActivation;
-  constexpr std::pair<std::string_view, CellActivation> known[] = {
-      {"linear", CellActivation::linear},     {"relu", CellActivation::relu},
-      {"tanh", CellActivation::tanh},         {"sigmoid", CellActivation::sigmoid},
-      {"softsign", CellActivation::softsign}, {"hardSigmoid", CellActivation::hardSigmoid}};
-  const std::string text = attrs.text(name, fallback);
-  for (const auto& [key, activation] : known) {
-    if (key == text) return activation;
-  }
-  fail("ATTR", name, ": there is no fused activation \"", text, "\"");
-}
-
 void expectShape(const InferContext& c, int input, const char* what, const Shape& want) {
   expectDType(c, input, DType::f32);
   const Shape& got = c.in[size_t(input)].shape;
@@ -32,7 +19,7 @@ void expectShape(const InferContext& c, int input, const char* what, const Shape
 }
 
 std::vector<ValueType> infer(const InferContext& c) {
-  const Recurrent r = recurrentOf(c.op, c.attrs);
+  const RecurrentSizes r = recurrentSizes(c.op, c.attrs);
   if (int(c.in.size()) != r.inputCount()) fail("INTERNAL", "takes ", r.inputCount(), " inputs, got ", c.in.size());
   expectDType(c, 0, DType::f32);
   expectRank(c, 0, 3);
@@ -46,7 +33,7 @@ std::vector<ValueType> infer(const InferContext& c) {
   expectShape(c, 1, "the kernel", {x[2], columns});
   expectShape(c, 2, "the recurrent kernel", {units, columns});
   if (r.hasBias) {
-    expectShape(c, r.biasInput(), "the bias", r.cell == cpu::Cell::gru ? Shape{Dim(2), columns} : Shape{columns});
+    expectShape(c, r.biasInput(), "the bias", r.cell == Cell::gru ? Shape{Dim(2), columns} : Shape{columns});
   }
   for (int i = r.stateInput(); i < r.maskInput(); ++i) expectShape(c, i, "an initial state", {n, units});
   if (r.hasMask) {
@@ -54,36 +41,36 @@ std::vector<ValueType> infer(const InferContext& c) {
     const Shape &mask = c.in[size_t(r.maskInput())].shape, want = {n, steps};
     if (!(mask == want)) fail("SHAPE", "the mask must be ", toString(want), ", got ", toString(mask));
   }
-  Recurrent sized = r;
+  Recurrent sized{r};
   sized.units = units.value;
   const Dim row(sized.stateRow());
   std::vector<ValueType> parts = {typeOf(DType::f32, {n, units}), typeOf(DType::f32, {n, steps, units}),
                                   typeOf(DType::f32, {n, units})};
   if (r.hasCarry()) parts.push_back(typeOf(DType::f32, {n, units}));
-  if (r.cell != cpu::Cell::simple) parts.push_back(typeOf(DType::f32, {steps, n, Dim(sized.gateRow())}));
+  if (r.cell != Cell::simple) parts.push_back(typeOf(DType::f32, {steps, n, Dim(sized.gateRow())}));
   parts.push_back(typeOf(DType::f32, {Dim(steps.value + 1), n, row}));
-  if (r.cell != cpu::Cell::simple) parts.push_back(typeOf(DType::f32, {Dim(steps.value + r.hasCarry()), n, row}));
+  if (r.cell != Cell::simple) parts.push_back(typeOf(DType::f32, {Dim(steps.value + r.hasCarry()), n, row}));
   return parts;
 }
 
 // Inputs: x, kernel, recurrent kernel, [mask], [gates], hidden, [carry], then the gradients given.
 // Parts: dh0, [dc0], dx, dkernel, drecurrent, [dbias].
 std::vector<ValueType> inferGradient(const InferContext& c) {
-  const Recurrent r = recurrentOf(c.op, c.attrs);
+  const RecurrentSizes r = recurrentSizes(c.op, c.attrs);
   const Shape &x = c.in[0].shape, &kernel = c.in[1].shape, &recurrent = c.in[2].shape;
   const ValueType state = typeOf(DType::f32, {x[0], recurrent[0]});
   std::vector<ValueType> parts{state};
   if (r.hasCarry()) parts.push_back(state);
   for (const Shape& shape : {x, kernel, recurrent}) parts.push_back(typeOf(DType::f32, shape));
   if (r.hasBias) {
-    parts.push_back(typeOf(DType::f32, r.cell == cpu::Cell::gru ? Shape{Dim(2), kernel[1]} : Shape{kernel[1]}));
+    parts.push_back(typeOf(DType::f32, r.cell == Cell::gru ? Shape{Dim(2), kernel[1]} : Shape{kernel[1]}));
   }
   return parts;
 }
 
 std::vector<ValueId> gradient(GradientContext& c) {
   const Node node = c.graph.nodes[c.node];
-  const Recurrent r = recurrentOf(node.op->name, node.attrs);
+  const RecurrentSizes r = recurrentSizes(node.op->name, node.attrs);
   for (size_t part = size_t(3 + r.hasCarry()); part < c.outGradients.size(); ++part) {
     if (c.outGradients[part] != kNone) fail("NO_GRADIENT", std::string(node.op->name), " has no second derivative");
   }
@@ -149,24 +136,6 @@ const OpDef table[] = {
 }  // namespace
 
 std::span<const OpDef> recurrentOps() { return table; }
-
-Recurrent recurrentOf(std::string_view op, const Attrs& attrs) {
-  Recurrent r;
-  const bool resetAfter = attrs.integer("resetAfter", 1) != 0;
-  r.cell = op.starts_with("lstm")        ? cpu::Cell::lstm
-           : op.starts_with("simpleRnn") ? cpu::Cell::simple
-           : resetAfter                  ? cpu::Cell::gru
-                                         : cpu::Cell::gruResetBefore;
-  r.activation = activationAttr(attrs, "activation", "tanh");
-  r.recurrentActivation = activationAttr(attrs, "recurrentActivation", "sigmoid");
-  const auto flag = [&](const char* name) { return attrs.integer(name, 0) != 0; };
-  r.backwards = flag("backwards");
-  r.zeroOutput = flag("zeroOutput");
-  r.hasBias = flag("bias");
-  r.hasState = flag("state");
-  r.hasMask = flag("mask");
-  return r;
-}
 
 RecurrentPart recurrentPart(const Recurrent& r, const StepArgs& args) {
   // Rows enough for each member need no meeting; else members share rows and divide the units.

@@ -32,15 +32,15 @@ struct Run {
   const uint8_t* mask() const { return r.hasMask ? args.in<uint8_t>(3) : nullptr; }
   const int32_t* first() const { return reinterpret_cast<const int32_t*>(at(b.first)); }
   int64_t stateSize() const { return r.n * r.stateRow(); }
-  int firstKept() const { return 3 + r.hasMask; }  // inputs: [gates], hidden, [carry], then what arrives
-  int kept() const { return r.cell == cpu::Cell::simple ? 1 : 3; }
-  const float* gates(int64_t s) const { return args.in<float>(firstKept()) + s * r.n * r.gateRow(); }
-  const float* hidden(int64_t s) const { return args.in<float>(firstKept() + (kept() > 1)) + s * stateSize(); }
-  const float* carry(int64_t s) const { return args.in<float>(firstKept() + 2) + s * stateSize(); }
+  const float* gates(int64_t s) const { return args.in<float>(r.keptInput()) + s * r.n * r.gateRow(); }
+  const float* hidden(int64_t s) const {
+    return args.in<float>(r.keptInput() + (r.keptInputs() > 1)) + s * stateSize();
+  }
+  const float* carry(int64_t s) const { return args.in<float>(r.keptInput() + 2) + s * stateSize(); }
   // The gradient that arrives at a part of the forward op, or null.
   const float* arriving(Given which) const {
     if (!(b.given & which)) return nullptr;
-    int index = firstKept() + kept();
+    int index = r.keptInput() + r.keptInputs();
     for (int64_t bit = 1; bit < which; bit *= 2) index += (b.given & bit) != 0;
     return args.in<float>(index);
   }
@@ -121,7 +121,7 @@ void Run::step(int64_t s, const RecurrentPart& part) const {
   cell.stateRow = r.stateRow();
   cell.dGates = at(b.dGates) + s * r.n * r.gateRow();
   cell.gates = cell.dGates;  // simple has no need of its gates
-  if (r.cell != cpu::Cell::simple) {
+  if (r.cell != Cell::simple) {
     cell.gates = gates(s);
     cell.carry = carry(s);
     cell.carryNext = r.hasCarry() ? carry(s + 1) : carry(s);
@@ -249,7 +249,7 @@ void Run::weights() const {
   WeightProduct gates{at(b.dGates), r.gateRow(), r.gates(), {x, r.isGru() ? Factor{} : h}, dBias};
   if (dKernel || dBias || (dU && !r.isGru())) multiplyWeights(*this, gates);
   if (!r.isGru()) return;
-  float* recurrentBias = dBias && r.cell == cpu::Cell::gru ? dBias + 3 * r.units : nullptr;
+  float* recurrentBias = dBias && r.cell == Cell::gru ? dBias + 3 * r.units : nullptr;
   WeightProduct recurrent{at(b.dRecurrent), recurrentRow(), r.firstGates(), {h, {}}, recurrentBias};
   if (dU || recurrentBias) multiplyWeights(*this, recurrent);
   if (!r.resetBefore() || !dU) return;
@@ -260,13 +260,8 @@ void Run::weights() const {
 }  // namespace
 
 Lowering lowerRecurrentGradient(const LowerContext& c) {
-  Backward b{.r = recurrentOf(c.node.op->name, c.attrs()), .given = c.attrs().integer("given", 0)};
-  Recurrent& r = b.r;
-  const Dims &x = c.in[0].dims, &u = c.in[2].dims;
-  r.n = x[0];
-  r.steps = x[1];
-  r.in = x[2];
-  r.units = u[0];
+  Backward b{.r = {recurrentSizes(c)}, .given = c.attrs().integer("given", 0)};
+  const Recurrent& r = b.r;
   size_t part = 0;
   b.wantsHidden = c.used[part++];
   if (r.hasCarry()) b.wantsCarry = c.used[part++];

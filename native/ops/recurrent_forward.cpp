@@ -35,7 +35,7 @@ struct Run {
   }
   float* carry(int64_t s) const { return f.training ? args.out<float>(r.carryPart()) + s * stateSize() : at(f.carry); }
   float* gates(int64_t s) const {
-    const bool kept = f.training && r.cell != cpu::Cell::simple;
+    const bool kept = f.training && r.cell != Cell::simple;
     const int64_t size = r.n * r.gateRow();
     return kept ? args.out<float>(r.gatesPart()) + s * size : at(f.gates) + s % f.ahead * size;
   }
@@ -62,7 +62,7 @@ void Run::prepare() const {
   if (r.hasBias) {
     const float* bias = args.in<float>(r.biasInput());
     pack(bias, 1, gates, f.bias);
-    if (r.cell == cpu::Cell::gru) pack(bias + row, 1, gates, f.recurrentBias);
+    if (r.cell == Cell::gru) pack(bias + row, 1, gates, f.recurrentBias);
   }
   const Range rows = args.split(r.n);
   if (r.hasMask) firstSteps(r, mask(), reinterpret_cast<int32_t*>(at(f.first)), rows);
@@ -143,7 +143,7 @@ void Run::step(int64_t s, const RecurrentPart& part) const {
   } else {
     cell.recurrent = at(f.product);
     cell.recurrentRow = r.columns(r.firstGates());
-    const float* bias = r.hasBias && r.cell == cpu::Cell::gru ? at(f.recurrentBias) : nullptr;
+    const float* bias = r.hasBias && r.cell == Cell::gru ? at(f.recurrentBias) : nullptr;
     if (own) multiply(cell.hidden, at(f.recurrent), r.firstGates(), bias, false, at(f.product), part);
   }
   if (r.resetBefore()) {
@@ -180,13 +180,8 @@ void Run::finish(const RecurrentPart& part) const {
 }  // namespace
 
 Lowering lowerRecurrent(const LowerContext& c) {
-  Forward f{.r = recurrentOf(c.node.op->name, c.attrs())};
-  Recurrent& r = f.r;
-  const Dims &x = c.in[0].dims, &u = c.in[2].dims;
-  r.n = x[0];
-  r.steps = x[1];
-  r.in = x[2];
-  r.units = u[0];
+  Forward f{.r = {recurrentSizes(c)}};
+  const Recurrent& r = f.r;
   f.sequence = c.used[1];
   f.wantsHidden = c.used[2];
   f.wantsCarry = r.hasCarry() && c.used[3];
@@ -206,7 +201,7 @@ Lowering lowerRecurrent(const LowerContext& c) {
     f.candidateKernel = scratch.add(r.columns(1) * r.units);
     f.candidate = scratch.add(r.n * r.columns(1));
   }
-  if (!f.training || r.cell == cpu::Cell::simple) f.gates = scratch.add(f.ahead * r.n * gates);
+  if (!f.training || r.cell == Cell::simple) f.gates = scratch.add(f.ahead * r.n * gates);
   if (!f.training) {
     f.hidden = scratch.add(2 * states);
     f.carry = scratch.add(states);
