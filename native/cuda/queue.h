@@ -77,6 +77,7 @@ Launchers poolLaunchers();
 Launchers recurrentLaunchers();
 Launchers solveLaunchers();
 Launchers factorLaunchers();
+Launchers attentionLaunchers();
 
 // Null where there is none.
 const Launcher* findLauncher(std::string_view op);
