@@ -44,6 +44,7 @@ DEVICE TileValues tileProduct(const TileSource& a, const TileSource& b, float* m
       right[column * kTileRow + row] = tileAt(b, row, from + column);
     }
     syncBlock();
+#pragma unroll 8
     for (int k = 0; k < kTileDepth; ++k) {
       const TileFour x = tileFour(left + k * kTileRow + tileRow()), y = tileFour(right + k * kTileRow + tileColumn());
       for (int i = 0; i < 4; ++i) {
@@ -65,6 +66,7 @@ DEVICE void tileAccumulate(const float* t, const TileSource& x, float* memory, T
       memory[row * kTileRow + column] = tileAt(x, row, chunk * kAttentionTile + column);
     }
     syncBlock();
+#pragma unroll 8
     for (int k = 0; k < kAttentionTile; ++k) {
       const TileFour a = tileFour(t + k * kTileRow + tileRow()), b = tileFour(memory + k * kTileRow + tileColumn());
       for (int i = 0; i < 4; ++i) {
