@@ -43,6 +43,20 @@ export function listDevices(): Promise<{ devices: DeviceInfo[]; reason: string }
   return native.devices();
 }
 
+/**
+ * How exactly GPUs multiply float32 matrices, for programs compiled from now on: `'high'`, the default as in TensorFlow, may
+ * round factors to tf32 (10 bits of mantissa, sums in float32) to use tensor cores; `'highest'` never does. CPUs are exact.
+ */
+export function setFloat32MatmulPrecision(precision: 'high' | 'highest'): void {
+  if (precision !== 'high' && precision !== 'highest') {
+    throw new ChainruleError(
+      'ERR_CHAINRULE_VALUE',
+      `setFloat32MatmulPrecision takes 'high' or 'highest', got ${String(precision)}.`,
+    );
+  }
+  native.configure({ matmulPrecision: precision });
+}
+
 /** The library of CUDA devices: a named file, a developer's build, the package that carries it. */
 function findLibrary(): string {
   const named = process.env.CHAINRULE_CUDA_BINARY;

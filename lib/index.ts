@@ -82,7 +82,7 @@ export { Regularizer } from './regularizers/index.js';
 export * as schedules from './schedules/index.js';
 export { LearningRateSchedule } from './schedules/index.js';
 export { StringArray, type StringInput } from './strings.js';
-export { type Device, type DeviceInfo, listDevices } from './devices.js';
+export { type Device, type DeviceInfo, listDevices, setFloat32MatmulPrecision } from './devices.js';
 export { setNumThreads } from './threads.js';
 
 /** The version of the package, from the addon: the two are released together. */

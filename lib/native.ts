@@ -212,7 +212,7 @@ export interface NativeAddon {
   crossHashSync(features: readonly NativeTextSource[], bins: number): Int32Array;
   /** The class that native errors are made of: called as new Class(code, message). */
   setErrorClass(errorClass: new (code: never, message: string) => Error): void;
-  configure(options: { threads?: number; parallelThreshold?: number; deviceLibrary?: string }): void;
+  configure(options: { threads?: number; parallelThreshold?: number; deviceLibrary?: string; matmulPrecision?: 'high' | 'highest' }): void;
   devices(): Promise<{
     devices: {
       id: string;

@@ -124,7 +124,8 @@ Outcome outcomeOf(const Driver& driver, CuResult result, const char* call) {
   // After these the context is lost, whatever the next call is (CUDA driver API, CUresult).
   const bool sticky = (result >= 700 && result <= 720) || result == 214 || result == 226;
   if (sticky) {
-    return {"DEVICE_LOST", text + ". This process has lost the GPU: models on the CPU go on working, start a new process for the GPU"};
+    return {"DEVICE_LOST",
+            text + ". This process has lost the GPU: models on the CPU go on working, start a new process for the GPU"};
   }
   const std::string cause = why(result);
   return {"DEVICE", cause.empty() ? text : cause + " (" + text + ")"};

@@ -5,8 +5,8 @@
 
 #include "plan/device.h"
 
-// The functions of NVIDIA's driver that are used here, from libcuda.so.1, opened at first use. Own declarations: neither
-// headers nor libraries of a toolkit are needed. Names and meanings as in the CUDA driver API's documentation.
+// The functions of NVIDIA's driver that are used here, from libcuda.so.1, opened at first use. Own declarations:
+// neither headers nor libraries of a toolkit are needed. Names and meanings as in the CUDA driver API's documentation.
 namespace chainrule::cuda {
 
 using CuResult = int;  // 0: success

@@ -89,8 +89,14 @@ class EmulatedDevice : public QueueDevice {
 }  // namespace
 
 DeviceDescription describeEmulated() {
-  return {.id = "cuda:0", .name = "emulated GPU", .major = 8, .minor = 0, .memoryBytes = int64_t(4) << 30,
-          .multiprocessors = 1, .driver = "none", .emulated = true};
+  return {.id = "cuda:0",
+          .name = "emulated GPU",
+          .major = 8,
+          .minor = 0,
+          .memoryBytes = int64_t(4) << 30,
+          .multiprocessors = 1,
+          .driver = "none",
+          .emulated = true};
 }
 std::unique_ptr<Device> openEmulated() { return std::make_unique<EmulatedDevice>(); }
 

@@ -3,8 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
-// A grid on one thread of the host: every thread of a block is a fiber that yields at barriers. Blocks run one after the
-// other in order. Slow and exact: it judges the index logic of kernels where there is no GPU.
+// A grid on one thread of the host: every thread of a block is a fiber that yields at barriers. Blocks run one after
+// the other in order. Slow and exact: it judges the index logic of kernels where there is no GPU.
 namespace chainrule::cuda::emulation {
 
 struct Index {

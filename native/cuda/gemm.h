@@ -7,14 +7,14 @@ namespace chainrule::cuda {
 
 constexpr int kGemmBatchRank = 6;
 
-// A matrix of the product: element (x, k), x being a row of A or a column of B. k counts (outer, inner), so that an axis
-// of the sum may consist of two.
+// A matrix of the product: element (x, k), x being a row of A or a column of B. k counts (outer, inner), so that an
+// axis of the sum may consist of two.
 struct GemmOperand {
   const float* data = nullptr;
-  int64_t x = 0;                           // strides
-  int64_t inner = 0, outer = 0;            // of k % innerCount and k / innerCount
+  int64_t x = 0;                 // strides
+  int64_t inner = 0, outer = 0;  // of k % innerCount and k / innerCount
   int64_t innerCount = INT64_MAX;
-  int64_t batch[kGemmBatchRank] = {};      // of the batch's axes
+  int64_t batch[kGemmBatchRank] = {};  // of the batch's axes
 };
 
 // A as the windows of an image [n, height, width, channels]: an element of a window is a pixel (of a grid over the
@@ -40,12 +40,14 @@ struct Gemm {
   int64_t batchCount = 1;
   bool accumulate = false;      // c += instead of c =
   const float* bias = nullptr;  // of n
+  int64_t biasBatch = 0;        // its stride from product to product
   bool relu = false;
   // The sum cut into so many parts of kPart: their results go to `partial` [part][batch][m][n] and are added up by
   // gemmJoin in order.
   int64_t parts = 1, kPart = 0;
   float* partial = nullptr;
-  bool wideA = false, wideB = false;  // runs of four along the contiguous direction are aligned and do not end in between
+  bool wideA = false,
+       wideB = false;  // runs of four along the contiguous direction are aligned and do not end in between
   GemmWindow window;
 };
 

@@ -1,8 +1,9 @@
 #include <unordered_map>
+#include <vector>
 
 #include "cuda/devices.h"
 #include "cuda/driver.h"
-#include "cuda/image.h"
+#include "cuda/images.h"
 
 // A GPU: its primary context, one stream on which everything happens in order, the kernels of the embedded image.
 namespace chainrule::cuda {
@@ -10,6 +11,7 @@ namespace {
 
 constexpr int kMultiprocessors = 16, kMajor = 75, kMinor = 76;  // CUdevice_attribute
 constexpr int kMaxDynamicShared = 8;                            // CUfunction_attribute
+constexpr CuResult kNotFound = 500;
 constexpr int kRelaxedCapture = 2, kNonBlocking = 1, kUntimed = 2;  // flags
 constexpr int64_t kSharedWithoutAsking = 48 << 10;
 
@@ -18,7 +20,7 @@ CuPointer address(const void* memory) { return CuPointer(reinterpret_cast<uintpt
 struct Gpu {
   const Driver& driver = driverState().driver;
   CuStream stream = nullptr;
-  CuModule module = nullptr;
+  std::vector<CuModule> modules;
 
   void check(CuResult result, const char* call) const { outcomeOf(driver, result, call).orThrow(); }
 };
@@ -28,13 +30,16 @@ class GpuQueue : public Queue {
   explicit GpuQueue(const Gpu& gpu) : gpu_(gpu) {}
 
   void copy(void* to, const void* from, int64_t bytes) override {
-    if (bytes > 0) gpu_.check(gpu_.driver.memcpyDtoDAsync(address(to), address(from), size_t(bytes), gpu_.stream), "copy");
+    if (bytes > 0)
+      gpu_.check(gpu_.driver.memcpyDtoDAsync(address(to), address(from), size_t(bytes), gpu_.stream), "copy");
   }
   void upload(void* to, const void* from, int64_t bytes) override {
-    if (bytes > 0) gpu_.check(gpu_.driver.memcpyHtoDAsync(address(to), from, size_t(bytes), gpu_.stream), "copy to the GPU");
+    if (bytes > 0)
+      gpu_.check(gpu_.driver.memcpyHtoDAsync(address(to), from, size_t(bytes), gpu_.stream), "copy to the GPU");
   }
   void download(void* to, const void* from, int64_t bytes) override {
-    if (bytes > 0) gpu_.check(gpu_.driver.memcpyDtoHAsync(to, address(from), size_t(bytes), gpu_.stream), "copy from the GPU");
+    if (bytes > 0)
+      gpu_.check(gpu_.driver.memcpyDtoHAsync(to, address(from), size_t(bytes), gpu_.stream), "copy from the GPU");
   }
   void fill(void* memory, uint32_t word, int64_t words) override {
     if (words > 0) gpu_.check(gpu_.driver.memsetD32Async(address(memory), word, size_t(words), gpu_.stream), "fill");
@@ -55,7 +60,11 @@ class GpuQueue : public Queue {
   };
   CuFunction find(const char* name, int64_t sharedBytes) {
     Found& found = functions_[name];
-    if (!found.function) gpu_.check(gpu_.driver.moduleGetFunction(&found.function, gpu_.module, name), name);
+    for (size_t i = 0; !found.function && i < gpu_.modules.size(); ++i) {
+      const CuResult result = gpu_.driver.moduleGetFunction(&found.function, gpu_.modules[i], name);
+      if (result != kNotFound) gpu_.check(result, name);
+    }
+    if (!found.function) fail("INTERNAL", "there is no kernel ", name);
     if (sharedBytes > found.sharedBytes) {
       gpu_.check(gpu_.driver.funcSetAttribute(found.function, kMaxDynamicShared, int(sharedBytes)), name);
       found.sharedBytes = sharedBytes;
@@ -101,13 +110,16 @@ class GpuDevice : public QueueDevice {
   GpuDevice(DeviceDescription description, CuDevice device) : description_(std::move(description)), device_(device) {
     gpu_.check(gpu_.driver.devicePrimaryCtxRetain(&context_, device_), "cuDevicePrimaryCtxRetain");
     enter();
-    gpu_.check(gpu_.driver.moduleLoadData(&gpu_.module, kernelImage()), "loading the kernels");
+    for (const void* const* image = kernelImages(); *image; ++image) {
+      gpu_.modules.push_back(nullptr);
+      gpu_.check(gpu_.driver.moduleLoadData(&gpu_.modules.back(), *image), "loading the kernels");
+    }
     gpu_.check(gpu_.driver.streamCreate(&gpu_.stream, kNonBlocking), "cuStreamCreate");
   }
   ~GpuDevice() override {
     enter();
     if (gpu_.stream) gpu_.driver.streamDestroy(gpu_.stream);
-    if (gpu_.module) gpu_.driver.moduleUnload(gpu_.module);
+    for (CuModule module : gpu_.modules) gpu_.driver.moduleUnload(module);
     gpu_.driver.devicePrimaryCtxRelease(device_);
   }
 
@@ -118,8 +130,8 @@ class GpuDevice : public QueueDevice {
     CuPointer pointer = 0;
     const Outcome outcome = outcomeOf(gpu_.driver, gpu_.driver.memAlloc(&pointer, size_t(bytes)), "cuMemAlloc");
     if (outcome.failed()) {
-      return {outcome.code, outcome.message + ": " + std::to_string(bytes) + " bytes asked, " +
-                                std::to_string(inUse_) + " in use by this process"};
+      return {outcome.code, outcome.message + ": " + std::to_string(bytes) + " bytes asked, " + std::to_string(inUse_) +
+                                " in use by this process"};
     }
     memory = reinterpret_cast<void*>(pointer);
     sizes_[memory] = bytes;
@@ -235,7 +247,8 @@ Outcome describe(int index, DeviceDescription& description, CuDevice& device) {
     check(d.deviceGetAttribute(&description.major, kMajor, device), "cuDeviceGetAttribute");
     check(d.deviceGetAttribute(&description.minor, kMinor, device), "cuDeviceGetAttribute");
     check(d.deviceGetAttribute(&description.multiprocessors, kMultiprocessors, device), "cuDeviceGetAttribute");
-    description.driver = "CUDA " + std::to_string(state.version / 1000) + "." + std::to_string(state.version % 1000 / 10);
+    description.driver =
+        "CUDA " + std::to_string(state.version / 1000) + "." + std::to_string(state.version % 1000 / 10);
   });
 }
 
@@ -261,9 +274,10 @@ Outcome listGpus(std::vector<DeviceDescription>& devices) {
     }
   }
   if (devices.empty()) return {"DEVICE", tooOld};
-  if (!kernelImage()) {
+  if (!*kernelImages()) {
     devices.clear();
-    return {"DEVICE", "this library was built without a CUDA compiler and holds no kernels: npm run build:cmake -- cuda"};
+    return {"DEVICE",
+            "this library was built without a CUDA compiler and holds no kernels: npm run build:cmake -- cuda"};
   }
   return {};
 }

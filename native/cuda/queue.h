@@ -71,13 +71,22 @@ struct Launcher {
 };
 using Launchers = std::span<const Launcher>;
 
-Launchers islandLaunchers();
-Launchers matmulLaunchers();
-Launchers poolLaunchers();
-Launchers recurrentLaunchers();
-Launchers solveLaunchers();
-Launchers factorLaunchers();
 Launchers attentionLaunchers();
+Launchers convLaunchers();
+Launchers factorLaunchers();
+Launchers gatherLaunchers();
+Launchers islandLaunchers();
+Launchers joinLaunchers();
+Launchers lineLaunchers();
+Launchers matmulLaunchers();
+Launchers moveLaunchers();
+Launchers poolLaunchers();
+Launchers randomLaunchers();
+Launchers recurrentLaunchers();
+Launchers reduceLaunchers();
+Launchers rowLaunchers();
+Launchers solveLaunchers();
+Launchers sortLaunchers();
 
 // Null where there is none.
 const Launcher* findLauncher(std::string_view op);

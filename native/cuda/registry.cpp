@@ -3,8 +3,10 @@
 namespace chainrule::cuda {
 
 const Launcher* findLauncher(std::string_view op) {
-  for (const Launchers& list : {islandLaunchers(), matmulLaunchers(), poolLaunchers(), recurrentLaunchers(),
-                                solveLaunchers(), factorLaunchers(), attentionLaunchers()}) {
+  for (const Launchers& list :
+       {attentionLaunchers(), convLaunchers(), factorLaunchers(), gatherLaunchers(), islandLaunchers(), joinLaunchers(),
+        lineLaunchers(), matmulLaunchers(), moveLaunchers(), poolLaunchers(), randomLaunchers(), recurrentLaunchers(),
+        reduceLaunchers(), rowLaunchers(), solveLaunchers(), sortLaunchers()}) {
     for (const Launcher& launcher : list) {
       if (launcher.op == op) return &launcher;
     }

@@ -88,6 +88,10 @@ static Napi::Value configure(const Napi::CallbackInfo& call) {
   if (options.Get("threads").IsNumber()) setThreadLimit(options.Get("threads").As<Napi::Number>().Int32Value());
   if (options.Get("parallelThreshold").IsNumber())
     setParallelThreshold(options.Get("parallelThreshold").As<Napi::Number>());
+  if (options.Get("matmulPrecision").IsString()) {
+    const bool high = options.Get("matmulPrecision").As<Napi::String>().Utf8Value() == "high";
+    setMatmulPrecision(high ? MatmulPrecision::high : MatmulPrecision::highest);
+  }
   if (options.Get("deviceLibrary").IsString())
     setDeviceLibrary(options.Get("deviceLibrary").As<Napi::String>().Utf8Value());
   return call.Env().Undefined();

@@ -75,11 +75,11 @@ Part partOf(const StepArgs& args, int64_t rows, int64_t panels) {
   return {{0, rows}, args.split(panels)};
 }
 
-double flopOf(const cpu::ConvShape& s) { return 2.0 * double(s.n * s.oh * s.ow * s.cout) * double(s.filterRows()); }
-double costOf(const cpu::ConvShape& s) { return flopOf(s) * 0.015; }
+double flopOf(const ConvShape& s) { return 2.0 * double(s.n * s.oh * s.ow * s.cout) * double(s.filterRows()); }
+double costOf(const ConvShape& s) { return flopOf(s) * 0.015; }
 
 Lowering lowerForward(const LowerContext& c) {
-  const cpu::ConvShape shape = convShape(c.attrs(), c.in[0].dims, c.in[1].dims, c.out[0].dims);
+  const ConvShape shape = convShape(c.attrs(), c.in[0].dims, c.in[1].dims, c.out[0].dims);
   const Epilogue epilogue = lowerEpilogue(c, 2);
   const bool biasInside = epilogue.biasInput >= 0;
   const int64_t rows = shape.n * shape.oh, rowSize = shape.ow * shape.cout;
@@ -139,7 +139,7 @@ Lowering lowerForward(const LowerContext& c) {
 }
 
 Lowering lowerInput(const LowerContext& c) {
-  const cpu::ConvShape shape = convShape(c.attrs(), c.out[0].dims, c.in[1].dims, c.in[0].dims);
+  const ConvShape shape = convShape(c.attrs(), c.out[0].dims, c.in[1].dims, c.in[0].dims);
   const int64_t rows = shape.n * shape.h;
   if (isDepthwise(shape)) {
     return {.launch =
@@ -171,7 +171,7 @@ Lowering lowerInput(const LowerContext& c) {
 }
 
 Lowering lowerFilter(const LowerContext& c) {
-  const cpu::ConvShape shape = convShape(c.attrs(), c.in[0].dims, c.out[0].dims, c.in[1].dims);
+  const ConvShape shape = convShape(c.attrs(), c.in[0].dims, c.out[0].dims, c.in[1].dims);
   const bool depthwise = isDepthwise(shape), panel = c.out[0].layout == Layout::panel16;
   const cpu::ConvFilterSplit split =
       depthwise ? cpu::ConvFilterSplit{cpu::depthwiseFilterChunks(shape), 1} : cpu::convFilterSplit(shape);

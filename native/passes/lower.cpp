@@ -81,7 +81,7 @@ class Lowerer {
       out.push_back(concreteType(graph_.type(node.first + ValueId(part)), batch_));
       used[part] = storage_.of[node.first + ValueId(part)].block != kNever;
     }
-    const LowerContext context{graph_, node, batch_, in, out, cpu::kernels(), {used, node.parts}};
+    const LowerContext context{graph_, node, batch_, in, out, cpu::kernels(), {used, node.parts}, options_.precision};
     lowered_[id] = std::make_unique<Lowering>(options_.device ? lowerOnDevice(context) : node.op->lower(context));
     plan_.memberScratch = std::max(plan_.memberScratch, int64_t(lowered_[id]->memberScratch));
   }
@@ -99,7 +99,7 @@ class Lowerer {
     island.attrs = {};
     island.attrs.extra = std::make_shared<IslandCode>(ops::islandOf(island.op->name, in, graph_.type(island.first)));
     island.op = findOp("island");
-    options_.device->lower({context.graph, island, context.batch, context.in, context.out, context.kernels, context.used},
+    options_.device->lower({context.graph, island, context.batch, context.in, context.out, context.kernels, context.used, context.precision},
                            lowering)
         .orThrow();
     return lowering;

@@ -32,6 +32,9 @@ struct TensorType {
   int64_t bytes() const { return physicalCount() * byteSize(dtype); }
 };
 
+// Of float32 products on devices: high may round the factors to 10 bits of mantissa (tf32), as TensorFlow does.
+enum class MatmulPrecision : uint8_t { highest, high };
+
 // What an op sees when a graph becomes a plan for one batch size.
 struct LowerContext {
   const Graph& graph;
@@ -41,6 +44,7 @@ struct LowerContext {
   std::span<const TensorType> out;
   const cpu::KernelTable& kernels;
   std::span<const bool> used;  // parts of the output that somebody reads; the others have no memory
+  MatmulPrecision precision = MatmulPrecision::highest;
 
   const Attrs& attrs() const { return node.attrs; }
   const Shape& outShape(int part = 0) const { return graph.type(node.first + ValueId(part)).shape; }
@@ -87,11 +91,11 @@ struct StepArgs {
   void* team = nullptr;
   void (*meet)(void* team, int member) = nullptr;
   Fault* fault = nullptr;
-  size_t step = 0;        // number in the walk
+  size_t step = 0;               // number in the walk
   DeviceQueue* queue = nullptr;  // where a device's launch puts its kernels; then pointers are the device's
   const int64_t* deviceRowOffset = nullptr;
   uint64_t* deviceFault = nullptr;  // of this step
-  int64_t rowOffset = 0;  // global index of row 0 of the batch, for random ops
+  int64_t rowOffset = 0;            // global index of row 0 of the batch, for random ops
 
   template <typename T>
   const T* in(int i) const {

@@ -75,7 +75,8 @@ class Device {
   virtual void releaseHost(void* memory) = 0;
   virtual int64_t bytesInUse() const = 0;
 
-  virtual Outcome record(const std::vector<Step>& steps, const DeviceFrame& frame, std::unique_ptr<Recording>& result) = 0;
+  virtual Outcome record(const std::vector<Step>& steps, const DeviceFrame& frame,
+                         std::unique_ptr<Recording>& result) = 0;
   // Runs the steps one by one and lowers `nanoseconds` (one per step) to the times they took.
   virtual Outcome time(const std::vector<Step>& steps, const DeviceFrame& frame, double* nanoseconds) = 0;
   virtual Outcome copyIn(void* to, const void* from, int64_t bytes) = 0;   // any host memory, done on return

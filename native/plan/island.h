@@ -37,8 +37,8 @@ struct IslandCode {
 // As an attribute of a node: attrs.extra.
 inline const IslandCode& islandAttr(const Attrs& attrs) { return *static_cast<const IslandCode*>(attrs.extra.get()); }
 
-// Whether an island over an op's output, its first operand, is just + bias over the last axis, with relu or nothing after
-// it. `in`: types of the operands.
+// Whether an island over an op's output, its first operand, is just + bias over the last axis, with relu or nothing
+// after it. `in`: types of the operands.
 struct IslandBias {
   bool relu = false;
 };

@@ -25,9 +25,9 @@ struct Step {
   int inputs = 0;
   Launch launch;
   double cost = 0;
-  int64_t bytes = 0;           // read and written, for the profile
-  double flop = 0;             // of its products, likewise
-  uint32_t sharedScratch = 0;  // slot
+  int64_t bytes = 0;                         // read and written, for the profile
+  double flop = 0;                           // of its products, likewise
+  uint32_t sharedScratch = 0;                // slot
   int64_t indexLimit = 0, indexRowSize = 0;  // see Lowering
   bool parallel = false;
 };

@@ -111,10 +111,10 @@ std::optional<DevicePlan::Missing> DevicePlan::firstMissing(const Side& side, co
   const uint64_t* faults = reinterpret_cast<const uint64_t*>(staged(side, stagedFaults_));
   for (size_t i = 0; i < steps.size(); ++i) {
     if (faults[i] == ~uint64_t(0)) continue;
-    return Missing{{i, int64_t(faults[i] >> 32), int32_t(uint32_t(faults[i])), steps[i].indexLimit,
-                    steps[i].indexRowSize},
-                   prologue,
-                   side.rowOffset};
+    return Missing{
+        {i, int64_t(faults[i] >> 32), int32_t(uint32_t(faults[i])), steps[i].indexLimit, steps[i].indexRowSize},
+        prologue,
+        side.rowOffset};
   }
   return std::nullopt;
 }

@@ -84,7 +84,8 @@ OpenDevice* openDevice(const std::string& id) {
   if (!any && id.rfind("cuda:", 0) != 0) {
     fail("VALUE", "there is no device \"", id, "\". Use 'auto', 'cpu', 'cuda' or 'cuda:0'");
   }
-  if (names.empty()) fail("DEVICE", "device \"", id, "\" is not available: ", list.reason, ". Use device: 'cpu' or 'auto'");
+  if (names.empty())
+    fail("DEVICE", "device \"", id, "\" is not available: ", list.reason, ". Use device: 'cpu' or 'auto'");
   fail("DEVICE", "there is no device \"", id, "\", only ", names);
 }
 

@@ -74,7 +74,8 @@ struct DeviceList {
 };
 const DeviceList& listDevices();  // looked for once
 
-// "cpu" gives null, "auto" the first device or null, "cuda" the first, "cuda:N" that one. Throws DEVICE if it is not there.
+// "cpu" gives null, "auto" the first device or null, "cuda" the first, "cuda:N" that one. Throws DEVICE if it is not
+// there.
 OpenDevice* openDevice(const std::string& id);
 
 }  // namespace chainrule

@@ -13,6 +13,7 @@ namespace chainrule {
 namespace {
 
 std::atomic<double> parallelThreshold{CompileOptions{}.parallelThreshold};
+std::atomic<MatmulPrecision> matmulPrecision{MatmulPrecision::high};
 constexpr size_t kPlans = 16;
 constexpr double kInlineWait = 1e6;  // nanoseconds that an inline run may wait for a running step
 
@@ -43,6 +44,7 @@ class Busy {
 }  // namespace
 
 void setParallelThreshold(double nanoseconds) { parallelThreshold = nanoseconds; }
+void setMatmulPrecision(MatmulPrecision precision) { matmulPrecision = precision; }
 
 Program::Program(Graph graph, std::vector<std::shared_ptr<Variable>> variables, OpenDevice* device)
     : device_(device), source_(std::move(graph)), variables_(std::move(variables)) {
@@ -144,7 +146,8 @@ std::shared_ptr<Program::Prepared> Program::preparedFor(int64_t batch) {
     return found->second;
   }
   auto prepared = std::make_shared<Prepared>();
-  prepared->plan = lower(optimized_, batch, {parallelThreshold.load(), device_ ? device_->device.get() : nullptr});
+  const CompileOptions options{parallelThreshold.load(), device_ ? device_->device.get() : nullptr, matmulPrecision.load()};
+  prepared->plan = lower(optimized_, batch, options);
   if (device_) prepared->onDevice = std::make_unique<DevicePlan>(*device_, prepared->plan, optimized_.constants);
   ++counters_.plans;
   if (plans_.size() >= kPlans) {

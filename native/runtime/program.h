@@ -104,5 +104,7 @@ class Program {
 
 // Nanoseconds of work below which a step runs on one member; tests set 0.
 void setParallelThreshold(double nanoseconds);
+// For plans made from now on.
+void setMatmulPrecision(MatmulPrecision precision);
 
 }  // namespace chainrule

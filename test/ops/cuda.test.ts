@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { listDevices } from '../../lib/devices.js';
+import { listDevices, setFloat32MatmulPrecision } from '../../lib/devices.js';
 import { cases } from './cases.js';
 import { judge, magnitudesOf } from './compare.js';
 import { bind, compileForward, drawInputs, nameOf, referenceOf } from './run.js';
@@ -8,6 +8,7 @@ import { bind, compileForward, drawInputs, nameOf, referenceOf } from './run.js'
 
 const { devices, reason } = await listDevices();
 const device = devices[0]?.id ?? '';
+setFloat32MatmulPrecision('highest');
 if (!device) console.log(`not run on CUDA: ${reason}`);
 
 test.skipIf(!device).each(cases.map((row) => [nameOf(row), row] as const))('%s', async (_name, row) => {

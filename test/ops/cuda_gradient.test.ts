@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { listDevices } from '../../lib/devices.js';
+import { listDevices, setFloat32MatmulPrecision } from '../../lib/devices.js';
 import { randomFrom, seedOf } from './case.js';
 import { cases } from './cases.js';
 import { checkGradients } from './compare.js';
@@ -9,6 +9,7 @@ import { arrayOf, batchOf, bind, compileGradient, drawCotangent, drawInputs, nam
 
 const { devices, reason } = await listDevices();
 const device = devices[0]?.id ?? '';
+setFloat32MatmulPrecision('highest');
 if (!device) console.log(`not run on CUDA: ${reason}`);
 
 const rows = cases.filter(({ wrt }) => wrt?.length);

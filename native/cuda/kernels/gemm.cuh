@@ -1,8 +1,8 @@
 #pragma once
 
-// Products of matrices, plain, batched, and with the windows of an image as A (convolution without im2col). A block makes
-// a tile of C: it brings tiles of A and B of depth kDepth into shared memory, the next one while it works on this one.
-// The sum of an element runs over k in order, whatever the grid.
+// Products of matrices, plain, batched, and with the windows of an image as A (convolution without im2col). A block
+// makes a tile of C: it brings tiles of A and B of depth kDepth into shared memory, the next one while it works on this
+// one. The sum of an element runs over k in order, whatever the grid.
 
 #include "cuda/gemm.h"
 #include "cuda/kernels/mma.cuh"
@@ -15,7 +15,8 @@ struct alignas(16) Four {
   float v[4];
 };
 
-// A tile in shared memory, `size` elements x by kGemmDepth k. alongK: the operand is contiguous along k, and so is the tile.
+// A tile in shared memory, `size` elements x by kGemmDepth k. alongK: the operand is contiguous along k, and so is the
+// tile.
 template <int size, bool alongK>
 struct GemmTile {
   static constexpr int row = alongK ? kGemmDepth + 4 : size + 8;  // no two lanes of a fragment meet in a bank
@@ -35,31 +36,29 @@ struct GemmTile {
   }
 };
 
-// A plain operand of one product of the batch.
+// A plain operand of one product of the batch. cut: its k counts (outer, inner).
+template <bool cut>
 struct PlainSource {
   const GemmOperand& operand;
   const float* data;
   int64_t xCount, kCount;
   bool wide;
 
+  DEVICE_MEMBER int64_t depth(int64_t k) const {
+    if (!cut) return k * operand.inner;
+    const uint32_t outer = uint32_t(k) / uint32_t(operand.innerCount);  // k < 2^31: taps times channels
+    return outer * operand.outer + (k - int64_t(outer) * operand.innerCount) * operand.inner;
+  }
   template <bool alongK>
   DEVICE_MEMBER Four load(int64_t x, int64_t k) const {
-    const float* from = data + x * operand.x;
-    if (operand.innerCount == INT64_MAX) {
-      from += k * operand.inner;
-    } else {
-      from += k / operand.innerCount * operand.outer + k % operand.innerCount * operand.inner;
-    }
     const bool inside = x < xCount && k < kCount;
     const bool whole = alongK ? k + 4 <= kCount : x + 4 <= xCount;
-    if (wide && inside && whole) return *reinterpret_cast<const Four*>(from);
+    if (wide && inside && whole) return *reinterpret_cast<const Four*>(data + x * operand.x + depth(k));
     Four four = {};
+#pragma unroll
     for (int i = 0; i < 4; ++i) {
       const int64_t xi = alongK ? x : x + i, ki = alongK ? k + i : k;
-      if (xi >= xCount || ki >= kCount) continue;
-      const int64_t outer = operand.innerCount == INT64_MAX ? 0 : ki / operand.innerCount;
-      const int64_t inner = operand.innerCount == INT64_MAX ? ki : ki % operand.innerCount;
-      four.v[i] = data[xi * operand.x + outer * operand.outer + inner * operand.inner];
+      if (xi < xCount && ki < kCount) four.v[i] = data[xi * operand.x + depth(ki)];
     }
     return four;
   }
@@ -258,9 +257,9 @@ DEVICE GemmPlace gemmPlace(const Gemm& gemm, int64_t z) {
   return place;
 }
 
-DEVICE void gemmWrite(const Gemm& gemm, float* c, int64_t row, int64_t column, float value) {
+DEVICE void gemmWrite(const Gemm& gemm, int64_t item, float* c, int64_t row, int64_t column, float value) {
   float& to = c[row * gemm.cRow + column];
-  if (gemm.bias) value += gemm.bias[column];
+  if (gemm.bias) value += gemm.bias[item * gemm.biasBatch + column];
   if (gemm.accumulate) value += to;
   if (gemm.relu) value = value > 0 ? value : 0;
   to = value;
@@ -279,10 +278,10 @@ DEVICE void gemmBody(const Gemm& gemm) {
     const int64_t item = z / gemm.parts, part = z % gemm.parts;
     const GemmPlace place = gemmPlace(gemm, item);
     const int64_t begin = part * gemm.kPart, end = begin + gemm.kPart < gemm.k ? begin + gemm.kPart : gemm.k;
-    const PlainSource sourceB{gemm.b, gemm.b.data + place.b, gemm.n, end, gemm.wideB};
-    const PlainSource plainA{gemm.a, gemm.a.data + place.a, gemm.m, end, gemm.wideA};
-    WindowSource<height> windowA{gemm.window, gemm.a.data + place.a, gemm.m,     end, gemm.wideA, parts,
-                                 parts + height, row0,                begin};
+    const PlainSource<windowed && bAlongK> sourceB{gemm.b, gemm.b.data + place.b, gemm.n, end, gemm.wideB};
+    const PlainSource<false> plainA{gemm.a, gemm.a.data + place.a, gemm.m, end, gemm.wideA};
+    WindowSource<height> windowA{gemm.window, gemm.a.data + place.a, gemm.m, end,  gemm.wideA,
+                                 parts,       parts + height,        row0,   begin};
     Four nextA[A::fours], nextB[B::fours];
     const auto fetch = [&](int64_t k) {
       if constexpr (windowed) {
@@ -325,26 +324,25 @@ DEVICE void gemmBody(const Gemm& gemm) {
       if (gemm.parts > 1) {
         partial[row * gemm.n + column] = value;
       } else {
-        gemmWrite(gemm, gemm.c + place.c, row, column, value);
+        gemmWrite(gemm, item, gemm.c + place.c, row, column, value);
       }
     });
   }
 }
 
-#define GEMM_KERNEL(math, size, a, b, window)                                                          \
-  KERNEL_BODY __launch_bounds__(kGemmThreads)                                                          \
-      gemm##math##size##a##b##window(const __grid_constant__ Gemm gemm) {                              \
-    gemmBody<math##Math<size, size, gemm##a, gemm##b>, size, size, gemm##a, gemm##b, gemm##window>(gemm); \
+#define GEMM_KERNEL(math, size, a, b, window)                                                                     \
+  KERNEL_BODY __launch_bounds__(kGemmThreads) gemm##math##size##a##b##window(const __grid_constant__ Gemm gemm) { \
+    gemmBody<math##Math<size, size, gemm##a, gemm##b>, size, size, gemm##a, gemm##b, gemm##window>(gemm);         \
   }
 // Names: math, size of the tile, whether A and B are contiguous along k (K) or not (X), plain or windowed.
 constexpr bool gemmK = true, gemmX = false, gemmPlain = false, gemmWindowed = true;
-#define GEMM_KERNELS(math, size)               \
-  GEMM_KERNEL(math, size, K, K, Plain)         \
-  GEMM_KERNEL(math, size, K, X, Plain)         \
-  GEMM_KERNEL(math, size, X, K, Plain)         \
-  GEMM_KERNEL(math, size, X, X, Plain)         \
-  GEMM_KERNEL(math, size, K, X, Windowed)      \
-  GEMM_KERNEL(math, size, K, K, Windowed)      \
+#define GEMM_KERNELS(math, size)          \
+  GEMM_KERNEL(math, size, K, K, Plain)    \
+  GEMM_KERNEL(math, size, K, X, Plain)    \
+  GEMM_KERNEL(math, size, X, K, Plain)    \
+  GEMM_KERNEL(math, size, X, X, Plain)    \
+  GEMM_KERNEL(math, size, K, X, Windowed) \
+  GEMM_KERNEL(math, size, K, K, Windowed) \
   GEMM_KERNEL(math, size, X, X, Windowed)
 GEMM_KERNELS(Exact, 128)
 GEMM_KERNELS(Exact, 64)
@@ -359,8 +357,8 @@ KERNEL_BODY gemmJoin(const __grid_constant__ Gemm gemm) {
   for (int64_t i = globalThread(); i < size; i += globalThreads()) {
     float sum = gemm.partial[i];
     for (int64_t part = 1; part < gemm.parts; ++part) sum += gemm.partial[part * size + i];
-    const int64_t column = i % gemm.n, row = i / gemm.n % gemm.m;
-    gemmWrite(gemm, gemm.c + gemmPlace(gemm, i / (gemm.n * gemm.m)).c, row, column, sum);
+    const int64_t column = i % gemm.n, row = i / gemm.n % gemm.m, item = i / (gemm.n * gemm.m);
+    gemmWrite(gemm, item, gemm.c + gemmPlace(gemm, item).c, row, column, sum);
   }
 }
 

@@ -31,6 +31,9 @@ DEVICE T shuffle(T value, int lane) {
 DEVICE void atomicLeast(uint64_t* target, uint64_t value) {
   atomicMin(reinterpret_cast<unsigned long long*>(target), static_cast<unsigned long long>(value));
 }
+DEVICE void atomicIncrement(int32_t* target) { atomicAdd(target, 1); }
+DEVICE uint32_t ballot(bool vote) { return __ballot_sync(0xFFFFFFFFu, vote); }
+DEVICE int countBits(uint32_t bits) { return __popc(bits); }
 DEVICE float fmaOf(float a, float b, float c) { return __fmaf_rn(a, b, c); }
 
 }  // namespace chainrule::cuda
@@ -73,6 +76,13 @@ DEVICE T shuffleXor(T value, int lane) {
 DEVICE void atomicLeast(uint64_t* target, uint64_t value) {
   if (value < *target) *target = value;
 }
+DEVICE void atomicIncrement(int32_t* target) { ++*target; }
+DEVICE uint32_t ballot(bool vote) {
+  uint32_t bits = vote ? 1u << (threadIdx.x % 32) : 0;
+  for (int lane = 16; lane > 0; lane /= 2) bits |= shuffleXor(bits, lane);
+  return bits;
+}
+DEVICE int countBits(uint32_t bits) { return __builtin_popcount(bits); }
 DEVICE float fmaOf(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 
 }  // namespace chainrule::cuda

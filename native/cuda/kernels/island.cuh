@@ -91,7 +91,7 @@ DEVICE void islandStep(const DeviceIsland::Code code, At at) {
 #define BINARY_B(name) CASE(name, i32, (islandBinary<lane::name##Op, lane::Int>(a, at(code.b))))
 #define BINARY_N(name) BINARY_F(name) BINARY_B(name)
 #define BINARY_C(name) BINARY_N(name)
-#define TERNARY_S(name)                                                                   \
+#define TERNARY_S(name)                                                                    \
   CASE(name, f32, (islandTernary<lane::name##Op, lane::Float>(a, at(code.b), at(code.c)))) \
   CASE(name, i32, (islandTernary<lane::name##Op, lane::Int>(a, at(code.b), at(code.c))))
 #define UNARY(name, kind, forward, ga) UNARY_##kind(name)
@@ -177,8 +177,7 @@ KERNEL_BODY islandKernel(const __grid_constant__ DeviceIsland island) {
       words = static_cast<const IslandWords*>(in.data)[first / kIslandWide];
     } else {
       for (int i = 0; i < kIslandWide; ++i) {
-        words.word[i] =
-            islandLoad(in.data, in.dtype, islandOffset(island, input, first + (i < count ? i : count - 1)));
+        words.word[i] = islandLoad(in.data, in.dtype, islandOffset(island, input, first + (i < count ? i : count - 1)));
       }
     }
     at(in.target) = words;

@@ -2,7 +2,8 @@
 
 // One product of small matrices by a warp: D += A B with A 16 x 8, B 8 x 8, as mma.sync.m16n8k8 spreads them over the
 // lanes. With g = lane / 4 and t = lane % 4: a = A(g, t), A(g + 8, t), A(g, t + 4), A(g + 8, t + 4); b = B(t, g),
-// B(t + 4, g); d = D(g, 2t), D(g, 2t + 1), D(g + 8, 2t), D(g + 8, 2t + 1). (PTX ISA, "Matrix fragments for mma.m16n8k8")
+// B(t + 4, g); d = D(g, 2t), D(g, 2t + 1), D(g + 8, 2t), D(g + 8, 2t + 1). (PTX ISA, "Matrix fragments for
+// mma.m16n8k8")
 
 #include "cuda/kernels/grid.cuh"
 

@@ -1,14 +1,13 @@
 #include "cuda/ops/gemm.h"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "cuda/kernels/gemm.cuh"
 
 namespace chainrule::cuda {
 namespace {
 
-constexpr int64_t kBusy = 132;      // blocks that keep a large GPU busy
+constexpr int64_t kBusy = 132;       // blocks that keep a large GPU busy
 constexpr int64_t kLeastPart = 256;  // of the sum
 
 int64_t tiles(const Gemm& gemm, int64_t size) {
@@ -24,10 +23,10 @@ using GemmKernel = Kernel<Gemm>;
 
 // By math, tile, contiguous directions and kind of A.
 GemmKernel kernelFor(bool tf32, int size, bool aAlongK, bool bAlongK, bool windowed) {
-#define CHOOSE(math, size)                                                                               \
-  return windowed ? (bAlongK ? KERNEL(gemm##math##size##KKWindowed)                                      \
-                     : aAlongK ? KERNEL(gemm##math##size##KXWindowed)                                    \
-                               : KERNEL(gemm##math##size##XXWindowed))                                   \
+#define CHOOSE(math, size)                                                                                       \
+  return windowed ? (bAlongK   ? KERNEL(gemm##math##size##KKWindowed)                                            \
+                     : aAlongK ? KERNEL(gemm##math##size##KXWindowed)                                            \
+                               : KERNEL(gemm##math##size##XXWindowed))                                           \
                   : (aAlongK ? (bAlongK ? KERNEL(gemm##math##size##KKPlain) : KERNEL(gemm##math##size##KXPlain)) \
                              : (bAlongK ? KERNEL(gemm##math##size##XKPlain) : KERNEL(gemm##math##size##XXPlain)))
   if (tf32) {
@@ -40,9 +39,7 @@ GemmKernel kernelFor(bool tf32, int size, bool aAlongK, bool bAlongK, bool windo
 #undef CHOOSE
 }
 
-int64_t tileFloats(int64_t size, bool alongK) {
-  return alongK ? size * (kGemmDepth + 4) : kGemmDepth * (size + 8);
-}
+int64_t tileFloats(int64_t size, bool alongK) { return alongK ? size * (kGemmDepth + 4) : kGemmDepth * (size + 8); }
 
 // Whether every run of four elements in the contiguous direction can be read at once.
 bool isWide(const GemmOperand& operand, bool alongK) {
@@ -51,7 +48,9 @@ bool isWide(const GemmOperand& operand, bool alongK) {
     if (stride % 4 != 0) return false;
   }
   const bool cut = operand.innerCount != INT64_MAX;
-  if (alongK) return operand.inner == 1 && operand.x % 4 == 0 && (!cut || (operand.innerCount % 4 == 0 && operand.outer % 4 == 0));
+  if (alongK)
+    return operand.inner == 1 && operand.x % 4 == 0 &&
+           (!cut || (operand.innerCount % 4 == 0 && operand.outer % 4 == 0));
   return operand.x == 1 && operand.inner % 4 == 0 && (!cut || operand.outer % 4 == 0);
 }
 
@@ -99,14 +98,6 @@ void runGemm(Queue& queue, Gemm gemm, void* scratch, bool tf32, bool windowed) {
     join.grid.x = std::min<int64_t>(join.grid.x, 8 * kBusy);
     queue.launch(KERNEL(gemmJoin), join, gemm);
   }
-}
-
-bool usesTf32() {
-  static const bool used = [] {
-    const char* precision = std::getenv("CHAINRULE_FLOAT32_MATMUL_PRECISION");
-    return precision && std::string_view(precision) == "high";
-  }();
-  return used;
 }
 
 }  // namespace chainrule::cuda

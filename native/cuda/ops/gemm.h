@@ -9,14 +9,11 @@ namespace chainrule::cuda {
 GemmOperand rowsOperand(int64_t row, bool transposed);     // A of C = A B; transposed: A lies as [k][m]
 GemmOperand columnsOperand(int64_t row, bool transposed);  // B; transposed: B lies as [n][k]
 
-// Cuts a long sum into parts where C alone has too few tiles for a GPU; by the shape alone, so that the bits are the same
-// everywhere. Returns the bytes of scratch that the product needs.
+// Cuts a long sum into parts where C alone has too few tiles for a GPU; by the shape alone, so that the bits are the
+// same everywhere. Returns the bytes of scratch that the product needs.
 int64_t planGemm(Gemm& gemm);
 
 // Enqueues C = [C +] A B. `scratch`: what planGemm asked for. tf32: factors may lose all but 10 bits of mantissa.
 void runGemm(Queue& queue, Gemm gemm, void* scratch, bool tf32, bool windowed = false);
-
-// Whether products and convolutions may use tf32.
-bool usesTf32();
 
 }  // namespace chainrule::cuda

@@ -20,7 +20,8 @@ class IslandLaunch {
   DeviceIsland island_ = {};
 };
 
-// The island over an op's output that a node may carry, run in place after the op. The node's inputs are those of the op
+// The island over an op's output that a node may carry, run in place after the op. The node's inputs are those of the
+// op
 // (`opInputs` of them), then those of the island without its first, which is the op's own result.
 class Epilogue {
  public:

@@ -43,7 +43,7 @@ Lowering lowerMatmul(const LowerContext& c) {
   lowering.flop = 2.0 * double(gemm.batchCount) * double(gemm.m) * double(gemm.n) * double(gemm.k);
   Epilogue epilogue(c, 2);
   const int biasInput = epilogue.takeBias(gemm.relu);
-  lowering.launch = [gemm, epilogue, biasInput, tf32 = usesTf32()](const StepArgs& args) {
+  lowering.launch = [gemm, epilogue, biasInput, tf32 = c.precision == MatmulPrecision::high](const StepArgs& args) {
     Gemm now = gemm;
     now.a.data = args.in<float>(0);
     now.b.data = args.in<float>(1);

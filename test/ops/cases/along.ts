@@ -54,6 +54,7 @@ const cumulative: OpCase[] = [
   { shape: [-1, 9], axis: 1, rows: [1, 8] },
   { shape: [-1, 17], axis: 0, rows: [1, 3, 9] },
   { shape: [-1, 3, 5], axis: 1, rows: [2] },
+  { shape: [-1, 2, 700], axis: 2, rows: [2] },
 ].flatMap(({ shape, axis, rows }) =>
   [
     { exclusive: false, reverse: false },
@@ -129,6 +130,12 @@ const softmaxes: OpCase[] = (['softmax', 'logSoftmax'] as const).flatMap((op) =>
       { shape: [-1, 7], axis: 0, rows: [1, 2, 9] },
       { shape: [-1, 5, 4], axis: 1, rows: [3] },
       { shape: [-1, 2, 65], axis: 2, rows: [2] },
+      // As many as fit into the registers of a warp, of a block, and more.
+      { shape: [-1, 300], axis: 1, rows: [9] },
+      { shape: [-1, 1001], axis: 1, rows: [9] },
+      { shape: [-1, 1500], axis: 1, rows: [2] },
+      { shape: [-1, 9001], axis: 1, rows: [2] },
+      { shape: [-1, 40, 50], axis: 1, rows: [2] },
     ].map(
       ({ shape, axis, rows }): OpCase => ({
         op,
@@ -176,6 +183,8 @@ const sorts: OpCase[] = [
   { about: 'equal elements, descending', input: f32([-1, 20], ties), axis: 1, descending: true, rows: [2] },
   { about: 'NaN', input: f32([-1, 5], cycle([1, Number.NaN, -1, 7, Number.NaN, 2])), axis: 1, rows: [3] },
   { about: 'integers', input: i32([-1, 50], integers(-9, 9)), axis: 1, rows: [3] },
+  { about: 'long rows', input: f32([-1, 2500], integers(-999, 999)), axis: 1, rows: [2] },
+  { about: 'long columns, descending', input: i32([-1, 2], integers(-99, 9)), axis: 0, descending: true, rows: [2100] },
 ].map(
   ({ about, input, axis, descending = false, rows }): OpCase => ({
     op: 'argsort',

@@ -45,6 +45,9 @@ const lookups: OpCase[] = [
   [[3], [-1, 2], [5]],
   [[6, 2, 3], [-1], [8]],
   [[2, 33], [-1, 9], [7]],
+  // Tables and lists of more than one block; a list in which few ids are frequent.
+  [[600, 6], [-1, 5], [500]],
+  [[3, 4], [-1, 7], [400]],
 ].map(([table, indices, sizes]) => ({
   op: 'gather',
   about: `${table!.length} dimensions by ${indices!.length}, rows of ${sizeOf(table!.slice(1))}`,

@@ -60,6 +60,11 @@ const shapes: { about: string; shape: number[]; axes: number[]; rows?: number[];
   { about: 'not neighbours', shape: [-1, 3, 5], axes: [0, 2], rows: [2, 9] },
   { about: 'everything', shape: [-1, 3, 2], axes: [0, 1, 2], rows: [1, 11], keepDims: true },
   { about: 'no axis', shape: [-1, 3], axes: [], rows: [4] },
+  // More than one block of threads on a device, and few results of many elements.
+  { about: 'a long vector', shape: [-1], axes: [0], rows: [20_000] },
+  { about: 'long rows', shape: [-1, 3000], axes: [1], rows: [2] },
+  { about: 'many rows of few columns', shape: [-1, 5], axes: [0], rows: [3000] },
+  { about: 'many rows of blocks of columns', shape: [-1, 70], axes: [0], rows: [600] },
 ];
 
 const exactFill = integers(-8, 8);
@@ -129,9 +134,11 @@ const logic: OpCase[] = ['reduceAny', 'reduceAll'].flatMap((op) =>
     { shape: [-1], axes: [0], rows: [1, 2, 17] },
     { shape: [-1, 3], axes: [1], rows: [1, 16] },
     { shape: [-1, 2, 3], axes: [0, 2], rows: [3] },
+    { shape: [-1, 40], axes: [0], rows: [50] },
+    { shape: [2, -1], axes: [1], rows: [3000] },
   ].map(({ shape, axes, rows }) => ({
     op,
-    about: `axes ${axes} of ${shape.length} dimensions`,
+    about: `axes ${axes} of ${shape.length} dimensions, ${rows.at(-1)} of N`,
     inputs: [bool(shape, bits)],
     attrs: { axes, keepDims: false },
     rows,
@@ -158,10 +165,11 @@ const extremes: OpCase[] = ['argmax', 'argmin'].flatMap((op) => [
     { shape: [-1, 10], axis: 1, rows: [1, 15] },
     { shape: [-1, 9], axis: 0, rows: [1, 2, 31] },
     { shape: [-1, 3, 17], axis: 1, rows: [2] },
+    { shape: [3, -1], axis: 1, rows: [300, 5000] },
   ].map(
     ({ shape, axis, rows }): OpCase => ({
       op,
-      about: `axis ${axis} of ${shape.length} dimensions`,
+      about: `axis ${axis} of ${shape.length} dimensions, ${rows.at(-1)} of N`,
       inputs: [f32(shape, distinct)],
       attrs: { axis, keepDims: axis === 1 },
       rows,

@@ -30,6 +30,11 @@ export const standardizeCases: OpCase[] = [
   { about: 'the last two of three axes', shape: [-1, 3, 7], axes: 2, centred: 1, batches: [1, 4] },
   { about: 'rows within a matrix', shape: [-1, 2, 65], axes: 1, centred: 1, batches: [2] },
   { about: 'one number a row', shape: [-1, 1], axes: 1, centred: 0, batches: [4] },
+  // As many as fit into the registers of a warp, of a block, and more.
+  { about: 'rows of 300', shape: [-1, 300], axes: 1, centred: 1, batches: [9] },
+  { about: 'rows of 1001', shape: [-1, 1001], axes: 1, centred: 1, batches: [9] },
+  { about: 'rows of 1500, not centred', shape: [-1, 1500], axes: 1, centred: 0, batches: [2] },
+  { about: 'rows of 9001', shape: [-1, 9001], axes: 1, centred: 1, batches: [2] },
 ].flatMap(({ about, shape, axes, centred, batches }): OpCase[] => {
   const shared = {
     op: 'standardize',

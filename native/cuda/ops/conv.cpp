@@ -1,0 +1,188 @@
+#include <algorithm>
+
+#include "cuda/kernels/depthwise.cuh"
+#include "cuda/ops/gemm.h"
+#include "cuda/ops/island.h"
+#include "plan/conv_shape.h"
+
+// The three passes of a convolution as products whose A is made of windows; groups are the products of a batch.
+
+namespace chainrule::cuda {
+namespace {
+
+constexpr int kGroups = kGemmBatchRank - 1;  // axis of the batch
+constexpr int64_t kMostBlocks = 132 * 16;
+
+double flopOf(const ConvShape& s) { return 2.0 * double(s.n * s.oh * s.ow * s.cout) * double(s.filterRows()); }
+
+Gemm grouped(const ConvShape& s, int64_t a, int64_t b, int64_t c) {
+  Gemm gemm;
+  gemm.batchDims[kGroups] = gemm.batchCount = s.groups;
+  gemm.a.batch[kGroups] = a;
+  gemm.b.batch[kGroups] = b;
+  gemm.cBatch[kGroups] = c;
+  return gemm;
+}
+
+// Windows of the input, one for each output pixel.
+GemmWindow inputWindow(const ConvShape& s) {
+  GemmWindow w;
+  w.gridHeight = int32_t(s.oh);
+  w.gridWidth = int32_t(s.ow);
+  w.channels = int32_t(s.groupIn());
+  w.height = int32_t(s.h);
+  w.width = int32_t(s.w);
+  w.image = s.h * s.w * s.cin;
+  w.row = s.w * s.cin;
+  w.pixel = s.cin;
+  const int64_t taps[2] = {s.kh, s.kw}, step[2] = {s.strideH, s.strideW}, pad[2] = {s.padTop, s.padLeft},
+                dilation[2] = {s.dilationH, s.dilationW};
+  for (int axis : {0, 1}) {
+    w.taps[axis] = int32_t(taps[axis]);
+    w.step[axis] = int32_t(step[axis]);
+    w.add[axis] = int32_t(-pad[axis]);
+    w.tap[axis] = int32_t(dilation[axis]);
+  }
+  return w;
+}
+
+// Windows of the output's gradient, one for each input pixel: the outputs that it went into.
+GemmWindow outputWindow(const ConvShape& s) {
+  GemmWindow w = inputWindow(s);
+  w.gridHeight = int32_t(s.h);
+  w.gridWidth = int32_t(s.w);
+  w.channels = int32_t(s.groupOut());
+  w.height = int32_t(s.oh);
+  w.width = int32_t(s.ow);
+  w.image = s.oh * s.ow * s.cout;
+  w.row = s.ow * s.cout;
+  w.pixel = s.cout;
+  for (int axis : {0, 1}) {
+    w.divide[axis] = w.step[axis];
+    w.step[axis] = 1;
+    w.add[axis] = -w.add[axis];
+    w.tap[axis] = -w.tap[axis];
+  }
+  return w;
+}
+
+LaunchSize elements(int64_t count) {
+  LaunchSize size = threadsFor(count);
+  size.grid.x = std::min(size.grid.x, kMostBlocks);
+  return size;
+}
+
+Lowering lowerForward(const LowerContext& c) {
+  const ConvShape s = convShape(c.attrs(), c.in[0].dims, c.in[1].dims, c.out[0].dims);
+  Lowering lowering;
+  lowering.flop = flopOf(s);
+  Epilogue epilogue(c, 2);
+  bool relu = false;
+  const int biasInput = epilogue.takeBias(relu);
+  if (isDepthwise(s)) {
+    lowering.launch = [=](const StepArgs& args) {
+      queueOf(args).launch(KERNEL(depthwiseForward), elements(s.n * s.oh * s.ow * s.cout), s, args.in<float>(0),
+                           args.in<float>(1), biasInput < 0 ? nullptr : args.in<float>(biasInput), relu,
+                           args.out<float>());
+      epilogue.run(args);
+    };
+    return lowering;
+  }
+  Gemm gemm = grouped(s, s.groupIn(), s.groupOut(), s.groupOut());
+  gemm.m = s.n * s.oh * s.ow;
+  gemm.n = s.groupOut();
+  gemm.k = s.filterRows();
+  gemm.window = inputWindow(s);
+  gemm.b.x = 1;
+  gemm.b.inner = gemm.cRow = s.cout;
+  gemm.relu = relu;
+  gemm.biasBatch = s.groupOut();
+  lowering.sharedScratch = size_t(planGemm(gemm));
+  lowering.launch = [=, tf32 = c.precision == MatmulPrecision::high](const StepArgs& args) {
+    Gemm now = gemm;
+    now.a.data = args.in<float>(0);
+    now.b.data = args.in<float>(1);
+    now.c = args.out<float>();
+    if (biasInput >= 0) now.bias = args.in<float>(biasInput);
+    runGemm(queueOf(args), now, args.shared, tf32, true);
+    epilogue.run(args);
+  };
+  return lowering;
+}
+
+// Operands: the gradient of the output, the filter.
+Lowering lowerInput(const LowerContext& c) {
+  const ConvShape s = convShape(c.attrs(), c.out[0].dims, c.in[1].dims, c.in[0].dims);
+  Lowering lowering;
+  lowering.flop = flopOf(s);
+  if (isDepthwise(s)) {
+    lowering.launch = [=](const StepArgs& args) {
+      queueOf(args).launch(KERNEL(depthwiseInput), elements(s.n * s.h * s.w * s.cin), s, args.in<float>(0),
+                           args.in<float>(1), args.out<float>());
+    };
+    return lowering;
+  }
+  Gemm gemm = grouped(s, s.groupOut(), s.groupOut(), s.groupIn());
+  gemm.m = s.n * s.h * s.w;
+  gemm.n = s.groupIn();
+  gemm.k = s.kh * s.kw * s.groupOut();
+  gemm.window = outputWindow(s);
+  gemm.b.x = s.cout;
+  gemm.b.inner = 1;
+  gemm.b.innerCount = s.groupOut();
+  gemm.b.outer = s.groupIn() * s.cout;
+  gemm.cRow = s.cin;
+  lowering.sharedScratch = size_t(planGemm(gemm));
+  lowering.launch = [=, tf32 = c.precision == MatmulPrecision::high](const StepArgs& args) {
+    Gemm now = gemm;
+    now.a.data = args.in<float>(0);
+    now.b.data = args.in<float>(1);
+    now.c = args.out<float>();
+    runGemm(queueOf(args), now, args.shared, tf32, true);
+  };
+  return lowering;
+}
+
+// Operands: the input, the gradient of the output.
+Lowering lowerFilter(const LowerContext& c) {
+  const ConvShape s = convShape(c.attrs(), c.in[0].dims, c.out[0].dims, c.in[1].dims);
+  Lowering lowering;
+  lowering.flop = flopOf(s);
+  if (isDepthwise(s)) {
+    const int64_t parts = std::clamp<int64_t>(s.n * s.oh * s.ow / 256, 1, 64), count = s.kh * s.kw * s.cout;
+    lowering.sharedScratch = size_t(parts * count * 4);
+    lowering.launch = [=](const StepArgs& args) {
+      Queue& queue = queueOf(args);
+      float* partial = reinterpret_cast<float*>(args.shared);
+      const LaunchSize size{{(s.cout + kWarp - 1) / kWarp, s.kh * s.kw, parts}, {kWarp * kDepthwiseRows}};
+      queue.launch(KERNEL(depthwiseFilter), size, s, args.in<float>(0), args.in<float>(1), parts, partial);
+      queue.launch(KERNEL(depthwiseJoin), elements(count), partial, parts, count, args.out<float>());
+    };
+    return lowering;
+  }
+  Gemm gemm = grouped(s, s.groupIn(), s.groupOut(), s.groupOut());
+  gemm.m = s.filterRows();
+  gemm.n = s.groupOut();
+  gemm.k = s.n * s.oh * s.ow;
+  gemm.window = inputWindow(s);
+  gemm.window.rowsAreTaps = true;
+  gemm.b.x = 1;
+  gemm.b.inner = gemm.cRow = s.cout;
+  lowering.sharedScratch = size_t(planGemm(gemm));
+  lowering.launch = [=, tf32 = c.precision == MatmulPrecision::high](const StepArgs& args) {
+    Gemm now = gemm;
+    now.a.data = args.in<float>(0);
+    now.b.data = args.in<float>(1);
+    now.c = args.out<float>();
+    runGemm(queueOf(args), now, args.shared, tf32, true);
+  };
+  return lowering;
+}
+
+constexpr Launcher table[] = {{"conv2d", lowerForward}, {"conv2dInput", lowerInput}, {"conv2dFilter", lowerFilter}};
+
+}  // namespace
+
+Launchers convLaunchers() { return table; }
+
+}  // namespace chainrule::cuda

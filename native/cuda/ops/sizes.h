@@ -1,0 +1,31 @@
+#pragma once
+
+#include <algorithm>
+
+#include "base/shape.h"
+
+// Arithmetic of sizes that several launches share.
+namespace chainrule::cuda {
+
+constexpr int64_t kMultiprocessors = 132;  // of the GPUs to have in mind; results may depend on it, so it is fixed
+
+inline int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// The least power of two from `value` on, at most `limit`.
+inline int64_t powerOfTwo(int64_t value, int64_t limit) {
+  int64_t power = 1;
+  while (power < value && power < limit) power *= 2;
+  return power;
+}
+
+// Sizes before, on and after an axis.
+struct AxisSplit {
+  int64_t outer = 1, n = 1, inner = 1;
+};
+inline AxisSplit splitAt(const Dims& dims, int axis) {
+  AxisSplit split;
+  for (int i = 0; i < dims.size(); ++i) (i < axis ? split.outer : i == axis ? split.n : split.inner) *= dims[i];
+  return split;
+}
+
+}  // namespace chainrule::cuda
