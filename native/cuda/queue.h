@@ -71,6 +71,7 @@ struct Launcher {
 };
 using Launchers = std::span<const Launcher>;
 
+Launchers attentionLaunchers();
 Launchers convLaunchers();
 Launchers factorLaunchers();
 Launchers gatherLaunchers();

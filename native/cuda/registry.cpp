@@ -4,9 +4,9 @@ namespace chainrule::cuda {
 
 const Launcher* findLauncher(std::string_view op) {
   for (const Launchers& list :
-       {convLaunchers(), factorLaunchers(), gatherLaunchers(), islandLaunchers(), joinLaunchers(), lineLaunchers(),
-        matmulLaunchers(), moveLaunchers(), poolLaunchers(), randomLaunchers(), recurrentLaunchers(), reduceLaunchers(),
-        rowLaunchers(), solveLaunchers(), sortLaunchers()}) {
+       {attentionLaunchers(), convLaunchers(), factorLaunchers(), gatherLaunchers(), islandLaunchers(), joinLaunchers(),
+        lineLaunchers(), matmulLaunchers(), moveLaunchers(), poolLaunchers(), randomLaunchers(), recurrentLaunchers(),
+        reduceLaunchers(), rowLaunchers(), solveLaunchers(), sortLaunchers()}) {
     for (const Launcher& launcher : list) {
       if (launcher.op == op) return &launcher;
     }

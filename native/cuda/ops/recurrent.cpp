@@ -13,6 +13,7 @@ constexpr int64_t kProjected = 1 << 24;  // floats of x W that inference holds a
 
 struct Forward {
   RecurrentSizes r;
+  bool tf32 = false;
   bool last = false, sequence = false, hidden = false, carry = false, training = false;
   int64_t ahead = 1;  // steps whose x W is computed at once
   // Floats into scratch.
@@ -28,11 +29,12 @@ struct Forward {
             .k = r.in,
             .aRow = projectsAll() ? r.in : r.steps * r.in,
             .bRow = gateRow(),
-            .cRow = projectsAll() ? gateRow() : ahead * gateRow()};
+            .cRow = projectsAll() ? gateRow() : ahead * gateRow(),
+            .tf32 = tf32};
   }
   // Of a state with `count` gates of U.
   RowsProduct recurrence(int64_t count) const {
-    return {.m = r.n, .n = count * r.units, .k = r.units, .bRow = gateRow(), .cRow = count * r.units};
+    return {.m = r.n, .n = count * r.units, .k = r.units, .bRow = gateRow(), .cRow = count * r.units, .tf32 = tf32};
   }
 };
 
@@ -152,7 +154,7 @@ void RecurrentRun::setState(const float* state, Rows<float> rows) const {
 }
 
 Lowering lowerRecurrent(const LowerContext& c) {
-  Forward f{.r = recurrentSizes(c)};
+  Forward f{.r = recurrentSizes(c), .tf32 = c.precision == MatmulPrecision::high};
   const RecurrentSizes& r = f.r;
   f.last = c.used[0];
   f.sequence = c.used[1];

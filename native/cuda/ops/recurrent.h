@@ -16,6 +16,7 @@ struct RowsProduct {
   int64_t bRow = 0;
   bool bTransposed = false;
   int64_t cRow = 0;
+  bool tf32 = false;
 
   Gemm gemm() const {
     Gemm gemm{.m = m, .n = n, .k = k};
@@ -36,7 +37,7 @@ struct RowsProduct {
     planned.b.data = b;
     planned.c = c;
     planned.accumulate = accumulate;
-    runGemm(queue, planned, scratch, usesTf32());
+    runGemm(queue, planned, scratch, tf32);
   }
 };
 

@@ -13,6 +13,7 @@ constexpr int64_t kSummedRows = 512;  // that a block sums for the bias
 
 struct Backward {
   RecurrentSizes r;
+  bool tf32 = false;
   int64_t given = 0;
   bool wantsHidden = false, wantsCarry = false, wantsInput = false, wantsKernel = false, wantsRecurrent = false,
        wantsBias = false;
@@ -27,7 +28,7 @@ struct Backward {
 
   // Gradients of gates times the transposed gates of U, or W.
   RowsProduct back(int64_t width) const {
-    return {.m = r.n, .n = r.units, .k = width, .bRow = gateRow(), .bTransposed = true, .cRow = r.units};
+    return {.m = r.n, .n = r.units, .k = width, .bRow = gateRow(), .bTransposed = true, .cRow = r.units, .tf32 = tf32};
   }
   RowsProduct input() const {
     return {.m = rows(),
@@ -36,11 +37,19 @@ struct Backward {
             .aRow = gateRow(),
             .bRow = gateRow(),
             .bTransposed = true,
-            .cRow = r.in};
+            .cRow = r.in,
+            .tf32 = tf32};
   }
   // What the gates of a weight matrix multiply, transposed, times their gradients, over all steps.
   RowsProduct weights(int64_t from, int64_t width) const {
-    return {.m = from, .n = width, .k = rows(), .aRow = from, .aTransposed = true, .bRow = width, .cRow = gateRow()};
+    return {.m = from,
+            .n = width,
+            .k = rows(),
+            .aRow = from,
+            .aTransposed = true,
+            .bRow = width,
+            .cRow = gateRow(),
+            .tf32 = tf32};
   }
 };
 
@@ -143,7 +152,8 @@ struct BackwardRun : RecurrentRun {
 }  // namespace
 
 Lowering lowerRecurrentGradient(const LowerContext& c) {
-  Backward b{.r = recurrentSizes(c), .given = c.attrs().integer("given", 0)};
+  Backward b{
+      .r = recurrentSizes(c), .tf32 = c.precision == MatmulPrecision::high, .given = c.attrs().integer("given", 0)};
   const RecurrentSizes& r = b.r;
   size_t part = 0;
   b.wantsHidden = c.used[part++];

@@ -111,6 +111,9 @@ export const attentionCases: OpCase[] = [
   // Its share is always 1: query and key have no influence.
   row({ about: 'one query, one key', queries: 1, keys: 1, heads: 1, wrt: [2] }),
   row({ about: 'values of another size, whole panels', queries: 4, keys: 16, depth: 16, width: 32 }),
+  // Beyond 64 and 256 columns of a head.
+  row({ about: 'wide heads', queries: 3, keys: 5, heads: 1, depth: 70, width: 130, rows: [1] }),
+  row({ about: 'very wide heads', queries: 3, keys: 5, heads: 1, depth: 260, width: 300, rows: [1] }),
   row({ about: 'heads share keys', queries: 5, keys: 6, heads: 6, keyHeads: 2, width: 5 }),
   row({ about: 'all heads share one head of keys', queries: 3, keys: 4, heads: 3, keyHeads: 1 }),
   row({ about: 'causal', queries: 9, keys: 9, attrs: { causal: true } }),

@@ -143,6 +143,7 @@ const sizes: Size[] = [
   },
   { about: 'many units and rows', steps: 2, features: 2, units: 33, rows: [25, 64], part: 1, attrs: { bias: true } },
   { about: 'a long sequence', steps: 30, features: 1, units: 3, rows: [1], attrs: { bias: true } },
+  { about: 'more than 512 rows and steps', steps: 30, features: 1, units: 3, rows: [20], attrs: { bias: true } },
   {
     about: 'hidden state, initial states',
     steps: 3,
@@ -297,7 +298,7 @@ const activations = [
   ),
 );
 
-const carries = [small, { ...sizes[11]!, part: 3 }].map((size) =>
+const carries = [small, { ...sizes[12]!, part: 3 }].map((size) =>
   caseOf('lstm', { ...size, about: `carry, ${size.about}`, part: 3 }),
 );
 
