@@ -59,6 +59,8 @@ struct OpDef {
   bool (*takesPanel)(const Graph&, const Node&) = nullptr;
   bool (*panelOutput)(const Graph&, const Node&) = nullptr;
   int panelInput = -1;
+  std::string_view withPool = {};  // the op that is this one and a pool over its result
+  bool pools = false;          // slides a window over its input
   bool differentiable = true;  // false: gradients silently stop here (comparisons, argmax, casts to integers)
   bool inPlace = false;        // the output may be the memory of an input of equal size that dies here
   // A view that starts at a byte offset of its input's memory.

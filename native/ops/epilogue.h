@@ -20,9 +20,13 @@ struct Epilogue {
   cpu::Activation activation = cpu::Activation::none;
 
   void apply(const StepArgs& args, int64_t begin, int64_t end, std::byte* own) const {
+    apply(args, args.out<void>(), begin, end, own);
+  }
+  // Over a result that lies elsewhere.
+  void apply(const StepArgs& args, void* result, int64_t begin, int64_t end, std::byte* own) const {
     if (begin >= end) return;
     void* in[kEpilogueInputs + 1];
-    void* out[1] = {args.out<void>()};
+    void* out[1] = {result};
     in[0] = out[0];
     for (int i = 0; i < extraInputs; ++i) in[1 + i] = const_cast<void*>(args.in<void>(firstInput + i));
     run(in, out, begin, end, own);

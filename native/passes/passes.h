@@ -13,6 +13,7 @@ Graph simplify(const Graph& graph);       // dead code, common subexpressions, i
 Graph applyPatterns(const Graph& graph);  // cheaper ops for groups of them: gradients of pools, bags of embedding rows
 Graph chooseLayouts(const Graph& graph);  // panel16 for weights that matmul and conv2d read; conversions elsewhere
 Graph fuse(const Graph& graph);           // islands of elementwise nodes; islands as epilogues
+Graph fusePools(const Graph& graph);      // pools inside the convolutions before them
 
 Graph optimize(Graph graph);  // all of them in order
 
