@@ -157,6 +157,7 @@ Lowering lowerFilter(const LowerContext& c) {
 
 // Packed filters only for one group: with more, panels would not line up with the groups.
 bool oneGroup(const Graph&, const Node& node) { return node.attrs.integer("groups", 1) == 1; }
+int filterInput(const Graph&, const Node&) { return 1; }
 bool always(const Graph&, const Node&) { return true; }
 
 const OpDef table[] = {
@@ -169,6 +170,7 @@ const OpDef table[] = {
      .takesEpilogue = always,
      .takesPanel = oneGroup,
      .panelInput = 1,
+     .columnsInput = filterInput,
      .withPool = "conv2dPool"},
     {.name = "conv2dInput",
      .minInputs = 2,

@@ -271,6 +271,11 @@ bool isSingle(const Graph& graph, const Node& node) {
   return rb == 2 && (ra == 2 || !transposes(node.attrs).a);
 }
 
+// A right side shared by all rows.
+int columnsInput(const Graph& graph, const Node& node) {
+  return graph.type(node.inputs[1]).shape.size() == 2 && !transposes(node.attrs).b ? 1 : -1;
+}
+
 const OpDef table[] = {{.name = "matmul",
                         .minInputs = 2,
                         .maxInputs = 2 + kEpilogueInputs,
@@ -280,7 +285,8 @@ const OpDef table[] = {{.name = "matmul",
                         .takesEpilogue = isSingle,
                         .takesPanel = isSingle,
                         .panelOutput = isSingle,
-                        .panelInput = 1}};
+                        .panelInput = 1,
+                        .columnsInput = columnsInput}};
 
 }  // namespace
 

@@ -7,8 +7,8 @@ Graph optimize(Graph graph) {
   using Pass = Graph (*)(const Graph&);
   // Each before a simplify, because what it bypasses is dead only afterwards.
   for (const Pass pass :
-       {Pass(simplify), Pass(applyPatterns), Pass(simplify), Pass(simplify), Pass(chooseLayouts), Pass(fuse),
-        Pass(fusePools)}) {
+       {Pass(simplify), Pass(applyPatterns), Pass(simplify), Pass(simplify), Pass(foldAffine), Pass(chooseLayouts),
+        Pass(fuse), Pass(fusePools)}) {
     graph = pass(graph);
 #ifndef NDEBUG
     verify(graph);

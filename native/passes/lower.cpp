@@ -50,6 +50,7 @@ class Lowerer {
     for (NodeId id = 0; id < graph_.nodes.size(); ++id) {
       if (lowered_[id]) emit(id);
     }
+    plan_.prologueOfAny = prologueIgnoresBatch();
     copyOutputsAndUpdates();
     for (const Slot& slot : plan_.slots) {
       if (slot.space != Space::arena && slot.space != Space::persistent)
@@ -83,6 +84,20 @@ class Lowerer {
     const LowerContext context{graph_, node, batch_, in, out, cpu::kernels(), {used, node.parts}};
     lowered_[id] = std::make_unique<Lowering>(node.op->lower(context));
     plan_.memberScratch = std::max(plan_.memberScratch, int64_t(lowered_[id]->memberScratch));
+  }
+
+  bool prologueIgnoresBatch() const {
+    const auto ignores = [&](ValueId value) {
+      const Shape& shape = graph_.type(value).shape;
+      return std::none_of(shape.begin(), shape.end(), [](const Dim& dim) { return dim.perBatch; });
+    };
+    for (NodeId id = 0; id < graph_.nodes.size(); ++id) {
+      const Node& node = graph_.nodes[id];
+      if (!storage_.inPrologue[id]) continue;
+      if (node.inputs.empty() || !ignores(node.first)) return false;  // without inputs it may be N itself
+      if (!std::all_of(node.inputs.begin(), node.inputs.end(), ignores)) return false;
+    }
+    return true;
   }
 
   void assignMemory() {

@@ -11,6 +11,7 @@ namespace chainrule {
 // Each pass is a function from graph to graph; compile.cpp is the list.
 Graph simplify(const Graph& graph);       // dead code, common subexpressions, identities
 Graph applyPatterns(const Graph& graph);  // cheaper ops for groups of them: gradients of pools, bags of embedding rows
+Graph foldAffine(const Graph& graph);     // factors behind a convolution or product go into its weights
 Graph chooseLayouts(const Graph& graph);  // panel16 for weights that matmul and conv2d read; conversions elsewhere
 Graph fuse(const Graph& graph);           // islands of elementwise nodes; islands as epilogues
 Graph fusePools(const Graph& graph);      // pools inside the convolutions before them

@@ -214,6 +214,7 @@ void Program::lockAndRun(Machine& machine, const Request& request, std::shared_p
       const std::lock_guard guard(plansMutex_);
       plans_.clear();
       recent_.clear();
+      for (auto& persistent : persistent_) persistent.reset();
     } else {
       for (const auto& group : groups_) {
         if (!isContiguous(group)) makeContiguous(group);
@@ -231,11 +232,13 @@ void Program::lockAndRun(Machine& machine, const Request& request, std::shared_p
   const cpu::FlushDenormals flush;
   if (!prepared->plan.prologue.empty()) {
     const uint64_t version = weightsVersion();
-    if (!binding.prologueDone || binding.prologueVersion != version) {
+    Persistent& persistent = *binding.persistent;
+    if (!persistent.done || persistent.version != version) {
+      persistent.done = false;
       machine.walk(prepared->plan.prologue, frame);
       if (fault.occurred()) failAt(fault.first(), prepared->plan.prologue, 0);
-      binding.prologueDone = true;
-      binding.prologueVersion = version;
+      persistent.done = true;
+      persistent.version = version;
     }
   }
   if (request.timed) {
@@ -252,7 +255,7 @@ void Program::lockAndRun(Machine& machine, const Request& request, std::shared_p
       }
     }
     // The prologue reads none of those, so it stays valid.
-    if (binding.prologueDone) binding.prologueVersion = weightsVersion();
+    if (binding.persistent) binding.persistent->version = weightsVersion();
   }
   if (fault.occurred()) failAt(fault.first(), prepared->plan.body, request.rowOffset);
 }
@@ -266,7 +269,7 @@ void Program::bind(Prepared& prepared, Binding& binding, Machine& machine, const
       case Space::arena:
         return arena + slot.offset;
       case Space::persistent:
-        return binding.persistent.data() + slot.offset;
+        return binding.persistent->memory.data() + slot.offset;
       case Space::constant:
         return const_cast<std::byte*>(optimized_.constants[slot.index].data.data()) + slot.offset;
       case Space::variable:
@@ -279,8 +282,12 @@ void Program::bind(Prepared& prepared, Binding& binding, Machine& machine, const
     return nullptr;
   };
   if (binding.slots.size() != plan.slots.size() || binding.arena != arena) {
-    if (plan.persistentBytes > 0 && binding.persistent.size() == 0)
-      binding.persistent = Buffer(size_t(plan.persistentBytes));
+    if (!binding.persistent) {
+      std::shared_ptr<Persistent> own;
+      std::shared_ptr<Persistent>& kept = plan.prologueOfAny ? persistent_[request.inlineThread ? 1 : 0] : own;
+      if (!kept) kept = std::make_shared<Persistent>(Buffer(size_t(plan.persistentBytes)));
+      binding.persistent = kept;
+    }
     binding.slots.resize(plan.slots.size());
     binding.arena = arena;
     for (size_t i = 0; i < plan.slots.size(); ++i) binding.slots[i] = address(plan.slots[i]);
