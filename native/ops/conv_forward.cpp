@@ -34,7 +34,7 @@ const float* ConvForward::filter(const StepArgs& args, std::byte* memory) const 
 
 void ConvForward::run(const StepArgs& args, const float* filter, float* y, Range rows, Range panelRange,
                       std::byte* own) const {
-  const bool inside = epilogue.biasInput >= 0;
+  const bool inside = epilogue.takesBias();
   const float* bias = inside ? args.in<float>(epilogue.biasInput) : nullptr;
   const auto activation = inside ? epilogue.activation : cpu::Activation::none;
   if (rows.empty()) return;
@@ -47,7 +47,7 @@ void ConvForward::run(const StepArgs& args, const float* filter, float* y, Range
 }
 
 void ConvForward::finish(const StepArgs& args, float* y, Range elements, std::byte* own) const {
-  if (finishes()) epilogue.apply(args, y, elements.begin, elements.end, own + islandOffset);
+  if (finishes()) epilogue.apply(args, y, epilogue.takesBias(), elements.begin, elements.end, own + islandOffset);
 }
 
 }  // namespace chainrule::ops

@@ -43,6 +43,11 @@ const finishes: Record<string, Finish> = {
   nothing: (_, y) => y,
   'bias and relu': (b, y) => b.op('relu', [b.op('add', [y, bias(b, y)])]),
   'bias and tanh': (b, y) => b.op('tanh', [b.op('add', [y, bias(b, y)])]),
+  'bias, relu and another tensor': (b, y, inputs) => {
+    inputs.push(b.graph.shape(y));
+    const factor = b.input('factor', ...inputs[1]!);
+    return b.op('mul', [factor, b.op('relu', [b.op('add', [bias(b, y), y])])]);
+  },
   'a factor of each image': (b, y, inputs) => {
     inputs.push([-1, 1, 1, channels(b, y)]);
     return b.op('mul', [y, b.input('factor', ...inputs[1]!)]);
