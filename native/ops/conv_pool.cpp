@@ -106,8 +106,7 @@ Lowering lower(const LowerContext& c) {
   if (!hasPixels(c)) {  // rows and columns behind the last window
     cpu::PoolShape& pool = fused.pool;
     pool.h = source[1] = std::max<int64_t>(1, fused.endSource(pool.oh - 1));
-    pool.w = source[2] =
-        std::clamp<int64_t>((pool.ow - 1) * pool.strideW - pool.padLeft + pool.kw, 1, source[2]);
+    pool.w = source[2] = std::clamp<int64_t>((pool.ow - 1) * pool.strideW - pool.padLeft + pool.kw, 1, source[2]);
   }
   fused.conv = lowerConvForward(c, source);
   fused.maximum = c.out.size() == 2;

@@ -6,9 +6,8 @@ namespace chainrule {
 Graph optimize(Graph graph) {
   using Pass = Graph (*)(const Graph&);
   // Each before a simplify, because what it bypasses is dead only afterwards.
-  for (const Pass pass :
-       {Pass(simplify), Pass(applyPatterns), Pass(simplify), Pass(simplify), Pass(foldAffine), Pass(chooseLayouts),
-        Pass(fuse), Pass(fusePools)}) {
+  for (const Pass pass : {Pass(simplify), Pass(applyPatterns), Pass(simplify), Pass(simplify), Pass(foldAffine),
+                          Pass(chooseLayouts), Pass(fuse), Pass(fusePools)}) {
     graph = pass(graph);
 #ifndef NDEBUG
     verify(graph);

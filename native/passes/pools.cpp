@@ -27,9 +27,8 @@ Graph fusePools(const Graph& graph) {
       rewrite.copy(id);
       continue;
     }
-    const NodeId made =
-        rewrite.graph().addNode(*findOp(producer->op->withPool), rewrite.mappedInputs(*producer),
-                                ops::withPool(producer->attrs, node), producer->scope);
+    const NodeId made = rewrite.graph().addNode(*findOp(producer->op->withPool), rewrite.mappedInputs(*producer),
+                                                ops::withPool(producer->attrs, node), producer->scope);
     for (int part = 0; part < node.parts; ++part)
       rewrite.map(node.first + ValueId(part), rewrite.graph().nodes[made].first + ValueId(part));
   }

@@ -24,7 +24,13 @@ const heads: Head[] = [
     terms: 27,
     attrs: { strides: [2, 2], groups: 2, padding: [1, 1, 1, 1] },
   },
-  { about: 'a depthwise convolution', x: [2, 6, 6, 7], w: [3, 3, 1, 7], terms: 9, attrs: { strides: [1, 1], groups: 7 } },
+  {
+    about: 'a depthwise convolution',
+    x: [2, 6, 6, 7],
+    w: [3, 3, 1, 7],
+    terms: 9,
+    attrs: { strides: [1, 1], groups: 7 },
+  },
 ];
 
 interface Weights {

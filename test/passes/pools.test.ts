@@ -127,7 +127,10 @@ test('a NaN of the convolution reaches the maximum, and of equal zeros the first
   const x = Float32Array.of(1, Number.NaN, -0, 0, 3, 2, 0, -0);
   const [out] = b.graph
     .compileSync([pooled])
-    .runSync([{ data: Float32Array.of(1), shape: [1, 1, 1, 1] }, { data: x, shape: [1, 2, 4, 1] }])
+    .runSync([
+      { data: Float32Array.of(1), shape: [1, 1, 1, 1] },
+      { data: x, shape: [1, 2, 4, 1] },
+    ])
     .map((result) => Array.from(result.data));
   expect(out).toEqual([Number.NaN, 0]);
 });
