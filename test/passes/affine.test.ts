@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Bound, NativeVariable } from '../../lib/native.js';
+import { type Bound, type NativeVariable, native } from '../../lib/native.js';
 import { Builder, variable } from '../ir/builder.js';
 
 // A batch norm that isn't trained goes into the weights before it.
@@ -140,4 +140,21 @@ describe('stays as it is', () => {
   test('what the batch gives', () => {
     expect(dense((b, y) => [b.op('mul', [y, b.input('factor', 4)])])).not.toContain('scalePanels');
   });
+});
+
+test('plans of several batch sizes share the scaled weights', () => {
+  const b = new Builder();
+  const [size, w, factor] = [512, variable('w', 512, 512), variable('factor', 512)];
+  const y = b.op('mul', [b.op('matmul', [b.input('x', -1, size), b.graph.read(w)]), b.graph.read(factor)]);
+  const program = b.graph.compileSync([y]);
+  const run = (rows: number) =>
+    program.runSync([{ data: new Float32Array(rows * size).fill(1), shape: [rows, size] }])[0]!.data;
+  const first = run(2).slice(0, size);
+  const before = native.info().memory.liveBytes;
+  expect(run(3).slice(0, size)).toEqual(first);
+  expect(run(1)).toEqual(first);
+  expect(native.info().memory.liveBytes - before).toBeLessThan(size * size * 4);
+  factor.writeSync(factor.readSync().map((value) => 2 * value));
+  expect(run(3).slice(0, size)).toEqual(first.map((value) => 2 * value));
+  expect(run(1)).toEqual(first.map((value) => 2 * value));
 });
