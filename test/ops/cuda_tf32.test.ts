@@ -142,3 +142,59 @@ test.skipIf(!device)('factors that are special', async () => {
     else expect(out!.data[i]).toBe(to);
   }
 });
+
+// The three passes of a convolution. Integers: as on the CPU. Real numbers: the CPU's result, which has the error of a
+// sum alone, and the sums of magnitudes from the CPU as well.
+const convolutions: [string, { x: Shape; w: Shape; attrs: Attributes }][] = [
+  ['runs of four', { x: [2, 9, 8, 4], w: [3, 3, 4, 8], attrs: { padding: [1, 1, 1, 1] } }],
+  [
+    'three channels, strides',
+    { x: [2, 11, 10, 3], w: [3, 2, 3, 5], attrs: { strides: [2, 2], padding: [0, 1, 1, 0] } },
+  ],
+  ['strides and dilations', { x: [1, 14, 13, 8], w: [3, 3, 8, 12], attrs: { strides: [2, 1], dilations: [1, 2] } }],
+  ['groups', { x: [2, 7, 7, 16], w: [3, 3, 8, 24], attrs: { groups: 2, padding: [1, 1, 1, 1] } }],
+  ['several parts of the filter', { x: [2, 38, 33, 4], w: [1, 2, 4, 6], attrs: {} }],
+];
+
+async function passes(
+  on: string,
+  [x, w]: [Float32Array, Float32Array],
+  seed: Float32Array,
+  shapes: Shape[],
+  a: Attributes,
+) {
+  const graph = new native.Graph();
+  const ids = shapes.slice(0, 2).map((shape, i) => graph.input(`x${i}`, 'float32', shape));
+  const y = graph.op('conv2d', ids, a)[0]!;
+  const cotangent = graph.input('cotangent', 'float32', shapes[2]!);
+  const program = graph.compileSync([y, ...graph.gradients(y, ids, cotangent)], on);
+  const bound = [x, w, seed].map((data, i) => ({ data, shape: shapes[i]! }));
+  return (await program.run(bound).promise).map(({ data }) => data);
+}
+
+test.skipIf(!device).each(convolutions)('conv2d: %s', { timeout: 120_000 }, async (name, { x, w, attrs }) => {
+  const all = { strides: [1, 1], dilations: [1, 1], padding: [0, 0, 0, 0], groups: 1, ...attrs };
+  const graph = new native.Graph();
+  const y = graph.op('conv2d', [graph.input('x', 'float32', x), graph.input('w', 'float32', w)], all)[0]!;
+  const out = [...graph.shape(y)];
+  const terms = [sizeOf(w) / w[3]!, (w[0]! * w[1]! * w[3]!) / (all.groups as number), sizeOf(out) / out[3]!];
+  for (const integer of [true, false]) {
+    const random = randomFrom(seedOf(name) + Number(integer));
+    const inputs: [Float32Array, Float32Array] = [values(x, integer, random), values(w, integer, random)];
+    const seed = values(out, integer, random);
+    const magnitude = (data: Float32Array) => data.map(Math.abs);
+    const got = await passes(device, inputs, seed, [x, w, out], all);
+    const want = await passes('cpu', inputs, seed, [x, w, out], all);
+    const magnitudes = await passes(
+      'cpu',
+      [magnitude(inputs[0]), magnitude(inputs[1])],
+      magnitude(seed),
+      [x, w, out],
+      all,
+    );
+    // Both results and the magnitudes are sums in float32: thrice their error.
+    got.forEach((data, i) => {
+      check(data, Float64Array.from(want[i]!), Float64Array.from(magnitudes[i]!), 3 * terms[i]!, integer);
+    });
+  }
+});
