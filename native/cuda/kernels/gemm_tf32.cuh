@@ -8,7 +8,7 @@ namespace chainrule::cuda {
 
 // Tiles of C, the depth of a step and the steps in flight; warps down and across the tile, and slices of a step, that
 // share the work; blocks that fit a multiprocessor. A warp's part of 64 x 64 lets the tensor cores wait for
-// themselves, not for shared memory.
+// themselves, not for shared memory. All stages fit the 99 KiB that a block may have on every GPU since sm_80.
 template <int height_, int width_, int depth_, int stages_, int down_, int across_, int slices_, int blocks_>
 struct Tf32Tile {
   static constexpr int height = height_, width = width_, depth = depth_, stages = stages_;
@@ -16,8 +16,8 @@ struct Tf32Tile {
   static constexpr int threads = kWarp * down * across * slices;
   static constexpr int blocks(bool) { return blocks_; }
 };
-using Tf32Large = Tf32Tile<128, 256, 32, 4, 2, 4, 1, 1>;
-using Tf32Medium = Tf32Tile<128, 128, 32, 3, 2, 2, 1, 2>;
+using Tf32Large = Tf32Tile<128, 256, 16, 3, 2, 4, 1, 1>;
+using Tf32Medium = Tf32Tile<128, 128, 16, 4, 2, 2, 1, 2>;
 using Tf32Small = Tf32Tile<64, 64, 32, 4, 2, 2, 1, 3>;
 using Tf32Tiny = Tf32Tile<32, 32, 64, 3, 1, 1, 4, 4>;
 
