@@ -6,17 +6,19 @@
 // no other block, since rows do not depend on each other.
 namespace chainrule::cuda {
 
-constexpr int kWalkThreads = 512;   // at most: one for each column of U
-constexpr int kWalkHeld = 64;       // rows of a thread's column that it holds in registers, the others in shared memory
-constexpr int64_t kWalkGroup = 16;  // depths of products are multiples of it
+constexpr int kWalkThreads = 256;  // at most: one for two units of a gate, that is two columns of U
+constexpr int kWalkHeld = 80;      // rows of its columns that a thread holds in registers, the others in shared memory
+constexpr int kWalkGroup = 8;      // depths of products are multiples of it
 
 struct DeviceWalk {
   DeviceCell cell;  // its mask begins at step 0 of x
   int32_t steps = 0, columns = 0;
   int32_t depth = 0;  // units, padded with zeros
+  int32_t half = 0;   // units of a gate, shared out to two each
   bool backwards = false;
   const float* weights = nullptr;  // U [units][columns]
-  // Floats into shared memory, [row of the block][..] but for the weights, which are [k - kWalkHeld][thread].
+  // Floats into shared memory, [row of the block][..] but for the weights, which come
+  // first: [(k - kWalkHeld) / 4][the thread's unit][thread][k % 4].
   int32_t staged = 0, stage = 0;  // the first of two stages of what a step reads, and the size of one
   int32_t product = 0;            // forward: h U [columns] of a gru; back: parts of dh [columns]
   int32_t hidden = 0;             // h [depth]; back: dh [units]
@@ -28,7 +30,7 @@ struct DeviceWalk {
 
   constexpr int32_t gates() const { return int32_t(gateCount(cell.cell)); }
   constexpr bool isGru() const { return cell.cell == Cell::gru || cell.cell == Cell::gruResetBefore; }
-  constexpr int32_t threads() const { return (columns + 31) / 32 * 32; }
+  constexpr int32_t threads() const { return (gates() * half + 31) / 32 * 32; }
 };
 
 // Everything that is kept lies [row][time][..] as for the kernels of single steps.

@@ -1,7 +1,7 @@
 #pragma once
 
 // Recurrent layers with a block for a few rows (cuda/recurrent_walk.h). Between two barriers every thread makes the
-// products of one column of U with the rows' vectors, then the threads share the units of the rows.
+// products of two columns of U with the rows' vectors, then the threads share the units of the rows.
 
 #include "cuda/kernels/recurrent_cell.cuh"
 #include "cuda/recurrent_walk.h"
@@ -12,45 +12,78 @@ struct alignas(16) WalkFour {
   float v[4];
 };
 
-// A thread's column of U, or of a gate of U transposed.
-struct WalkColumn {
-  float held[kWalkHeld];
-  float* others;  // from depth kWalkHeld on, each a block apart
+// The two units of a gate that a thread makes, and their columns of U; the second may be missing, and both.
+struct WalkUnits {
+  int gate, unit[2], column[2];
+  bool has[2];
+};
+DEVICE WalkUnits walkUnitsOf(const DeviceWalk& w) {
+  WalkUnits own;
+  const int thread = int(threadIdx.x), units = int(w.cell.units);
+  own.gate = thread / w.half;
+  for (int i = 0; i < 2; ++i) {
+    own.unit[i] = thread - own.gate * w.half + i * w.half;
+    own.column[i] = own.gate * units + own.unit[i];
+    own.has[i] = own.gate < w.gates() && own.unit[i] < units;
+  }
+  return own;
+}
 
-  // element(k) is zero beyond the column.
+// A thread's two columns of U, or of a gate of U transposed.
+struct WalkWeights {
+  float held[2][kWalkHeld];
+  WalkFour* others;  // from depth kWalkHeld on
+
+  // element(i, k) of column i; zero beyond it.
   template <typename Element>
   DEVICE_MEMBER void load(float* shared, int depth, const Element& element) {
-    others = shared + threadIdx.x;
+    others = reinterpret_cast<WalkFour*>(shared) + threadIdx.x;
 #pragma unroll
-    for (int k = 0; k < kWalkHeld; ++k) held[k] = element(k);
-    for (int k = kWalkHeld; k < depth; ++k) others[(k - kWalkHeld) * int(blockDim.x)] = element(k);
+    for (int i = 0; i < 2; ++i) {
+#pragma unroll
+      for (int k = 0; k < kWalkHeld; ++k) held[i][k] = element(i, k);
+      for (int k = kWalkHeld; k < depth; k += 4) {
+        WalkFour& four = *other(i, k);
+        for (int lane = 0; lane < 4; ++lane) four.v[lane] = element(i, k + lane);
+      }
+    }
   }
   // Products with the vectors of `rows` rows, each a chain in the order of k.
   template <int rows>
-  DEVICE_MEMBER void multiply(const float* vectors, int row, int depth, float (&sum)[rows]) const {
+  DEVICE_MEMBER void multiply(const float* vectors, int row, int depth, float (&sum)[2][rows]) const {
 #pragma unroll
-    for (int r = 0; r < rows; ++r) sum[r] = 0.0f;
+    for (int r = 0; r < rows; ++r) sum[0][r] = sum[1][r] = 0.0f;
+    if (depth >= kWalkHeld) {  // without branches, loads run ahead
 #pragma unroll
-    for (int begin = 0; begin < kWalkHeld; begin += int(kWalkGroup)) {
-      if (begin < depth) {
+      for (int k = 0; k < kWalkHeld; k += 4) add(&held[0][k], &held[1][k], vectors + k, row, sum);
+    } else {
 #pragma unroll
-        for (int k = begin; k < begin + int(kWalkGroup); k += 4) add(&held[k], 1, vectors + k, row, sum);
+      for (int begin = 0; begin < kWalkHeld; begin += kWalkGroup) {
+        if (begin >= depth) continue;
+#pragma unroll
+        for (int k = begin; k < begin + kWalkGroup; k += 4) add(&held[0][k], &held[1][k], vectors + k, row, sum);
       }
     }
-    const int stride = int(blockDim.x);
-#pragma unroll 4
-    for (int k = kWalkHeld; k < depth; k += 4) add(others + (k - kWalkHeld) * stride, stride, vectors + k, row, sum);
+#pragma unroll 2
+    for (int k = kWalkHeld; k < depth; k += 4) {
+      const WalkFour one = *other(0, k), two = *other(1, k);
+      add(one.v, two.v, vectors + k, row, sum);
+    }
   }
 
  private:
+  DEVICE_MEMBER WalkFour* other(int i, int k) const { return others + ((k - kWalkHeld) / 2 + i) * int(blockDim.x); }
   template <int rows>
-  DEVICE_MEMBER static void add(const float* weights, int stride, const float* vectors, int row, float (&sum)[rows]) {
-    const float w[4] = {weights[0], weights[stride], weights[2 * stride], weights[3 * stride]};
+  DEVICE_MEMBER static void add(const float* one, const float* two, const float* vectors, int row,
+                                float (&sum)[2][rows]) {
 #pragma unroll
     for (int r = 0; r < rows; ++r) {
       const WalkFour x = *reinterpret_cast<const WalkFour*>(vectors + r * row);
 #pragma unroll
-      for (int i = 0; i < 4; ++i) sum[r] = fmaOf(w[i], x.v[i], sum[r]);
+      for (int lane = 0; lane < 4; ++lane) {
+        sum[0][r] = fmaOf(one[lane], x.v[lane], sum[0][r]);
+        sum[1][r] = fmaOf(two[lane], x.v[lane], sum[1][r]);
+      }
     }
   }
 };
@@ -82,8 +115,13 @@ DEVICE void atStep(DeviceCell& cell, const DeviceWalk& w, const WalkRows& block,
   cell.step = step;
   if (w.cell.mask) cell.mask = block.rowsAt(w.cell.mask.data, step, 1);
 }
+template <bool usual>
 DEVICE DeviceCell walkCell(const DeviceWalk& w, const WalkRows& block) {
   DeviceCell cell = w.cell;
+  if (usual) {  // known while compiling, its functions run side by side
+    cell.activation = CellActivation::tanh;
+    cell.recurrentActivation = CellActivation::sigmoid;
+  }
   if (cell.first) cell.first += block.first;
   return cell;
 }
@@ -101,19 +139,21 @@ DEVICE void clearShared(float* begin, int count) {
   for (int i = int(threadIdx.x); i < count; i += int(blockDim.x)) begin[i] = 0.0f;
 }
 
-template <int rows>
+template <int rows, bool usual>
 DEVICE void walkForward(const DeviceWalkForward& w) {
   float* const shared = dynamicShared<float>();
-  const int thread = int(threadIdx.x), units = int(w.cell.units), columns = w.columns;
+  const int units = int(w.cell.units), columns = w.columns;
   const WalkRows block = walkRowsOf<rows>(w);
-  const bool inside = thread < columns, resetBefore = w.cell.cell == Cell::gruResetBefore, gru = w.isGru();
-  WalkColumn column;
-  column.load(shared, w.depth, [&](int k) { return inside && k < units ? w.weights[k * columns + thread] : 0.0f; });
+  const WalkUnits own = walkUnitsOf(w);
+  const bool resetBefore = w.cell.cell == Cell::gruResetBefore, gru = w.isGru();
+  WalkWeights weights;
+  weights.load(shared, w.depth,
+               [&](int i, int k) { return own.has[i] && k < units ? w.weights[k * columns + own.column[i]] : 0.0f; });
   clearShared(shared + w.staged, w.size - w.staged);
   syncBlock();
 
   float* const product = shared + w.product;
-  DeviceCellForward c{walkCell(w, block)};
+  DeviceCellForward c{walkCell<usual>(w, block)};
   const Rows<float> hidden{shared + w.hidden, w.depth}, carry{shared + w.carry, units},
       inner{shared + w.inner, w.depth};
   c.hiddenNext = hidden;
@@ -131,18 +171,25 @@ DEVICE void walkForward(const DeviceWalkForward& w) {
   c.recurrentBias = w.recurrentBias;
 
   const auto fetch = [&](int step) {
-    if (!inside) return;
-    float* const to = shared + w.staged + (step & 1) * w.stage + thread;
+    float* const to = shared + w.staged + (step & 1) * w.stage;
     const Rows<const float> from = block.rowsAt(w.projected, step, columns);
-    for (int r = 0; r < block.count; ++r) copyAsync(to + r * columns, from.data + r * from.stride + thread);
+    for (int i = 0; i < 2; ++i) {
+      if (!own.has[i]) continue;
+      for (int r = 0; r < block.count; ++r)
+        copyAsync(to + r * columns + own.column[i], from.data + r * from.stride + own.column[i]);
+    }
   };
   const auto recur = [&](const Rows<float>& state, float* to, bool accumulate) {
-    float sum[rows];
-    column.multiply(state.data, w.depth, w.depth, sum);
+    float sum[2][rows];
+    weights.multiply(state.data, w.depth, w.depth, sum);
 #pragma unroll
-    for (int r = 0; r < rows; ++r) {
-      float& out = to[r * columns + thread];
-      out = accumulate ? out + sum[r] : sum[r];
+    for (int i = 0; i < 2; ++i) {
+      if (!own.has[i]) continue;
+#pragma unroll
+      for (int r = 0; r < rows; ++r) {
+        float& out = to[r * columns + own.column[i]];
+        out = accumulate ? out + sum[i][r] : sum[i][r];
+      }
     }
   };
 
@@ -157,7 +204,7 @@ DEVICE void walkForward(const DeviceWalkForward& w) {
   for (int step = 0; step < w.steps; ++step) {
     float* const z = shared + w.staged + (step & 1) * w.stage;
     if (step + 1 < w.steps) fetch(step + 1);
-    if (thread < (resetBefore ? 2 * units : columns)) recur(hidden, gru ? product : z, !gru);
+    if (own.gate < (resetBefore ? 2 : w.gates())) recur(hidden, gru ? product : z, !gru);
     syncBlock();
     atStep(c, w, block, step);
     c.gates = {z, columns};
@@ -166,7 +213,7 @@ DEVICE void walkForward(const DeviceWalkForward& w) {
     if (resetBefore) {
       forUnits(w, block, [&](const CellPlace& at) { cellReset(c, at); });
       syncBlock();
-      if (inside && thread >= 2 * units) recur(inner, product, false);
+      if (own.gate == 2) recur(inner, product, false);
       syncBlock();
     }
     forUnits(w, block, [&](const CellPlace& at) {
@@ -193,21 +240,22 @@ DEVICE void walkForward(const DeviceWalkForward& w) {
   });
 }
 
-template <int rows>
+template <int rows, bool usual>
 DEVICE void walkBackward(const DeviceWalkBackward& w) {
   float* const shared = dynamicShared<float>();
-  const int thread = int(threadIdx.x), units = int(w.cell.units), columns = w.columns, depth = w.depth;
+  const int units = int(w.cell.units), columns = w.columns, depth = w.depth, gateRow = w.gates() * depth;
   const WalkRows block = walkRowsOf<rows>(w);
-  const bool inside = thread < columns, resetBefore = w.cell.cell == Cell::gruResetBefore, gru = w.isGru();
-  const int gate = thread / units, unit = thread - gate * units, gateRow = w.gates() * depth;
-  WalkColumn column;
-  column.load(shared, depth,
-              [&](int k) { return inside && k < units ? w.weights[unit * columns + gate * units + k] : 0.0f; });
+  const WalkUnits own = walkUnitsOf(w);
+  const bool resetBefore = w.cell.cell == Cell::gruResetBefore, gru = w.isGru();
+  WalkWeights weights;
+  weights.load(shared, depth, [&](int i, int k) {
+    return own.has[i] && k < units ? w.weights[own.unit[i] * columns + own.gate * units + k] : 0.0f;
+  });
   clearShared(shared + w.staged, w.size - w.staged);
   syncBlock();
 
   float* const product = shared + w.product;
-  DeviceCellBackward c{walkCell(w, block)};
+  DeviceCellBackward c{walkCell<usual>(w, block)};
   c.gate = depth;
   c.dHidden = shared + w.hidden;
   c.dCarry = shared + w.carry;
@@ -215,7 +263,7 @@ DEVICE void walkBackward(const DeviceWalkBackward& w) {
   c.dRecurrent = {shared + w.dRecurrent, gateRow};
   c.dCandidate = {shared + w.dRecurrent + 2 * depth, gateRow};
   c.dReset = {product + 2 * units, columns};
-  const float* const factors = shared + (gru ? w.dRecurrent : w.dGates) + gate * depth;
+  const float* const factors = shared + (gru ? w.dRecurrent : w.dGates) + own.gate * depth;
 
   // A stage: gates [rows][gates][depth], then three states [rows][units]: two of the layer and one of dSequence.
   const int states = rows * gateRow, state = rows * units;
@@ -226,10 +274,11 @@ DEVICE void walkBackward(const DeviceWalkBackward& w) {
   };
   const auto fetch = [&](int step) {
     float* const to = shared + w.staged + (step & 1) * w.stage;
-    if (inside && w.gatesOf) {
+    for (int i = 0; i < 2; ++i) {
+      if (!own.has[i] || !w.gatesOf) continue;
       const Rows<const float> from = block.rowsAt(w.gatesOf, step, columns);
       for (int r = 0; r < block.count; ++r)
-        copyAsync(to + r * gateRow + gate * depth + unit, from.data + r * from.stride + thread);
+        copyAsync(to + r * gateRow + own.gate * depth + own.unit[i], from.data + r * from.stride + own.column[i]);
     }
     const bool lstm = w.cell.cell == Cell::lstm;
     const Rows<const float> one = gru    ? kept(w.hiddenOf, step)
@@ -247,16 +296,35 @@ DEVICE void walkBackward(const DeviceWalkBackward& w) {
     });
   };
   const auto recurBack = [&]() {
-    float sum[rows];
-    column.multiply(factors, gateRow, depth, sum);
+    float sum[2][rows];
+    weights.multiply(factors, gateRow, depth, sum);
 #pragma unroll
-    for (int r = 0; r < rows; ++r) product[r * columns + thread] = sum[r];
+    for (int i = 0; i < 2; ++i) {
+      if (!own.has[i]) continue;
+#pragma unroll
+      for (int r = 0; r < rows; ++r) product[r * columns + own.column[i]] = sum[i][r];
+    }
   };
   // What reaches h through U, in the order of the gates.
   const int summed = resetBefore ? 2 : w.gates();
   const auto join = [&](const CellPlace& at) {
     float& dh = c.dHidden[at.row * units + at.unit];
     for (int g = 0; g < summed; ++g) dh += product[at.row * columns + g * units + at.unit];
+  };
+
+  const auto keep = [&](int step) {
+    for (int i = 0; i < 2; ++i) {
+      if (!own.has[i]) continue;
+      const int at = own.gate * depth + own.unit[i];
+      const Rows<float> out = block.rowsAt(w.dGatesOut, step, columns);
+      for (int r = 0; r < block.count; ++r) out.data[r * out.stride + own.column[i]] = c.dGates.data[r * gateRow + at];
+      if (!gru) continue;
+      const bool candidate = own.gate >= summed;
+      const Rows<float> other =
+          candidate ? block.rowsAt(w.dCandidateOut, step, units) : block.rowsAt(w.dRecurrentOut, step, summed * units);
+      const int to = candidate ? own.unit[i] : own.column[i];
+      for (int r = 0; r < block.count; ++r) other.data[r * other.stride + to] = c.dRecurrent.data[r * gateRow + at];
+    }
   };
 
   fetch(w.steps - 1);
@@ -284,28 +352,13 @@ DEVICE void walkBackward(const DeviceWalkBackward& w) {
     });
     syncBlock();
     if (resetBefore) {
-      if (inside && gate == 2) recurBack();
+      if (own.gate == 2) recurBack();
       syncBlock();
       forUnits(w, block, [&](const CellPlace& at) { cellResetBackward(c, at); });
       syncBlock();
     }
-    if (inside) {
-      const Rows<float> out = block.rowsAt(w.dGatesOut, step, columns);
-      const int at = gate * depth + unit;
-      for (int r = 0; r < block.count; ++r) {
-        out.data[r * out.stride + thread] = c.dGates.data[r * gateRow + at];
-        if (!gru) continue;
-        const float d = c.dRecurrent.data[r * gateRow + at];
-        if (gate < summed) {
-          const Rows<float> recurrent = block.rowsAt(w.dRecurrentOut, step, summed * units);
-          recurrent.data[r * recurrent.stride + thread] = d;
-        } else {
-          const Rows<float> candidate = block.rowsAt(w.dCandidateOut, step, units);
-          candidate.data[r * candidate.stride + unit] = d;
-        }
-      }
-      if (gate < summed) recurBack();
-    }
+    keep(step);
+    if (own.gate < summed) recurBack();
     finishCopies();
     syncBlock();
   }
@@ -317,17 +370,20 @@ DEVICE void walkBackward(const DeviceWalkBackward& w) {
   });
 }
 
-#define WALK_KERNELS(rows)                                                                                             \
-  KERNEL_BODY __launch_bounds__(kWalkThreads) walkForward##rows##Kernel(const __grid_constant__ DeviceWalkForward w) { \
-    walkForward<rows>(w);                                                                                              \
-  }                                                                                                                    \
-  KERNEL_BODY __launch_bounds__(kWalkThreads)                                                                          \
-      walkBackward##rows##Kernel(const __grid_constant__ DeviceWalkBackward w) {                                       \
-    walkBackward<rows>(w);                                                                                             \
+#define WALK_KERNEL(direction, rows, functions, usual)                                            \
+  KERNEL_BODY __launch_bounds__(kWalkThreads)                                                     \
+      walk##direction##rows##functions##Kernel(const __grid_constant__ DeviceWalk##direction w) { \
+    walk##direction<rows, usual>(w);                                                              \
   }
+#define WALK_KERNELS(rows)                \
+  WALK_KERNEL(Forward, rows, Any, false)  \
+  WALK_KERNEL(Forward, rows, Usual, true) \
+  WALK_KERNEL(Backward, rows, Any, false) \
+  WALK_KERNEL(Backward, rows, Usual, true)
 WALK_KERNELS(1)
 WALK_KERNELS(2)
 WALK_KERNELS(4)
 #undef WALK_KERNELS
+#undef WALK_KERNEL
 
 }  // namespace chainrule::cuda

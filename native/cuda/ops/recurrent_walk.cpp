@@ -44,18 +44,19 @@ void arrangeBackward(DeviceWalk& w, int64_t rows, Layout& layout) {
 
 WalkPlan planWalk(const RecurrentSizes& r, Arrange arrange) {
   WalkPlan plan;
-  const int64_t columns = r.gates() * r.units;
-  if (columns > kWalkThreads || columns == 0 || r.steps < 1 || r.n < 1) return plan;
+  const int64_t columns = r.gates() * r.units, half = (r.units + 1) / 2;
+  if (r.gates() * half > kWalkThreads || columns == 0 || r.steps < 1 || r.n < 1) return plan;
   DeviceWalk base{{r.cell, r.activation, r.recurrentActivation, r.zeroOutput, 0, r.n, r.units}};
   base.steps = int32_t(r.steps);
   base.columns = int32_t(columns);
   base.depth = int32_t((r.units + kWalkGroup - 1) / kWalkGroup * kWalkGroup);
+  base.half = int32_t(half);
   base.backwards = r.backwards;
   // As many rows as leave a block for every multiprocessor, and room in shared memory.
   for (int64_t rows = 1; rows <= 4; rows *= 2) {
     DeviceWalk walk = base;
     Layout layout;
-    layout.add(std::max<int64_t>(walk.depth - kWalkHeld, 0) * walk.threads());
+    layout.add(std::max<int64_t>(walk.depth - kWalkHeld, 0) * 2 * walk.threads());
     arrange(walk, rows, layout);
     if (layout.size * 4 > kShared) break;
     walk.size = int32_t(layout.size);
@@ -65,10 +66,14 @@ WalkPlan planWalk(const RecurrentSizes& r, Arrange arrange) {
   return plan;
 }
 
+bool isUsual(const DeviceCell& cell) {
+  return cell.activation == CellActivation::tanh && cell.recurrentActivation == CellActivation::sigmoid;
+}
+
 template <typename Walk>
-void launch(Queue& queue, const WalkPlan& plan, const Walk& walk, const Kernel<Walk> (&kernels)[3]) {
+void launch(Queue& queue, const WalkPlan& plan, const Walk& walk, const Kernel<Walk> (&kernels)[2][3]) {
   const LaunchSize size{{(walk.cell.n + plan.rows - 1) / plan.rows}, {walk.threads()}, int64_t(walk.size) * 4};
-  queue.launch(kernels[plan.rows / 2], size, walk);
+  queue.launch(kernels[isUsual(walk.cell)][plan.rows / 2], size, walk);
 }
 
 }  // namespace
@@ -77,12 +82,16 @@ WalkPlan planWalkForward(const RecurrentSizes& r) { return planWalk(r, arrangeFo
 WalkPlan planWalkBackward(const RecurrentSizes& r) { return planWalk(r, arrangeBackward); }
 
 void walkForward(Queue& queue, const WalkPlan& plan, const DeviceWalkForward& walk) {
-  launch<DeviceWalkForward>(queue, plan, walk,
-                            {KERNEL(walkForward1Kernel), KERNEL(walkForward2Kernel), KERNEL(walkForward4Kernel)});
+  launch<DeviceWalkForward>(
+      queue, plan, walk,
+      {{KERNEL(walkForward1AnyKernel), KERNEL(walkForward2AnyKernel), KERNEL(walkForward4AnyKernel)},
+       {KERNEL(walkForward1UsualKernel), KERNEL(walkForward2UsualKernel), KERNEL(walkForward4UsualKernel)}});
 }
 void walkBackward(Queue& queue, const WalkPlan& plan, const DeviceWalkBackward& walk) {
-  launch<DeviceWalkBackward>(queue, plan, walk,
-                             {KERNEL(walkBackward1Kernel), KERNEL(walkBackward2Kernel), KERNEL(walkBackward4Kernel)});
+  launch<DeviceWalkBackward>(
+      queue, plan, walk,
+      {{KERNEL(walkBackward1AnyKernel), KERNEL(walkBackward2AnyKernel), KERNEL(walkBackward4AnyKernel)},
+       {KERNEL(walkBackward1UsualKernel), KERNEL(walkBackward2UsualKernel), KERNEL(walkBackward4UsualKernel)}});
 }
 
 }  // namespace chainrule::cuda
