@@ -200,20 +200,20 @@ Lowering lowerRecurrent(const LowerContext& c) {
   const int64_t state = r.n * r.units;
   if (r.hasMask) f.first = scratch.add(r.n);
   if (!f.keepsGates()) f.gates = scratch.add(f.ahead * r.n * f.gateRow());
-  if (!f.training && !f.walk) {
+  if (!f.training) {
     f.states = scratch.add(2 * state);
     if (r.hasCarry()) f.carries = scratch.add(state);
     if (r.resetBefore()) f.inner = scratch.add(state);
   }
-  if (r.isGru() && !f.walk) f.recurrent = scratch.add(state * r.firstGates());
-  if (r.resetBefore() && !f.walk) f.candidate = scratch.add(state);
+  if (r.isGru()) f.recurrent = scratch.add(state * r.firstGates());
+  if (r.resetBefore()) f.candidate = scratch.add(state);
   int64_t most = std::max(f.projection().scratch(), f.recurrence(r.firstGates()).scratch());
   if (r.resetBefore()) most = std::max(most, f.recurrence(1).scratch());
   f.product = scratch.add((most + 3) / 4);
 
   Lowering result{.launch = [f](const StepArgs& args) {
     const ForwardRun run(f, args);
-    if (f.walk) {
+    if (f.walk.fits(run.queue())) {
       if (f.r.hasMask) run.firstSteps(run.mask(), run.first());
       run.project(0);
       return run.walk();

@@ -212,7 +212,7 @@ Lowering lowerRecurrentGradient(const LowerContext& c) {
 
   Lowering result{.launch = [b](const StepArgs& args) {
     const BackwardRun run(b, args);
-    if (b.walk) {
+    if (b.walk.fits(run.queue())) {
       if (b.r.hasMask) run.firstSteps(run.mask(), run.first());
       run.walk();
     } else {

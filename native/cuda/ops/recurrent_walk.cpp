@@ -7,7 +7,7 @@
 namespace chainrule::cuda {
 namespace {
 
-constexpr int64_t kShared = 220 << 10;  // bytes of a block
+constexpr int64_t kShared = 220 << 10;  // bytes of a block on a large GPU
 constexpr int64_t kBusy = 132;          // blocks that keep a large GPU busy
 
 struct Layout {
@@ -72,7 +72,7 @@ bool isUsual(const DeviceCell& cell) {
 
 template <typename Walk>
 void launch(Queue& queue, const WalkPlan& plan, const Walk& walk, const Kernel<Walk> (&kernels)[2][3]) {
-  const LaunchSize size{{(walk.cell.n + plan.rows - 1) / plan.rows}, {walk.threads()}, int64_t(walk.size) * 4};
+  const LaunchSize size{{(walk.cell.n + plan.rows - 1) / plan.rows}, {walk.threads()}, plan.sharedBytes()};
   queue.launch(kernels[isUsual(walk.cell)][plan.rows / 2], size, walk);
 }
 

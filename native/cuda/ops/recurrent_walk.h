@@ -10,7 +10,9 @@ struct WalkPlan {
   int64_t rows = 0;  // of a block
   DeviceWalk walk;
 
-  explicit operator bool() const { return rows > 0; }
+  int64_t sharedBytes() const { return int64_t(walk.size) * 4; }
+  // Whether the sizes allow it, and the GPU, which may be a small one.
+  bool fits(const Queue& queue) const { return rows > 0 && sharedBytes() <= queue.mostShared(); }
 };
 WalkPlan planWalkForward(const RecurrentSizes& r);
 WalkPlan planWalkBackward(const RecurrentSizes& r);
