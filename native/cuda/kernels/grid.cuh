@@ -35,6 +35,12 @@ DEVICE void atomicIncrement(int32_t* target) { atomicAdd(target, 1); }
 DEVICE uint32_t ballot(bool vote) { return __ballot_sync(0xFFFFFFFFu, vote); }
 DEVICE int countBits(uint32_t bits) { return __popc(bits); }
 DEVICE float fmaOf(float a, float b, float c) { return __fmaf_rn(a, b, c); }
+// One word from global to shared memory; there once this thread has called finishCopies.
+DEVICE void copyAsync(float* shared, const float* global) {
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(unsigned(__cvta_generic_to_shared(shared))), "l"(global)
+               : "memory");
+}
+DEVICE void finishCopies() { asm volatile("cp.async.wait_all;" ::: "memory"); }
 
 }  // namespace chainrule::cuda
 
@@ -84,6 +90,8 @@ DEVICE uint32_t ballot(bool vote) {
 }
 DEVICE int countBits(uint32_t bits) { return __builtin_popcount(bits); }
 DEVICE float fmaOf(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+DEVICE void copyAsync(float* shared, const float* global) { *shared = *global; }
+DEVICE void finishCopies() {}
 
 }  // namespace chainrule::cuda
 
