@@ -36,6 +36,23 @@ DEVICE uint32_t ballot(bool vote) { return __ballot_sync(0xFFFFFFFFu, vote); }
 DEVICE int countBits(uint32_t bits) { return __popc(bits); }
 DEVICE float fmaOf(float a, float b, float c) { return __fmaf_rn(a, b, c); }
 
+// Copies of 16 (zeros unless inside) or 4 aligned bytes that go on while the thread does; its copies since the last
+// commit form a group, and it waits until only the `left` youngest groups are under way.
+DEVICE void copyAsync16(void* shared, const void* global, bool inside) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(uint32_t(__cvta_generic_to_shared(shared))),
+               "l"(global), "r"(inside ? 16 : 0)
+               : "memory");
+}
+DEVICE void copyAsync4(void* shared, const void* global) {
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(uint32_t(__cvta_generic_to_shared(shared))), "l"(global)
+               : "memory");
+}
+DEVICE void commitCopies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+template <int left>
+DEVICE void waitCopies() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(left) : "memory");
+}
+
 }  // namespace chainrule::cuda
 
 #else
@@ -84,6 +101,14 @@ DEVICE uint32_t ballot(bool vote) {
 }
 DEVICE int countBits(uint32_t bits) { return __builtin_popcount(bits); }
 DEVICE float fmaOf(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+DEVICE void copyAsync16(void* shared, const void* global, bool inside) {
+  __builtin_memset(shared, 0, 16);
+  if (inside) __builtin_memcpy(shared, global, 16);
+}
+DEVICE void copyAsync4(void* shared, const void* global) { __builtin_memcpy(shared, global, 4); }
+DEVICE void commitCopies() {}
+template <int left>
+DEVICE void waitCopies() {}
 
 }  // namespace chainrule::cuda
 
