@@ -11,6 +11,7 @@ export { Constraint } from './constraints/index.js';
 export { normalize, type SplitOptions, splitDataset, toCategorical } from './data/arrays.js';
 export { Dataset } from './data/dataset.js';
 export { type PadOptions, padSequences, type TimeseriesOptions, timeseriesDatasetFromArray } from './data/sequences.js';
+export { type Device, type DeviceInfo, listDevices, setFloat32MatmulPrecision } from './devices.js';
 export type { ErrorCode } from './errors.js';
 export { ChainruleError } from './errors.js';
 // Tracing
@@ -82,7 +83,6 @@ export { Regularizer } from './regularizers/index.js';
 export * as schedules from './schedules/index.js';
 export { LearningRateSchedule } from './schedules/index.js';
 export { StringArray, type StringInput } from './strings.js';
-export { type Device, type DeviceInfo, listDevices, setFloat32MatmulPrecision } from './devices.js';
 export { setNumThreads } from './threads.js';
 
 /** The version of the package, from the addon: the two are released together. */

@@ -191,6 +191,19 @@ export interface NativeInfo {
   memory: { liveBytes: number; allocations: number };
 }
 
+export interface NativeDevices {
+  devices: {
+    id: string;
+    name: string;
+    computeCapability: string;
+    memoryBytes: number;
+    multiprocessors: number;
+    driver: string;
+  }[];
+  /** Why there are none. */
+  reason: string;
+}
+
 export interface NativeAddon {
   info(): NativeInfo;
   Graph: new () => NativeGraph;
@@ -212,18 +225,15 @@ export interface NativeAddon {
   crossHashSync(features: readonly NativeTextSource[], bins: number): Int32Array;
   /** The class that native errors are made of: called as new Class(code, message). */
   setErrorClass(errorClass: new (code: never, message: string) => Error): void;
-  configure(options: { threads?: number; parallelThreshold?: number; deviceLibrary?: string; matmulPrecision?: 'high' | 'highest' }): void;
-  devices(): Promise<{
-    devices: {
-      id: string;
-      name: string;
-      computeCapability: string;
-      memoryBytes: number;
-      multiprocessors: number;
-      driver: string;
-    }[];
-    reason: string;
-  }>;
+  configure(options: {
+    threads?: number;
+    parallelThreshold?: number;
+    deviceLibrary?: string;
+    matmulPrecision?: 'high' | 'highest';
+  }): void;
+  /** Looks for GPUs, once. */
+  devices(): Promise<NativeDevices>;
+  devicesSync(): NativeDevices;
   /** What the machine can do at most with so many threads, measured now (about half a second, off the main thread). */
   measureFloor(threads: number): Promise<{ gflops: number; streamGBs: number; cacheGBs: number }>;
   /** Names of all ops, for the completeness test. */

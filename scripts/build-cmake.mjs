@@ -1,6 +1,7 @@
 // npm run build:cmake [-- VARIANT]: what node-gyp cannot build. Each variant has its own folder, build-cmake/VARIANT.
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { findNvcc } from './cuda-toolchain.mjs';
 import { install, runBin } from './prepare.mjs';
 
 export const variants = {
@@ -8,17 +9,24 @@ export const variants = {
   debug: ['--config', 'Debug'],
   asan: ['--config', 'Debug', '--CDCHAINRULE_SANITIZE=address,undefined'],
   tsan: ['--config', 'Debug', '--CDCHAINRULE_SANITIZE=thread'],
+  // The library of CUDA devices. Its kernels need nvcc: see cuda-toolchain.mjs.
+  cuda: ['--config', 'Release', '--CDCHAINRULE_CUDA=ON', '--target', 'chainrule_cuda'],
 };
 
-/** Builds a variant and returns the path of its addon. */
+/** Builds a variant and returns the path of its addon (cuda: of its library). */
 export function buildVariant(name) {
   const options = variants[name];
   if (!options) throw new Error(`unknown variant "${name}"; there are: ${Object.keys(variants).join(', ')}`);
   const folder = `build-cmake/${name}`;
   const jobs = process.env.JOBS ?? String(Math.min(availableParallelism(), 8));
-  const node = `--CDNODE_EXECUTABLE=${process.execPath}`;
-  runBin('cmake-js/bin/cmake-js', ['compile', '--out', folder, '--parallel', jobs, node, ...options]);
-  return `${folder}/chainrule.node`;
+  const values = [`--CDNODE_EXECUTABLE=${process.execPath}`];
+  if (name === 'cuda') {
+    const nvcc = findNvcc({ fetch: true });
+    if (!nvcc) console.log('no nvcc: the library will have the emulated device alone');
+    values.push(`--CDCHAINRULE_NVCC=${nvcc}`);
+  }
+  runBin('cmake-js/bin/cmake-js', ['compile', '--out', folder, '--parallel', jobs, ...values, ...options]);
+  return `${folder}/chainrule${name === 'cuda' ? '_cuda' : ''}.node`;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -3,7 +3,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { listFiles } from './prepare.mjs';
 
-/** native/: a folder may include itself and what stands here. `.def` files are data: everybody may read them. */
+/**
+ * native/: a folder may include itself and what stands here. `.def` files are data: everybody may read them. Functions over any
+ * vector type (`.inl`) are the CPU's and, with a vector of one lane, those of cuda.
+ */
 const native = {
   base: [],
   text: ['base'],
@@ -39,6 +42,8 @@ const library = [
   ['index'],
 ];
 
+const isShared = (folder, name) => name.endsWith('.def') || (folder === 'cuda' && name.endsWith('.inl'));
+
 export function checkNative(file, text) {
   const folder = file.split('/')[1];
   const problems = [];
@@ -56,7 +61,7 @@ export function checkNative(file, text) {
     const target = name.split('/')[0];
     if (!name.includes('/') || !existsSync(join('native', name))) {
       problems.push(`"${name}": write the path from native/, as in "base/shape.h"`);
-    } else if (target !== folder && !native[folder].includes(target) && !name.endsWith('.def')) {
+    } else if (target !== folder && !native[folder].includes(target) && !isShared(folder, name)) {
       problems.push(`"${name}": ${folder} may include ${[folder, ...native[folder]].join(', ')} only`);
     } else if (/^native\/runtime\/executor\./.test(file) && ['ir', 'passes'].includes(target)) {
       problems.push(`"${name}": the executor receives plans and never looks at a graph`);

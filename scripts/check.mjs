@@ -29,7 +29,7 @@ report('layers', checkLayering());
 const sizes = checkSizes();
 report('sizes and names', sizes.errors, sizes.reports);
 
-const cpp = ['native', 'test/native'].flatMap(listFiles).filter((file) => /\.(cpp|h|inl|cu)$/.test(file));
+const cpp = ['native', 'test/native'].flatMap(listFiles).filter((file) => /\.(cpp|h|inl|cuh)$/.test(file));
 // Every version of clang-format breaks lines its own way, so only one of them may judge.
 const formatter = spawnSync('clang-format', ['--version'], { encoding: 'utf8' }).stdout ?? '';
 if (/version 14\./.test(formatter)) tool('format (C++)', 'clang-format', ['--dry-run', '--Werror', ...cpp]);

@@ -46,7 +46,8 @@ export function relu(
 ): Tensor {
   if (negativeSlope === 0 && maxValue === undefined && limit === 0) return plainRelu(x);
   let value = limit === 0 ? plainRelu(x) : multiply(x, cast(greater(x, limit), 'float32'));
-  if (maxValue !== undefined) value = clip(value, 0, maxValue);
+  // Without a threshold nothing is below zero any more.
+  if (maxValue !== undefined) value = limit === 0 ? minimum(value, maxValue) : clip(value, 0, maxValue);
   return negativeSlope === 0 ? value : subtract(value, multiply(plainRelu(subtract(limit, x)), negativeSlope));
 }
 

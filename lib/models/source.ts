@@ -18,7 +18,7 @@ export type Source = TableSource | StreamSource;
 
 export class TableSource {
   readonly kind = 'table';
-  readonly native: NativeDataset;
+  #native: NativeDataset | undefined;
   private readonly checked = new Set<string>();
 
   constructor(
@@ -31,7 +31,12 @@ export class TableSource {
     native?: NativeDataset,
     readonly seed?: number,
   ) {
-    this.native = native ?? table.toNative();
+    this.#native = native;
+  }
+
+  /** Copies up to a megabyte, so it is made when something asks for it: a prediction of one batch never does. */
+  get native(): NativeDataset {
+    return (this.#native ??= this.table.toNative());
   }
 
   get rows(): number {

@@ -110,9 +110,10 @@ class GpuDevice : public QueueDevice {
   GpuDevice(DeviceDescription description, CuDevice device) : description_(std::move(description)), device_(device) {
     gpu_.check(gpu_.driver.devicePrimaryCtxRetain(&context_, device_), "cuDevicePrimaryCtxRetain");
     enter();
-    for (const void* const* image = kernelImages(); *image; ++image) {
-      gpu_.modules.push_back(nullptr);
-      gpu_.check(gpu_.driver.moduleLoadData(&gpu_.modules.back(), *image), "loading the kernels");
+    for (const KernelImage* image = kernelImages(); image->machineCode; ++image) {
+      CuModule& module = gpu_.modules.emplace_back();
+      if (gpu_.driver.moduleLoadData(&module, image->machineCode) == 0) continue;
+      gpu_.check(gpu_.driver.moduleLoadData(&module, image->ptx), "loading the kernels");
     }
     gpu_.check(gpu_.driver.streamCreate(&gpu_.stream, kNonBlocking), "cuStreamCreate");
   }
@@ -274,7 +275,7 @@ Outcome listGpus(std::vector<DeviceDescription>& devices) {
     }
   }
   if (devices.empty()) return {"DEVICE", tooOld};
-  if (!*kernelImages()) {
+  if (!kernelImages()->machineCode) {
     devices.clear();
     return {"DEVICE",
             "this library was built without a CUDA compiler and holds no kernels: npm run build:cmake -- cuda"};

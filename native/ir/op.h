@@ -59,8 +59,13 @@ struct OpDef {
   bool (*takesPanel)(const Graph&, const Node&) = nullptr;
   bool (*panelOutput)(const Graph&, const Node&) = nullptr;
   int panelInput = -1;
-  bool differentiable = true;  // false: gradients silently stop here (comparisons, argmax, casts to integers)
-  bool inPlace = false;        // the output may be the memory of an input of equal size that dies here
+  // The input, if any, in which the op is linear and whose last axis is that of the output: factors of the output's
+  // columns may as well be those of its columns.
+  int (*columnsInput)(const Graph&, const Node&) = nullptr;
+  std::string_view withPool = {};  // the op that is this one and a pool over its result
+  bool pools = false;              // slides a window over its input
+  bool differentiable = true;      // false: gradients silently stop here (comparisons, argmax, casts to integers)
+  bool inPlace = false;            // the output may be the memory of an input of equal size that dies here
   // A view that starts at a byte offset of its input's memory.
   int64_t (*viewOffset)(const Graph&, const Attrs&) = nullptr;
   // An op that joins its inputs in its output's memory: where input i may be computed in place, or -1.

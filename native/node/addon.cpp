@@ -55,28 +55,30 @@ static Napi::Value info(const Napi::CallbackInfo& call) {
   return out;
 }
 
-// Looks for the driver: off the main thread, it takes a while.
-static Napi::Value devices(const Napi::CallbackInfo& call) {
-  const auto work = [] { listDevices(); };
-  return submit(call.Env(), task(work), [](Napi::Env env) {
-    const DeviceList& list = listDevices();
-    Napi::Array rows = Napi::Array::New(env);
-    for (const DeviceDescription& device : list.devices) {
-      Napi::Object row = Napi::Object::New(env);
-      row.Set("id", device.id);
-      row.Set("name", device.name);
-      row.Set("computeCapability", std::to_string(device.major) + "." + std::to_string(device.minor));
-      row.Set("memoryBytes", double(device.memoryBytes));
-      row.Set("multiprocessors", device.multiprocessors);
-      row.Set("driver", device.driver);
-      rows.Set(rows.Length(), row);
-    }
-    Napi::Object out = Napi::Object::New(env);
-    out.Set("devices", rows);
-    out.Set("reason", list.reason);
-    return out;
-  });
+static Napi::Value deviceList(Napi::Env env) {
+  const DeviceList& list = listDevices();
+  Napi::Array rows = Napi::Array::New(env);
+  for (const DeviceDescription& device : list.devices) {
+    Napi::Object row = Napi::Object::New(env);
+    row.Set("id", device.id);
+    row.Set("name", device.name);
+    row.Set("computeCapability", std::to_string(device.major) + "." + std::to_string(device.minor));
+    row.Set("memoryBytes", double(device.memoryBytes));
+    row.Set("multiprocessors", device.multiprocessors);
+    row.Set("driver", device.driver);
+    rows.Set(rows.Length(), row);
+  }
+  Napi::Object out = Napi::Object::New(env);
+  out.Set("devices", rows);
+  out.Set("reason", list.reason);
+  return out;
 }
+
+// The driver takes a while to start: off the main thread.
+static Napi::Value devices(const Napi::CallbackInfo& call) {
+  return submit(call.Env(), task([] { listDevices(); }), deviceList);
+}
+static Napi::Value devicesSync(const Napi::CallbackInfo& call) { return deviceList(call.Env()); }
 
 static Napi::Value setErrorClass(const Napi::CallbackInfo& call) {
   Environment::of(call.Env()).errorClass = Napi::Persistent(call[0].As<Napi::Function>());
@@ -148,6 +150,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("configure", Napi::Function::New(env, configure, "configure"));
   exports.Set("measureFloor", Napi::Function::New(env, floorOf, "measureFloor"));
   exports.Set("devices", Napi::Function::New(env, devices, "devices"));
+  exports.Set("devicesSync", Napi::Function::New(env, devicesSync, "devicesSync"));
   exports.Set("opNames", Napi::Function::New(env, listOps, "opNames"));
   exports.Set("elementwiseOps", Napi::Function::New(env, elementwiseOps, "elementwiseOps"));
 #ifdef CHAINRULE_SANITIZE

@@ -1,7 +1,6 @@
 #include "cpu/kernel_table.h"
 #include "cpu/split.h"
-#include "ops/conv_shape.h"
-#include "ops/epilogue.h"
+#include "ops/conv_forward.h"
 #include "ops/panels.h"
 #include "ops/registry.h"
 
@@ -66,76 +65,31 @@ std::vector<ValueId> gradientOfFilter(GradientContext& c) {
           apply("conv2d", {c.in(0), c.grad()}, c.attrs()).id};
 }
 
-// A member's part of a rows x panels grid: rows if there are enough of them, else panels.
-struct Part {
-  Range rows, panels;
-};
-Part partOf(const StepArgs& args, int64_t rows, int64_t panels) {
-  if (rows >= args.members || rows >= panels) return {args.split(rows), {0, panels}};
-  return {{0, rows}, args.split(panels)};
-}
-
 double flopOf(const ConvShape& s) { return 2.0 * double(s.n * s.oh * s.ow * s.cout) * double(s.filterRows()); }
 double costOf(const ConvShape& s) { return flopOf(s) * 0.015; }
 
 Lowering lowerForward(const LowerContext& c) {
-  const ConvShape shape = convShape(c.attrs(), c.in[0].dims, c.in[1].dims, c.out[0].dims);
-  const Epilogue epilogue = lowerEpilogue(c, 2);
-  const bool biasInside = epilogue.biasInput >= 0;
-  const int64_t rows = shape.n * shape.oh, rowSize = shape.ow * shape.cout;
-  Lowering result{.cost = costOf(shape) + epilogue.cost, .flop = flopOf(shape)};
-  if (isDepthwise(shape)) {
-    result.memberScratch = epilogue.scratch;
-    result.launch = [=, kernel = c.kernels.depthwiseForward](const StepArgs& args) {
-      const Range part = args.split(rows);
-      const float* bias = biasInside ? args.in<float>(epilogue.biasInput) : nullptr;
-      const auto activation = biasInside ? epilogue.activation : cpu::Activation::none;
-      if (!part.empty())
-        kernel(shape, args.in<float>(0), args.in<float>(1), bias, activation, args.out<float>(), part.begin, part.end);
-      if (epilogue.run && !biasInside) epilogue.apply(args, part.begin * rowSize, part.end * rowSize, args.own);
-    };
-    return result;
-  }
-  const bool panels = c.in[1].layout == Layout::panel16;
-  const int64_t groupPanels = cpu::panelCount(shape.groupOut()), allPanels = groupPanels * shape.groups;
-  const size_t convScratch = size_t((cpu::convScratchBytes(shape) + 63) / 64 * 64);
-  result.sharedScratch = panels ? 0 : size_t(allPanels * shape.filterRows() * 64);
-  result.memberScratch = convScratch + epilogue.scratch;
+  const ConvForward conv = lowerConvForward(c, c.out[0].dims);
   // Output rows of a block that stays in L2 until the epilogue has run over it.
-  const int64_t blockRows = std::max<int64_t>(1, (1 << 15) / std::max<int64_t>(1, rowSize));
-  result.launch = [=, &k = c.kernels](const StepArgs& args) {
-    const float* filter = args.in<float>(1);
-    if (!panels) {
-      packFilter(k, shape, filter, reinterpret_cast<float*>(args.shared), args.split(allPanels));
+  const int64_t blockRows = std::max<int64_t>(1, (1 << 15) / std::max<int64_t>(1, conv.rowSize));
+  const auto launch = [=](const StepArgs& args) {
+    const float* filter = conv.filter(args, args.shared);
+    float* y = args.out<float>();
+    const auto [own, panels] = gridPart(args, conv.rows(), conv.panels);
+    if (!conv.finishes()) return conv.run(args, filter, y, own, panels, args.own);
+    if (panels.end - panels.begin < conv.panels) {
+      conv.run(args, filter, y, own, panels, args.own);
       args.barrier();
-      filter = reinterpret_cast<const float*>(args.shared);
+      return conv.finish(args, y, args.split(conv.rows() * conv.rowSize, 512), args.own);
     }
-    const float* bias = biasInside ? args.in<float>(epilogue.biasInput) : nullptr;
-    const auto activation = biasInside ? epilogue.activation : cpu::Activation::none;
-    const auto run = [&](Range r, Range p) {
-      if (r.empty() || p.empty()) return;
-      k.convForward(shape, args.in<float>(0), filter, bias, activation, args.out<float>(), r.begin, r.end, p.begin,
-                    p.end, args.own);
-    };
-    const auto [own, ownPanels] = partOf(args, rows, allPanels);
-    if (!epilogue.run || biasInside) {
-      run(own, ownPanels);
-      return;
-    }
-    if (ownPanels.end - ownPanels.begin < allPanels) {
-      run(own, ownPanels);
-      args.barrier();
-      const Range elements = args.split(rows * rowSize, 512);
-      epilogue.apply(args, elements.begin, elements.end, args.own + convScratch);
-      return;
-    }
-    for (int64_t row = own.begin; row < own.end; row += blockRows) {
-      const Range block{row, std::min(row + blockRows, own.end)};
-      run(block, ownPanels);
-      epilogue.apply(args, block.begin * rowSize, block.end * rowSize, args.own + convScratch);
-    }
+    for (int64_t row = own.begin; row < own.end; row += blockRows)
+      conv.runAll(args, filter, y, {row, std::min(row + blockRows, own.end)}, args.own);
   };
-  return result;
+  return {.launch = launch,
+          .cost = conv.cost(),
+          .sharedScratch = conv.filterBytes,
+          .memberScratch = conv.scratchBytes,
+          .flop = conv.flop()};
 }
 
 Lowering lowerInput(const LowerContext& c) {
@@ -158,7 +112,7 @@ Lowering lowerInput(const LowerContext& c) {
     const Range packs = args.split(allPanels);
     if (!packs.empty()) k.convPackTransposed(shape, args.in<float>(1), panels, transposed, packs.begin, packs.end);
     args.barrier();
-    const auto [own, ownPanels] = partOf(args, rows, allPanels);
+    const auto [own, ownPanels] = gridPart(args, rows, allPanels);
     if (own.empty() || ownPanels.empty()) return;
     k.convBackwardData(shape, args.in<float>(0), transposed, args.out<float>(), own.begin, own.end, ownPanels.begin,
                        ownPanels.end, args.own);
@@ -203,6 +157,7 @@ Lowering lowerFilter(const LowerContext& c) {
 
 // Packed filters only for one group: with more, panels would not line up with the groups.
 bool oneGroup(const Graph&, const Node& node) { return node.attrs.integer("groups", 1) == 1; }
+int filterInput(const Graph&, const Node&) { return 1; }
 bool always(const Graph&, const Node&) { return true; }
 
 const OpDef table[] = {
@@ -214,7 +169,9 @@ const OpDef table[] = {
      .lower = lowerForward,
      .takesEpilogue = always,
      .takesPanel = oneGroup,
-     .panelInput = 1},
+     .panelInput = 1,
+     .columnsInput = filterInput,
+     .withPool = "conv2dPool"},
     {.name = "conv2dInput",
      .minInputs = 2,
      .maxInputs = 2,

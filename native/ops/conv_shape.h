@@ -1,8 +1,8 @@
 #pragma once
 
 #include "cpu/kernel_table.h"
-#include "plan/conv_shape.h"
 #include "ops/window.h"
+#include "plan/conv_shape.h"
 
 namespace chainrule::ops {
 

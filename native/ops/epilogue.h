@@ -15,17 +15,25 @@ struct Epilogue {
   int extraInputs = 0;
   double cost = 0;
   size_t scratch = 0;
-  // Set if the island is just + bias over the last axis, with relu or nothing after it: kernels do that in registers.
+  // Set if the island adds a bias over the last axis to the result, perhaps with relu next: kernels do that in
+  // registers, and `rest` is what then remains (null: nothing).
   int biasInput = -1;
   cpu::Activation activation = cpu::Activation::none;
+  IslandRun rest;
 
-  void apply(const StepArgs& args, int64_t begin, int64_t end, std::byte* own) const {
+  bool takesBias() const { return biasInput >= 0; }
+  // What there is to run over a result; `biased`: with bias and activation already in it.
+  bool remains(bool biased) const { return bool(biased ? rest : run); }
+  void apply(const StepArgs& args, void* result, bool biased, int64_t begin, int64_t end, std::byte* own) const {
     if (begin >= end) return;
     void* in[kEpilogueInputs + 1];
-    void* out[1] = {args.out<void>()};
-    in[0] = out[0];
-    for (int i = 0; i < extraInputs; ++i) in[1 + i] = const_cast<void*>(args.in<void>(firstInput + i));
-    run(in, out, begin, end, own);
+    void* out[1] = {result};
+    int count = 0;
+    in[count++] = result;
+    for (int i = firstInput; i < firstInput + extraInputs; ++i) {
+      if (!biased || i != biasInput) in[count++] = const_cast<void*>(args.in<void>(i));
+    }
+    (biased ? rest : run)(in, out, begin, end, own);
   }
 };
 

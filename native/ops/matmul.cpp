@@ -125,7 +125,7 @@ Lowering lowerSingle(const LowerContext& c, Product p) {
     shape.cPanel = p.m * 16;
     shape.cPadded = true;
   }
-  const bool biasInside = epilogue.biasInput >= 0 && chunks == 1;
+  const bool biasInside = epilogue.takesBias() && chunks == 1;
   if (biasInside) shape.activation = epilogue.activation;
   const size_t gemmScratch = size_t((cpu::gemmScratchBytes(shape) + 63) / 64 * 64);
   // Rows of a block whose output stays in L2 until the epilogue has run over it.
@@ -164,7 +164,7 @@ Lowering lowerSingle(const LowerContext& c, Product p) {
       if (epilogue.run) {
         args.barrier();
         const Range elements = args.split(p.m * p.n, cpu::kIslandTile);
-        epilogue.apply(args, elements.begin, elements.end, args.own);
+        epilogue.apply(args, gemm.c, false, elements.begin, elements.end, args.own);
       }
       return;
     }
@@ -172,22 +172,22 @@ Lowering lowerSingle(const LowerContext& c, Product p) {
     if (!byRows) {
       const Range range = args.split(panels);
       if (!range.empty()) k.gemm(gemm, 0, p.m, range.begin, range.end, args.own);
-      if (epilogue.run && !biasInside) {
+      if (epilogue.remains(biasInside)) {
         args.barrier();
         const Range elements = args.split(p.m * p.n, cpu::kIslandTile);
-        epilogue.apply(args, elements.begin, elements.end, args.own);
+        epilogue.apply(args, gemm.c, biasInside, elements.begin, elements.end, args.own);
       }
       return;
     }
     const Range rows = args.split(p.m, 6);
-    if (!epilogue.run || biasInside) {
+    if (!epilogue.remains(biasInside)) {
       if (!rows.empty()) k.gemm(gemm, rows.begin, rows.end, 0, panels, args.own);
       return;
     }
     for (int64_t row = rows.begin; row < rows.end; row += blockRows) {
       const int64_t end = std::min(row + blockRows, rows.end);
       k.gemm(gemm, row, end, 0, panels, args.own);
-      epilogue.apply(args, row * p.n, end * p.n, args.own + gemmScratch);
+      epilogue.apply(args, gemm.c, biasInside, row * p.n, end * p.n, args.own + gemmScratch);
     }
   };
   Lowering result{.launch = launch, .cost = double(p.m) * double(p.n) * double(p.k) * 0.025 + 20 + epilogue.cost};
@@ -271,6 +271,11 @@ bool isSingle(const Graph& graph, const Node& node) {
   return rb == 2 && (ra == 2 || !transposes(node.attrs).a);
 }
 
+// A right side shared by all rows.
+int columnsInput(const Graph& graph, const Node& node) {
+  return graph.type(node.inputs[1]).shape.size() == 2 && !transposes(node.attrs).b ? 1 : -1;
+}
+
 const OpDef table[] = {{.name = "matmul",
                         .minInputs = 2,
                         .maxInputs = 2 + kEpilogueInputs,
@@ -280,7 +285,8 @@ const OpDef table[] = {{.name = "matmul",
                         .takesEpilogue = isSingle,
                         .takesPanel = isSingle,
                         .panelOutput = isSingle,
-                        .panelInput = 1}};
+                        .panelInput = 1,
+                        .columnsInput = columnsInput}};
 
 }  // namespace
 

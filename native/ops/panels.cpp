@@ -28,9 +28,46 @@ Lowering lowerUnpack(const LowerContext& c) {
   return {.launch = launch, .cost = double(shape.size()) * 0.3};
 }
 
+// w with a factor for each column, in panels: what a batch norm leaves of itself when it isn't trained.
+std::vector<ValueType> inferScale(const InferContext& c) {
+  expectDType(c, 0, DType::f32);
+  expectDType(c, 1, DType::f32);
+  if (c.in[1].shape.size() != 1 || c.in[0].shape.empty() || !(c.in[0].shape.back() == c.in[1].shape[0]))
+    fail("SHAPE", "needs one factor for each column, got ", toString(c.in[1].shape), " for ", toString(c.in[0].shape));
+  return {{DType::f32, c.in[0].shape, Layout::panel16}};
+}
+
+Lowering lowerScale(const LowerContext& c) {
+  const PanelShape shape = panelShape(c.in[0].dims);
+  const bool packed = c.in[0].layout == Layout::panel16;
+  const auto launch = [shape, packed, packB = c.kernels.packB](const StepArgs& args) {
+    const Range range = args.split(shape.panels());
+    const float *w = args.in<float>(0), *factors = args.in<float>(1);
+    float* out = args.out<float>();
+    if (!packed) packB(w, shape.columns, 1, shape.rows, shape.columns, out, range.begin, range.end);
+    const float* from = packed ? w : out;
+    for (int64_t panel = range.begin; panel < range.end; ++panel) {
+      float factor[16] = {};
+      for (int64_t i = 0; i < 16 && panel * 16 + i < shape.columns; ++i) factor[i] = factors[panel * 16 + i];
+      for (int64_t row = panel * shape.rows; row < (panel + 1) * shape.rows; ++row) {
+        for (int64_t i = 0; i < 16; ++i) out[row * 16 + i] = from[row * 16 + i] * factor[i];
+      }
+    }
+  };
+  return {.launch = launch, .cost = double(shape.size()) * 0.5};
+}
+bool always(const Graph&, const Node&) { return true; }
+
 const OpDef table[] = {
     {.name = "packPanels", .minInputs = 1, .maxInputs = 1, .infer = inferPack, .lower = lowerPack},
     {.name = "unpackPanels", .minInputs = 1, .maxInputs = 1, .infer = inferUnpack, .lower = lowerUnpack},
+    {.name = "scalePanels",
+     .minInputs = 2,
+     .maxInputs = 2,
+     .infer = inferScale,
+     .lower = lowerScale,
+     .takesPanel = always,
+     .panelInput = 0},
 };
 
 }  // namespace

@@ -1,15 +1,11 @@
 #include "cpu/kernel_table.h"
+#include "ops/pool_shape.h"
 #include "ops/registry.h"
 #include "ops/shape_rules.h"
 #include "ops/window.h"
 
 namespace chainrule::ops {
 namespace {
-
-cpu::PoolShape poolShape(const Attrs& attrs, const Dims& x, const Dims& y) {
-  const auto size = attrs.integers("size"), strides = attrs.integers("strides"), padding = attrs.integers("padding");
-  return {x[0], x[1], x[2], x[3], size[0], size[1], strides[0], strides[1], padding[0], padding[2], y[1], y[2]};
-}
 
 Shape pooledShape(const InferContext& c) {
   expectDType(c, 0, DType::f32);
@@ -96,13 +92,15 @@ const OpDef table[] = {
      .maxInputs = 1,
      .infer = inferMax,
      .gradient = gradientOfMax,
-     .lower = lowerMax},
+     .lower = lowerMax,
+     .pools = true},
     {.name = "avgPool",
      .minInputs = 1,
      .maxInputs = 1,
      .infer = inferAverage,
      .gradient = gradientOfAverage,
-     .lower = lowerAverage},
+     .lower = lowerAverage,
+     .pools = true},
     {.name = "maxPoolGradient", .minInputs = 2, .maxInputs = 2, .infer = inferGradient, .lower = lowerMaxGradient},
     {.name = "averagePoolGradient",
      .minInputs = 1,

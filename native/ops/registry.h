@@ -10,6 +10,7 @@ namespace chainrule::ops {
 std::span<const OpDef> argOps();
 std::span<const OpDef> attentionOps();
 std::span<const OpDef> convOps();
+std::span<const OpDef> convPoolOps();
 std::span<const OpDef> cumulativeOps();
 std::span<const OpDef> elementwiseOps();
 std::span<const OpDef> factorOps();

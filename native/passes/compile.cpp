@@ -2,14 +2,25 @@
 
 namespace chainrule {
 
+namespace {
+
+struct Pass {
+  Graph (*run)(const Graph&);
+  bool cpuOnly = false;  // makes layouts and ops that only the CPU's kernels know
+};
+// Each before a simplify, because what it bypasses is dead only afterwards.
+constexpr Pass passes[] = {
+    {simplify},         {applyPatterns},       {simplify}, {simplify},
+    {foldAffine, true}, {chooseLayouts, true}, {fuse},     {fusePools, true},
+};
+
+}  // namespace
+
 // The list of passes. In debug builds the graph is verified between them.
-Graph optimize(Graph graph, bool packs) {
-  using Pass = Graph (*)(const Graph&);
-  // Each before a simplify, because what it bypasses is dead only afterwards.
-  for (const Pass pass :
-       {Pass(simplify), Pass(applyPatterns), Pass(simplify), Pass(simplify), Pass(chooseLayouts), Pass(fuse)}) {
-    if (pass == Pass(chooseLayouts) && !packs) continue;
-    graph = pass(graph);
+Graph optimize(Graph graph, bool forCpu) {
+  for (const Pass& pass : passes) {
+    if (pass.cpuOnly && !forCpu) continue;
+    graph = pass.run(graph);
 #ifndef NDEBUG
     verify(graph);
 #endif

@@ -11,7 +11,6 @@
 namespace chainrule {
 namespace {
 
-
 std::optional<uint32_t> scalarBits(const Graph& graph, ValueId value) {
   const Node& node = graph.nodeOf(value);
   if (node.op->name != "constant" || !graph.type(value).shape.empty()) return std::nullopt;

@@ -51,6 +51,7 @@ class Lowerer {
     for (NodeId id = 0; id < graph_.nodes.size(); ++id) {
       if (lowered_[id]) emit(id);
     }
+    plan_.prologueOfAny = prologueIgnoresBatch();
     copyOutputsAndUpdates();
     for (const Slot& slot : plan_.slots) {
       if (slot.space != Space::arena && slot.space != Space::persistent)
@@ -86,6 +87,20 @@ class Lowerer {
     plan_.memberScratch = std::max(plan_.memberScratch, int64_t(lowered_[id]->memberScratch));
   }
 
+  bool prologueIgnoresBatch() const {
+    const auto ignores = [&](ValueId value) {
+      const Shape& shape = graph_.type(value).shape;
+      return std::none_of(shape.begin(), shape.end(), [](const Dim& dim) { return dim.perBatch; });
+    };
+    for (NodeId id = 0; id < graph_.nodes.size(); ++id) {
+      const Node& node = graph_.nodes[id];
+      if (!storage_.inPrologue[id]) continue;
+      if (node.inputs.empty() || !ignores(node.first)) return false;  // without inputs it may be N itself
+      if (!std::all_of(node.inputs.begin(), node.inputs.end(), ignores)) return false;
+    }
+    return true;
+  }
+
   // A device knows elementwise ops as islands only.
   Lowering lowerOnDevice(const LowerContext& context) {
     Lowering lowering;
@@ -99,8 +114,10 @@ class Lowerer {
     island.attrs = {};
     island.attrs.extra = std::make_shared<IslandCode>(ops::islandOf(island.op->name, in, graph_.type(island.first)));
     island.op = findOp("island");
-    options_.device->lower({context.graph, island, context.batch, context.in, context.out, context.kernels, context.used, context.precision},
-                           lowering)
+    options_.device
+        ->lower({context.graph, island, context.batch, context.in, context.out, context.kernels, context.used,
+                 context.precision},
+                lowering)
         .orThrow();
     return lowering;
   }

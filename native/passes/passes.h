@@ -12,14 +12,16 @@ namespace chainrule {
 // Each pass is a function from graph to graph; compile.cpp is the list.
 Graph simplify(const Graph& graph);       // dead code, common subexpressions, identities
 Graph applyPatterns(const Graph& graph);  // cheaper ops for groups of them: gradients of pools, bags of embedding rows
+Graph foldAffine(const Graph& graph);     // factors behind a convolution or product go into its weights
 Graph chooseLayouts(const Graph& graph);  // panel16 for weights that matmul and conv2d read; conversions elsewhere
 Graph fuse(const Graph& graph);           // islands of elementwise nodes; islands as epilogues
+Graph fusePools(const Graph& graph);      // pools inside the convolutions before them
 
-Graph optimize(Graph graph, bool packs = true);  // all of them in order; packs: the CPU's layouts of weights
+Graph optimize(Graph graph, bool forCpu = true);  // all of them in order
 
 struct CompileOptions {
-  double parallelThreshold = 10000;  // nanoseconds of work below which a step runs on one member
-  Device* device = nullptr;          // that the plan is for; null: the CPU
+  double parallelThreshold = 10000;                      // nanoseconds of work below which a step runs on one member
+  Device* device = nullptr;                              // that the plan is for; null: the CPU
   MatmulPrecision precision = MatmulPrecision::highest;  // of its products
 };
 // The plan for one batch size. The graph must be optimized.

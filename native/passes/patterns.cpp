@@ -31,6 +31,7 @@ class Patterns {
   std::optional<ValueId> cheaper(const Node& node, const std::vector<ValueId>& in) {
     const std::string_view op = node.op->name;
     if (op == "whenPositive") return reluBeforePool(node, in);
+    if (op == "add") return biasBeforeReshape(node, in);
     if (op == "gatherGradient") return gradientOfBag(node, in);
     if (op == "reduceMean") return bag(node, in);
     if (op == "reduceSum") {
@@ -51,6 +52,32 @@ class Patterns {
     const Attrs attrs = spread.attrs;
     const ValueId kept = add("whenPositive", {maxima, gradient}, {}, node.scope);
     return add("maxPoolGradient", {kept, where}, attrs, node.scope);
+  }
+
+  // A bias over all axes that a reshape makes of the last one, as attention heads have: added before, it is an epilogue
+  // of what comes before the reshape.
+  std::optional<ValueId> biasBeforeReshape(const Node& node, const std::vector<ValueId>& in) {
+    const Shape target = rewrite_.old().type(node.first).shape;
+    for (size_t side : {size_t(0), size_t(1)}) {
+      const Node& split = made_.nodeOf(in[side]);
+      if (split.op->name != "reshape" || !once(node.inputs[side]) || !(made_.type(in[side]).shape == target)) continue;
+      const ValueId source = split.inputs[0], bias = in[1 - side];
+      const Node& producer = made_.nodeOf(source);
+      const Shape narrow = made_.type(source).shape, axes = made_.type(bias).shape;
+      if (axes.size() < 2 || narrow.empty() || !oldUsedOnce(node.inputs[side])) continue;
+      if (!producer.op->takesEpilogue || !producer.op->takesEpilogue(made_, producer)) continue;
+      int64_t columns = 1;
+      bool same = true;
+      for (int axis = 0; axis < axes.size(); ++axis) {
+        same &= axes[axis] == target[target.size() - axes.size() + axis] && !axes[axis].perBatch;
+        columns *= axes[axis].value;
+      }
+      if (!same || !(narrow.back() == Dim(columns))) continue;
+      const ValueId flat = add("reshape", {bias}, attrs({{"shape", std::vector<int64_t>{columns}}}), node.scope);
+      const ValueId sum = add("add", {source, flat}, {}, node.scope);
+      return add("reshape", {sum}, attrs({{"shape", encoded(target)}}), node.scope);
+    }
+    return std::nullopt;
   }
 
   // Every gradient of a max pool goes to one place of its own image and channel, so sums over whole images are those of
@@ -102,6 +129,11 @@ class Patterns {
   }
 
   bool once(ValueId old) const { return uses_[old] == 1; }
+  // Whether what a reshape reads is read by nothing else.
+  bool oldUsedOnce(ValueId reshaped) const {
+    const Node& node = rewrite_.old().nodeOf(reshaped);
+    return node.op->name == "reshape" && once(node.inputs[0]);
+  }
   ValueId add(std::string_view op, std::vector<ValueId> inputs, Attrs attrs, std::string scope) {
     const NodeId id = made_.addNode(*findOp(op), std::move(inputs), std::move(attrs), std::move(scope));
     return made_.nodes[id].first;

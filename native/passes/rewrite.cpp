@@ -51,6 +51,30 @@ std::vector<bool> liveNodes(const Graph& graph) {
   return live;
 }
 
+std::vector<bool> fixedNodes(const Graph& graph) {
+  std::vector<bool> changed(graph.variables.size(), false);
+  const auto members = [&](int64_t group) -> const std::vector<int>& { return graph.groups[size_t(group)].variables; };
+  for (const Commit& commit : graph.commits) {
+    if (!commit.group) changed[size_t(commit.target)] = true;
+    if (commit.group) {
+      for (int variable : members(commit.target)) changed[size_t(variable)] = true;
+    }
+  }
+  std::vector<bool> fixed(graph.nodes.size(), false);
+  for (NodeId id = 0; id < graph.nodes.size(); ++id) {
+    const Node& node = graph.nodes[id];
+    if (node.op->name == "input" || node.op->name == "placeholder") continue;
+    bool all = true;
+    if (node.op->name == "variable") all = !changed[size_t(node.attrs.integer("index", 0))];
+    if (node.op->name == "group") {
+      for (int variable : members(node.attrs.integer("group", 0))) all &= !changed[size_t(variable)];
+    }
+    for (ValueId input : node.inputs) all &= fixed[graph.values[input].node];
+    fixed[id] = all;
+  }
+  return fixed;
+}
+
 std::vector<int> useCounts(const Graph& graph) {
   std::vector<int> uses(graph.values.size(), 0);
   for (const Node& node : graph.nodes) {

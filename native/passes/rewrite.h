@@ -31,6 +31,8 @@ class Rewrite {
 
 // Nodes that outputs, updates or inputs need.
 std::vector<bool> liveNodes(const Graph& graph);
+// Nodes that depend on nothing but weights which this program doesn't change, and constants.
+std::vector<bool> fixedNodes(const Graph& graph);
 std::vector<int> useCounts(const Graph& graph);  // of values; outputs and updates count as uses
 
 }  // namespace chainrule

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "passes/rewrite.h"
+
 namespace chainrule {
 
 TensorType concreteType(const ValueType& type, int64_t batch) {
@@ -14,7 +16,6 @@ class Chooser {
  public:
   Chooser(const Graph& graph, int64_t batch) : graph_(graph), batch_(batch), end_(int(graph.nodes.size())) {
     storage_.of.resize(graph.values.size());
-    storage_.inPrologue.assign(graph.nodes.size(), false);
     storage_.commitInPlace.assign(graph.commits.size(), false);
     storage_.outputInPlace.assign(graph.outputs.size(), false);
     uses_.resize(graph.values.size());
@@ -43,15 +44,6 @@ class Chooser {
   }
 
  private:
-  // Variables whose memory a commit writes.
-  std::vector<bool> written() const {
-    std::vector<bool> written(graph_.variables.size(), false);
-    for (const Commit& commit : graph_.commits) {
-      for (int variable : targets(commit)) written[size_t(variable)] = true;
-    }
-    return written;
-  }
-
   std::vector<int> targets(const Commit& commit) const {
     return commit.group ? graph_.groups[size_t(commit.target)].variables : std::vector<int>{commit.target};
   }
@@ -60,21 +52,11 @@ class Chooser {
     return graph_.groups[size_t(node.attrs.integer("group", 0))].variables;
   }
 
-  // Nodes that depend on weights alone which this program doesn't change: computed once per version of the weights.
+  // Computed once per version of the weights.
   void findPrologue() {
-    const std::vector<bool> changed = written();
-    std::vector<bool> fixed(graph_.nodes.size(), false);
+    storage_.inPrologue = fixedNodes(graph_);
     for (NodeId id = 0; id < graph_.nodes.size(); ++id) {
-      const Node& node = graph_.nodes[id];
-      if (node.op->name == "input" || node.op->name == "placeholder") continue;
-      bool all = true;
-      if (node.op->name == "variable") all = !changed[size_t(node.attrs.integer("index", 0))];
-      if (node.op->name == "group") {
-        for (int variable : groupOf(node)) all &= !changed[size_t(variable)];
-      }
-      for (ValueId input : node.inputs) all &= fixed[graph_.values[input].node];
-      fixed[id] = all;
-      storage_.inPrologue[id] = all && !node.op->source;
+      if (graph_.nodes[id].op->source) storage_.inPrologue[id] = false;
     }
   }
 

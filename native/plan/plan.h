@@ -38,6 +38,7 @@ struct Plan {
   std::vector<Slot> slots;
   std::vector<uint32_t> boundSlots;  // those outside arena and persistent memory
   std::vector<Step> prologue;        // depends on weights alone: runs again when they changed
+  bool prologueOfAny = false;        // its values are those of every batch size
   std::vector<Step> body;
   std::vector<TensorType> inputs;
   std::vector<TensorType> outputs;

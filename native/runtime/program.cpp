@@ -146,7 +146,8 @@ std::shared_ptr<Program::Prepared> Program::preparedFor(int64_t batch) {
     return found->second;
   }
   auto prepared = std::make_shared<Prepared>();
-  const CompileOptions options{parallelThreshold.load(), device_ ? device_->device.get() : nullptr, matmulPrecision.load()};
+  const CompileOptions options{parallelThreshold.load(), device_ ? device_->device.get() : nullptr,
+                               matmulPrecision.load()};
   prepared->plan = lower(optimized_, batch, options);
   if (device_) prepared->onDevice = std::make_unique<DevicePlan>(*device_, prepared->plan, optimized_.constants);
   ++counters_.plans;
@@ -229,6 +230,7 @@ void Program::lockAndRun(Machine& machine, const Request& request, std::shared_p
       const std::lock_guard guard(plansMutex_);
       plans_.clear();
       recent_.clear();
+      for (auto& persistent : persistent_) persistent.reset();
     } else {
       for (const auto& group : groups_) {
         if (!isContiguous(group)) makeContiguous(group);
@@ -266,11 +268,13 @@ void Program::walk(Machine& machine, const Request& request, Prepared& prepared)
   const cpu::FlushDenormals flush;
   if (!prepared.plan.prologue.empty()) {
     const uint64_t version = weightsVersion();
-    if (!binding.prologueDone || binding.prologueVersion != version) {
+    Persistent& persistent = *binding.persistent;
+    if (!persistent.done || persistent.version != version) {
+      persistent.done = false;
       machine.walk(prepared.plan.prologue, frame);
       if (fault.occurred()) failAt(fault.first(), prepared.plan.prologue, 0);
-      binding.prologueDone = true;
-      binding.prologueVersion = version;
+      persistent.done = true;
+      persistent.version = version;
     }
   }
   if (request.timed) {
@@ -281,14 +285,14 @@ void Program::walk(Machine& machine, const Request& request, Prepared& prepared)
   if (updates()) {
     touchUpdated();
     // The prologue reads none of those, so it stays valid.
-    if (binding.prologueDone) binding.prologueVersion = weightsVersion();
+    if (binding.persistent) binding.persistent->version = weightsVersion();
   }
   if (fault.occurred()) failAt(fault.first(), prepared.plan.body, request.rowOffset);
 }
 
 void Program::runOnDevice(const Request& request, Prepared& prepared) {
-  DevicePlan::Run run{variables_, request.inputs, request.outputs, request.detached, request.rowOffset,
-                      weightsVersion()};
+  DevicePlan::Run run{variables_,       request.inputs,    request.outputs,
+                      request.detached, request.rowOffset, weightsVersion()};
   if (request.timed) {
     prepared.times.resize(prepared.plan.body.size(), INFINITY);
     run.times = prepared.times.data();
@@ -313,7 +317,7 @@ void Program::bind(Prepared& prepared, Binding& binding, Machine& machine, const
       case Space::arena:
         return arena + slot.offset;
       case Space::persistent:
-        return binding.persistent.data() + slot.offset;
+        return binding.persistent->memory.data() + slot.offset;
       case Space::constant:
         return const_cast<std::byte*>(optimized_.constants[slot.index].data.data()) + slot.offset;
       case Space::variable:
@@ -326,8 +330,12 @@ void Program::bind(Prepared& prepared, Binding& binding, Machine& machine, const
     return nullptr;
   };
   if (binding.slots.size() != plan.slots.size() || binding.arena != arena) {
-    if (plan.persistentBytes > 0 && binding.persistent.size() == 0)
-      binding.persistent = Buffer(size_t(plan.persistentBytes));
+    if (!binding.persistent) {
+      std::shared_ptr<Persistent> own;
+      std::shared_ptr<Persistent>& kept = plan.prologueOfAny ? persistent_[request.inlineThread ? 1 : 0] : own;
+      if (!kept) kept = std::make_shared<Persistent>(Buffer(size_t(plan.persistentBytes)));
+      binding.persistent = kept;
+    }
     binding.slots.resize(plan.slots.size());
     binding.arena = arena;
     for (size_t i = 0; i < plan.slots.size(); ++i) binding.slots[i] = address(plan.slots[i]);

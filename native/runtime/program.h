@@ -64,13 +64,17 @@ class Program {
   Counters counters() const { return counters_; }
 
  private:
+  // What prologues leave, with the version of the weights that it is of.
+  struct Persistent {
+    Buffer memory;
+    bool done = false;
+    uint64_t version = 0;
+  };
   // Pointers of a plan's slots on one machine.
   struct Binding {
     std::vector<void*> slots;
     std::byte* arena = nullptr;
-    Buffer persistent;
-    bool prologueDone = false;
-    uint64_t prologueVersion = 0;
+    std::shared_ptr<Persistent> persistent;
   };
   struct Prepared {
     Plan plan;
@@ -99,6 +103,7 @@ class Program {
   std::mutex plansMutex_;
   std::map<int64_t, std::shared_ptr<Prepared>> plans_;
   std::list<int64_t> recent_;
+  std::shared_ptr<Persistent> persistent_[2];  // of all plans whose prologue is the same; lane, inline
   Counters counters_;
 };
 

@@ -71,8 +71,8 @@ class Variable {
   }
 
   // The rest is called with the domain locked exclusively.
-  void fixLayout(Layout layout);  // converts what is stored; a second, different wish is an error
-  void unpack();                  // back to row-major for good: programs that were made for panels are made anew
+  void fixLayout(Layout layout);         // converts what is stored; a second, different wish is an error
+  void unpack();                         // back to row-major for good: programs that were made for panels are made anew
   void read(std::byte* rowMajor) const;  // bytes of the row-major tensor
   void write(const std::byte* rowMajor);
 

@@ -51,12 +51,13 @@ KERNEL_CASE(pooling) {
     }
     std::vector<float> firsts[3];
     for (const KernelTable* table : tables()) {
-      std::vector<float> y(outputs, NAN), a(outputs, NAN), dx(inputs, NAN), da(inputs, NAN);
+      std::vector<float> y(outputs, NAN), bare(outputs, NAN), a(outputs, NAN), dx(inputs, NAN), da(inputs, NAN);
       std::vector<int32_t> wide(outputs);
       std::vector<uint8_t> narrow(outputs);
       void* index = s.wideIndex() ? static_cast<void*>(wide.data()) : narrow.data();
       randomSplit(s.n * s.oh, [&](int64_t b, int64_t e) {
         table->maxPool(s, x.data(), y.data(), index, b, e);
+        table->maxPool(s, x.data(), bare.data(), nullptr, b, e);
         table->averagePool(s, x.data(), a.data(), b, e);
       });
       randomSplit(s.n * s.h, [&](int64_t b, int64_t e) {
@@ -65,6 +66,7 @@ KERNEL_CASE(pooling) {
       });
       if (!s.wideIndex()) wide.assign(narrow.begin(), narrow.end());
       expectSame(best, y, "maxPool");
+      expectSame(best, bare, "maxPool without index");
       expectSame(place, wide, "maxPool index");
       expectNear(a, mean, meanBound, "averagePool");
       expectNear(dx, dmax, dBound, "maxPoolBackward");

@@ -1,18 +1,16 @@
 import { expect, test } from 'vitest';
-import { listDevices, setFloat32MatmulPrecision } from '../../lib/devices.js';
+import { setFloat32MatmulPrecision } from '../../lib/devices.js';
 import { cases } from './cases.js';
 import { judge, magnitudesOf } from './compare.js';
+import { cudaDevice } from './cuda_device.js';
 import { bind, compileForward, drawInputs, nameOf, referenceOf } from './run.js';
 
 // Every row of the table on the first CUDA device: a GPU, or with CHAINRULE_CUDA_EMULATE=1 the emulated grid.
 
-const { devices, reason } = await listDevices();
-const device = devices[0]?.id ?? '';
 setFloat32MatmulPrecision('highest');
-if (!device) console.log(`not run on CUDA: ${reason}`);
 
-test.skipIf(!device).each(cases.map((row) => [nameOf(row), row] as const))('%s', async (_name, row) => {
-  const { program } = compileForward(row, device);
+test.skipIf(!cudaDevice).each(cases.map((row) => [nameOf(row), row] as const))('%s', async (_name, row) => {
+  const { program } = compileForward(row, cudaDevice);
   const problems: string[] = [];
   for (const n of row.rows ?? [1]) {
     const inputs = drawInputs(row, n);

@@ -1,12 +1,8 @@
 import { expect, test } from 'vitest';
-import { listDevices } from '../../lib/devices.js';
 import { type Bound, type NativeArray, native } from '../../lib/native.js';
+import { cudaDevice } from './cuda_device.js';
 
 // Rows by index on the first CUDA device where the table of cases has no row: bags, and indices that are not there.
-
-const { devices, reason } = await listDevices();
-const device = devices[0]?.id ?? '';
-if (!device) console.log(`not run on CUDA: ${reason}`);
 
 const rows = 11;
 const width = 35;
@@ -35,12 +31,12 @@ async function bags(on: string, indices: Int32Array, length: number, op: string)
 }
 
 // Integers, and lengths that divide exactly: the order of sums does not show.
-test.skipIf(!device).each(['reduceSum', 'reduceMean'])('bags: %s of gather', async (op) => {
+test.skipIf(!cudaDevice).each(['reduceSum', 'reduceMean'])('bags: %s of gather', async (op) => {
   const indices = Int32Array.from({ length: 40 * 4 }, (_, i) => (i % 3 ? 2 : (i * i) % rows));
-  expect(await bags(device, indices, 4, op)).toEqual(await bags('cpu', indices, 4, op));
+  expect(await bags(cudaDevice, indices, 4, op)).toEqual(await bags('cpu', indices, 4, op));
 });
 
-test.skipIf(!device).each([
+test.skipIf(!cudaDevice).each([
   ['the first of several', [[9, 1, 2, rows, -1, 3]], 6],
   [
     'a negative one',
@@ -56,7 +52,7 @@ test.skipIf(!device).each([
     const indices = Int32Array.from(lists.flat());
     for (const op of ['gather', 'bags']) {
       const messages = [];
-      for (const on of ['cpu', device]) {
+      for (const on of ['cpu', cudaDevice]) {
         const graph = new native.Graph();
         const x = graph.input('table', 'float32', [rows, width]);
         const i = graph.input('indices', 'int32', [-1, length]);

@@ -1,25 +1,23 @@
 import { expect, test } from 'vitest';
-import { listDevices, setFloat32MatmulPrecision } from '../../lib/devices.js';
+import { setFloat32MatmulPrecision } from '../../lib/devices.js';
 import { randomFrom, seedOf } from './case.js';
 import { cases } from './cases.js';
 import { checkGradients } from './compare.js';
+import { cudaDevice } from './cuda_device.js';
 import { arrayOf, batchOf, bind, compileGradient, drawCotangent, drawInputs, nameOf, referenceOf } from './run.js';
 
 // Gradients of every row on the first CUDA device, against central differences of the reference.
 
-const { devices, reason } = await listDevices();
-const device = devices[0]?.id ?? '';
 setFloat32MatmulPrecision('highest');
-if (!device) console.log(`not run on CUDA: ${reason}`);
 
 const rows = cases.filter(({ wrt }) => wrt?.length);
 
-test.skipIf(!device).each(rows.map((row) => [nameOf(row), row] as const))('%s', async (_name, row) => {
+test.skipIf(!cudaDevice).each(rows.map((row) => [nameOf(row), row] as const))('%s', async (_name, row) => {
   const n = batchOf(row);
   const inputs = drawInputs(row, n);
   const out = referenceOf(row, inputs, n);
   const cotangent = drawCotangent(row, out.shape, n);
-  const { program } = compileGradient(row, n, device);
+  const { program } = compileGradient(row, n, cudaDevice);
   const seed = { data: arrayOf('float32', cotangent.data), shape: cotangent.shape };
   const results = await program.run([...bind(row, inputs), seed]).promise;
   const gradients = results.map(({ data }) => data);

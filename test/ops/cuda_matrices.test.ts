@@ -1,14 +1,10 @@
 import { expect, test } from 'vitest';
-import { listDevices } from '../../lib/devices.js';
 import { type AttrValue, type Bound, native } from '../../lib/native.js';
 import { between, randomFrom } from './case.js';
+import { cudaDevice } from './cuda_device.js';
 
 // Factors of matrices on the first CUDA device against those of the CPU, every part with its signs. The larger ones take
 // several warps and memory beyond a block's own.
-
-const { devices, reason } = await listDevices();
-const device = devices[0]?.id ?? '';
-if (!device) console.log(`not run on CUDA: ${reason}`);
 
 interface Call {
   op: string;
@@ -54,9 +50,9 @@ const calls: [string, Call][] = [
   ['orthogonal, wide', { op: 'orthogonal', inputs: [seed], attrs: { rows: 5, columns: 31, gain: 1 } }],
 ];
 
-test.skipIf(!device).each(calls)('%s', (_name, call) => {
+test.skipIf(!cudaDevice).each(calls)('%s', (_name, call) => {
   const want = run(call, 'cpu');
-  const got = run(call, device);
+  const got = run(call, cudaDevice);
   // Both compute in float64 and round to float32 once: they differ where a rounding is all but a tie.
   want.forEach((part, i) => {
     const largest = Math.max(...part.map(Math.abs));

@@ -1,12 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { listDevices } from '../../lib/devices.js';
 import { type AttrValue, type Bound, type NativeArray, native } from '../../lib/native.js';
+import { cudaDevice } from './cuda_device.js';
 
 // Random ops on the first CUDA device draw the very bits of the CPU: a GPU, or with CHAINRULE_CUDA_EMULATE=1 the emulated grid.
-
-const { devices, reason } = await listDevices();
-const device = devices[0]?.id ?? '';
-if (!device) console.log(`not run on CUDA: ${reason}`);
 
 interface Draw {
   rows?: number;
@@ -15,7 +11,7 @@ interface Draw {
 
 const seed: Bound = { data: Uint32Array.of(0x12345678, 0x9abcdef0, 5), shape: [3] };
 
-/** The op's draw on a device; a further input carries the batch size into the program. */
+/** The op's draw on a cudaDevice; a further input carries the batch size into the program. */
 async function draw(op: string, attrs: Record<string, AttrValue>, on: string, options: Draw): Promise<NativeArray> {
   const graph = new native.Graph();
   const id = graph.input('seed', 'uint32', [3]);
@@ -53,23 +49,23 @@ const ops: [string, Record<string, AttrValue>][] = [
 ];
 
 describe.each(ops)('%s', (op, attrs) => {
-  test.skipIf(!device).each(shapes)('%s', async (_name, shape, options) => {
+  test.skipIf(!cudaDevice).each(shapes)('%s', async (_name, shape, options) => {
     const want = await draw(op, { ...attrs, shape }, 'cpu', options);
-    const got = await draw(op, { ...attrs, shape }, device, options);
+    const got = await draw(op, { ...attrs, shape }, cudaDevice, options);
     expect(bitsOf(got)).toEqual(bitsOf(want));
   });
 });
 
-test.skipIf(!device).each([0, 1, 2, 5, 1000])('permutation of %i', async (size) => {
+test.skipIf(!cudaDevice).each([0, 1, 2, 5, 1000])('permutation of %i', async (size) => {
   const want = await draw('permutation', { size }, 'cpu', {});
-  expect(Array.from(await draw('permutation', { size }, device, {}))).toEqual(Array.from(want));
+  expect(Array.from(await draw('permutation', { size }, cudaDevice, {}))).toEqual(Array.from(want));
 });
 
-test.skipIf(!device)('seedNext', async () => {
-  expect(Array.from(await draw('seedNext', {}, device, {}))).toEqual([0x12345678, 0x9abcdef0, 6]);
+test.skipIf(!cudaDevice)('seedNext', async () => {
+  expect(Array.from(await draw('seedNext', {}, cudaDevice, {}))).toEqual([0x12345678, 0x9abcdef0, 6]);
 });
 
-test.skipIf(!device).each([
+test.skipIf(!cudaDevice).each([
   ['rows of 150', [-1, 50, 3], { rows: 4, rowOffset: 11 }, 0.4],
   ['rows of 5', [-1, 5], { rows: 70 }, 0.25],
   ['no batch', [3, 67], { rowOffset: 2 }, 0.5],
@@ -84,7 +80,7 @@ test.skipIf(!device).each([
     shape: dims,
   });
   const results = [];
-  for (const on of ['cpu', device]) {
+  for (const on of ['cpu', cudaDevice]) {
     const graph = new native.Graph();
     const x = graph.input('x', 'float32', shape);
     const id = graph.input('seed', 'uint32', [3]);

@@ -49,6 +49,35 @@ describe('fusion', () => {
     expect(body(b.graph.compileSync([y]).describe(3))).toEqual(['matmul+add+relu']);
   });
 
+  describe('what follows a bias in registers', () => {
+    type Behind = (b: Builder, sum: number, x: number) => number;
+    const behind: Record<string, Behind> = {
+      'relu and more': (b, sum, x) => b.op('minimum', [b.op('add', [b.op('relu', [sum]), x]), b.scalar(0.25)]),
+      'the sum is read twice': (b, sum) => b.op('mul', [sum, b.op('relu', [sum])]),
+      'relu is read twice': (b, sum, x) => b.op('mul', [b.op('relu', [sum]), b.op('sub', [x, b.op('relu', [sum])])]),
+      'no relu': (b, sum, x) => b.op('div', [x, b.op('exp', [sum])]),
+      'the bias is read again': (b, sum) => b.op('mul', [b.op('relu', [sum]), b.graph.read(bias)]),
+    };
+    const [kernel, bias] = [variable('kernel', 20, 20), variable('bias', 20)];
+    const program = (then: Behind, keep: boolean) => {
+      const b = new Builder();
+      const x = b.input('x', -1, 20);
+      const product = b.op('matmul', [x, b.graph.read(kernel)]);
+      const y = then(b, b.op('add', [product, b.graph.read(bias)]), x);
+      return b.graph.compileSync(keep ? [y, product] : [y]);
+    };
+
+    test.each(Object.keys(behind))('has the bits of steps of their own: %s', (name) => {
+      const [fused, apart] = [program(behind[name]!, false), program(behind[name]!, true)];
+      expect(body(fused.describe(3))).toHaveLength(1);
+      expect(body(apart.describe(3)).length).toBeGreaterThan(1);
+      for (const rows of [1, 7, 40]) {
+        const x = { data: Float32Array.from({ length: rows * 20 }, (_, i) => Math.sin(i * i)), shape: [rows, 20] };
+        expect(fused.runSync([x])[0]!.data).toEqual(apart.runSync([x])[0]!.data);
+      }
+    });
+  });
+
   test('a chain of elementwise ops is one island with all results that leave it', () => {
     const b = new Builder();
     const x = b.input('x', -1, 5);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Builder, evaluate } from '../ir/builder.js';
+import { Builder, evaluate, variable } from '../ir/builder.js';
 
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => Math.sin(i * 1.7));
 
@@ -97,5 +97,28 @@ describe('the gradient of relu before a max pool', () => {
     const expected = evaluate(direct.b, direct.outputs, inputs);
     expect(evaluate(b, outputs, inputs)).toEqual(expected.slice(0, 3));
     expect(expected[1]!.some((value) => value !== 0)).toBe(true);
+  });
+});
+
+describe('a bias over axes that a reshape makes', () => {
+  const heads = (b: Builder, keep: boolean, biasShape = [2, 3]) => {
+    const product = b.op('matmul', [b.input('x', -1, 4, 5), b.graph.read(variable('kernel', 5, 6))]);
+    const split = b.op('reshape', [product], { shape: [-1, 4, 2, 3] });
+    const y = b.op('add', [split, b.graph.read(variable('bias', ...biasShape))]);
+    return b.graph.compileSync(keep ? [y, product] : [y]);
+  };
+  const x = [{ data: Float32Array.from(numbers(3 * 4 * 5)), shape: [3, 4, 5] }];
+
+  test('is an epilogue of the product, with the same bits and shape', () => {
+    const fused = heads(new Builder(), false);
+    expect(fused.describe(3)).toContain('matmul+add ');
+    const [found] = fused.runSync(x);
+    const [expected] = heads(new Builder(), true).runSync(x);
+    expect(found).toEqual(expected);
+  });
+
+  test('stays where it is if it covers fewer or other axes', () => {
+    expect(heads(new Builder(), false, [3]).describe(3)).not.toContain('matmul+add');
+    expect(heads(new Builder(), false, [4, 2, 3]).describe(3)).not.toContain('matmul+add');
   });
 });

@@ -24,41 +24,67 @@ CHAINRULE_INLINE Int loadIndex(const PoolShape& s, const void* index, int64_t at
   return load(places);
 }
 
-// One vector of channels of one window.
-template <bool whole>
-CHAINRULE_INLINE void maxPoolVector(const PoolShape& s, const float* corner, Window rows, Window columns, float* y,
-                                    void* index, int64_t at, int count) {
-  Float best(-__builtin_inff());
-  Int where(int32_t(rows.begin * s.kw + columns.begin));
-  for (int64_t i = rows.begin; i < rows.end; ++i) {
-    for (int64_t j = columns.begin; j < columns.end; ++j) {
-      const float* p = corner + (i * s.w + j) * s.c;
-      const Float value = whole ? load(p) : loadPartial(p, count);
-      const Mask better = beats(true, value, best);
-      best = select(better, value, best);
-      where = select(better, Int(int32_t(i * s.kw + j)), where);
+// `vectors` vectors of channels of one window whose first pixel is at p; `count` of the last one, unless whole. A NaN
+// wins, of equals the first.
+template <int vectors, bool whole, bool indexed>
+CHAINRULE_INLINE void maxPoolVectors(const PoolShape& s, const float* p, Window rows, Window columns, float* y,
+                                     void* index, int64_t at, int count) {
+  Float best[vectors];
+  Int where[vectors];
+#pragma GCC unroll 4
+  for (int v = 0; v < vectors; ++v) {
+    best[v] = Float(-__builtin_inff());
+    where[v] = Int(int32_t(rows.begin * s.kw + columns.begin));
+  }
+  for (int64_t i = rows.begin; i < rows.end; ++i, p += s.w * s.c) {
+    const float* pixel = p;
+    for (int64_t j = columns.begin; j < columns.end; ++j, pixel += s.c) {
+#pragma GCC unroll 4
+      for (int v = 0; v < vectors; ++v) {
+        const Float value = whole ? load(pixel + v * lanes) : loadPartial(pixel, count);
+        if (indexed) {
+          const Mask better = beats(true, value, best[v]);
+          best[v] = select(better, value, best[v]);
+          where[v] = select(better, Int(int32_t(i * s.kw + j)), where[v]);
+        } else {
+          best[v] = select(value == value, maxOr(value, best[v]), value);
+        }
+      }
     }
   }
-  if (whole)
-    store(y + at, best);
-  else
-    storePartial(y + at, best, count);
-  if (index) storeIndex(s, index, at, where, whole ? lanes : count);
+#pragma GCC unroll 4
+  for (int v = 0; v < vectors; ++v) {
+    if (whole)
+      store(y + at + v * lanes, best[v]);
+    else
+      storePartial(y + at, best[v], count);
+    if (indexed) storeIndex(s, index, at + v * lanes, where[v], whole ? lanes : count);
+  }
 }
 
-static void maxPool(const PoolShape& s, const float* x, float* y, void* index, int64_t rowBegin, int64_t rowEnd) {
+template <bool indexed>
+static void maxPoolRows(const PoolShape& s, const float* x, float* y, void* index, int64_t rowBegin, int64_t rowEnd) {
   for (int64_t row = rowBegin; row < rowEnd; ++row) {
     const int64_t image = row / s.oh, top = row % s.oh * s.strideH - s.padTop;
     const Window rows = clippedWindow(top, s.kh, s.h);
     for (int64_t column = 0; column < s.ow; ++column) {
       const int64_t left = column * s.strideW - s.padLeft, out = (row * s.ow + column) * s.c;
       const Window columns = clippedWindow(left, s.kw, s.w);
-      const float* corner = x + ((image * s.h + top) * s.w + left) * s.c;
+      const float* p = x + ((image * s.h + top + rows.begin) * s.w + left + columns.begin) * s.c;
       int64_t c = 0;
-      for (; c + lanes <= s.c; c += lanes) maxPoolVector<true>(s, corner + c, rows, columns, y, index, out + c, lanes);
-      if (c < s.c) maxPoolVector<false>(s, corner + c, rows, columns, y, index, out + c, int(s.c - c));
+      for (; c + 4 * lanes <= s.c; c += 4 * lanes)
+        maxPoolVectors<4, true, indexed>(s, p + c, rows, columns, y, index, out + c, lanes);
+      for (; c + lanes <= s.c; c += lanes)
+        maxPoolVectors<1, true, indexed>(s, p + c, rows, columns, y, index, out + c, lanes);
+      if (c < s.c) maxPoolVectors<1, false, indexed>(s, p + c, rows, columns, y, index, out + c, int(s.c - c));
     }
   }
+}
+static void maxPool(const PoolShape& s, const float* x, float* y, void* index, int64_t rowBegin, int64_t rowEnd) {
+  if (index)
+    maxPoolRows<true>(s, x, y, index, rowBegin, rowEnd);
+  else
+    maxPoolRows<false>(s, x, y, index, rowBegin, rowEnd);
 }
 
 // The output positions whose windows contain position p.

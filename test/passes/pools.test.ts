@@ -1,0 +1,136 @@
+import { afterAll, describe, expect, test } from 'vitest';
+import { type Bound, native } from '../../lib/native.js';
+import { Builder, variable } from '../ir/builder.js';
+
+// A pool inside the convolution before it, against the two as steps of their own: the same bits.
+
+interface Convolution {
+  about: string;
+  x: number[];
+  w: number[];
+  strides?: number[];
+  dilations?: number[];
+  padding?: number[];
+  groups?: number;
+}
+const convolutions: Convolution[] = [
+  { about: 'one channel', x: [12, 13, 1], w: [3, 3, 1, 32] },
+  { about: 'same', x: [13, 11, 16], w: [3, 3, 16, 40], padding: [1, 1, 1, 1] },
+  { about: 'pointwise', x: [9, 10, 17], w: [1, 1, 17, 9] },
+  { about: 'strides and dilation', x: [21, 23, 3], w: [3, 2, 3, 20], strides: [2, 1], dilations: [1, 2] },
+  { about: 'two groups', x: [9, 9, 6], w: [3, 3, 3, 8], groups: 2, padding: [1, 1, 1, 1] },
+  { about: 'depthwise', x: [10, 9, 7], w: [3, 3, 1, 7], groups: 7, padding: [1, 1, 1, 1] },
+  { about: 'several blocks of an image', x: [40, 30, 4], w: [3, 3, 4, 100] },
+];
+
+interface Pool {
+  about: string;
+  size: number[];
+  strides: number[];
+  padding?: number[];
+}
+const pools: Pool[] = [
+  { about: '2 x 2', size: [2, 2], strides: [2, 2] },
+  { about: 'overlapping, padded', size: [3, 3], strides: [2, 2], padding: [1, 1, 1, 1] },
+  { about: 'every row again', size: [4, 2], strides: [1, 3], padding: [0, 2, 1, 0] },
+  { about: 'over gaps', size: [2, 2], strides: [3, 4] },
+  { about: 'large', size: [7, 8], strides: [1, 1] },
+];
+
+/** What follows a convolution; gives its further inputs their shapes. */
+type Finish = (b: Builder, y: number, inputs: number[][]) => number;
+const finishes: Record<string, Finish> = {
+  nothing: (_, y) => y,
+  'bias and relu': (b, y) => b.op('relu', [b.op('add', [y, bias(b, y)])]),
+  'bias and tanh': (b, y) => b.op('tanh', [b.op('add', [y, bias(b, y)])]),
+  'bias, relu and another tensor': (b, y, inputs) => {
+    inputs.push(b.graph.shape(y));
+    const factor = b.input('factor', ...inputs[1]!);
+    return b.op('mul', [factor, b.op('relu', [b.op('add', [bias(b, y), y])])]);
+  },
+  'a factor of each image': (b, y, inputs) => {
+    inputs.push([-1, 1, 1, channels(b, y)]);
+    return b.op('mul', [y, b.input('factor', ...inputs[1]!)]);
+  },
+  'another tensor': (b, y, inputs) => {
+    inputs.push(b.graph.shape(y));
+    return b.op('relu', [b.op('sub', [y, b.input('other', ...inputs[1]!)])]);
+  },
+};
+const channels = (b: Builder, y: number): number => b.graph.shape(y)[3]!;
+const bias = (b: Builder, y: number): number => b.graph.read(variable('bias', channels(b, y)));
+
+/** With `apart` the pooled tensor leaves the program, too, so that it must exist. */
+function build(conv: Convolution, op: string, pool: Pool, finish: Finish, apart: boolean) {
+  const b = new Builder();
+  const inputs = [[-1, ...conv.x]];
+  const { strides = [1, 1], dilations = [1, 1], padding = none, groups = 1 } = conv;
+  const operands = [b.input('x', ...inputs[0]!), b.graph.read(variable('filter', ...conv.w))];
+  const y = finish(b, b.op('conv2d', operands, { strides, dilations, padding, groups }), inputs);
+  const { size, strides: steps, padding: edges = none } = pool;
+  const parts = b.graph.op(op, [y], { size, strides: steps, padding: edges });
+  return { program: b.graph.compileSync(apart ? [...parts, y] : parts), parts: parts.length, inputs };
+}
+
+const none = [0, 0, 0, 0];
+const rows = (shapes: number[][], batch: number) =>
+  shapes.map((shape, seed) => {
+    const dims = shape.map((dim) => (dim < 0 ? batch : dim));
+    const count = dims.reduce((a, n) => a * n, 1);
+    return { data: Float32Array.from({ length: count }, (_, i) => Math.sin(i * 1.7 + seed)), shape: dims };
+  });
+
+/** Compared as a whole: element by element takes minutes. */
+const bytes = (outputs: readonly Bound[]): Buffer =>
+  Buffer.concat(outputs.map(({ data }) => Buffer.from(data.buffer, data.byteOffset, data.byteLength)));
+
+afterAll(() => native.configure({ threads: native.info().threads, parallelThreshold: 10000 }));
+
+describe.each(convolutions)('behind a convolution, $about', (conv) => {
+  describe.each(pools)('a pool, $about', (pool) => {
+    test.each(Object.keys(finishes))('with %s between them', async (between) => {
+      for (const op of ['maxPool', 'avgPool']) {
+        const fused = build(conv, op, pool, finishes[between]!, false);
+        const apart = build(conv, op, pool, finishes[between]!, true);
+        expect(fused.program.describe()).toContain('conv2dPool');
+        expect(apart.program.describe()).not.toContain('conv2dPool');
+        for (const batch of [1, 5]) {
+          const bound = rows(fused.inputs, batch);
+          const expected = bytes(apart.program.runSync(bound).slice(0, fused.parts));
+          for (const threads of [1, 2, 3, 8]) {
+            native.configure({ threads, parallelThreshold: 0 });
+            const found = bytes(await fused.program.run(bound).promise);
+            expect(found.equals(expected), `${op}, ${batch} images, ${threads} threads`).toBe(true);
+          }
+        }
+      }
+    });
+  });
+});
+
+test('two pools of one convolution stay as they are', () => {
+  const b = new Builder();
+  const y = b.op('conv2d', [b.input('x', -1, 6, 6, 2), b.graph.read(variable('filter', 3, 3, 2, 4))], {
+    strides: [1, 1],
+  });
+  const attrs = { size: [2, 2], strides: [2, 2], padding: none };
+  expect(b.graph.compileSync([b.op('maxPool', [y], attrs), b.op('avgPool', [y], attrs)]).describe()).not.toContain(
+    'conv2dPool',
+  );
+});
+
+test('a NaN of the convolution reaches the maximum, and of equal zeros the first stays', () => {
+  const b = new Builder();
+  const filter = b.input('filter', 1, 1, 1, 1);
+  const y = b.op('conv2d', [b.input('x', -1, 2, 4, 1), filter], { strides: [1, 1] });
+  const pooled = b.op('maxPool', [y], { size: [2, 2], strides: [2, 2], padding: none });
+  const x = Float32Array.of(1, Number.NaN, -0, 0, 3, 2, 0, -0);
+  const [out] = b.graph
+    .compileSync([pooled])
+    .runSync([
+      { data: Float32Array.of(1), shape: [1, 1, 1, 1] },
+      { data: x, shape: [1, 2, 4, 1] },
+    ])
+    .map((result) => Array.from(result.data));
+  expect(out).toEqual([Number.NaN, 0]);
+});

@@ -1,0 +1,97 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+
+// What is said where the NVIDIA driver is missing, broken or old: a fake libcuda.so.1 answers as told.
+
+const root = join(__dirname, '../..');
+const library = process.env.CHAINRULE_CUDA_BINARY ?? join(root, 'build-cmake/cuda/chainrule_cuda.node');
+const ready = process.platform === 'linux' && existsSync(library);
+if (!ready)
+  console.log('driver messages: skipped, the library of CUDA devices is not built (npm run test:cuda builds it)');
+
+function fakeDriver(...flags: string[]): string {
+  const folder = mkdtempSync(join(tmpdir(), 'chainrule-driver-'));
+  mkdirSync(folder, { recursive: true });
+  const source = join(__dirname, 'fake_cuda.c');
+  execFileSync('gcc', ['-shared', '-fPIC', '-o', join(folder, 'libcuda.so.1'), source, ...flags]);
+  return folder;
+}
+
+const script = `
+const { listDevices } = require('./dist/devices.js');
+const { sequential, layers } = require('./dist/chainrule.js');
+(async () => {
+  const list = await listDevices();
+  const attempt = async (device) => {
+    const model = sequential([layers.dense({ units: 1, inputShape: [2], kernelInitializer: 'ones' })]);
+    model.compile({ device });
+    return model.predict([[1, 2]]).then(({ data }) => Array.from(data), (error) => error.code + ': ' + error.message);
+  };
+  console.log(JSON.stringify({ ...list, cuda: await attempt('cuda'), auto: await attempt('auto') }));
+})();`;
+
+function look(folder: string | undefined, env: Record<string, string> = {}) {
+  const { CHAINRULE_CUDA_EMULATE: _, CHAINRULE_DEVICE: __, ...rest } = process.env;
+  const { stdout, stderr } = spawnSync(process.execPath, ['-e', script], {
+    cwd: root,
+    encoding: 'utf8',
+    env: { ...rest, ...(folder ? { LD_LIBRARY_PATH: folder } : {}), CHAINRULE_CUDA_BINARY: library, ...env },
+  });
+  if (!stdout) throw new Error(stderr);
+  return JSON.parse(stdout) as {
+    devices: { id: string; name: string }[];
+    reason: string;
+    cuda: unknown;
+    auto: unknown;
+  };
+}
+
+const folder = ready ? fakeDriver() : undefined;
+
+test.skipIf(!ready).for([
+  ['34', /stub of a toolkit/],
+  ['35', /older than this library needs/],
+  ['46', /another process has the GPU/],
+  ['100', /sees no GPU/],
+  ['101', /names a GPU that is not there/],
+  ['803', /different versions/],
+  ['804', /forward-compatible/],
+  ['999', /failed to start/],
+  ['3', /cuInit: CUDA_ERROR_FAKE \(as asked\)/],
+] as const)('cuInit answers %s', ([code, text]) => {
+  const seen = look(folder, { FAKE_CUDA_INIT: code });
+  expect(seen.devices).toEqual([]);
+  expect(seen.reason).toMatch(text);
+  expect(seen.cuda).toMatch(/^ERR_CHAINRULE_DEVICE: .*not available/);
+  expect(seen.auto).toEqual([3]); // on the CPU
+});
+
+test.skipIf(!ready)('an old driver, no device, an old device', () => {
+  expect(look(folder, { FAKE_CUDA_VERSION: '11040' }).reason).toMatch(/supports CUDA 11.4, this library needs 12.0/);
+  expect(look(folder, { FAKE_CUDA_DEVICES: '0' }).reason).toMatch(/sees no GPU/);
+  expect(look(folder, { FAKE_CUDA_MAJOR: '7' }).reason).toMatch(/compute capability 7.0, 8.0 is needed/);
+  expect(look(fakeDriver('-DFAKE_CUDA_OLD')).reason).toMatch(/too old \(no cuEventElapsedTime/);
+});
+
+test.skipIf(!ready)('no library, another library', () => {
+  expect(look(undefined, { CHAINRULE_CUDA_BINARY: '' }).reason).toMatch(/@chainrule\/cuda-linux-x64 is not installed/);
+  expect(look(undefined, { CHAINRULE_CUDA_BINARY: '/nowhere/x.node' }).reason).toMatch(/could not be loaded/);
+});
+
+test.skipIf(!ready)('a device that fails when it is opened: an error for cuda, for auto too', () => {
+  for (const [call, code] of [
+    ['2', 'ERR_CHAINRULE_DEVICE_OOM'],
+    ['700', 'ERR_CHAINRULE_DEVICE_LOST'],
+    ['999', 'ERR_CHAINRULE_DEVICE'],
+  ] as const) {
+    const seen = look(folder, { FAKE_CUDA_CALL: call });
+    if (seen.devices.length === 0) {
+      expect(seen.reason).toMatch(/holds no kernels/); // built without nvcc
+      continue;
+    }
+    expect(seen.cuda).toMatch(new RegExp(`^${code}: `));
+  }
+});
