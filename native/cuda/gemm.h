@@ -46,8 +46,8 @@ struct Gemm {
   // gemmJoin in order.
   int64_t parts = 1, kPart = 0;
   float* partial = nullptr;
-  bool wideA = false,
-       wideB = false;  // runs of four along the contiguous direction are aligned and do not end in between
+  // Runs of four along the contiguous direction are aligned; those of A and B do not end in between.
+  bool wideA = false, wideB = false, wideC = false;
   GemmWindow window;
 };
 

@@ -1,244 +1,12 @@
 #pragma once
 
 // Products of matrices, plain, batched, and with the windows of an image as A (convolution without im2col). A block
-// makes a tile of C: it brings tiles of A and B of depth kDepth into shared memory, the next one while it works on this
-// one. The sum of an element runs over k in order, whatever the grid.
+// makes a tile of C from tiles of A and B that it copies into shared memory, some steps ahead of the one that it works
+// on. The sum of an element has an order that the shape fixes, whatever the grid.
 
-#include "cuda/gemm.h"
-#include "cuda/kernels/mma.cuh"
+#include "cuda/kernels/gemm_tile.cuh"
 
 namespace chainrule::cuda {
-
-constexpr int kGemmDepth = 32, kGemmThreads = 256;
-
-struct alignas(16) Four {
-  float v[4];
-};
-
-// A tile in shared memory, `size` elements x by kGemmDepth k. alongK: the operand is contiguous along k, and so is the
-// tile.
-template <int size, bool alongK>
-struct GemmTile {
-  static constexpr int row = alongK ? kGemmDepth + 4 : size + 8;  // no two lanes of a fragment meet in a bank
-  static constexpr int floats = alongK ? size * row : kGemmDepth * row;
-  static constexpr int fours = size * kGemmDepth / 4 / kGemmThreads;  // of each thread
-  DEVICE_MEMBER static float& at(float* tile, int x, int k) { return tile[alongK ? x * row + k : k * row + x]; }
-  // Where a thread's i-th run of four begins.
-  DEVICE_MEMBER static void place(int i, int& x, int& k) {
-    const int four = i * kGemmThreads + int(threadIdx.x);
-    if (alongK) {
-      x = four / (kGemmDepth / 4);
-      k = four % (kGemmDepth / 4) * 4;
-    } else {
-      x = four % (size / 4) * 4;
-      k = four / (size / 4);
-    }
-  }
-};
-
-// A plain operand of one product of the batch. cut: its k counts (outer, inner).
-template <bool cut>
-struct PlainSource {
-  const GemmOperand& operand;
-  const float* data;
-  int64_t xCount, kCount;
-  bool wide;
-
-  DEVICE_MEMBER int64_t depth(int64_t k) const {
-    if (!cut) return k * operand.inner;
-    const uint32_t outer = uint32_t(k) / uint32_t(operand.innerCount);  // k < 2^31: taps times channels
-    return outer * operand.outer + (k - int64_t(outer) * operand.innerCount) * operand.inner;
-  }
-  template <bool alongK>
-  DEVICE_MEMBER Four load(int64_t x, int64_t k) const {
-    const bool inside = x < xCount && k < kCount;
-    const bool whole = alongK ? k + 4 <= kCount : x + 4 <= xCount;
-    if (wide && inside && whole) return *reinterpret_cast<const Four*>(data + x * operand.x + depth(k));
-    Four four = {};
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      const int64_t xi = alongK ? x : x + i, ki = alongK ? k + i : k;
-      if (xi < xCount && ki < kCount) four.v[i] = data[xi * operand.x + depth(ki)];
-    }
-    return four;
-  }
-};
-
-// The share of a pixel or a tap in the place of an element of a window.
-struct WindowPart {
-  int64_t offset;
-  int32_t h, w;
-};
-DEVICE WindowPart windowPixel(const GemmWindow& g, int64_t i) {
-  const int64_t row = i / g.gridWidth;
-  const int32_t w = int32_t(i - row * g.gridWidth), h = int32_t(row % g.gridHeight);
-  return {row / g.gridHeight * g.image, h * g.step[0] + g.add[0], w * g.step[1] + g.add[1]};
-}
-DEVICE WindowPart windowTap(const GemmWindow& g, int64_t i) {
-  const int32_t tap = int32_t(i / g.channels), c = int32_t(i - int64_t(tap) * g.channels);
-  return {c, tap / g.taps[1] * g.tap[0], tap % g.taps[1] * g.tap[1]};
-}
-
-// The parts of the rows stay, those of k change from tile to tile.
-template <int size>
-struct WindowSource {
-  const GemmWindow& window;
-  const float* data;
-  int64_t xCount, kCount;
-  bool wide;
-  WindowPart *xParts, *kParts;  // in shared memory
-  int64_t firstX, firstK;
-
-  DEVICE_MEMBER WindowPart part(bool tap, int64_t i, int64_t count) const {
-    if (i >= count) return {0, INT32_MIN / 2, 0};
-    return tap ? windowTap(window, i) : windowPixel(window, i);
-  }
-  DEVICE_MEMBER void prepareRows() const {
-    for (int i = int(threadIdx.x); i < size; i += kGemmThreads)
-      xParts[i] = part(window.rowsAreTaps, firstX + i, xCount);
-  }
-  DEVICE_MEMBER void prepareDepth() const {
-    if (threadIdx.x < kGemmDepth) kParts[threadIdx.x] = part(!window.rowsAreTaps, firstK + threadIdx.x, kCount);
-  }
-  DEVICE_MEMBER bool find(const WindowPart& x, const WindowPart& k, int64_t& offset) const {
-    int32_t h = x.h + k.h, w = x.w + k.w;
-    if (window.divide[0] > 1) {
-      if (h < 0 || h % window.divide[0] != 0) return false;
-      h /= window.divide[0];
-    }
-    if (window.divide[1] > 1) {
-      if (w < 0 || w % window.divide[1] != 0) return false;
-      w /= window.divide[1];
-    }
-    offset = x.offset + k.offset + h * window.row + w * window.pixel;
-    return h >= 0 && h < window.height && w >= 0 && w < window.width;
-  }
-  template <bool alongK>
-  DEVICE_MEMBER Four load(int64_t x, int64_t k) const {
-    const int xi = int(x - firstX), ki = int(k - firstK);
-    Four four = {};
-    int64_t offset;
-    if (wide) {
-      if (find(xParts[xi], kParts[ki], offset)) four = *reinterpret_cast<const Four*>(data + offset);
-      return four;
-    }
-    for (int i = 0; i < 4; ++i) {
-      if (find(xParts[alongK ? xi : xi + i], kParts[alongK ? ki + i : ki], offset)) four.v[i] = data[offset];
-    }
-    return four;
-  }
-};
-
-// Exact: a thread makes elements 16 apart, each by a chain of fused multiply-adds.
-template <int height, int width, bool aAlongK, bool bAlongK>
-struct ExactMath {
-  static constexpr int rows = height / 16, columns = width / 16;
-  using A = GemmTile<height, aAlongK>;
-  using B = GemmTile<width, bAlongK>;
-  float sum[rows][columns];
-
-  DEVICE_MEMBER static float prepare(float x) { return x; }
-  DEVICE_MEMBER void clear() {
-    for (auto& row : sum)
-      for (float& element : row) element = 0;
-  }
-  DEVICE_MEMBER void multiply(float* a, float* b) {
-    const int tx = int(threadIdx.x) % 16, ty = int(threadIdx.x) / 16;
-#pragma unroll 4
-    for (int k = 0; k < kGemmDepth; ++k) {
-      float x[rows], y[columns];
-#pragma unroll
-      for (int i = 0; i < rows; ++i) x[i] = A::at(a, ty + 16 * i, k);
-#pragma unroll
-      for (int j = 0; j < columns; ++j) y[j] = B::at(b, tx + 16 * j, k);
-#pragma unroll
-      for (int i = 0; i < rows; ++i)
-#pragma unroll
-        for (int j = 0; j < columns; ++j) sum[i][j] = fmaOf(x[i], y[j], sum[i][j]);
-    }
-  }
-  template <typename Store>
-  DEVICE_MEMBER void each(Store store) const {
-    const int tx = int(threadIdx.x) % 16, ty = int(threadIdx.x) / 16;
-#pragma unroll
-    for (int i = 0; i < rows; ++i)
-#pragma unroll
-      for (int j = 0; j < columns; ++j) store(ty + 16 * i, tx + 16 * j, sum[i][j]);
-  }
-};
-
-// Tensor cores, factors rounded to tf32: eight warps, 2 x 4, each with its part of the tile.
-template <int height, int width, bool aAlongK, bool bAlongK>
-struct Tf32Math {
-  static constexpr int warpRows = height / 2, warpColumns = width / 4;
-  static constexpr int rows = warpRows / 16, columns = warpColumns / 8;
-  using A = GemmTile<height, aAlongK>;
-  using B = GemmTile<width, bAlongK>;
-  float sum[rows][columns][4];
-
-  DEVICE_MEMBER static float prepare(float x) { return roundTf32(x); }
-  DEVICE_MEMBER void clear() {
-    for (auto& row : sum)
-      for (auto& tile : row)
-        for (float& element : tile) element = 0;
-  }
-  DEVICE_MEMBER void multiply(float* a, float* b) {
-    const int warp = int(threadIdx.x) / 32, g = int(threadIdx.x) % 32 / 4, t = int(threadIdx.x) % 4;
-    const int row = warp / 4 * warpRows + g, column = warp % 4 * warpColumns + g;
-#pragma unroll
-    for (int k = 0; k < kGemmDepth; k += 8) {
-      float x[rows][4], y[columns][2];
-#pragma unroll
-      for (int i = 0; i < rows; ++i) {
-        x[i][0] = A::at(a, row + 16 * i, k + t);
-        x[i][1] = A::at(a, row + 16 * i + 8, k + t);
-        x[i][2] = A::at(a, row + 16 * i, k + t + 4);
-        x[i][3] = A::at(a, row + 16 * i + 8, k + t + 4);
-      }
-#pragma unroll
-      for (int j = 0; j < columns; ++j) {
-        y[j][0] = B::at(b, column + 8 * j, k + t);
-        y[j][1] = B::at(b, column + 8 * j, k + t + 4);
-      }
-#pragma unroll
-      for (int i = 0; i < rows; ++i)
-#pragma unroll
-        for (int j = 0; j < columns; ++j) mmaTf32(sum[i][j], x[i], y[j]);
-    }
-  }
-  template <typename Store>
-  DEVICE_MEMBER void each(Store store) const {
-    const int warp = int(threadIdx.x) / 32, g = int(threadIdx.x) % 32 / 4, t = int(threadIdx.x) % 4;
-    const int row = warp / 4 * warpRows + g, column = warp % 4 * warpColumns + 2 * t;
-#pragma unroll
-    for (int i = 0; i < rows; ++i)
-#pragma unroll
-      for (int j = 0; j < columns; ++j)
-#pragma unroll
-        for (int e = 0; e < 4; ++e) store(row + 16 * i + e / 2 * 8, column + 8 * j + e % 2, sum[i][j][e]);
-  }
-};
-
-template <typename Math, typename Tile, bool alongK, typename Source>
-DEVICE void gemmFetch(const Source& source, int64_t firstX, int64_t firstK, Four (&fours)[Tile::fours]) {
-#pragma unroll
-  for (int i = 0; i < Tile::fours; ++i) {
-    int x, k;
-    Tile::place(i, x, k);
-    fours[i] = source.template load<alongK>(firstX + x, firstK + k);
-  }
-}
-template <typename Math, typename Tile>
-DEVICE void gemmStore(const Four (&fours)[Tile::fours], float* tile) {
-#pragma unroll
-  for (int i = 0; i < Tile::fours; ++i) {
-    int x, k;
-    Tile::place(i, x, k);
-    Four four = fours[i];
-    for (float& v : four.v) v = Math::prepare(v);
-    *reinterpret_cast<Four*>(&Tile::at(tile, x, k)) = four;
-  }
-}
 
 // Offsets of product z of the batch.
 struct GemmPlace {
@@ -257,109 +25,178 @@ DEVICE GemmPlace gemmPlace(const Gemm& gemm, int64_t z) {
   return place;
 }
 
-DEVICE void gemmWrite(const Gemm& gemm, int64_t item, float* c, int64_t row, int64_t column, float value) {
-  float& to = c[row * gemm.cRow + column];
+DEVICE float gemmValue(const Gemm& gemm, int64_t item, int64_t column, float old, float value) {
   if (gemm.bias) value += gemm.bias[item * gemm.biasBatch + column];
-  if (gemm.accumulate) value += to;
-  if (gemm.relu) value = value > 0 ? value : 0;
-  to = value;
+  if (gemm.accumulate) value += old;
+  return gemm.relu && !(value > 0) ? 0 : value;
 }
 
-template <typename Math, int height, int width, bool aAlongK, bool bAlongK, bool windowed>
+// `count` neighbouring elements of a row, 2 or 4, as many as there are.
+template <int count>
+DEVICE void gemmWrite(const Gemm& gemm, int64_t item, float* row, int64_t column, const float (&values)[count]) {
+  struct alignas(4 * count) Run {
+    float v[count];
+  };
+  float* const to = row + column;
+  if (gemm.wideC && column + count <= gemm.n) {
+    Run run = {};
+    if (gemm.accumulate) run = *reinterpret_cast<const Run*>(to);
+#pragma unroll
+    for (int i = 0; i < count; ++i) run.v[i] = gemmValue(gemm, item, column + i, run.v[i], values[i]);
+    *reinterpret_cast<Run*>(to) = run;
+    return;
+  }
+#pragma unroll
+  for (int i = 0; i < count; ++i) {
+    if (column + i < gemm.n) to[i] = gemmValue(gemm, item, column + i, gemm.accumulate ? to[i] : 0, values[i]);
+  }
+}
+template <int count>
+DEVICE void gemmWritePartial(const Gemm& gemm, float* row, int64_t column, const float (&values)[count]) {
+  struct alignas(4 * count) Run {
+    float v[count];
+  };
+  if (gemm.n % 4 == 0 && column + count <= gemm.n) {
+    Run run;
+#pragma unroll
+    for (int i = 0; i < count; ++i) run.v[i] = values[i];
+    *reinterpret_cast<Run*>(row + column) = run;
+    return;
+  }
+#pragma unroll
+  for (int i = 0; i < count; ++i) {
+    if (column + i < gemm.n) row[column + i] = values[i];
+  }
+}
+
+// Bands of so many rows of tiles, each column by column: tiles that are made at the same time share operands.
+constexpr int64_t kGemmBand = 8;
+
+template <typename Math, bool windowed>
 DEVICE void gemmBody(const Gemm& gemm) {
-  using A = GemmTile<height, aAlongK>;
-  using B = GemmTile<width, bAlongK>;
-  float* const tiles = dynamicShared<float>();  // A B A B
-  WindowPart* const parts = reinterpret_cast<WindowPart*>(tiles + 2 * (A::floats + B::floats));
-  const int64_t rowTiles = (gemm.m + height - 1) / height;
-  const int64_t column0 = blockIdx.x / rowTiles * width, row0 = blockIdx.x % rowTiles * height;
+  using A = typename Math::A;
+  using B = typename Math::B;
+  constexpr int height = Math::height, width = Math::width, depth = Math::depth, stages = Math::stages;
+  constexpr int stage = A::floats + B::floats;
+  float* const tiles = dynamicShared<float>();
+  WindowPart* const xParts = reinterpret_cast<WindowPart*>(tiles + stages * stage);
+  WindowPart* const kParts = xParts + height;  // of two steps
+
+  const int64_t rowTiles = (gemm.m + height - 1) / height, columnTiles = (gemm.n + width - 1) / width;
+  const int64_t band = blockIdx.x / (kGemmBand * columnTiles), within = blockIdx.x % (kGemmBand * columnTiles);
+  const int64_t bandRows = rowTiles - band * kGemmBand < kGemmBand ? rowTiles - band * kGemmBand : kGemmBand;
+  const int64_t row0 = (band * kGemmBand + within % bandRows) * height, column0 = within / bandRows * width;
 
   for (int64_t z = blockIdx.y; z < gemm.batchCount * gemm.parts; z += gridDim.y) {
     const int64_t item = z / gemm.parts, part = z % gemm.parts;
     const GemmPlace place = gemmPlace(gemm, item);
     const int64_t begin = part * gemm.kPart, end = begin + gemm.kPart < gemm.k ? begin + gemm.kPart : gemm.k;
-    const PlainSource<windowed && bAlongK> sourceB{gemm.b, gemm.b.data + place.b, gemm.n, end, gemm.wideB};
-    const PlainSource<false> plainA{gemm.a, gemm.a.data + place.a, gemm.m, end, gemm.wideA};
-    WindowSource<height> windowA{gemm.window, gemm.a.data + place.a, gemm.m, end,  gemm.wideA,
-                                 parts,       parts + height,        row0,   begin};
-    Four nextA[A::fours], nextB[B::fours];
-    const auto fetch = [&](int64_t k) {
+    const int steps = int((end - begin + depth - 1) / depth);
+    PlainSource<windowed && B::alongDepth> sourceB{gemm.b, gemm.b.data + place.b, column0, gemm.n, end, begin};
+    PlainSource<false> plainA{gemm.a, gemm.a.data + place.a, row0, gemm.m, end, begin};
+    WindowSource windowA{gemm.window, gemm.a.data + place.a, xParts, kParts};
+    // Parts of the windows' k, one step before the copies that need them.
+    const auto prepare = [&](int step) {
       if constexpr (windowed) {
-        syncBlock();  // the parts of the tile before have been read
-        windowA.firstK = k;
-        windowA.prepareDepth();
-        syncBlock();
-        gemmFetch<Math, A, aAlongK>(windowA, row0, k, nextA);
-      } else {
-        gemmFetch<Math, A, aAlongK>(plainA, row0, k, nextA);
+        if (int(threadIdx.x) < depth && step < steps)
+          kParts[step % 2 * depth + int(threadIdx.x)] =
+              windowPart(gemm.window, !gemm.window.rowsAreTaps, begin + int64_t(step) * depth + threadIdx.x, end);
       }
-      gemmFetch<Math, B, bAlongK>(sourceB, column0, k, nextB);
     };
-    const auto keep = [&](int side) {
-      gemmStore<Math, A>(nextA, tiles + side * (A::floats + B::floats));
-      gemmStore<Math, B>(nextB, tiles + side * (A::floats + B::floats) + A::floats);
+    const auto copy = [&](int step, int side) {
+      if (step < steps) {
+        float* const to = tiles + side * stage;
+        sourceB.firstK = begin + int64_t(step) * depth;
+        if constexpr (windowed) {
+          windowA.kParts = kParts + step % 2 * depth;
+          A::fill(windowA, to, gemm.wideA);
+        } else {
+          plainA.firstK = sourceB.firstK;
+          A::fill(plainA, to, gemm.wideA);
+        }
+        B::fill(sourceB, to + A::floats, gemm.wideB);
+      }
+      commitCopies();
     };
-    if constexpr (windowed) windowA.prepareRows();
+
+    if constexpr (windowed) {
+      for (int i = int(threadIdx.x); i < height; i += Math::threads)
+        xParts[i] = windowPart(gemm.window, gemm.window.rowsAreTaps, row0 + i, gemm.m);
+      prepare(0);
+    }
+    for (int step = 0; step < stages - 1; ++step) {
+      if constexpr (windowed) {
+        syncBlock();
+        prepare(step + 1);
+      }
+      copy(step, step);
+    }
 
     Math math;
     math.clear();
     int side = 0;
-    fetch(begin);
-    syncBlock();  // the last tile of the product before has been read
-    keep(0);
-    syncBlock();
-    for (int64_t k = begin; k < end; k += kGemmDepth) {
-      const bool more = k + kGemmDepth < end;
-      if (more) fetch(k + kGemmDepth);
-      float* const tile = tiles + side * (A::floats + B::floats);
-      math.multiply(tile, tile + A::floats);
-      side ^= 1;
-      if (more) keep(side);
-      syncBlock();
+    for (int step = 0; step < steps; ++step) {
+      waitCopies<stages - 2>();
+      syncBlock();  // the copies of all are there, and the step before has been read
+      copy(step + stages - 1, side == 0 ? stages - 1 : side - 1);
+      prepare(step + stages);
+      math.multiply(tiles + side * stage, tiles + side * stage + A::floats);
+      side = side == stages - 1 ? 0 : side + 1;
     }
-    float* const partial = gemm.partial + (part * gemm.batchCount + item) * gemm.m * gemm.n;
-    math.each([&](int i, int j, float value) {
-      const int64_t row = row0 + i, column = column0 + j;
-      if (row >= gemm.m || column >= gemm.n) return;
-      if (gemm.parts > 1) {
-        partial[row * gemm.n + column] = value;
-      } else {
-        gemmWrite(gemm, item, gemm.c + place.c, row, column, value);
-      }
-    });
+    waitCopies<0>();
+    syncBlock();
+    if (math.join(tiles)) {
+      float* const partial = gemm.partial + (part * gemm.batchCount + item) * gemm.m * gemm.n;
+      math.each([&](int i, int j, const auto& values) {
+        const int64_t row = row0 + i, column = column0 + j;
+        if (row >= gemm.m || column >= gemm.n) return;
+        if (gemm.parts > 1) {
+          gemmWritePartial(gemm, partial + row * gemm.n, column, values);
+        } else {
+          gemmWrite(gemm, item, gemm.c + place.c + row * gemm.cRow, column, values);
+        }
+      });
+    }
+    syncBlock();  // what `join` used is free for the next product
   }
 }
 
-#define GEMM_KERNEL(math, size, a, b, window)                                                                     \
-  KERNEL_BODY __launch_bounds__(kGemmThreads) gemm##math##size##a##b##window(const __grid_constant__ Gemm gemm) { \
-    gemmBody<math##Math<size, size, gemm##a, gemm##b>, size, size, gemm##a, gemm##b, gemm##window>(gemm);         \
+// Slices of a block that sum every slices-th part of a step: the others hand their sums to the first, which adds them
+// in order. True for the threads of the first.
+template <int slices, int threads, int count>
+DEVICE bool joinSlices(float (&sums)[count], float* memory) {
+  if constexpr (slices > 1) {
+    constexpr int each = threads / slices;
+    const int slice = int(threadIdx.x) / each, thread = int(threadIdx.x) % each;
+    if (slice > 0) {
+#pragma unroll
+      for (int i = 0; i < count; ++i) memory[((slice - 1) * count + i) * each + thread] = sums[i];
+    }
+    syncBlock();
+    if (slice > 0) return false;
+#pragma unroll
+    for (int other = 0; other < slices - 1; ++other)
+#pragma unroll
+      for (int i = 0; i < count; ++i) sums[i] += memory[(other * count + i) * each + thread];
   }
-// Names: math, size of the tile, whether A and B are contiguous along k (K) or not (X), plain or windowed.
+  return true;
+}
+
+// Kernels of one kind of math, by tile and by whether A and B are contiguous along k (K) or not (X), plain or windowed.
+// Where neither is (a product of two transposed matrices), A is read as if it were, element by element.
 constexpr bool gemmK = true, gemmX = false, gemmPlain = false, gemmWindowed = true;
-#define GEMM_KERNELS(math, size)          \
-  GEMM_KERNEL(math, size, K, K, Plain)    \
-  GEMM_KERNEL(math, size, K, X, Plain)    \
-  GEMM_KERNEL(math, size, X, K, Plain)    \
-  GEMM_KERNEL(math, size, X, X, Plain)    \
-  GEMM_KERNEL(math, size, K, X, Windowed) \
-  GEMM_KERNEL(math, size, K, K, Windowed) \
-  GEMM_KERNEL(math, size, X, X, Windowed)
-GEMM_KERNELS(Exact, 128)
-GEMM_KERNELS(Exact, 64)
-GEMM_KERNELS(Exact, 32)
-GEMM_KERNELS(Tf32, 128)
-GEMM_KERNELS(Tf32, 64)
-#undef GEMM_KERNELS
-#undef GEMM_KERNEL
-
-KERNEL_BODY gemmJoin(const __grid_constant__ Gemm gemm) {
-  const int64_t size = gemm.batchCount * gemm.m * gemm.n;
-  for (int64_t i = globalThread(); i < size; i += globalThreads()) {
-    float sum = gemm.partial[i];
-    for (int64_t part = 1; part < gemm.parts; ++part) sum += gemm.partial[part * size + i];
-    const int64_t column = i % gemm.n, row = i / gemm.n % gemm.m, item = i / (gemm.n * gemm.m);
-    gemmWrite(gemm, item, gemm.c + gemmPlace(gemm, item).c, row, column, sum);
+#define GEMM_DEFINE(math, tile, a, b, window)                                          \
+  KERNEL_BODY __launch_bounds__(math##tile::threads, math##tile::blocks(gemm##window)) \
+      gemm##math##tile##a##b##window(const __grid_constant__ Gemm gemm) {              \
+    gemmBody<math##Math<math##tile, gemm##a, gemm##b>, gemm##window>(gemm);            \
   }
-}
+#define GEMM_KERNELS_PLAIN(math, tile) \
+  GEMM_DEFINE(math, tile, K, K, Plain) \
+  GEMM_DEFINE(math, tile, K, X, Plain) \
+  GEMM_DEFINE(math, tile, X, X, Plain)
+#define GEMM_KERNELS_WINDOWED(math, tile) \
+  GEMM_DEFINE(math, tile, K, X, Windowed) \
+  GEMM_DEFINE(math, tile, K, K, Windowed) \
+  GEMM_DEFINE(math, tile, X, X, Windowed)
 
 }  // namespace chainrule::cuda

@@ -35,10 +35,30 @@ DEVICE void atomicIncrement(int32_t* target) { atomicAdd(target, 1); }
 DEVICE uint32_t ballot(bool vote) { return __ballot_sync(0xFFFFFFFFu, vote); }
 DEVICE int countBits(uint32_t bits) { return __popc(bits); }
 DEVICE float fmaOf(float a, float b, float c) { return __fmaf_rn(a, b, c); }
-// One word from global to shared memory; there once this thread has called finishCopies.
-DEVICE void copyAsync(float* shared, const float* global) {
-  asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(unsigned(__cvta_generic_to_shared(shared))), "l"(global)
-               : "memory");
+
+// Copies of 4 or 16 bytes into shared memory that go on while the thread does; zeros where not `valid`, and nothing is
+// read. A thread's copies since its last commit are a group; waitCopies waits for all but the last `groups` groups,
+// finishCopies for everything.
+template <int bytes>
+DEVICE void copyAsync(void* to, const void* from, bool valid = true) {
+  const uint32_t address = uint32_t(__cvta_generic_to_shared(to));
+  if constexpr (bytes == 16) {
+    asm volatile(
+        "{.reg .pred none; setp.eq.s32 none, %2, 0; cp.async.cg.shared.global.L2::128B [%0], [%1], 16, none;}" ::"r"(
+            address),
+        "l"(from), "r"(int(valid))
+        : "memory");
+  } else {
+    asm volatile(
+        "{.reg .pred none; setp.eq.s32 none, %2, 0; cp.async.ca.shared.global [%0], [%1], 4, none;}" ::"r"(address),
+        "l"(from), "r"(int(valid))
+        : "memory");
+  }
+}
+DEVICE void commitCopies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+template <int groups>
+DEVICE void waitCopies() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(groups) : "memory");
 }
 DEVICE void finishCopies() { asm volatile("cp.async.wait_all;" ::: "memory"); }
 
@@ -90,7 +110,17 @@ DEVICE uint32_t ballot(bool vote) {
 }
 DEVICE int countBits(uint32_t bits) { return __builtin_popcount(bits); }
 DEVICE float fmaOf(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
-DEVICE void copyAsync(float* shared, const float* global) { *shared = *global; }
+template <int bytes>
+DEVICE void copyAsync(void* to, const void* from, bool valid = true) {
+  if (valid) {
+    __builtin_memcpy(to, from, bytes);
+  } else {
+    __builtin_memset(to, 0, bytes);
+  }
+}
+DEVICE void commitCopies() {}
+template <int groups>
+DEVICE void waitCopies() {}
 DEVICE void finishCopies() {}
 
 }  // namespace chainrule::cuda

@@ -41,11 +41,11 @@ DEVICE void islandRequest(const Island& island, int input, IslandWords& to, int6
   const uint8_t* const bytes = static_cast<const uint8_t*>(in.data);
   const bool whole = first + kIslandNear <= island.elements;
   if (whole && in.move == IslandMove::four) {
-    copyAsync16(&to, words + islandOffset(island, input, first), true);
+    copyAsync<16>(&to, words + islandOffset(island, input, first), true);
     return;
   }
   if (whole && in.move == IslandMove::packed) {
-    copyAsync4(&to, bytes + islandOffset(island, input, first));
+    copyAsync<4>(&to, bytes + islandOffset(island, input, first));
     return;
   }
   int64_t offset[kIslandNear];
@@ -61,7 +61,7 @@ DEVICE void islandRequest(const Island& island, int input, IslandWords& to, int6
   }
   if (!islandBytes(in.dtype)) {
 #pragma unroll
-    for (int i = 0; i < kIslandNear; ++i) copyAsync4(&to.word[i], words + offset[i]);
+    for (int i = 0; i < kIslandNear; ++i) copyAsync<4>(&to.word[i], words + offset[i]);
     return;
   }
   IslandWords values;

@@ -11,17 +11,28 @@ namespace chainrule::cuda {
 
 #ifdef __CUDACC__
 
-// Rounds to the 10 bits of mantissa that the tensor cores read.
+// Rounds to the 10 bits of mantissa that the tensor cores read, ties away from zero: half a unit of them is added, and
+// what is below them they ignore. (cvt.rna.tf32 does it by a predicate, which costs a move for each operand.)
 DEVICE float roundTf32(float x) {
-  uint32_t bits;
-  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(x));
-  return __uint_as_float(bits);
+  const float power = __uint_as_float(__float_as_uint(x) & 0xFF800000);  // with the sign of x; infinite for NaN
+  return __fmaf_rn(power, 0x1p-11f, x);
 }
-DEVICE void mmaTf32(float (&d)[4], const float (&a)[4], const float (&b)[2]) {
+DEVICE void mmaTf32(float* d, const float (&a)[4], const float (&b)[2]) {
   asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
       : "r"(__float_as_uint(a[0])), "r"(__float_as_uint(a[1])), "r"(__float_as_uint(a[2])), "r"(__float_as_uint(a[3])),
         "r"(__float_as_uint(b[0])), "r"(__float_as_uint(b[1])));
+}
+// Four tiles of 8 rows x 4 floats from shared memory: lane l names row l % 8 of tile l / 8, of 16 bytes; tiles[i] is
+// element (g, t) of tile i. (PTX ISA, "ldmatrix"; a float counts as two of its b16)
+DEVICE void loadTiles(float (&tiles)[4], const float* row) {
+  uint32_t bits[4];
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+               : "=r"(bits[0]), "=r"(bits[1]), "=r"(bits[2]), "=r"(bits[3])
+               : "r"(uint32_t(__cvta_generic_to_shared(row)))
+               : "memory");
+#pragma unroll
+  for (int i = 0; i < 4; ++i) tiles[i] = __uint_as_float(bits[i]);
 }
 
 #else
@@ -31,7 +42,7 @@ DEVICE float roundTf32(float x) {
   if ((bits & 0x7F800000) == 0x7F800000) return x;
   return __builtin_bit_cast(float, (bits + 0x1000) & 0xFFFFE000);
 }
-DEVICE void mmaTf32(float (&d)[4], const float (&a)[4], const float (&b)[2]) {
+DEVICE void mmaTf32(float* d, const float (&a)[4], const float (&b)[2]) {
   struct Fragments {
     float a[4], b[2];
   } own;
@@ -46,6 +57,12 @@ DEVICE void mmaTf32(float (&d)[4], const float (&a)[4], const float (&b)[2]) {
       d[i] = fmaOf(of(g * 4 + k % 4)->a[high + k / 4 * 2], of(column * 4 + k % 4)->b[k / 4], d[i]);
     }
   }
+  syncWarp();
+}
+DEVICE void loadTiles(float (&tiles)[4], const float* row) {
+  const uint64_t* const lanes = emulation::exchangeAll(reinterpret_cast<uintptr_t>(row));
+  const int g = int(threadIdx.x % 32) / 4, t = int(threadIdx.x % 4);
+  for (int i = 0; i < 4; ++i) tiles[i] = reinterpret_cast<const float*>(lanes[i * 8 + g])[t];
   syncWarp();
 }
 

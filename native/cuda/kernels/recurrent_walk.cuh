@@ -176,7 +176,7 @@ DEVICE void walkForward(const DeviceWalkForward& w) {
     for (int i = 0; i < 2; ++i) {
       if (!own.has[i]) continue;
       for (int r = 0; r < block.count; ++r)
-        copyAsync(to + r * columns + own.column[i], from.data + r * from.stride + own.column[i]);
+        copyAsync<4>(to + r * columns + own.column[i], from.data + r * from.stride + own.column[i]);
     }
   };
   const auto recur = [&](const Rows<float>& state, float* to, bool accumulate) {
@@ -278,7 +278,7 @@ DEVICE void walkBackward(const DeviceWalkBackward& w) {
       if (!own.has[i] || !w.gatesOf) continue;
       const Rows<const float> from = block.rowsAt(w.gatesOf, step, columns);
       for (int r = 0; r < block.count; ++r)
-        copyAsync(to + r * gateRow + own.gate * depth + own.unit[i], from.data + r * from.stride + own.column[i]);
+        copyAsync<4>(to + r * gateRow + own.gate * depth + own.unit[i], from.data + r * from.stride + own.column[i]);
     }
     const bool lstm = w.cell.cell == Cell::lstm;
     const Rows<const float> one = gru    ? kept(w.hiddenOf, step)
@@ -289,10 +289,10 @@ DEVICE void walkBackward(const DeviceWalkBackward& w) {
     if (lstm) two = kept(w.carryOf, step + 1);
     forUnits(w, block, [&](const CellPlace& at) {
       float* const place = to + states + at.row * units + at.unit;
-      copyAsync(place, &cellValue(one, at));
-      if (two) copyAsync(place + state, &cellValue(two, at));
+      copyAsync<4>(place, &cellValue(one, at));
+      if (two) copyAsync<4>(place + state, &cellValue(two, at));
       if (w.dSequence)
-        copyAsync(place + 2 * state, w.dSequence + ((block.first + at.row) * w.steps + step) * units + at.unit);
+        copyAsync<4>(place + 2 * state, w.dSequence + ((block.first + at.row) * w.steps + step) * units + at.unit);
     });
   };
   const auto recurBack = [&]() {

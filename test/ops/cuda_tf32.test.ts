@@ -1,0 +1,200 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { listDevices, setFloat32MatmulPrecision } from '../../lib/devices.js';
+import { type NativeArray, native } from '../../lib/native.js';
+import { randomFrom, seedOf, sizeOf } from './case.js';
+
+// Products on the first CUDA device whose factors may be rounded to tf32. Small integers lose nothing, so they come out
+// exactly; real numbers within the bound of the rounding and of a float32 sum in any order.
+
+const { devices, reason } = await listDevices();
+const device = devices[0]?.id ?? '';
+if (!device) console.log(`not run on CUDA: ${reason}`);
+
+beforeAll(() => setFloat32MatmulPrecision('high'));
+afterAll(() => setFloat32MatmulPrecision('highest'));
+
+type Shape = number[];
+type Attributes = Record<string, number | number[]>;
+
+interface Product {
+  a: Shape;
+  b: Shape;
+  attrs?: Attributes;
+  /** Sizes of the batch, of the rows and columns of C and of the sum, and where the factors lie. */
+  sizes: [batch: number, m: number, n: number, k: number];
+  places: (z: number, row: number, column: number, k: number) => [a: number, b: number];
+}
+
+function matmul(batch: number, m: number, n: number, k: number, transposeA = false, transposeB = false): Product {
+  const axes = batch > 1 ? [batch] : [];
+  return {
+    a: [...axes, ...(transposeA ? [k, m] : [m, k])],
+    b: [...axes, ...(transposeB ? [n, k] : [k, n])],
+    attrs: { transposeA: Number(transposeA), transposeB: Number(transposeB) },
+    sizes: [batch, m, n, k],
+    places: (z, row, column, i) => [
+      z * m * k + (transposeA ? i * m + row : row * k + i),
+      z * n * k + (transposeB ? column * k + i : i * n + column),
+    ],
+  };
+}
+
+const values = (shape: Shape, integer: boolean, random: () => number): Float32Array =>
+  Float32Array.from({ length: sizeOf(shape) }, () => (integer ? Math.floor(random() * 9) - 4 : random() * 2 - 1));
+
+/** The product in float64, and the sums of magnitudes. */
+function reference({ sizes: [batch, m, n, terms], places }: Product, a: NativeArray, b: NativeArray) {
+  const sums = new Float64Array(batch * m * n);
+  const magnitudes = new Float64Array(batch * m * n);
+  for (let z = 0, at = 0; z < batch; ++z) {
+    for (let row = 0; row < m; ++row) {
+      for (let column = 0; column < n; ++column, ++at) {
+        for (let k = 0; k < terms; ++k) {
+          const [i, j] = places(z, row, column, k);
+          const product = a[i]! * b[j]!;
+          sums[at]! += product;
+          magnitudes[at]! += Math.abs(product);
+        }
+      }
+    }
+  }
+  return { sums, magnitudes };
+}
+
+function check(got: NativeArray, sums: Float64Array, magnitudes: Float64Array, terms: number, integer: boolean) {
+  expect(got.length).toBe(sums.length);
+  const relative = integer ? 0 : 2 * 2 ** -11 + 2 ** -22 + terms * 2 ** -24;
+  let wrong = '';
+  for (let i = 0; i < sums.length && !wrong; ++i) {
+    if (!(Math.abs(got[i]! - sums[i]!) <= relative * magnitudes[i]!))
+      wrong = `element ${i}: ${got[i]} instead of ${sums[i]}`;
+  }
+  expect(wrong).toBe('');
+}
+
+const products: [string, Product][] = [
+  ['one small tile', matmul(1, 8, 10, 16)],
+  ['ragged tiles, runs of four', matmul(1, 100, 52, 72)],
+  ['ragged tiles, odd strides', matmul(1, 67, 35, 71)],
+  ['A transposed', matmul(1, 72, 40, 100, true)],
+  ['A transposed, odd strides', matmul(1, 37, 41, 67, true)],
+  ['B transposed', matmul(1, 72, 40, 100, false, true)],
+  ['B transposed, odd strides', matmul(1, 37, 41, 67, false, true)],
+  ['both transposed', matmul(1, 40, 44, 68, true, true)],
+  ['batch of small products', matmul(6, 20, 36, 40)],
+  ['batch, both kinds of odd strides', matmul(5, 7, 9, 11, false, true)],
+  ['batch of middling tiles', matmul(33, 70, 72, 12)],
+  ['batch of middling tiles, A transposed', matmul(33, 72, 66, 9, true)],
+  ['batch of middling tiles, B transposed', matmul(33, 65, 72, 36, false, true)],
+  ['batch of large tiles', matmul(132, 68, 66, 9)],
+  ['batch of large tiles, A transposed', matmul(132, 66, 68, 12, true)],
+  ['batch of large tiles, B transposed', matmul(132, 65, 65, 16, false, true)],
+  ['batch of the largest tiles', matmul(116, 68, 132, 12)],
+  ['batch of the largest tiles, A transposed', matmul(116, 65, 129, 8, true)],
+  ['batch of the largest tiles, B transposed', matmul(116, 66, 130, 9, false, true)],
+  ['several parts', matmul(1, 20, 12, 2052)],
+  ['several parts, odd strides', matmul(1, 33, 33, 2049, true)],
+  ['several parts of a batch', matmul(2, 20, 10, 3000, false, true)],
+];
+
+test.skipIf(!device).each(products)('matmul: %s', { timeout: 120_000 }, async (name, product) => {
+  // Many tiles take the emulated grid long, and integers find every wrong place.
+  for (const integer of product.sizes[0] > 30 ? [true] : [true, false]) {
+    const random = randomFrom(seedOf(name) + Number(integer));
+    const a = values(product.a, integer, random);
+    const b = values(product.b, integer, random);
+    const graph = new native.Graph();
+    const x = graph.input('a', 'float32', product.a);
+    const y = graph.input('b', 'float32', product.b);
+    const program = graph.compileSync([graph.op('matmul', [x, y], product.attrs ?? {})[0]!], device);
+    const [out] = await program.run([
+      { data: a, shape: product.a },
+      { data: b, shape: product.b },
+    ]).promise;
+    const { sums, magnitudes } = reference(product, a, b);
+    check(out!.data, sums, magnitudes, product.sizes[3], integer);
+  }
+});
+
+// Tf32 has room for ties, the exponent of float32, and what is not a number.
+test.skipIf(!device)('factors that are special', async () => {
+  const cases = [
+    [1 + 2 ** -11, 1 + 2 ** -10],
+    [1 + 3 * 2 ** -11, 1 + 2 ** -9],
+    [-(1 + 2 ** -11 - 2 ** -23), -1],
+    [2 - 2 ** -23, 2],
+    [1e-30, Number.NaN],
+    [Infinity, Infinity],
+    [-Infinity, -Infinity],
+    [NaN, NaN],
+  ] as const;
+  const graph = new native.Graph();
+  const x = graph.input('a', 'float32', [cases.length, 1]);
+  const y = graph.input('b', 'float32', [1, 1]);
+  const program = graph.compileSync([graph.op('matmul', [x, y], {})[0]!], device);
+  const a = Float32Array.from(cases, ([from]) => from);
+  const [out] = await program.run([
+    { data: a, shape: [cases.length, 1] },
+    { data: Float32Array.of(1), shape: [1, 1] },
+  ]).promise;
+  for (const [i, [from, to]] of cases.entries()) {
+    if (from === 1e-30) expect(Math.abs(out!.data[i]! - from)).toBeLessThanOrEqual(from * 2 ** -11);
+    else expect(out!.data[i]).toBe(to);
+  }
+});
+
+// The three passes of a convolution. Integers: as on the CPU. Real numbers: the CPU's result, which has the error of a
+// sum alone, and the sums of magnitudes from the CPU as well.
+const convolutions: [string, { x: Shape; w: Shape; attrs: Attributes }][] = [
+  ['runs of four', { x: [2, 9, 8, 4], w: [3, 3, 4, 8], attrs: { padding: [1, 1, 1, 1] } }],
+  [
+    'three channels, strides',
+    { x: [2, 11, 10, 3], w: [3, 2, 3, 5], attrs: { strides: [2, 2], padding: [0, 1, 1, 0] } },
+  ],
+  ['strides and dilations', { x: [1, 14, 13, 8], w: [3, 3, 8, 12], attrs: { strides: [2, 1], dilations: [1, 2] } }],
+  ['groups', { x: [2, 7, 7, 16], w: [3, 3, 8, 24], attrs: { groups: 2, padding: [1, 1, 1, 1] } }],
+  ['several parts of the filter', { x: [2, 38, 33, 4], w: [1, 2, 4, 6], attrs: {} }],
+];
+
+async function passes(
+  on: string,
+  [x, w]: [Float32Array, Float32Array],
+  seed: Float32Array,
+  shapes: Shape[],
+  a: Attributes,
+) {
+  const graph = new native.Graph();
+  const ids = shapes.slice(0, 2).map((shape, i) => graph.input(`x${i}`, 'float32', shape));
+  const y = graph.op('conv2d', ids, a)[0]!;
+  const cotangent = graph.input('cotangent', 'float32', shapes[2]!);
+  const program = graph.compileSync([y, ...graph.gradients(y, ids, cotangent)], on);
+  const bound = [x, w, seed].map((data, i) => ({ data, shape: shapes[i]! }));
+  return (await program.run(bound).promise).map(({ data }) => data);
+}
+
+test.skipIf(!device).each(convolutions)('conv2d: %s', { timeout: 120_000 }, async (name, { x, w, attrs }) => {
+  const all = { strides: [1, 1], dilations: [1, 1], padding: [0, 0, 0, 0], groups: 1, ...attrs };
+  const graph = new native.Graph();
+  const y = graph.op('conv2d', [graph.input('x', 'float32', x), graph.input('w', 'float32', w)], all)[0]!;
+  const out = [...graph.shape(y)];
+  const terms = [sizeOf(w) / w[3]!, (w[0]! * w[1]! * w[3]!) / (all.groups as number), sizeOf(out) / out[3]!];
+  for (const integer of [true, false]) {
+    const random = randomFrom(seedOf(name) + Number(integer));
+    const inputs: [Float32Array, Float32Array] = [values(x, integer, random), values(w, integer, random)];
+    const seed = values(out, integer, random);
+    const magnitude = (data: Float32Array) => data.map(Math.abs);
+    const got = await passes(device, inputs, seed, [x, w, out], all);
+    const want = await passes('cpu', inputs, seed, [x, w, out], all);
+    const magnitudes = await passes(
+      'cpu',
+      [magnitude(inputs[0]), magnitude(inputs[1])],
+      magnitude(seed),
+      [x, w, out],
+      all,
+    );
+    // Both results and the magnitudes are sums in float32: thrice their error.
+    got.forEach((data, i) => {
+      check(data, Float64Array.from(want[i]!), Float64Array.from(magnitudes[i]!), 3 * terms[i]!, integer);
+    });
+  }
+});
