@@ -22,6 +22,8 @@ export interface DeviceInfo {
 }
 
 native.configure({ deviceLibrary: findLibrary() });
+const precision = process.env.CHAINRULE_FLOAT32_MATMUL_PRECISION;
+if (precision) setFloat32MatmulPrecision(precision as 'high');
 
 /** Checks the spelling of a device; whether it is there shows when something is compiled for it. */
 export function checkDevice(device: unknown, where: string): Device {

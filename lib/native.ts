@@ -90,6 +90,8 @@ export interface NativeJob<T> {
 
 export interface NativeProgram {
   readonly inputNames: readonly string[];
+  /** Where it runs: 'cpu' or the id of a device. */
+  readonly device: string;
   run(inputs: readonly Bound[], options?: { rowOffset?: number; checkFinite?: boolean }): NativeJob<Bound[]>;
   /** Runs on the calling thread. One input and one output may be given as plain arrays for the least overhead. */
   runSync(inputs: readonly Bound[], options?: { rowOffset?: number; checkFinite?: boolean }): Bound[];

@@ -12,6 +12,9 @@ export interface ProfileOptions {
   repeats?: number;
 }
 
+/** Of GPUs: their times stand without a share of what they could do at most. */
+const unknownFloor = { gflops: Number.POSITIVE_INFINITY, streamGBs: Number.POSITIVE_INFINITY };
+
 /** A table of the plan's steps with times: of a prediction, or with labels of a training step. */
 export async function profile(
   model: Model,
@@ -23,7 +26,7 @@ export async function profile(
   model.buildFor(x);
   const table = await toTable({ x, y }, tableOptions(model, false));
   const time = async ({ program }: Executable): Promise<string> => {
-    const floor = await native.measureFloor(native.info().threads);
+    const floor = program.device === 'cpu' ? await native.measureFloor(native.info().threads) : unknownFloor;
     return program.profile(table.arrays.map(bound), { repeats: options.repeats ?? 10, floor });
   };
   if (y === undefined) {

@@ -9,8 +9,8 @@
 namespace chainrule::cuda {
 namespace {
 
-constexpr int kMultiprocessors = 16, kMajor = 75, kMinor = 76;  // CUdevice_attribute
-constexpr int kMaxDynamicShared = 8;                            // CUfunction_attribute
+constexpr int kMultiprocessors = 16, kMajor = 75, kMinor = 76, kMostShared = 97;  // CUdevice_attribute
+constexpr int kMaxDynamicShared = 8;                                              // CUfunction_attribute
 constexpr CuResult kNotFound = 500;
 constexpr int kRelaxedCapture = 2, kNonBlocking = 1, kUntimed = 2;  // flags
 constexpr int64_t kSharedWithoutAsking = 48 << 10;
@@ -21,6 +21,7 @@ struct Gpu {
   const Driver& driver = driverState().driver;
   CuStream stream = nullptr;
   std::vector<CuModule> modules;
+  int mostShared = 0;
 
   void check(CuResult result, const char* call) const { outcomeOf(driver, result, call).orThrow(); }
 };
@@ -44,6 +45,7 @@ class GpuQueue : public Queue {
   void fill(void* memory, uint32_t word, int64_t words) override {
     if (words > 0) gpu_.check(gpu_.driver.memsetD32Async(address(memory), word, size_t(words), gpu_.stream), "fill");
   }
+  int64_t mostShared() const override { return gpu_.mostShared; }
 
  private:
   void start(const char* name, emulation::Call, void (*)(), void** arguments, const LaunchSize& size) override {
@@ -108,6 +110,7 @@ class GpuRecording : public Recording {
 class GpuDevice : public QueueDevice {
  public:
   GpuDevice(DeviceDescription description, CuDevice device) : description_(std::move(description)), device_(device) {
+    gpu_.check(gpu_.driver.deviceGetAttribute(&gpu_.mostShared, kMostShared, device_), "cuDeviceGetAttribute");
     gpu_.check(gpu_.driver.devicePrimaryCtxRetain(&context_, device_), "cuDevicePrimaryCtxRetain");
     enter();
     for (const KernelImage* image = kernelImages(); image->machineCode; ++image) {

@@ -2,6 +2,7 @@
 
 #include "build_info.h"
 #include "cuda/devices.h"
+#include "cuda/ops/joining_queue.h"
 
 namespace chainrule::cuda {
 
@@ -29,11 +30,13 @@ StepArgs argsOf(const std::vector<Step>& steps, size_t index, const DeviceFrame&
   return args;
 }
 
-void enqueue(const std::vector<Step>& steps, const DeviceFrame& frame, Queue& queue) {
+void enqueue(const std::vector<Step>& steps, const DeviceFrame& frame, Queue& to) {
+  JoiningQueue queue(to);
   for (const DeviceCopy& copy : frame.uploads) queue.upload(copy.to, copy.from, copy.bytes);
   if (frame.faults && !steps.empty()) queue.fill(frame.faults, ~0u, int64_t(steps.size()) * 2);
   for (size_t i = 0; i < steps.size(); ++i) steps[i].launch(argsOf(steps, i, frame, queue));
   for (const DeviceCopy& copy : frame.downloads) queue.download(copy.to, copy.from, copy.bytes);
+  queue.flush();
 }
 
 namespace {

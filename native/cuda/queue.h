@@ -40,11 +40,14 @@ class Queue : public DeviceQueue {
     if (size.grid.x * size.grid.y * size.grid.z == 0) return;
     start(kernel.name, &call<P...>, reinterpret_cast<void (*)()>(kernel.body), pointers, size);
   }
+  virtual int64_t mostShared() const = 0;  // bytes that a block can have
   virtual void fill(void* memory, uint32_t word, int64_t words) = 0;
   virtual void upload(void* to, const void* from, int64_t bytes) = 0;    // host memory from allocateHost
   virtual void download(void* to, const void* from, int64_t bytes) = 0;  // likewise
 
  private:
+  friend class JoiningQueue;
+
   template <typename... P>
   static void call(void (*body)(), void** arguments) {
     callWith<P...>(reinterpret_cast<void (*)(P...)>(body), arguments, std::index_sequence_for<P...>{});

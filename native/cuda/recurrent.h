@@ -31,8 +31,8 @@ struct DeviceCell {
 };
 
 struct DeviceCellForward : DeviceCell {
-  bool keepGates = false;                // write the activated gates back
   Rows<float> gates = {};                // x W, and for simple and lstm + h U
+  Rows<float> kept = {};                 // where the activated gates go, perhaps over `gates`; or none
   const float* bias = nullptr;           // of x W, or null
   Rows<const float> recurrent = {};      // gru: h U; gruResetBefore: of its first two gates
   const float* recurrentBias = nullptr;  // gru, or null
@@ -46,6 +46,7 @@ struct DeviceCellForward : DeviceCell {
 };
 
 struct DeviceCellBackward : DeviceCell {
+  int64_t gate = 0;                   // from gate to gate of gates, dGates and dRecurrent
   Rows<const float> gates = {};       // activated
   Rows<const float> hidden = {};      // before the step
   Rows<const float> hiddenNext = {};  // after it
@@ -59,7 +60,7 @@ struct DeviceCellBackward : DeviceCell {
   Rows<float> dGates = {};            // of x W + b
   Rows<float> dRecurrent = {};        // gru: of h U + b; gruResetBefore: of its first two gates
   Rows<float> dCandidate = {};        // gruResetBefore: of (r h) U
-  const float* dReset = nullptr;      // gruResetBefore, second half: of r h, [n][units]
+  Rows<const float> dReset = {};      // gruResetBefore, second half: of r h
 };
 
 // The visible parts after the last step; null: not asked for.

@@ -74,6 +74,7 @@ class ProgramWrap : public Napi::ObjectWrap<ProgramWrap> {
 
  private:
   Napi::Value inputNames(const Napi::CallbackInfo& call);
+  Napi::Value device(const Napi::CallbackInfo& call);
   Napi::Value run(const Napi::CallbackInfo& call);
   Napi::Value runSync(const Napi::CallbackInfo& call);
   Napi::Value runRowSync(const Napi::CallbackInfo& call);

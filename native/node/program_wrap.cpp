@@ -34,11 +34,11 @@ EpochOptions epochOptions(const Napi::Object& options) {
 Napi::Function ProgramWrap::define(Napi::Env env) {
   return DefineClass(
       env, "NativeProgram",
-      {InstanceAccessor<&ProgramWrap::inputNames>("inputNames"), InstanceMethod<&ProgramWrap::run>("run"),
-       InstanceMethod<&ProgramWrap::runSync>("runSync"), InstanceMethod<&ProgramWrap::runRowSync>("runRowSync"),
-       InstanceMethod<&ProgramWrap::epoch>("epoch"), InstanceMethod<&ProgramWrap::prepare>("prepare"),
-       InstanceMethod<&ProgramWrap::describe>("describe"), InstanceMethod<&ProgramWrap::profile>("profile"),
-       InstanceMethod<&ProgramWrap::counters>("counters")});
+      {InstanceAccessor<&ProgramWrap::inputNames>("inputNames"), InstanceAccessor<&ProgramWrap::device>("device"),
+       InstanceMethod<&ProgramWrap::run>("run"), InstanceMethod<&ProgramWrap::runSync>("runSync"),
+       InstanceMethod<&ProgramWrap::runRowSync>("runRowSync"), InstanceMethod<&ProgramWrap::epoch>("epoch"),
+       InstanceMethod<&ProgramWrap::prepare>("prepare"), InstanceMethod<&ProgramWrap::describe>("describe"),
+       InstanceMethod<&ProgramWrap::profile>("profile"), InstanceMethod<&ProgramWrap::counters>("counters")});
 }
 
 ProgramWrap::ProgramWrap(const Napi::CallbackInfo& call) : ObjectWrap(call) {
@@ -47,6 +47,10 @@ ProgramWrap::ProgramWrap(const Napi::CallbackInfo& call) : ObjectWrap(call) {
 
 Napi::Value ProgramWrap::wrap(Napi::Env env, std::shared_ptr<Program> program) {
   return Environment::of(env).programClass.New({Napi::External<std::shared_ptr<Program>>::New(env, &program)});
+}
+
+Napi::Value ProgramWrap::device(const Napi::CallbackInfo& call) {
+  return Napi::String::New(call.Env(), program_->deviceId());
 }
 
 Napi::Value ProgramWrap::inputNames(const Napi::CallbackInfo& call) {

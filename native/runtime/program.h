@@ -27,6 +27,7 @@ class Program {
   Program(Graph graph, std::vector<std::shared_ptr<Variable>> variables, OpenDevice* device = nullptr);
 
   const Graph& graph() const { return source_; }
+  std::string deviceId() const { return device_ ? device_->device->description().id : "cpu"; }
   bool updates() const { return !source_.commits.empty(); }
 
   // The batch size of these inputs; throws Error naming the input and both shapes if they don't fit.

@@ -46,11 +46,17 @@ DEVICE T foldShare(int64_t first, int64_t step, int64_t n, At valueAt) {
   T part[wide];
 #pragma unroll
   for (int k = 0; k < wide; ++k) part[k] = Op::neutral(T{});
-  for (int64_t i = first; i < n; i += wide * step) {
+  int64_t i = first;
+  for (; i + (wide - 1) * step < n; i += wide * step) {
+    T value[wide];
 #pragma unroll
-    for (int k = 0; k < wide; ++k) {
-      if (i + k * step < n) part[k] = Op::join(part[k], valueAt(i + k * step));
-    }
+    for (int k = 0; k < wide; ++k) value[k] = valueAt(i + k * step);
+#pragma unroll
+    for (int k = 0; k < wide; ++k) part[k] = Op::join(part[k], value[k]);
+  }
+#pragma unroll
+  for (int k = 0; k < wide; ++k) {
+    if (i + k * step < n) part[k] = Op::join(part[k], valueAt(i + k * step));
   }
 #pragma unroll
   for (int width = wide / 2; width > 0; width /= 2) {

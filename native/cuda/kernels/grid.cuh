@@ -37,9 +37,10 @@ DEVICE int countBits(uint32_t bits) { return __popc(bits); }
 DEVICE float fmaOf(float a, float b, float c) { return __fmaf_rn(a, b, c); }
 
 // Copies of 4 or 16 bytes into shared memory that go on while the thread does; zeros where not `valid`, and nothing is
-// read. A thread's copies since its last commit are a group; waitCopies waits for all but the last `groups` groups.
+// read. A thread's copies since its last commit are a group; waitCopies waits for all but the last `groups` groups,
+// finishCopies for everything.
 template <int bytes>
-DEVICE void copyAsync(void* to, const void* from, bool valid) {
+DEVICE void copyAsync(void* to, const void* from, bool valid = true) {
   const uint32_t address = uint32_t(__cvta_generic_to_shared(to));
   if constexpr (bytes == 16) {
     asm volatile(
@@ -59,6 +60,7 @@ template <int groups>
 DEVICE void waitCopies() {
   asm volatile("cp.async.wait_group %0;" ::"n"(groups) : "memory");
 }
+DEVICE void finishCopies() { asm volatile("cp.async.wait_all;" ::: "memory"); }
 
 }  // namespace chainrule::cuda
 
@@ -109,7 +111,7 @@ DEVICE uint32_t ballot(bool vote) {
 DEVICE int countBits(uint32_t bits) { return __builtin_popcount(bits); }
 DEVICE float fmaOf(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 template <int bytes>
-DEVICE void copyAsync(void* to, const void* from, bool valid) {
+DEVICE void copyAsync(void* to, const void* from, bool valid = true) {
   if (valid) {
     __builtin_memcpy(to, from, bytes);
   } else {
@@ -119,6 +121,7 @@ DEVICE void copyAsync(void* to, const void* from, bool valid) {
 DEVICE void commitCopies() {}
 template <int groups>
 DEVICE void waitCopies() {}
+DEVICE void finishCopies() {}
 
 }  // namespace chainrule::cuda
 

@@ -1,201 +1,216 @@
 #pragma once
 
-// The interpreter of elementwise programs. A thread owns four neighbouring elements and keeps their values in its slice
-// of shared memory: every op of the table is one case.
+// The interpreter of elementwise programs. A block walks over tiles of the space; a thread keeps its elements of the
+// inputs, and results that aren't used at once, in its slice of shared memory. Inputs of the next tiles come while it
+// computes one.
 
-#include "cuda/island.h"
-#include "cuda/kernels/lane.cuh"
+#include "cuda/kernels/index.cuh"
+#include "cuda/kernels/island_step.cuh"
 
 namespace chainrule::cuda {
-namespace lane {
 
-#define UNARY(name, kind, forward, ga) \
-  struct name##Op {                    \
-    template <typename V>              \
-    DEVICE auto run(V a) {             \
-      return forward;                  \
-    }                                  \
-  };
-#define BINARY(name, kind, forward, ga, gb) \
-  struct name##Op {                         \
-    template <typename V>                   \
-    DEVICE auto run(V a, V b) {             \
-      return forward;                       \
-    }                                       \
-  };
-#define TERNARY(name, kind, forward, ga, gb, gc) \
-  struct name##Op {                              \
-    template <typename C, typename V>            \
-    DEVICE auto run(C a, V b, V c) {             \
-      return forward;                            \
-    }                                            \
-  };
-#define CAST(name, from, to, forward) UNARY(name, from, forward, NONE)
-#include "ops/elementwise.def"
-
-DEVICE uint32_t wordOf(Float a) { return __builtin_bit_cast(uint32_t, a.v); }
-DEVICE uint32_t wordOf(Int a) { return uint32_t(a.v); }
-DEVICE uint32_t wordOf(Mask a) { return a.v ? 1u : 0u; }
-template <typename V>
-DEVICE V laneOf(uint32_t word) {
-  V lane;
-  lane.v = __builtin_bit_cast(decltype(lane.v), word);
-  return lane;
-}
-
-}  // namespace lane
-
-struct alignas(16) IslandWords {
-  uint32_t word[kIslandWide];
-};
-
-template <typename Op, typename V>
-DEVICE IslandWords islandUnary(const IslandWords& a) {
-  IslandWords r;
-  for (int i = 0; i < kIslandWide; ++i) r.word[i] = lane::wordOf(Op::run(lane::laneOf<V>(a.word[i])));
-  return r;
-}
-template <typename Op, typename V>
-DEVICE IslandWords islandBinary(const IslandWords& a, const IslandWords& b) {
-  IslandWords r;
-  for (int i = 0; i < kIslandWide; ++i) {
-    r.word[i] = lane::wordOf(Op::run(lane::laneOf<V>(a.word[i]), lane::laneOf<V>(b.word[i])));
-  }
-  return r;
-}
-template <typename Op, typename V>
-DEVICE IslandWords islandTernary(const IslandWords& a, const IslandWords& b, const IslandWords& c) {
-  IslandWords r;
-  for (int i = 0; i < kIslandWide; ++i) {
-    r.word[i] = lane::wordOf(
-        Op::run(lane::laneOf<lane::Int>(a.word[i]), lane::laneOf<V>(b.word[i]), lane::laneOf<V>(c.word[i])));
-  }
-  return r;
-}
-
-// `at(r)`: the words of register r.
-template <typename At>
-DEVICE void islandStep(const DeviceIsland::Code code, At at) {
-  const IslandWords a = at(code.a);
-  IslandWords result;
-  switch (code.op) {
-#define CASE(name, type, expression) \
-  case Opcode::name##_##type:        \
-    result = expression;             \
-    break;
-#define UNARY_F(name) CASE(name, f32, (islandUnary<lane::name##Op, lane::Float>(a)))
-#define UNARY_N(name) UNARY_F(name) CASE(name, i32, (islandUnary<lane::name##Op, lane::Int>(a)))
-#define UNARY_P(name) UNARY_F(name)
-#define UNARY_B(name) CASE(name, i32, (islandUnary<lane::name##Op, lane::Int>(a)))
-#define BINARY_F(name) CASE(name, f32, (islandBinary<lane::name##Op, lane::Float>(a, at(code.b))))
-#define BINARY_B(name) CASE(name, i32, (islandBinary<lane::name##Op, lane::Int>(a, at(code.b))))
-#define BINARY_N(name) BINARY_F(name) BINARY_B(name)
-#define BINARY_C(name) BINARY_N(name)
-#define TERNARY_S(name)                                                                    \
-  CASE(name, f32, (islandTernary<lane::name##Op, lane::Float>(a, at(code.b), at(code.c)))) \
-  CASE(name, i32, (islandTernary<lane::name##Op, lane::Int>(a, at(code.b), at(code.c))))
-#define UNARY(name, kind, forward, ga) UNARY_##kind(name)
-#define BINARY(name, kind, forward, ga, gb) BINARY_##kind(name)
-#define TERNARY(name, kind, forward, ga, gb, gc) TERNARY_##kind(name)
-#define CAST_f32(name) islandUnary<lane::name##Op, lane::Float>(a)
-#define CAST_i32(name) islandUnary<lane::name##Op, lane::Int>(a)
-#define CAST(name, from, to, forward) \
-  case Opcode::name:                  \
-    result = CAST_##from(name);       \
-    break;
-#include "ops/elementwise.def"
-#undef CASE
-#undef UNARY_F
-#undef UNARY_N
-#undef UNARY_P
-#undef UNARY_B
-#undef BINARY_F
-#undef BINARY_B
-#undef BINARY_N
-#undef BINARY_C
-#undef TERNARY_S
-#undef CAST_f32
-#undef CAST_i32
-    default:
-      result = a;
-  }
-  at(code.dst) = result;
-}
-
-DEVICE int64_t islandOffset(const DeviceIsland& island, int input, int64_t i) {
-  const DeviceIsland::Input& in = island.inputs[input];
+template <typename Island>
+DEVICE int64_t islandOffset(const Island& island, int input, int64_t i) {
+  const IslandInput& in = island.inputs[input];
   switch (in.access) {
-    case DeviceIsland::Access::same:
+    case IslandAccess::same:
       return i;
-    case DeviceIsland::Access::scalar:
-      return 0;
-    case DeviceIsland::Access::repeats:
-      return i % in.period;
-    case DeviceIsland::Access::stretches:
-      return i / in.period;
+    case IslandAccess::repeats:
+      return divide(i, in.period).rest;
+    case IslandAccess::stretches:
+      return divide(i, in.period).quotient;
     default:
       break;
   }
   int64_t offset = 0;
   for (int axis = island.rank - 1; axis >= 0; --axis) {
-    const int64_t rest = i / island.dims[axis];
-    offset += (i - rest * island.dims[axis]) * island.strides[input][axis];
-    i = rest;
+    const Quotient q = divide(i, island.dims[axis]);
+    offset += q.rest * island.strides[input][axis];
+    i = q.quotient;
   }
   return offset;
 }
 
-DEVICE uint32_t islandLoad(const void* data, DType dtype, int64_t i) {
-  const bool byte = dtype == DType::u8 || dtype == DType::boolean;
-  return byte ? uint32_t(static_cast<const uint8_t*>(data)[i]) : static_cast<const uint32_t*>(data)[i];
-}
-DEVICE void islandStore(void* data, DType dtype, int64_t i, uint32_t word) {
-  if (dtype == DType::u8) {
-    static_cast<uint8_t*>(data)[i] = uint8_t(word);
-  } else if (dtype == DType::boolean) {
-    static_cast<uint8_t*>(data)[i] = word != 0;
-  } else {
-    static_cast<uint32_t*>(data)[i] = word;
+DEVICE bool islandBytes(DType dtype) { return dtype == DType::u8 || dtype == DType::boolean; }
+
+// Asks for an input's elements from `first` on.
+template <typename Island>
+DEVICE void islandRequest(const Island& island, int input, IslandWords& to, int64_t first) {
+  const IslandInput& in = island.inputs[input];
+  const uint32_t* const words = static_cast<const uint32_t*>(in.data);
+  const uint8_t* const bytes = static_cast<const uint8_t*>(in.data);
+  const bool whole = first + kIslandNear <= island.elements;
+  if (whole && in.move == IslandMove::four) {
+    copyAsync<16>(&to, words + islandOffset(island, input, first), true);
+    return;
   }
-}
-DEVICE bool islandWide(const void* data, DType dtype) {
-  return dtype != DType::u8 && dtype != DType::boolean && (reinterpret_cast<uintptr_t>(data) & 15) == 0;
+  if (whole && in.move == IslandMove::packed) {
+    copyAsync<4>(&to, bytes + islandOffset(island, input, first));
+    return;
+  }
+  int64_t offset[kIslandNear];
+  if (whole && in.together) {
+    offset[0] = islandOffset(island, input, first);
+#pragma unroll
+    for (int i = 1; i < kIslandNear; ++i) offset[i] = offset[i - 1] + in.step;
+  } else {
+#pragma unroll
+    for (int i = 0; i < kIslandNear; ++i) {
+      offset[i] = islandOffset(island, input, first + i < island.elements ? first + i : island.elements - 1);
+    }
+  }
+  if (!islandBytes(in.dtype)) {
+#pragma unroll
+    for (int i = 0; i < kIslandNear; ++i) copyAsync<4>(&to.word[i], words + offset[i]);
+    return;
+  }
+  IslandWords values;
+#pragma unroll
+  for (int i = 0; i < kIslandNear; ++i) values.word[i] = bytes[offset[i]];
+  if (in.move == IslandMove::packed) {
+    values.word[0] |= values.word[1] << 8 | values.word[2] << 16 | values.word[3] << 24;
+  }
+  to = values;
 }
 
-KERNEL_BODY islandKernel(const __grid_constant__ DeviceIsland island) {
-  IslandWords* const registers = dynamicShared<IslandWords>();
-  const auto at = [&](int r) -> IslandWords& { return registers[r * int(blockDim.x) + int(threadIdx.x)]; };
-  const int64_t first = globalThread() * kIslandWide;
-  if (first >= island.elements) return;
-  const int64_t left = island.elements - first;
-  const int count = left < kIslandWide ? int(left) : kIslandWide;
+DEVICE IslandWords islandAll(uint32_t word) { return {{word, word, word, word}}; }
+DEVICE void islandUnpack(IslandWords& words) {
+  const uint32_t bytes = words.word[0];
+  words = {{bytes & 255, bytes >> 8 & 255, bytes >> 16 & 255, bytes >> 24}};
+}
 
-  for (int input = 0; input < island.inputCount; ++input) {
-    const DeviceIsland::Input& in = island.inputs[input];
-    IslandWords words;
-    if (in.access == DeviceIsland::Access::same && count == kIslandWide && islandWide(in.data, in.dtype)) {
-      words = static_cast<const IslandWords*>(in.data)[first / kIslandWide];
+DEVICE void islandStore(const IslandOutput& out, int64_t first, int64_t elements, const IslandWords& words) {
+  if (!islandBytes(out.dtype)) {
+    uint32_t* const to = static_cast<uint32_t*>(out.data) + first;
+    if (out.wide && first + kIslandNear <= elements) {
+      *reinterpret_cast<IslandWords*>(to) = words;
     } else {
-      for (int i = 0; i < kIslandWide; ++i) {
-        words.word[i] = islandLoad(in.data, in.dtype, islandOffset(island, input, first + (i < count ? i : count - 1)));
+      for (int i = 0; i < kIslandNear; ++i) {
+        if (first + i < elements) to[i] = words.word[i];
       }
     }
-    at(in.target) = words;
+    return;
   }
-  for (int k = 0; k < island.constantCount; ++k) {
-    const uint32_t word = island.constants[k];
-    at(island.constantTarget[k]) = {{word, word, word, word}};
+  uint32_t byte[kIslandNear];
+  for (int i = 0; i < kIslandNear; ++i) {
+    byte[i] = out.dtype == DType::boolean ? uint32_t(words.word[i] != 0) : words.word[i] & 255;
   }
-  for (int k = 0; k < island.codeCount; ++k) islandStep(island.code[k], at);
-  for (int output = 0; output < island.outputCount; ++output) {
-    const DeviceIsland::Output& out = island.outputs[output];
-    const IslandWords words = at(out.source);
-    if (count == kIslandWide && islandWide(out.data, out.dtype)) {
-      static_cast<IslandWords*>(out.data)[first / kIslandWide] = words;
-    } else {
-      for (int i = 0; i < count; ++i) islandStore(out.data, out.dtype, first + i, words.word[i]);
+  uint8_t* const to = static_cast<uint8_t*>(out.data) + first;
+  if (out.wide && first + kIslandNear <= elements) {
+    *reinterpret_cast<uint32_t*>(to) = byte[0] | byte[1] << 8 | byte[2] << 16 | byte[3] << 24;
+  } else {
+    for (int i = 0; i < kIslandNear; ++i) {
+      if (first + i < elements) to[i] = uint8_t(byte[i]);
     }
   }
+}
+
+// A thread's four neighbours of group g in a tile are at first(tile, g); those of a warp are neighbours too.
+template <int groups, typename Island>
+DEVICE void islandRun(const Island& island) {
+  __shared__ uint32_t scalars[kIslandScalars];
+  IslandWords* const registers = dynamicShared<IslandWords>() + threadIdx.x;
+  const int threads = int(blockDim.x), inputs = island.inputCount, stages = island.stages;
+  const auto at = [&](int r, int g) -> IslandWords& { return registers[(r * groups + g) * threads]; };
+  const auto first = [&](int64_t tile, int g) {
+    return ((tile * groups + g) * threads + int(threadIdx.x)) * kIslandNear;
+  };
+
+  for (int k = int(threadIdx.x); k < island.constantCount + island.scalarInputCount; k += threads) {
+    if (k < island.constantCount) {
+      scalars[k] = island.constants[k];
+    } else {
+      const IslandInput& in = island.inputs[inputs + k - island.constantCount];
+      scalars[k] = islandBytes(in.dtype) ? uint32_t(*static_cast<const uint8_t*>(in.data))
+                                         : *static_cast<const uint32_t*>(in.data);
+    }
+  }
+  const auto request = [&](int64_t tile, int stage) {
+    const int64_t begin = first(tile, 0);
+    if (tile < island.tiles && begin < island.elements) {
+      for (int input = 0; input < inputs; ++input) {
+#pragma unroll
+        for (int g = 0; g < groups; ++g) {
+          const int64_t own = first(tile, g);  // beyond the end anything goes
+          islandRequest(island, input, at(stage * inputs + input, g), own < island.elements ? own : begin);
+        }
+      }
+    }
+    commitCopies();
+  };
+  for (int stage = 0; stage < stages - 1; ++stage) request(blockIdx.x + int64_t(stage) * gridDim.x, stage);
+  syncBlock();
+
+  int stage = 0;
+  for (int64_t tile = blockIdx.x; tile < island.tiles; tile += gridDim.x) {
+    request(tile + int64_t(stages - 1) * gridDim.x, stage == 0 ? stages - 1 : stage - 1);
+    switch (stages) {
+      case 1:
+        waitCopies<0>();
+        break;
+      case 2:
+        waitCopies<1>();
+        break;
+      case 3:
+        waitCopies<2>();
+        break;
+      default:
+        waitCopies<3>();
+    }
+    if (first(tile, 0) >= island.elements) break;
+    const int shift = stage * inputs, behind = (stages - 1) * inputs;
+    if (island.packed) {
+      for (int input = 0; input < inputs; ++input) {
+        if (island.inputs[input].move != IslandMove::packed) continue;
+        for (int g = 0; g < groups; ++g) islandUnpack(at(shift + input, g));
+      }
+    }
+    IslandValue<groups> previous = {};
+    const auto operand = [&](int o) {
+      IslandValue<groups> value = previous;
+      if (o < kIslandScalar) {
+        const int r = o + (o < inputs ? shift : behind);
+#pragma unroll
+        for (int g = 0; g < groups; ++g) value.group[g] = at(r, g);
+      } else if (o != kIslandPrevious) {
+        const IslandWords words = islandAll(scalars[o - kIslandScalar]);
+#pragma unroll
+        for (int g = 0; g < groups; ++g) value.group[g] = words;
+      }
+      return value;
+    };
+    int output = 0;
+    for (int k = 0; k < island.codeCount; ++k) {
+      const IslandCodeWord code = island.code[k];
+      const IslandValue<groups> a = operand(code.a), b = operand(code.b), c = operand(code.c);
+      previous = islandStep(code.op, a, b, c);
+      if (code.dst != kIslandNoRegister) {
+#pragma unroll
+        for (int g = 0; g < groups; ++g) at(code.dst + behind, g) = previous.group[g];
+      }
+      for (int left = code.stores; left > 0; --left, ++output) {
+#pragma unroll
+        for (int g = 0; g < groups; ++g) {
+          islandStore(island.outputs[output], first(tile, g), island.elements, previous.group[g]);
+        }
+      }
+    }
+    stage = stage + 1 == stages ? 0 : stage + 1;
+  }
+}
+
+KERNEL_BODY __launch_bounds__(128, 8) islandLarge(const __grid_constant__ DeviceIsland island) { islandRun<1>(island); }
+KERNEL_BODY __launch_bounds__(128, 8) islandSmall(const __grid_constant__ SmallDeviceIsland island) {
+  islandRun<1>(island);
+}
+KERNEL_BODY __launch_bounds__(128, 8) islandSeveral(const __grid_constant__ SeveralDeviceIslands several) {
+  for (int k = 0; k < several.count; ++k) {
+    syncBlock();  // the next one may read what this one wrote
+    islandRun<1>(several.islands[k]);
+  }
+}
+KERNEL_BODY __launch_bounds__(128, 6) islandWide(const __grid_constant__ SmallDeviceIsland island) {
+  islandRun<2>(island);
 }
 
 }  // namespace chainrule::cuda

@@ -20,6 +20,12 @@ DEVICE void reduceStore(const DeviceReduce& r, int64_t i, int32_t value, const T
   static_cast<T*>(r.out)[i] = T(value);
 }
 
+// For a value of each thread, or four of each of 256; one memory for all variants of a kernel.
+DEVICE void* reduceShared() {
+  alignas(16) __shared__ uint32_t memory[1024];
+  return memory;
+}
+
 struct ReduceChunk {
   int64_t begin, end;  // of the middle axis
 };
@@ -77,7 +83,7 @@ struct ReduceByThread {
 struct ReduceByColumns {
   template <typename Op, typename A, typename T>
   DEVICE_MEMBER static void run(const DeviceReduce& r, const T* x) {
-    __shared__ A shared[512];
+    A* const shared = static_cast<A*>(reduceShared());
     const int width = r.lanes, depth = int(blockDim.x) / width, row = int(threadIdx.x) / width;
     const uint32_t tiles = uint32_t((r.inner + width - 1) / width), item = blockIdx.x / tiles;
     const int64_t column = int64_t(blockIdx.x - item * tiles) * width + int(threadIdx.x) % width;
@@ -91,6 +97,50 @@ struct ReduceByColumns {
     }
     value = foldColumns<Op>(value, shared, width, depth);
     if (row == 0 && column < r.inner) reduceStore(r, item * r.inner + column, value, x);
+  }
+};
+
+// The same for columns in fours, so that a thread has 64 bytes under way.
+template <typename A>
+struct alignas(16) ReduceFour {
+  A value[4];
+};
+template <typename Op>
+struct FoldFours {
+  template <typename A>
+  DEVICE_MEMBER static ReduceFour<A> join(const ReduceFour<A>& a, const ReduceFour<A>& b) {
+    return {{Op::join(a.value[0], b.value[0]), Op::join(a.value[1], b.value[1]), Op::join(a.value[2], b.value[2]),
+             Op::join(a.value[3], b.value[3])}};
+  }
+  template <typename A>
+  DEVICE_MEMBER static ReduceFour<A> neutral(ReduceFour<A>) {
+    const A none = Op::neutral(A{});
+    return {{none, none, none, none}};
+  }
+};
+template <bool aligned>
+struct ReduceByFours {
+  template <typename Op, typename A>
+  DEVICE_MEMBER static void run(const DeviceReduce& r, const A* x) {
+    ReduceFour<A>* const shared = static_cast<ReduceFour<A>*>(reduceShared());
+    const int width = r.lanes, depth = int(blockDim.x) / width, row = int(threadIdx.x) / width;
+    const uint32_t tiles = uint32_t((r.inner / 4 + width - 1) / width), item = blockIdx.x / tiles;
+    const int64_t column = (int64_t(blockIdx.x - item * tiles) * width + int(threadIdx.x) % width) * 4;
+    ReduceFour<A> value = FoldFours<Op>::neutral(ReduceFour<A>{});
+    if (row < depth && column < r.inner) {
+      const uint32_t outer = item / uint32_t(r.chunks);
+      const ReduceChunk chunk = reduceChunk(r, item - outer * uint32_t(r.chunks));
+      const A* const from = x + outer * r.n * r.inner + column;
+      value = foldShare<FoldFours<Op>, ReduceFour<A>, 4>(chunk.begin + row, depth, chunk.end, [&](int64_t i) {
+        const A* const at = from + i * r.inner;
+        if (aligned) return *reinterpret_cast<const ReduceFour<A>*>(at);
+        return ReduceFour<A>{{at[0], at[1], at[2], at[3]}};
+      });
+    }
+    value = foldColumns<FoldFours<Op>>(value, shared, width, depth);
+    if (row != 0 || column >= r.inner) return;
+#pragma unroll
+    for (int k = 0; k < 4; ++k) reduceStore(r, item * r.inner + column + k, value.value[k], x);
   }
 };
 
@@ -123,6 +173,29 @@ DEVICE void reduceBy(const DeviceReduce& r) {
 KERNEL_BODY __launch_bounds__(256) reduceByLanes(DeviceReduce r) { reduceBy<ReduceByLanes>(r); }
 KERNEL_BODY __launch_bounds__(256) reduceByBlock(DeviceReduce r) { reduceBy<ReduceByBlock>(r); }
 KERNEL_BODY __launch_bounds__(256) reduceByThread(DeviceReduce r) { reduceBy<ReduceByThread>(r); }
-KERNEL_BODY __launch_bounds__(512) reduceByColumns(DeviceReduce r) { reduceBy<ReduceByColumns>(r); }
+KERNEL_BODY __launch_bounds__(512, 2) reduceByColumns(DeviceReduce r) { reduceBy<ReduceByColumns>(r); }
+
+template <bool aligned>
+DEVICE void reduceFours(const DeviceReduce& r) {
+  switch (r.op) {
+    case Reduce::sum:
+      return reduceNumbers<ReduceByFours<aligned>, SumFold>(r);
+    case Reduce::prod:
+      return reduceNumbers<ReduceByFours<aligned>, ProductFold>(r);
+    case Reduce::max:
+      return reduceNumbers<ReduceByFours<aligned>, MaximumFold>(r);
+    case Reduce::min:
+      return reduceNumbers<ReduceByFours<aligned>, MinimumFold>(r);
+    default:
+      break;  // of bytes: never so
+  }
+}
+KERNEL_BODY __launch_bounds__(256, 4) reduceByFours(DeviceReduce r) {
+  if ((reinterpret_cast<uintptr_t>(r.in) & 15) == 0) {
+    reduceFours<true>(r);
+  } else {
+    reduceFours<false>(r);
+  }
+}
 
 }  // namespace chainrule::cuda

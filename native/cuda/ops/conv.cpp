@@ -128,9 +128,13 @@ Lowering lowerInput(const LowerContext& c) {
   gemm.k = s.kh * s.kw * s.groupOut();
   gemm.window = outputWindow(s);
   gemm.b.x = s.cout;
-  gemm.b.inner = 1;
-  gemm.b.innerCount = s.groupOut();
-  gemm.b.outer = s.groupIn() * s.cout;
+  if (s.groupOut() > 1) {
+    gemm.b.inner = 1;
+    gemm.b.innerCount = s.groupOut();
+    gemm.b.outer = s.groupIn() * s.cout;
+  } else {
+    gemm.b.inner = s.groupIn() * s.cout;
+  }
   gemm.cRow = s.cin;
   lowering.sharedScratch = size_t(planGemm(gemm));
   lowering.launch = [=, tf32 = c.precision == MatmulPrecision::high](const StepArgs& args) {

@@ -4,99 +4,56 @@
 #include <optional>
 
 #include "cuda/kernels/island.cuh"
+#include "cuda/ops/sizes.h"
 
 namespace chainrule::cuda {
 namespace {
 
-constexpr int64_t kRegisterBytes = kIslandWide * 4;
-constexpr int64_t kSharedBytes = 48 << 10;  // that a block may have without asking
+// Threads of a multiprocessor that the kernels' registers leave room for, of a block of 128.
+constexpr int64_t kThreads = 128, kResidentThreads = 768;
+constexpr int64_t kSharedBytes = 220 << 10;  // of a multiprocessor
+constexpr int64_t kBlockSharedBytes = 96 << 10;
+constexpr int64_t kBytesUnderWay = 40 << 10;  // that hide the latency of a multiprocessor's memory
 
-// Strides of the inputs over the space; axes that every input walks through in one stride become one.
-void layOut(DeviceIsland& island, const Dims& space, std::span<const TensorType> in) {
-  int rank = 0;
-  for (int axis = 0; axis < space.size(); ++axis) {
-    if (space[axis] == 1) continue;
-    int32_t strides[kIslandInputs];
-    bool joins = rank > 0;
-    for (size_t i = 0; i < in.size(); ++i) {
-      const Dims& dims = in[i].dims;
-      const int own = axis - (space.size() - dims.size());
-      strides[i] = 0;
-      if (own >= 0 && dims[own] != 1) {
-        strides[i] = 1;
-        for (int inner = own + 1; inner < dims.size(); ++inner) strides[i] *= int32_t(dims[inner]);
-      }
-      joins = joins && island.strides[i][rank - 1] == strides[i] * space[axis];
-    }
-    if (!joins && rank == kIslandRank) fail("UNSUPPORTED", "an elementwise step over more than 8 axes");
-    const int target = joins ? rank - 1 : rank++;
-    island.dims[target] = joins ? island.dims[target] * space[axis] : space[axis];
-    for (size_t i = 0; i < in.size(); ++i) island.strides[i][target] = strides[i];
-  }
-  island.rank = uint8_t(rank);
+bool isByte(DType dtype) { return dtype == DType::u8 || dtype == DType::boolean; }
+bool aligned(const void* data, uintptr_t bytes) { return reinterpret_cast<uintptr_t>(data) % bytes == 0; }
+
+// Whether every four neighbours of an input start at a multiple of four elements.
+bool startsAtFours(const DeviceIsland& island, int input) {
+  const IslandInput& in = island.inputs[input];
+  if (!in.together || in.step != 1) return false;
+  if (in.access != IslandAccess::general) return true;
+  const int32_t* const strides = island.strides[input];
+  return std::all_of(strides, strides + island.rank - 1, [](int32_t stride) { return stride % kIslandNear == 0; });
 }
 
-void chooseAccess(DeviceIsland& island, int input) {
-  using Access = DeviceIsland::Access;
-  DeviceIsland::Input& in = island.inputs[input];
-  const int32_t* strides = island.strides[input];
-  // Contiguous over some axes in a row, none before and after them.
-  int begin = 0, end = island.rank;
-  while (begin < end && strides[begin] == 0) ++begin;
-  while (end > begin && strides[end - 1] == 0) --end;
-  int64_t size = 1, after = 1;
-  bool contiguous = true;
-  for (int axis = end - 1; axis >= begin; --axis) {
-    contiguous &= strides[axis] == size;
-    size *= island.dims[axis];
-  }
-  for (int axis = end; axis < island.rank; ++axis) after *= island.dims[axis];
-  if (begin == end) {
-    in.access = Access::scalar;
-  } else if (!contiguous || (begin > 0 && end < island.rank)) {
-    in.access = Access::general;
-  } else if (begin > 0) {
-    in.access = Access::repeats;
-    in.period = size;
-  } else if (end < island.rank) {
-    in.access = Access::stretches;
-    in.period = after;
-  } else {
-    in.access = Access::same;
-  }
+template <typename Small>
+Small shrunk(const DeviceIsland& from) {
+  Small to = {};
+  to.elements = from.elements;
+  to.tiles = from.tiles;
+  to.rank = from.rank;
+  to.inputCount = from.inputCount;
+  to.scalarInputCount = from.scalarInputCount;
+  to.constantCount = from.constantCount;
+  to.codeCount = from.codeCount;
+  to.outputCount = from.outputCount;
+  to.stages = from.stages;
+  to.packed = from.packed;
+  std::copy_n(from.dims, kIslandRank, to.dims);
+  std::copy_n(from.inputs, Small::inputLimit, to.inputs);
+  std::copy_n(from.outputs, Small::outputLimit, to.outputs);
+  std::copy_n(from.constants, Small::constantLimit, to.constants);
+  std::copy_n(from.code, Small::codeLimit, to.code);
+  std::copy_n(from.strides[0], Small::inputLimit * kIslandRank, to.strides[0]);
+  return to;
 }
-
-// Registers for values that live from where they are made to where they are last read.
-class Registers {
- public:
-  Registers(const IslandCode& code) : lastRead_(code.inputs.size() + code.instructions.size(), -1) {
-    const int end = int(code.instructions.size());
-    for (int k = 0; k < end; ++k) {
-      for (uint16_t value : {code.instructions[k].a, code.instructions[k].b, code.instructions[k].c})
-        lastRead_[value] = std::max(lastRead_[value], k);
-    }
-    for (const auto& output : code.outputs) lastRead_[output.value] = end;
-    of_.resize(lastRead_.size());
-  }
-  uint8_t take(size_t value) {
-    const auto free = std::find(used_.begin(), used_.end(), false);
-    const size_t r = size_t(free - used_.begin());
-    if (free == used_.end()) used_.push_back(false);
-    used_[r] = true;
-    of_[value] = uint8_t(r);
-    return of_[value];
-  }
-  void dropAfter(size_t value, int instruction) {
-    if (lastRead_[value] == instruction) used_[of_[value]] = false;
-  }
-  uint8_t of(size_t value) const { return of_[value]; }
-  size_t count() const { return used_.size(); }
-
- private:
-  std::vector<int> lastRead_;
-  std::vector<uint8_t> of_;
-  std::vector<bool> used_;
-};
+bool fitsSmall(const DeviceIsland& island) {
+  using Small = SmallDeviceIsland;
+  return island.inputCount + island.scalarInputCount <= Small::inputLimit &&
+         island.constantCount <= Small::constantLimit && island.outputCount <= Small::outputLimit &&
+         island.codeCount <= Small::codeLimit;
+}
 
 Lowering lowerIsland(const LowerContext& c) {
   const IslandCode& code = islandAttr(c.attrs());
@@ -116,44 +73,63 @@ constexpr Launcher table[] = {{"island", lowerIsland}};
 
 }  // namespace
 
-IslandLaunch::IslandLaunch(const IslandCode& code, const Dims& space, std::span<const TensorType> in) {
-  island_.elements = elementCount(space);
-  layOut(island_, space, in);
-  Registers registers(code);
-  size_t bound = 0;
-  for (size_t i = 0; i < code.inputs.size(); ++i) {
-    const auto& input = code.inputs[i];
-    if (input.constant) {
-      island_.constants[island_.constantCount] = input.bits;
-      island_.constantTarget[island_.constantCount++] = registers.take(i);
-      continue;
+IslandLaunch::IslandLaunch(const IslandCode& code, const Dims& space, std::span<const TensorType> in)
+    : program_(islandProgram(code, space, in)) {
+  DeviceIsland& island = program_.island;
+  small_ = fitsSmall(island);
+  const auto layOutFor = [&](int64_t groups) {
+    const int64_t registerBytes = groups * kIslandNear * 4;
+    const auto bytesOfThread = [&](int64_t stages) {
+      return std::max<int64_t>(1, stages * island.inputCount + program_.temporaries) * registerBytes;
+    };
+    const auto residentThreads = [&](int64_t stages) {
+      return std::min(kResidentThreads, kSharedBytes / bytesOfThread(stages));
+    };
+    // As many stages as it takes to have enough under way, if that leaves enough threads to compute.
+    int64_t stages = 1;
+    while (stages < kIslandStages && residentThreads(stages + 1) >= kResidentThreads / 2 &&
+           (stages - 1) * island.inputCount * registerBytes * residentThreads(stages) < kBytesUnderWay) {
+      ++stages;
     }
-    island_.inputs[bound] = {nullptr, 1, input.dtype, DeviceIsland::Access::general, registers.take(i)};
-    chooseAccess(island_, int(bound++));
-  }
-  island_.inputCount = uint8_t(bound);
-  for (size_t k = 0; k < code.instructions.size(); ++k) {
-    const auto& from = code.instructions[k];
-    DeviceIsland::Code& to = island_.code[island_.codeCount++];
-    to = {from.opcode, 0, registers.of(from.a), registers.of(from.b), registers.of(from.c)};
-    for (size_t value : {from.a, from.b, from.c}) registers.dropAfter(value, int(k));
-    to.dst = registers.take(code.inputs.size() + k);
-  }
-  for (const auto& output : code.outputs) {
-    island_.outputs[island_.outputCount++] = {nullptr, output.dtype, registers.of(output.value)};
-  }
-  island_.registers = uint8_t(std::max<size_t>(1, registers.count()));
+    int64_t threads = kThreads;
+    while (threads > kWarp && threads * bytesOfThread(stages) > kBlockSharedBytes) threads /= 2;
+    island.tiles = ceilDiv(island.elements, threads * groups * kIslandNear);
+    const int64_t blocks = std::max<int64_t>(1, residentThreads(stages) / threads) * kMultiprocessors;
+    if (island.tiles <= blocks) stages = 1;
+    island.stages = uint8_t(stages);
+    const int64_t rounds = ceilDiv(island.tiles, blocks);
+    size_ = {{ceilDiv(island.tiles, std::max<int64_t>(1, rounds))}, {threads}, threads * bytesOfThread(stages)};
+  };
+  wide_ = small_ && island.elements >= kThreads * 2 * kIslandNear * 4 * kMultiprocessors;
+  layOutFor(wide_ ? 2 : 1);
 }
 
 void IslandLaunch::run(Queue& queue, const void* const* in, void* const* out) const {
-  DeviceIsland island = island_;
-  for (int i = 0; i < island.inputCount; ++i) island.inputs[i].data = in[i];
-  for (int i = 0; i < island.outputCount; ++i) island.outputs[i].data = out[i];
-  const int64_t fit = kSharedBytes / (island.registers * kRegisterBytes) / kWarp * kWarp;
-  const int64_t threads = std::clamp<int64_t>(fit, kWarp, 256);
-  LaunchSize size = threadsFor((island.elements + kIslandWide - 1) / kIslandWide, threads);
-  size.sharedBytes = threads * island.registers * kRegisterBytes;
-  queue.launch(KERNEL(islandKernel), size, island);
+  DeviceIsland island = program_.island;
+  for (int i = 0; i < island.inputCount + island.scalarInputCount; ++i) {
+    IslandInput& input = island.inputs[i];
+    input.data = in[program_.inputFrom[i]];
+    if (i >= island.inputCount) continue;
+    const bool fours = startsAtFours(island, i);
+    if (isByte(input.dtype)) {
+      input.move = fours && aligned(input.data, 4) ? IslandMove::packed : IslandMove::bytes;
+      island.packed |= input.move == IslandMove::packed;
+    } else {
+      input.move = fours && aligned(input.data, 16) ? IslandMove::four : IslandMove::words;
+    }
+  }
+  for (int i = 0; i < island.outputCount; ++i) {
+    IslandOutput& output = island.outputs[i];
+    output.data = out[program_.outputFrom[i]];
+    output.wide = aligned(output.data, isByte(output.dtype) ? 4 : 16);
+  }
+  if (!small_) {
+    queue.launch(KERNEL(islandLarge), size_, island);
+  } else if (wide_) {
+    queue.launch(KERNEL(islandWide), size_, shrunk<SmallDeviceIsland>(island));
+  } else {
+    queue.launch(KERNEL(islandSmall), size_, shrunk<SmallDeviceIsland>(island));
+  }
 }
 
 Epilogue::Epilogue(const LowerContext& c, int opInputs)

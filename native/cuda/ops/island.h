@@ -3,7 +3,7 @@
 #include <memory>
 #include <optional>
 
-#include "cuda/island.h"
+#include "cuda/ops/island_program.h"
 #include "cuda/queue.h"
 #include "plan/island.h"
 
@@ -17,7 +17,9 @@ class IslandLaunch {
   void run(Queue& queue, const void* const* in, void* const* out) const;
 
  private:
-  DeviceIsland island_ = {};
+  IslandProgram program_;
+  LaunchSize size_;
+  bool small_, wide_;  // which kernel
 };
 
 // The island over an op's output that a node may carry, run in place after the op. The node's inputs are those of the

@@ -3,6 +3,7 @@
 #include <bit>
 #include <vector>
 
+#include "cuda/ops/island.h"
 #include "cuda/ops/sizes.h"
 #include "cuda/queue.h"
 
@@ -107,8 +108,23 @@ Lowering lowerTranspose(const LowerContext& c) {
   return lowerCopy(c, space);
 }
 
+// As an elementwise program without instructions: those can share a launch.
+Lowering lowerSmallBroadcast(const LowerContext& c) {
+  IslandCode code;
+  code.inputs.push_back({c.in[0].dtype, {}});
+  code.outputs.push_back({0, c.out[0].dtype});
+  Lowering lowering;
+  lowering.launch = [island = IslandLaunch(code, c.out[0].dims, c.in)](const StepArgs& args) {
+    const void* const in[] = {args.in<void>(0)};
+    void* const out[] = {args.out<void>()};
+    island.run(queueOf(args), in, out);
+  };
+  return lowering;
+}
+
 Lowering lowerBroadcastTo(const LowerContext& c) {
   const Dims &in = c.in[0].dims, &out = c.out[0].dims;
+  if (elementCount(out) <= 2048) return lowerSmallBroadcast(c);
   CopySpace space;
   for (int i = 0; i < out.size(); ++i) {
     const int own = i - (out.size() - in.size());

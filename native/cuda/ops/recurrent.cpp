@@ -3,8 +3,10 @@
 #include <algorithm>
 
 #include "cuda/kernels/recurrent.cuh"
+#include "cuda/ops/recurrent_walk.h"
 
-// The loop over time: x W of many steps at once, then h U and the cell step by step.
+// The loop over time: x W of many steps at once, then a walk over them (cuda/recurrent_walk.h), or h U and the cell
+// step by step.
 
 namespace chainrule::cuda {
 namespace {
@@ -14,6 +16,7 @@ constexpr int64_t kProjected = 1 << 24;  // floats of x W that inference holds a
 struct Forward {
   RecurrentSizes r;
   bool tf32 = false;
+  WalkPlan walk;
   bool last = false, sequence = false, hidden = false, carry = false, training = false;
   int64_t ahead = 1;  // steps whose x W is computed at once
   // Floats into scratch.
@@ -89,8 +92,8 @@ struct ForwardRun : RecurrentRun {
 
   void step(int64_t s) const {
     DeviceCellForward c{cell(s, mask(), first())};
-    c.keepGates = f.keepsGates();
     c.gates = gates(s);
+    if (f.keepsGates()) c.kept = c.gates;
     c.bias = r.hasBias ? args.in<float>(r.biasInput()) : nullptr;
     c.hidden = reading(hidden(s));
     c.hiddenNext = hidden(s + 1);
@@ -115,6 +118,32 @@ struct ForwardRun : RecurrentRun {
       c.candidate = reading(candidate);
     }
     queue().launch(KERNEL(cellForwardKernel), size(), c);
+  }
+
+  void walk() const {
+    DeviceWalkForward w{f.walk.walk};
+    w.cell.mask = {mask(), r.steps};
+    w.cell.first = r.hasMask ? first() : nullptr;
+    w.weights = args.in<float>(2);
+    w.projected = allGates();
+    if (r.hasBias) {
+      w.bias = args.in<float>(r.biasInput());
+      if (r.cell == Cell::gru) w.recurrentBias = w.bias + f.gateRow();
+    }
+    if (r.hasState) {
+      w.hiddenIn = args.in<float>(r.stateInput());
+      if (r.hasCarry()) w.carryIn = args.in<float>(r.stateInput() + 1);
+    }
+    if (f.keepsGates()) w.keptGates = allGates();
+    if (f.training) {
+      w.keptHidden = args.out<float>(r.hiddenPart());
+      if (f.keepsGates()) w.keptCarry = args.out<float>(r.carryPart());
+    }
+    if (f.last) w.last = args.out<float>(0);
+    if (f.sequence) w.sequence = args.out<float>(1);
+    if (f.hidden) w.hiddenOut = args.out<float>(2);
+    if (f.carry) w.carryOut = args.out<float>(3);
+    walkForward(queue(), f.walk, w);
   }
 
   void finish() const {
@@ -166,6 +195,7 @@ Lowering lowerRecurrent(const LowerContext& c) {
     const int64_t step = std::max<int64_t>(r.n * f.gateRow(), 1);
     f.ahead = std::min(std::max<int64_t>(kProjected / step, 1), r.steps);
   }
+  if (f.projectsAll()) f.walk = planWalkForward(r);
   DeviceScratch scratch;
   const int64_t state = r.n * r.units;
   if (r.hasMask) f.first = scratch.add(r.n);
@@ -183,6 +213,11 @@ Lowering lowerRecurrent(const LowerContext& c) {
 
   Lowering result{.launch = [f](const StepArgs& args) {
     const ForwardRun run(f, args);
+    if (f.walk.fits(run.queue())) {
+      if (f.r.hasMask) run.firstSteps(run.mask(), run.first());
+      run.project(0);
+      return run.walk();
+    }
     run.prepare();
     for (int64_t s = 0; s < f.r.steps; ++s) {
       if (s % f.ahead == 0) run.project(s);

@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "cuda/kernels/recurrent.cuh"
-#include "cuda/ops/recurrent.h"
+#include "cuda/ops/recurrent_walk.h"
 
 // Back through time: a loop leaves the gradients of all gates; those of the weights and of x are products over all
 // steps at once after it.
@@ -14,6 +14,7 @@ constexpr int64_t kSummedRows = 512;  // that a block sums for the bias
 struct Backward {
   RecurrentSizes r;
   bool tf32 = false;
+  WalkPlan walk;
   int64_t given = 0;
   bool wantsHidden = false, wantsCarry = false, wantsInput = false, wantsKernel = false, wantsRecurrent = false,
        wantsBias = false;
@@ -87,6 +88,7 @@ struct BackwardRun : RecurrentRun {
 
   void step(int64_t s) const {
     DeviceCellBackward c{cell(s, mask(), first())};
+    c.gate = r.units;
     c.hidden = stateRows(hidden(), s);
     c.hiddenNext = stateRows(hidden(), s + 1);
     if (r.cell != Cell::simple) c.gates = stepRows(gates(), s, b.gateRow());
@@ -102,13 +104,35 @@ struct BackwardRun : RecurrentRun {
     c.dGates = stepRows(at(b.dGates), s, b.gateRow());
     c.dRecurrent = stepRows(dRecurrent(), s, b.recurrentRow());
     c.dCandidate = stepRows(at(b.dCandidate), s, r.units);
-    c.dReset = at(b.dReset);
+    c.dReset = {at(b.dReset), r.units};
     queue().launch(KERNEL(cellBackwardKernel), size(), c);
     if (r.resetBefore()) {
       recurBack(c.dCandidate, r.units, 2, at(b.dReset), false);
       queue().launch(KERNEL(cellResetBackwardKernel), size(), c);
     }
     recurBack(c.dRecurrent, b.recurrentRow(), 0, c.dHidden, true);
+  }
+
+  void walk() const {
+    DeviceWalkBackward w{b.walk.walk};
+    w.cell.mask = {mask(), r.steps};
+    w.cell.first = r.hasMask ? first() : nullptr;
+    w.weights = args.in<float>(2);
+    w.hiddenOf = hidden();
+    if (r.cell != Cell::simple) {
+      w.gatesOf = gates();
+      w.carryOf = carry();
+    }
+    w.dSequence = arriving(givenSequence);
+    w.dLast = arriving(givenLast);
+    w.hiddenIn = arriving(givenHidden);
+    if (r.hasCarry()) w.carryIn = arriving(givenCarry);
+    w.dGatesOut = at(b.dGates);
+    w.dRecurrentOut = at(b.dRecurrent);
+    w.dCandidateOut = at(b.dCandidate);
+    if (b.wantsHidden) w.hiddenOut = args.out<float>(0);
+    if (b.wantsCarry) w.carryOut = args.out<float>(1);
+    walkBackward(queue(), b.walk, w);
   }
 
   void finish() const {
@@ -163,6 +187,7 @@ Lowering lowerRecurrentGradient(const LowerContext& c) {
   b.wantsRecurrent = c.used[part++];
   if (r.hasBias) b.wantsBias = c.used[part++];
 
+  b.walk = planWalkBackward(r);
   DeviceScratch scratch;
   const int64_t state = r.n * r.units;
   if (r.hasMask) b.first = scratch.add(r.n);
@@ -187,9 +212,14 @@ Lowering lowerRecurrentGradient(const LowerContext& c) {
 
   Lowering result{.launch = [b](const StepArgs& args) {
     const BackwardRun run(b, args);
-    run.prepare();
-    for (int64_t s = b.r.steps; s-- > 0;) run.step(s);
-    run.finish();
+    if (b.walk.fits(run.queue())) {
+      if (b.r.hasMask) run.firstSteps(run.mask(), run.first());
+      run.walk();
+    } else {
+      run.prepare();
+      for (int64_t s = b.r.steps; s-- > 0;) run.step(s);
+      run.finish();
+    }
     if (b.wantsInput) run.input();
     run.weights();
   }};

@@ -11,8 +11,10 @@
 namespace chainrule::cuda {
 namespace {
 
+constexpr int64_t kColumnThreads = 512, kFourThreads = 256;
+
 struct Pass {
-  enum class By : uint8_t { lanes, block, thread, columns };
+  enum class By : uint8_t { lanes, block, thread, columns, fours };
   DeviceReduce reduce;
   By by;
 
@@ -26,9 +28,11 @@ struct Pass {
       case By::thread:
         return threadsFor(reduce.outer * reduce.inner);
       case By::columns:
+        return {{lines * ceilDiv(reduce.inner, reduce.lanes)}, {kColumnThreads}};
+      case By::fours:
         break;
     }
-    return {{lines * ceilDiv(reduce.inner, reduce.lanes)}, {512}};
+    return {{lines * ceilDiv(reduce.inner / 4, reduce.lanes)}, {kFourThreads}};
   }
 };
 
@@ -37,7 +41,17 @@ void cut(DeviceReduce& reduce, int64_t chunks) {
   reduce.chunks = std::max<int64_t>(1, ceilDiv(reduce.n, reduce.chunkSize));
 }
 
-Pass passOver(int64_t outer, int64_t n, int64_t inner) {
+// Columns for the threads of a block of `threads`, then chunks that fill the device once with `resident` blocks on each
+// multiprocessor; but a further pass costs more than a thread's walk over a few rows.
+void cutColumns(DeviceReduce& reduce, int64_t columns, int64_t threads, int64_t resident) {
+  int64_t lanes = std::min<int64_t>(columns, kWarp);
+  while (lanes > 8 && reduce.n <= 1024 && reduce.outer * ceilDiv(columns, lanes) < kMultiprocessors) lanes /= 2;
+  reduce.lanes = int32_t(lanes);
+  const int64_t blocks = std::max<int64_t>(1, reduce.outer * ceilDiv(columns, lanes)), depth = threads / lanes;
+  cut(reduce, std::min(reduce.n / (depth * 16), resident * kMultiprocessors / blocks));
+}
+
+Pass passOver(int64_t outer, int64_t n, int64_t inner, bool words) {
   Pass pass{};
   DeviceReduce& r = pass.reduce;
   r.outer = outer;
@@ -52,23 +66,24 @@ Pass passOver(int64_t outer, int64_t n, int64_t inner) {
     cut(r, std::min(n / 8192, 6 * kMultiprocessors / std::max<int64_t>(outer, 1)));
   } else if (n <= 32 || outer * inner >= 2048 * kMultiprocessors) {
     pass.by = Pass::By::thread;
+  } else if (words && inner % 4 == 0) {
+    pass.by = Pass::By::fours;
+    cutColumns(r, inner / 4, kFourThreads, 4);
   } else {
     pass.by = Pass::By::columns;
-    r.lanes = int32_t(std::min<int64_t>(inner, kWarp));
-    const int64_t blocks = outer * ceilDiv(inner, r.lanes), rowsAtOnce = 512 / r.lanes * 8;
-    cut(r, std::min({n / rowsAtOnce, 4 * kMultiprocessors / std::max<int64_t>(blocks, 1), int64_t(256)}));
+    cutColumns(r, inner, kColumnThreads, 2);
   }
   return pass;
 }
 
-std::vector<Pass> passesOver(const Dims& dims, std::span<const int64_t> axes) {
+std::vector<Pass> passesOver(const Dims& dims, std::span<const int64_t> axes, bool words) {
   std::vector<bool> reduced(size_t(dims.size()), false);
   for (int64_t axis : axes) reduced[size_t(axis)] = true;
   std::vector<Pass> passes;
   const auto add = [&](int64_t outer, int64_t n, int64_t inner) {
-    passes.push_back(passOver(outer, n, inner));
+    passes.push_back(passOver(outer, n, inner, words));
     if (const int64_t chunks = passes.back().reduce.chunks; chunks > 1) {
-      passes.push_back(passOver(outer, chunks, inner));
+      passes.push_back(passOver(outer, chunks, inner, words));
       cut(passes.back().reduce, 1);  // few enough to be folded at once
     }
   };
@@ -91,7 +106,7 @@ std::vector<Pass> passesOver(const Dims& dims, std::span<const int64_t> axes) {
 template <Reduce op, bool mean = false>
 Lowering lower(const LowerContext& c) {
   const std::vector<int64_t> axes = c.attrs().integers("axes");
-  std::vector<Pass> passes = passesOver(c.in[0].dims, axes);
+  std::vector<Pass> passes = passesOver(c.in[0].dims, axes, byteSize(c.in[0].dtype) == 4);
   int64_t room = 0;
   for (Pass& pass : passes) {
     pass.reduce.op = op;
@@ -131,6 +146,9 @@ Lowering lower(const LowerContext& c) {
           break;
         case Pass::By::columns:
           queueOf(args).launch(KERNEL(reduceByColumns), passes[i].size(), reduce);
+          break;
+        case Pass::By::fours:
+          queueOf(args).launch(KERNEL(reduceByFours), passes[i].size(), reduce);
           break;
       }
     }

@@ -238,10 +238,12 @@ function caseOf(op: Op, size: Size, more: Attrs = {}, about = ''): OpCase {
   const attrs: Attrs = { ...size.attrs, ...more };
   const columns = gates[op] * units;
   const n = fixed ?? -1;
+  // Many large weights would make a chaos of the states, which blows up any rounding.
+  const recurrentMost = units > 64 ? 2 / Math.sqrt(units) : 0.6;
   const inputs = [
     f32([n, steps, features], between(-1, 1)),
     f32([features, columns], between(-0.8, 0.8)),
-    f32([units, columns], between(-0.6, 0.6)),
+    f32([units, columns], between(-recurrentMost, recurrentMost)),
   ];
   if (attrs.bias) {
     inputs.push(f32(op === 'gru' && attrs.resetAfter !== false ? [2, columns] : [columns], between(-0.5, 0.5)));
@@ -302,4 +304,33 @@ const carries = [small, { ...sizes[12]!, part: 3 }].map((size) =>
   caseOf('lstm', { ...size, about: `carry, ${size.about}`, part: 3 }),
 );
 
-export const recurrentCases: OpCase[] = [...plain, ...activations, ...carries];
+/**
+ * What decides how a GPU takes the steps: few units go through all of them in one launch, by blocks of one, two or four
+ * rows; with more than 512 columns U does not fit a multiprocessor.
+ */
+const shapes = (['simpleRnn', 'lstm', 'gru'] as const).flatMap((op) => {
+  const many = { simpleRnn: 515, lstm: 131, gru: 173 }[op];
+  const masked: Size = {
+    about: '',
+    steps: 3,
+    features: 3,
+    units: 5,
+    rows: [],
+    part: 1,
+    attrs: { bias: true, mask: true, state: true },
+    mask: holes,
+  };
+  const sizes: Size[] = [
+    { ...masked, about: 'blocks of two rows', rows: [135] },
+    { ...masked, about: 'blocks of four rows', rows: [270] },
+    { ...masked, about: 'units over the registers of a thread', units: 91, rows: [3] },
+    { ...masked, about: 'many units', units: many, rows: [3], attrs: { ...masked.attrs, backwards: true } },
+    { about: 'many units, last output', steps: 2, features: 2, units: many, rows: [2] },
+  ];
+  return sizes.flatMap((size) => [
+    caseOf(op, size),
+    ...(op === 'gru' ? [caseOf(op, size, { resetAfter: false }, ', reset before the product')] : []),
+  ]);
+});
+
+export const recurrentCases: OpCase[] = [...plain, ...activations, ...carries, ...shapes];

@@ -65,6 +65,8 @@ const shapes: { about: string; shape: number[]; axes: number[]; rows?: number[];
   { about: 'long rows', shape: [-1, 3000], axes: [1], rows: [2] },
   { about: 'many rows of few columns', shape: [-1, 5], axes: [0], rows: [3000] },
   { about: 'many rows of blocks of columns', shape: [-1, 70], axes: [0], rows: [600] },
+  { about: 'many rows of columns in fours', shape: [-1, 136], axes: [0], rows: [1200] },
+  { about: 'planes of rows of columns in fours', shape: [-1, 70, 8], axes: [1], rows: [3] },
 ];
 
 const exactFill = integers(-8, 8);

@@ -104,6 +104,7 @@ interface Conv {
 }
 
 const convolutions: Conv[] = [
+  { about: 'one filter over three channels', x: [-1, 6, 5, 3], w: [3, 3, 3, 1], padding: [1, 1, 1, 1] },
   { about: '3 x 3, one channel', x: [-1, 7, 8, 1], w: [3, 3, 1, 4], rows: [1, 2, 5] },
   { about: '3 x 3, same', x: [-1, 6, 6, 3], w: [3, 3, 3, 16], padding: [1, 1, 1, 1], rows: [1, 3] },
   { about: '1 x 1', x: [-1, 5, 4, 17], w: [1, 1, 17, 9], rows: [1, 2] },
