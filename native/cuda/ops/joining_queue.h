@@ -10,6 +10,7 @@ namespace chainrule::cuda {
 class JoiningQueue : public Queue {
  public:
   explicit JoiningQueue(Queue& to) : to_(to) {}
+  int64_t mostShared() const override { return to_.mostShared(); }
   void flush();  // once after the last
 
   void copy(void* to, const void* from, int64_t bytes) override {
