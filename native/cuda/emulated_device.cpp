@@ -50,7 +50,8 @@ class EmulatedDevice : public QueueDevice {
   Outcome allocate(int64_t bytes, void*& memory) override {
     memory = std::aligned_alloc(256, size_t(bytes + 255) / 256 * 256);
     if (!memory) return {"DEVICE_OOM", "no memory for an emulated device: " + std::to_string(bytes) + " bytes asked"};
-    std::memset(memory, 0xFF, size_t(bytes));  // nobody may count on zeros
+    // Nobody may count on what fresh memory holds: NaN as a number, and as a fault one that occurred.
+    std::fill_n(static_cast<uint32_t*>(memory), (bytes + 3) / 4, 0x7FFFFFFFu);
     sizes_[memory] = bytes;
     inUse_ += bytes;
     return {};

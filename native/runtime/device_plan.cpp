@@ -46,7 +46,7 @@ DevicePlan::DevicePlan(OpenDevice& device, const Plan& plan, const std::vector<C
 }
 
 // Addresses of all slots. Where one moved, what was recorded with the old one is worthless.
-void DevicePlan::bind(std::span<std::byte* const> variables) {
+std::optional<DevicePlan::Missing> DevicePlan::bind(std::span<std::byte* const> variables) {
   std::byte* const arena = device_.arena(plan_.arenaBytes);
   bool moved = arena != arena_ || slots_.size() != plan_.slots.size();
   arena_ = arena;
@@ -77,53 +77,73 @@ void DevicePlan::bind(std::span<std::byte* const> variables) {
     moved |= slots_[i] != address;
     slots_[i] = address;
   }
-  if (!moved) return;
+  std::optional<Missing> missing;
+  if (!moved) return missing;
   prologue_.reset();
   prologueVersion_.reset();
-  for (Side& side : sides_) side.body.reset();
+  for (Side& side : sides_) {
+    const auto found = await(side);
+    if (!missing) missing = found;
+    side.body.reset();
+  }
+  return missing;
 }
 
-DeviceFrame DevicePlan::frameOf(const Side& side, size_t steps, bool prologue) {
+// What the recordings of prologue and body have in common; their faults come back to `faults`.
+DeviceFrame DevicePlan::frameOf(const std::vector<Step>& steps, std::byte* faults) {
   DeviceFrame frame;
   frame.slots = slots_.data();
   frame.rowOffset = reinterpret_cast<const int64_t*>(memory_.data() + controlAt_);
-  frame.faults = checksIndices_ ? reinterpret_cast<uint64_t*>(memory_.data() + faultsAt_) : nullptr;
-  if (!prologue) {
-    frame.uploads.push_back({memory_.data() + controlAt_, staged(side, stagedControl_), sizeof(int64_t)});
-    for (size_t i = 0; i < inputAt_.size(); ++i) {
-      frame.uploads.push_back({memory_.data() + inputAt_[i], staged(side, stagedInput_[i]), plan_.inputs[i].bytes()});
-    }
-    for (size_t i = 0; i < outputAt_.size(); ++i) {
-      frame.downloads.push_back(
-          {staged(side, stagedOutput_[i]), memory_.data() + outputAt_[i], plan_.outputs[i].bytes()});
-    }
+  if (!checksIndices_) return frame;
+  frame.faults = reinterpret_cast<uint64_t*>(memory_.data() + faultsAt_);
+  frame.downloads.push_back({faults, frame.faults, int64_t(steps.size() * sizeof(uint64_t))});
+  return frame;
+}
+
+DeviceFrame DevicePlan::bodyFrame(const Side& side) {
+  DeviceFrame frame = frameOf(plan_.body, staged(side, stagedFaults_));
+  frame.uploads.push_back({memory_.data() + controlAt_, staged(side, stagedControl_), sizeof(int64_t)});
+  for (size_t i = 0; i < inputAt_.size(); ++i) {
+    frame.uploads.push_back({memory_.data() + inputAt_[i], staged(side, stagedInput_[i]), plan_.inputs[i].bytes()});
   }
-  if (checksIndices_) {
+  for (size_t i = 0; i < outputAt_.size(); ++i) {
     frame.downloads.push_back(
-        {staged(side, stagedFaults_), memory_.data() + faultsAt_, int64_t(steps * sizeof(uint64_t))});
+        {staged(side, stagedOutput_[i]), memory_.data() + outputAt_[i], plan_.outputs[i].bytes()});
   }
   return frame;
 }
 
-std::optional<DevicePlan::Missing> DevicePlan::firstMissing(const Side& side, const std::vector<Step>& steps,
-                                                            bool prologue) const {
+std::optional<DevicePlan::Missing> DevicePlan::firstMissing(const std::vector<Step>& steps, const std::byte* faults,
+                                                            int64_t rowOffset) const {
   if (!checksIndices_) return std::nullopt;
-  const uint64_t* faults = reinterpret_cast<const uint64_t*>(staged(side, stagedFaults_));
+  const uint64_t* words = reinterpret_cast<const uint64_t*>(faults);
   for (size_t i = 0; i < steps.size(); ++i) {
-    if (faults[i] == ~uint64_t(0)) continue;
+    if (words[i] == ~uint64_t(0)) continue;
     return Missing{
-        {i, int64_t(faults[i] >> 32), int32_t(uint32_t(faults[i])), steps[i].indexLimit, steps[i].indexRowSize},
-        prologue,
-        side.rowOffset};
+        {i, int64_t(words[i] >> 32), int32_t(uint32_t(words[i])), steps[i].indexLimit, steps[i].indexRowSize},
+        &steps == &plan_.prologue,
+        rowOffset};
   }
   return std::nullopt;
 }
 
 std::optional<DevicePlan::Missing> DevicePlan::await(Side& side) {
   if (!side.running) return std::nullopt;
-  side.body->wait().orThrow();
   side.running = false;
-  return firstMissing(side, plan_.body, false);
+  side.body->wait().orThrow();
+  return firstMissing(plan_.body, staged(side, stagedFaults_), side.rowOffset);
+}
+
+std::optional<DevicePlan::Missing> DevicePlan::runPrologue(uint64_t weightsVersion) {
+  if (plan_.prologue.empty() || prologueVersion_ == weightsVersion) return std::nullopt;
+  if (!prologueFaults_.data())
+    prologueFaults_ = HostStaging(device_, int64_t(plan_.prologue.size() * sizeof(uint64_t)));
+  if (!prologue_)
+    device_.device->record(plan_.prologue, frameOf(plan_.prologue, prologueFaults_.data()), prologue_).orThrow();
+  prologue_->run().orThrow();
+  prologue_->wait().orThrow();
+  prologueVersion_ = weightsVersion;
+  return firstMissing(plan_.prologue, prologueFaults_.data(), 0);
 }
 
 std::optional<DevicePlan::Missing> DevicePlan::run(const Run& run) {
@@ -136,27 +156,20 @@ std::optional<DevicePlan::Missing> DevicePlan::run(const Run& run) {
   next_ = 1 - next_;
   if (const auto missing = await(side)) return missing;
   if (!side.staging.data()) side.staging = HostStaging(device_, stagingBytes_);
-  bind(variables);
+  if (const auto missing = bind(variables)) return missing;
   for (size_t i = 0; i < run.inputs.size(); ++i) {
     std::memcpy(staged(side, stagedInput_[i]), run.inputs[i], size_t(plan_.inputs[i].bytes()));
   }
   std::memcpy(staged(side, stagedControl_), &run.rowOffset, sizeof run.rowOffset);
   side.rowOffset = run.rowOffset;
 
-  if (!plan_.prologue.empty() && prologueVersion_ != run.weightsVersion) {
-    if (!prologue_) device.record(plan_.prologue, frameOf(side, plan_.prologue.size(), true), prologue_).orThrow();
-    prologue_->run().orThrow();
-    prologue_->wait().orThrow();
-    if (const auto missing = firstMissing(side, plan_.prologue, true)) return missing;
-    prologueVersion_ = run.weightsVersion;
-  }
-  const DeviceFrame frame = frameOf(side, plan_.body.size(), false);
+  if (const auto missing = runPrologue(run.weightsVersion)) return missing;
   if (run.times) {
-    device.time(plan_.body, frame, run.times).orThrow();
+    device.time(plan_.body, bodyFrame(side), run.times).orThrow();
     device.finish().orThrow();
-    return firstMissing(side, plan_.body, false);
+    return firstMissing(plan_.body, staged(side, stagedFaults_), run.rowOffset);
   }
-  if (!side.body) device.record(plan_.body, frame, side.body).orThrow();
+  if (!side.body) device.record(plan_.body, bodyFrame(side), side.body).orThrow();
   side.body->run().orThrow();
   side.running = true;
   if (run.detached) return std::nullopt;

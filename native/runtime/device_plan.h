@@ -42,10 +42,12 @@ class DevicePlan {
     bool running = false;
     int64_t rowOffset = 0;
   };
-  void bind(std::span<std::byte* const> variables);
-  DeviceFrame frameOf(const Side& side, size_t steps, bool prologue);
+  std::optional<Missing> bind(std::span<std::byte* const> variables);  // of a run before
+  DeviceFrame frameOf(const std::vector<Step>& steps, std::byte* faults);
+  DeviceFrame bodyFrame(const Side& side);
+  std::optional<Missing> runPrologue(uint64_t weightsVersion);
   std::optional<Missing> await(Side& side);
-  std::optional<Missing> firstMissing(const Side& side, const std::vector<Step>& steps, bool prologue) const;
+  std::optional<Missing> firstMissing(const std::vector<Step>& steps, const std::byte* faults, int64_t rowOffset) const;
   std::byte* staged(const Side& side, int64_t offset) const { return side.staging.data() + offset; }
 
   OpenDevice& device_;
@@ -60,6 +62,7 @@ class DevicePlan {
   std::vector<void*> slots_;
   std::byte* arena_ = nullptr;
   std::unique_ptr<Recording> prologue_;
+  HostStaging prologueFaults_;
   std::optional<uint64_t> prologueVersion_;
   Side sides_[2];
   int next_ = 0;

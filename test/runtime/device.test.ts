@@ -145,6 +145,21 @@ describe.skipIf(!cudaDevice)('on a CUDA device', () => {
     await expect(model.predict(new NDArray(Int32Array.of(0, 4), [1, 2], 'int32'))).resolves.toBeDefined();
   });
 
+  test('class weights and validation: programs with looked up numbers, run in turn', async () => {
+    const { shape, build } = networks['layer norm and GELU']!;
+    const fitted = async (device: Device) => {
+      setRandomSeed(7);
+      const model = build();
+      model.compile({ optimizer: 'adam', loss: 'sparseCategoricalCrossentropy', device });
+      const x = wave([rows, ...shape]);
+      const classWeight = { 0: 1, 1: 2, 2: 0.5, 3: 3 };
+      const options = { epochs: 3, batchSize: 7, verbose: 0, classWeight, validationSplit: 0.25 } as const;
+      const { history } = await model.fit(x, classes, options);
+      return [...history.loss!, ...history.val_loss!];
+    };
+    close(await fitted(cudaDevice as Device), await fitted('cpu'), 1e-4);
+  });
+
   test('a traced function names its device', async () => {
     const double = trace(({ x }) => x!.mul(2), { device: cudaDevice as Device });
     expect(Array.from((await double.run({ x: [1, 2, 3] })).data)).toEqual([2, 4, 6]);
