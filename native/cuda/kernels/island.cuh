@@ -199,6 +199,72 @@ DEVICE void islandRun(const Island& island) {
   }
 }
 
+// A chain of codes over few inputs of whole words that lie as the space does: all in registers, and as much of memory
+// under way as there are threads. A thread has two times four neighbours.
+template <int inputs>
+DEVICE void islandChain(const SmallDeviceIsland& island) {
+  constexpr int groups = 2;
+  int64_t first[groups];
+  bool whole[groups];
+  IslandValue<groups> in[inputs];
+#pragma unroll
+  for (int g = 0; g < groups; ++g) {
+    first[g] = ((int64_t(blockIdx.x) * groups + g) * blockDim.x + threadIdx.x) * kIslandNear;
+    whole[g] = first[g] + kIslandNear <= island.elements;
+  }
+#pragma unroll
+  for (int i = 0; i < inputs; ++i) {
+#pragma unroll
+    for (int g = 0; g < groups; ++g) {
+      const uint32_t* const from = static_cast<const uint32_t*>(island.inputs[i].data) + first[g];
+      if (whole[g]) {
+        in[i].group[g] = *reinterpret_cast<const IslandWords*>(from);
+      } else {
+        for (int k = 0; k < kIslandNear; ++k) in[i].group[g].word[k] = first[g] + k < island.elements ? from[k] : 0;
+      }
+    }
+  }
+  IslandValue<groups> previous = in[0];
+  const auto operand = [&](int o) {
+    if (o == kIslandPrevious) return previous;
+    IslandValue<groups> value = in[0];
+    if (o >= kIslandScalar) {
+      const int k = o - kIslandScalar;
+      const uint32_t word = k < island.constantCount
+                                ? island.constants[k]
+                                : *static_cast<const uint32_t*>(island.inputs[inputs + k - island.constantCount].data);
+      for (int g = 0; g < groups; ++g) value.group[g] = islandAll(word);
+    } else {
+#pragma unroll
+      for (int i = 1; i < inputs; ++i) {
+        if (o == i) value = in[i];
+      }
+    }
+    return value;
+  };
+  for (int k = 0; k < island.codeCount; ++k) {
+    const IslandCodeWord code = island.code[k];
+    const IslandValue<groups> a = operand(code.a);
+    IslandValue<groups> b = a, c = a;
+    if (code.b != code.a) b = operand(code.b);
+    if (code.c != code.a) c = operand(code.c);
+    previous = islandStep(code.op, a, b, c);
+  }
+#pragma unroll
+  for (int g = 0; g < groups; ++g) {
+    if (first[g] < island.elements) islandStore(island.outputs[0], first[g], island.elements, previous.group[g]);
+  }
+}
+
+KERNEL_BODY __launch_bounds__(256, 4) islandChain1(const __grid_constant__ SmallDeviceIsland island) {
+  islandChain<1>(island);
+}
+KERNEL_BODY __launch_bounds__(256, 3) islandChain2(const __grid_constant__ SmallDeviceIsland island) {
+  islandChain<2>(island);
+}
+KERNEL_BODY __launch_bounds__(256, 2) islandChain3(const __grid_constant__ SmallDeviceIsland island) {
+  islandChain<3>(island);
+}
 KERNEL_BODY __launch_bounds__(128, 8) islandLarge(const __grid_constant__ DeviceIsland island) { islandRun<1>(island); }
 KERNEL_BODY __launch_bounds__(128, 8) islandSmall(const __grid_constant__ SmallDeviceIsland island) {
   islandRun<1>(island);

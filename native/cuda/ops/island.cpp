@@ -55,6 +55,28 @@ bool fitsSmall(const DeviceIsland& island) {
          island.codeCount <= Small::codeLimit;
 }
 
+// Whether islandChain can run it: see there. `island` has its pointers.
+constexpr int64_t kChainElements = 1 << 13, kChainThreads = 256;
+bool isChain(const DeviceIsland& island) {
+  if (island.elements < kChainElements || island.inputCount < 1 || island.inputCount > 3 || island.outputCount != 1 ||
+      isByte(island.outputs[0].dtype) || !island.outputs[0].wide || island.codeCount < 1 || island.codeCount > 8)
+    return false;
+  for (int i = 0; i < island.inputCount + island.scalarInputCount; ++i) {
+    const IslandInput& in = island.inputs[i];
+    if (isByte(in.dtype)) return false;
+    if (i < island.inputCount && (in.access != IslandAccess::same || in.move != IslandMove::four)) return false;
+  }
+  for (int k = 0; k < island.codeCount; ++k) {
+    const IslandCodeWord& code = island.code[k];
+    const bool last = k + 1 == island.codeCount;
+    if (code.dst != kIslandNoRegister || code.stores != (last ? 1 : 0)) return false;
+    for (uint8_t o : {code.a, code.b, code.c}) {
+      if (o < kIslandScalar && o >= island.inputCount) return false;
+    }
+  }
+  return true;
+}
+
 Lowering lowerIsland(const LowerContext& c) {
   const IslandCode& code = islandAttr(c.attrs());
   Lowering lowering;
@@ -123,7 +145,13 @@ void IslandLaunch::run(Queue& queue, const void* const* in, void* const* out) co
     output.data = out[program_.outputFrom[i]];
     output.wide = aligned(output.data, isByte(output.dtype) ? 4 : 16);
   }
-  if (!small_) {
+  if (small_ && isChain(island)) {
+    const LaunchSize size{{ceilDiv(island.elements, kChainThreads * 2 * kIslandNear)}, {kChainThreads}};
+    const auto kernel = island.inputCount == 1   ? KERNEL(islandChain1)
+                        : island.inputCount == 2 ? KERNEL(islandChain2)
+                                                 : KERNEL(islandChain3);
+    queue.launch(kernel, size, shrunk<SmallDeviceIsland>(island));
+  } else if (!small_) {
     queue.launch(KERNEL(islandLarge), size_, island);
   } else if (wide_) {
     queue.launch(KERNEL(islandWide), size_, shrunk<SmallDeviceIsland>(island));
