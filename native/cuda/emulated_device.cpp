@@ -1,12 +1,27 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <set>
 
 #include "cuda/devices.h"
+#include "cuda/images.h"
 
 // A device that runs every kernel on one thread of the host, the same plans and launches as a GPU's.
 namespace chainrule::cuda {
 namespace {
+
+// What a GPU would not find must not go unnoticed here.
+void expectCompiled(std::string_view name) {
+  static std::set<std::string_view> known;
+  if (known.count(name)) return;
+  const std::string entry = ".entry " + std::string(name) + "(";
+  bool found = !kernelImages()->machineCode;  // built without a compiler for them
+  for (const KernelImage* image = kernelImages(); image->machineCode && !found; ++image) {
+    found = std::strstr(image->ptx, entry.c_str());
+  }
+  if (!found) fail("INTERNAL", "there is no kernel ", name);
+  known.insert(name);
+}
 
 class EmulatedQueue : public Queue {
  public:
@@ -21,6 +36,7 @@ class EmulatedQueue : public Queue {
  private:
   void start(const char* name, emulation::Call call, void (*body)(), void** arguments,
              const LaunchSize& size) override {
+    expectCompiled(name);
     const auto index = [](const Extent& e) { return emulation::Index{uint32_t(e.x), uint32_t(e.y), uint32_t(e.z)}; };
     emulation::runGrid(name, call, body, arguments, index(size.grid), index(size.block), size_t(size.sharedBytes));
   }
