@@ -1,15 +1,11 @@
 import { expect, test } from 'vitest';
-import { listDevices } from '../../lib/devices.js';
 import { type Bound, type DType, type NativeArray, native } from '../../lib/native.js';
 import { randomFrom, sizeOf } from './case.js';
+import { cudaDevice } from './cuda_device.js';
 import { arrayOf } from './run.js';
 
 // Fused elementwise programs on the first CUDA device against the CPU, bit for bit: random ones over inputs of all dtypes
 // and broadcasts, with many inputs, codes and outputs, and lengths that fill neither tiles nor groups of four.
-
-const { devices, reason } = await listDevices();
-const device = devices[0]?.id ?? '';
-if (!device) console.log(`not run on CUDA: ${reason}`);
 
 type NativeArrays = { data: NativeArray }[];
 interface Typed {
@@ -109,11 +105,12 @@ const variants = spaces.flatMap((space) =>
   })),
 );
 
-test.skipIf(!device).each(variants)('$about, $ops ops', (space) => {
-  const [want, got] = ['cpu', device].map((on) => {
+test.skipIf(!cudaDevice).each(variants)('$about, $ops ops', (space) => {
+  const run = (on: string): NativeArrays => {
     const { graph, results, bound } = draw(space);
     return graph.compileSync(results, on).runSync(bound);
-  }) as [NativeArrays, NativeArrays];
+  };
+  const [want, got] = [run('cpu'), run(cudaDevice)];
   want.forEach(({ data }, i) => {
     const bits = (array: typeof data) => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
     const [a, b] = [bits(data), bits(got[i]!.data)];

@@ -1,14 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { listDevices, setFloat32MatmulPrecision } from '../../lib/devices.js';
+import { setFloat32MatmulPrecision } from '../../lib/devices.js';
 import { type NativeArray, native } from '../../lib/native.js';
 import { randomFrom, seedOf, sizeOf } from './case.js';
+import { cudaDevice } from './cuda_device.js';
 
 // Products on the first CUDA device whose factors may be rounded to tf32. Small integers lose nothing, so they come out
 // exactly; real numbers within the bound of the rounding and of a float32 sum in any order.
-
-const { devices, reason } = await listDevices();
-const device = devices[0]?.id ?? '';
-if (!device) console.log(`not run on CUDA: ${reason}`);
 
 beforeAll(() => setFloat32MatmulPrecision('high'));
 afterAll(() => setFloat32MatmulPrecision('highest'));
@@ -97,7 +94,7 @@ const products: [string, Product][] = [
   ['several parts of a batch', matmul(2, 20, 10, 3000, false, true)],
 ];
 
-test.skipIf(!device).each(products)('matmul: %s', { timeout: 120_000 }, async (name, product) => {
+test.skipIf(!cudaDevice).each(products)('matmul: %s', { timeout: 120_000 }, async (name, product) => {
   // Many tiles take the emulated grid long, and integers find every wrong place.
   for (const integer of product.sizes[0] > 30 ? [true] : [true, false]) {
     const random = randomFrom(seedOf(name) + Number(integer));
@@ -106,7 +103,7 @@ test.skipIf(!device).each(products)('matmul: %s', { timeout: 120_000 }, async (n
     const graph = new native.Graph();
     const x = graph.input('a', 'float32', product.a);
     const y = graph.input('b', 'float32', product.b);
-    const program = graph.compileSync([graph.op('matmul', [x, y], product.attrs ?? {})[0]!], device);
+    const program = graph.compileSync([graph.op('matmul', [x, y], product.attrs ?? {})[0]!], cudaDevice);
     const [out] = await program.run([
       { data: a, shape: product.a },
       { data: b, shape: product.b },
@@ -117,7 +114,7 @@ test.skipIf(!device).each(products)('matmul: %s', { timeout: 120_000 }, async (n
 });
 
 // Tf32 has room for ties, the exponent of float32, and what is not a number.
-test.skipIf(!device)('factors that are special', async () => {
+test.skipIf(!cudaDevice)('factors that are special', async () => {
   const cases = [
     [1 + 2 ** -11, 1 + 2 ** -10],
     [1 + 3 * 2 ** -11, 1 + 2 ** -9],
@@ -131,7 +128,7 @@ test.skipIf(!device)('factors that are special', async () => {
   const graph = new native.Graph();
   const x = graph.input('a', 'float32', [cases.length, 1]);
   const y = graph.input('b', 'float32', [1, 1]);
-  const program = graph.compileSync([graph.op('matmul', [x, y], {})[0]!], device);
+  const program = graph.compileSync([graph.op('matmul', [x, y], {})[0]!], cudaDevice);
   const a = Float32Array.from(cases, ([from]) => from);
   const [out] = await program.run([
     { data: a, shape: [cases.length, 1] },
@@ -172,7 +169,7 @@ async function passes(
   return (await program.run(bound).promise).map(({ data }) => data);
 }
 
-test.skipIf(!device).each(convolutions)('conv2d: %s', { timeout: 120_000 }, async (name, { x, w, attrs }) => {
+test.skipIf(!cudaDevice).each(convolutions)('conv2d: %s', { timeout: 120_000 }, async (name, { x, w, attrs }) => {
   const all = { strides: [1, 1], dilations: [1, 1], padding: [0, 0, 0, 0], groups: 1, ...attrs };
   const graph = new native.Graph();
   const y = graph.op('conv2d', [graph.input('x', 'float32', x), graph.input('w', 'float32', w)], all)[0]!;
@@ -183,7 +180,7 @@ test.skipIf(!device).each(convolutions)('conv2d: %s', { timeout: 120_000 }, asyn
     const inputs: [Float32Array, Float32Array] = [values(x, integer, random), values(w, integer, random)];
     const seed = values(out, integer, random);
     const magnitude = (data: Float32Array) => data.map(Math.abs);
-    const got = await passes(device, inputs, seed, [x, w, out], all);
+    const got = await passes(cudaDevice, inputs, seed, [x, w, out], all);
     const want = await passes('cpu', inputs, seed, [x, w, out], all);
     const magnitudes = await passes(
       'cpu',
