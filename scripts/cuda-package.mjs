@@ -1,6 +1,7 @@
 // npm run prebuild:cuda: the library of CUDA devices as the package @chainrule/cuda-linux-x64, in build-cmake/cuda-package.
 // It is published by itself and installed explicitly: never a dependency of chainrule.
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { buildVariant } from './build-cmake.mjs';
 import { install } from './prepare.mjs';
 
@@ -8,7 +9,10 @@ install();
 const folder = 'build-cmake/cuda-package';
 const { version, license } = JSON.parse(readFileSync('package.json', 'utf8'));
 mkdirSync(folder, { recursive: true });
-copyFileSync(buildVariant('cuda'), `${folder}/chainrule_cuda.node`);
+const library = buildVariant('cuda');
+if (!existsSync(join(dirname(library), 'kernels')))
+  throw new Error('built without nvcc: a package without kernels helps nobody');
+copyFileSync(library, `${folder}/chainrule_cuda.node`);
 copyFileSync('LICENSE', `${folder}/LICENSE`);
 writeFileSync(
   `${folder}/package.json`,

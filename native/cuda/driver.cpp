@@ -2,6 +2,9 @@
 
 #include <dlfcn.h>
 
+#include <algorithm>
+#include <iterator>
+
 namespace chainrule::cuda {
 namespace {
 
@@ -122,8 +125,8 @@ Outcome outcomeOf(const Driver& driver, CuResult result, const char* call) {
   const std::string text = std::string(call) + ": " + errorText(driver, result);
   if (result == 2) return {"DEVICE_OOM", text + ". Use a smaller batch or model, or free memory of other processes"};
   // After these the context is lost, whatever the next call is (CUDA driver API, CUresult).
-  const bool sticky = (result >= 700 && result <= 720) || result == 214 || result == 226;
-  if (sticky) {
+  constexpr CuResult sticky[] = {214, 220, 226, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719};
+  if (std::find(std::begin(sticky), std::end(sticky), result) != std::end(sticky)) {
     return {"DEVICE_LOST",
             text + ". This process has lost the GPU: models on the CPU go on working, start a new process for the GPU"};
   }

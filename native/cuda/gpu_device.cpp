@@ -112,20 +112,11 @@ class GpuDevice : public QueueDevice {
   GpuDevice(DeviceDescription description, CuDevice device) : description_(std::move(description)), device_(device) {
     gpu_.check(gpu_.driver.deviceGetAttribute(&gpu_.mostShared, kMostShared, device_), "cuDeviceGetAttribute");
     gpu_.check(gpu_.driver.devicePrimaryCtxRetain(&context_, device_), "cuDevicePrimaryCtxRetain");
-    enter();
-    for (const KernelImage* image = kernelImages(); image->machineCode; ++image) {
-      CuModule& module = gpu_.modules.emplace_back();
-      if (gpu_.driver.moduleLoadData(&module, image->machineCode) == 0) continue;
-      gpu_.check(gpu_.driver.moduleLoadData(&module, image->ptx), "loading the kernels");
-    }
-    gpu_.check(gpu_.driver.streamCreate(&gpu_.stream, kNonBlocking), "cuStreamCreate");
+    const Outcome started = outcomeFrom([&] { start(); });
+    if (started.failed()) close();
+    started.orThrow();
   }
-  ~GpuDevice() override {
-    enter();
-    if (gpu_.stream) gpu_.driver.streamDestroy(gpu_.stream);
-    for (CuModule module : gpu_.modules) gpu_.driver.moduleUnload(module);
-    gpu_.driver.devicePrimaryCtxRelease(device_);
-  }
+  ~GpuDevice() override { close(); }
 
   const DeviceDescription& description() const override { return description_; }
 
@@ -171,6 +162,7 @@ class GpuDevice : public QueueDevice {
       const Outcome enqueued = outcomeFrom([&] { enqueue(steps, frame, queue_); });
       CuGraph graph = nullptr;
       const CuResult ended = d.streamEndCapture(gpu_.stream, &graph);
+      if (enqueued.failed() && graph) d.graphDestroy(graph);
       enqueued.orThrow();
       gpu_.check(ended, "cuStreamEndCapture");
       CuGraphExec executable = nullptr;
@@ -225,6 +217,25 @@ class GpuDevice : public QueueDevice {
   }
 
  private:
+  void start() {
+    enter();
+    for (const KernelImage* image = kernelImages(); image->machineCode; ++image) {
+      CuModule& module = gpu_.modules.emplace_back();
+      if (gpu_.driver.moduleLoadData(&module, image->machineCode) == 0) continue;
+      gpu_.check(gpu_.driver.moduleLoadData(&module, image->ptx), "loading the kernels");
+    }
+    gpu_.check(gpu_.driver.streamCreate(&gpu_.stream, kNonBlocking), "cuStreamCreate");
+  }
+
+  void close() {
+    enter();
+    if (gpu_.stream) gpu_.driver.streamDestroy(gpu_.stream);
+    for (CuModule module : gpu_.modules) {
+      if (module) gpu_.driver.moduleUnload(module);
+    }
+    gpu_.driver.devicePrimaryCtxRelease(device_);
+  }
+
   void enter() const { gpu_.driver.ctxSetCurrent(context_); }  // per thread
 
   const DeviceDescription description_;

@@ -19,7 +19,7 @@ Outcome QueueDevice::lower(const LowerContext& node, Lowering& result) {
 StepArgs argsOf(const std::vector<Step>& steps, size_t index, const DeviceFrame& frame, Queue& queue) {
   const Step& step = steps[index];
   StepArgs args;
-  args.slots = frame.slots;
+  args.slots = frame.slots.data();
   args.operands = step.operands.data();
   args.inputs = step.inputs;
   args.shared = static_cast<std::byte*>(frame.slots[step.sharedScratch]);

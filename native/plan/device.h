@@ -46,7 +46,7 @@ struct DeviceCopy {
 // All that is fixed when steps are recorded. Pointers are the device's, but for the host's end of the copies, which is
 // memory from allocateHost.
 struct DeviceFrame {
-  void* const* slots = nullptr;
+  std::vector<void*> slots;
   const int64_t* rowOffset = nullptr;  // global index of row 0 of the batch
   uint64_t* faults = nullptr;          // one per step, all bits set: see Lowering::indexLimit
   std::vector<DeviceCopy> uploads, downloads;

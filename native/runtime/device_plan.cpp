@@ -48,9 +48,7 @@ DevicePlan::DevicePlan(OpenDevice& device, const Plan& plan, const std::vector<C
 // Addresses of all slots. Where one moved, what was recorded with the old one is worthless.
 std::optional<DevicePlan::Missing> DevicePlan::bind(std::span<std::byte* const> variables) {
   std::byte* const arena = device_.arena(plan_.arenaBytes);
-  bool moved = arena != arena_ || slots_.size() != plan_.slots.size();
-  arena_ = arena;
-  slots_.resize(plan_.slots.size());
+  std::vector<void*> slots(plan_.slots.size());
   for (size_t i = 0; i < plan_.slots.size(); ++i) {
     const Slot& slot = plan_.slots[i];
     std::byte* base = memory_.data();
@@ -73,12 +71,11 @@ std::optional<DevicePlan::Missing> DevicePlan::bind(std::span<std::byte* const> 
         base += outputAt_[slot.index];
         break;
     }
-    void* const address = base + slot.offset;
-    moved |= slots_[i] != address;
-    slots_[i] = address;
+    slots[i] = base + slot.offset;
   }
   std::optional<Missing> missing;
-  if (!moved) return missing;
+  if (slots == slots_) return missing;
+  slots_.clear();  // should waiting fail, nothing is recorded with old addresses
   prologue_.reset();
   prologueVersion_.reset();
   for (Side& side : sides_) {
@@ -86,13 +83,14 @@ std::optional<DevicePlan::Missing> DevicePlan::bind(std::span<std::byte* const> 
     if (!missing) missing = found;
     side.body.reset();
   }
+  slots_ = std::move(slots);
   return missing;
 }
 
 // What the recordings of prologue and body have in common; their faults come back to `faults`.
 DeviceFrame DevicePlan::frameOf(const std::vector<Step>& steps, std::byte* faults) {
   DeviceFrame frame;
-  frame.slots = slots_.data();
+  frame.slots = slots_;
   frame.rowOffset = reinterpret_cast<const int64_t*>(memory_.data() + controlAt_);
   if (!checksIndices_) return frame;
   frame.faults = reinterpret_cast<uint64_t*>(memory_.data() + faultsAt_);
@@ -134,6 +132,16 @@ std::optional<DevicePlan::Missing> DevicePlan::await(Side& side) {
   return firstMissing(plan_.body, staged(side, stagedFaults_), side.rowOffset);
 }
 
+std::optional<DevicePlan::Missing> DevicePlan::settle() {
+  const std::lock_guard guard(device_.mutex);
+  std::optional<Missing> missing;
+  for (Side* side : {&sides_[next_], &sides_[1 - next_]}) {  // the older run first
+    const auto found = await(*side);
+    if (!missing) missing = found;
+  }
+  return missing;
+}
+
 std::optional<DevicePlan::Missing> DevicePlan::runPrologue(uint64_t weightsVersion) {
   if (plan_.prologue.empty() || prologueVersion_ == weightsVersion) return std::nullopt;
   if (!prologueFaults_.data())
@@ -142,8 +150,9 @@ std::optional<DevicePlan::Missing> DevicePlan::runPrologue(uint64_t weightsVersi
     device_.device->record(plan_.prologue, frameOf(plan_.prologue, prologueFaults_.data()), prologue_).orThrow();
   prologue_->run().orThrow();
   prologue_->wait().orThrow();
-  prologueVersion_ = weightsVersion;
-  return firstMissing(plan_.prologue, prologueFaults_.data(), 0);
+  const auto missing = firstMissing(plan_.prologue, prologueFaults_.data(), 0);
+  if (!missing) prologueVersion_ = weightsVersion;
+  return missing;
 }
 
 std::optional<DevicePlan::Missing> DevicePlan::run(const Run& run) {
@@ -154,7 +163,10 @@ std::optional<DevicePlan::Missing> DevicePlan::run(const Run& run) {
   Device& device = *device_.device;
   Side& side = sides_[next_];
   next_ = 1 - next_;
-  if (const auto missing = await(side)) return missing;
+  if (const auto missing = await(side)) {
+    settle();  // one error is enough
+    return missing;
+  }
   if (!side.staging.data()) side.staging = HostStaging(device_, stagingBytes_);
   if (const auto missing = bind(variables)) return missing;
   for (size_t i = 0; i < run.inputs.size(); ++i) {
@@ -173,10 +185,7 @@ std::optional<DevicePlan::Missing> DevicePlan::run(const Run& run) {
   side.body->run().orThrow();
   side.running = true;
   if (run.detached) return std::nullopt;
-  // The other side was asked for earlier, so it is done as well.
-  for (Side* each : {&sides_[next_], &side}) {
-    if (const auto missing = await(*each)) return missing;
-  }
+  if (const auto missing = settle()) return missing;
   for (size_t i = 0; i < run.outputs.size(); ++i) {
     std::memcpy(run.outputs[i], staged(side, stagedOutput_[i]), size_t(plan_.outputs[i].bytes()));
   }

@@ -32,6 +32,8 @@ class DevicePlan {
     int64_t rowOffset = 0;
   };
   std::optional<Missing> run(const Run& run);
+  // Waits for detached runs; what was missing in the first of them that missed something.
+  std::optional<Missing> settle();
   void keepPrologue(uint64_t weightsVersion) { prologueVersion_ = weightsVersion; }
 
  private:
@@ -60,7 +62,6 @@ class DevicePlan {
   int64_t stagedControl_ = 0, stagedFaults_ = 0, stagingBytes_ = 0;
   bool checksIndices_ = false;
   std::vector<void*> slots_;
-  std::byte* arena_ = nullptr;
   std::unique_ptr<Recording> prologue_;
   HostStaging prologueFaults_;
   std::optional<uint64_t> prologueVersion_;

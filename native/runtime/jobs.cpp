@@ -51,6 +51,7 @@ int64_t EpochJob::reserve(int64_t bytes) {
 
 void EpochJob::start() {
   started_ = true;
+  program_->settle(false);  // of a job that was stopped
   std::vector<ArrayRef> one;
   for (const Column& column : dataset_->columns()) {
     one.push_back(column.array);
@@ -128,6 +129,7 @@ bool EpochJob::step(Machine& machine) {
   const bool last = done_ + 1 == options_.steps;
   program_->run(machine, {batch, inputs, outputs, firstRow, false, false, !options_.collect && !last});
   ++done_;
+  if (last) program_->settle(true);
   const auto time = std::chrono::steady_clock::now();
   if (onProgress && (time - reported_ >= std::chrono::milliseconds(50))) {
     reported_ = time;

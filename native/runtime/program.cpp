@@ -301,10 +301,23 @@ void Program::runOnDevice(const Request& request, Prepared& prepared) {
   const auto missing = prepared.onDevice->run(run);
   if (updates()) {
     touchUpdated();
-    prepared.onDevice->keepPrologue(weightsVersion());
+    if (!missing) prepared.onDevice->keepPrologue(weightsVersion());
   }
   if (missing) {
     failAt(missing->place, missing->prologue ? prepared.plan.prologue : prepared.plan.body, missing->rowOffset);
+  }
+}
+
+void Program::settle(bool report) {
+  if (!device_) return;
+  std::vector<std::shared_ptr<Prepared>> all;
+  {
+    const std::lock_guard guard(plansMutex_);
+    for (const auto& [batch, prepared] : plans_) all.push_back(prepared);
+  }
+  for (const auto& prepared : all) {
+    const auto missing = prepared->onDevice->settle();
+    if (missing && report) failAt(missing->place, prepared->plan.body, missing->rowOffset);
   }
 }
 

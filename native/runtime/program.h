@@ -55,6 +55,9 @@ class Program {
   // Runs one step under the lock of its variables. Inline runs throw BUSY instead of waiting long.
   void run(Machine& machine, const Request& request);
 
+  // Waits for detached runs on a device. report: throws what one of them found missing; else that is forgotten.
+  void settle(bool report);
+
   // The runs with timed = true since the last call, as a table for people: of every step its least time, since a
   // shared machine only ever adds to it. Floor: the larger of flop and bytes against what the machine can do.
   std::string profileText(int64_t batch, const Floor& floor);

@@ -43,7 +43,17 @@ std::byte* VariableStorage::onHost() {
 void VariableStorage::download() {
   const std::lock_guard guard(mutex_);
   if (!hostOutdated_) return;
-  device_->download(buffer_.data(), mirror_.data(), int64_t(buffer_.size()));
+  try {
+    device_->download(buffer_.data(), mirror_.data(), int64_t(buffer_.size()));
+  } catch (const Error& error) {
+    // What a lost device held is gone; the host's older values must be writable and readable again.
+    if (error.code() == "DEVICE_LOST") {
+      hostOutdated_ = false;
+      mirrorOutdated_ = true;
+      mirror_ = DeviceMemory();
+    }
+    throw;
+  }
   hostOutdated_ = false;
 }
 
@@ -51,7 +61,10 @@ std::byte* VariableStorage::onDevice(OpenDevice& device) {
   if (device_ == &device && !mirrorOutdated_) return mirror_.data();
   onHost();
   const std::lock_guard guard(mutex_);
-  if (device_ != &device) mirror_ = DeviceMemory();
+  if (device_ != &device) {
+    mirrorOutdated_ = true;
+    mirror_ = DeviceMemory();
+  }
   if (!mirror_.data()) mirror_ = DeviceMemory(device, int64_t(buffer_.size()));
   device_ = &device;
   device.upload(mirror_.data(), buffer_.data(), int64_t(buffer_.size()));

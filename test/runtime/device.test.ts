@@ -10,6 +10,7 @@ import {
   setRandomSeed,
   trace,
 } from '../../lib/index.js';
+import { native } from '../../lib/native.js';
 import { cudaDevice } from '../ops/cuda_device.js';
 
 // Whole models on the first CUDA device (a GPU, or the emulated grid) against the CPU: the same seeds, the same numbers.
@@ -158,6 +159,25 @@ describe.skipIf(!cudaDevice)('on a CUDA device', () => {
       return [...history.loss!, ...history.val_loss!];
     };
     close(await fitted(cudaDevice as Device), await fitted('cpu'), 1e-4);
+  });
+
+  test('an epoch reports the bad id of any of its steps, and the next one is free of it', async () => {
+    const graph = new native.Graph();
+    const ids = graph.input('ids', 'int32', [-1]);
+    const table = graph.constant(Float32Array.of(1, 2, 3, 4), 'float32', [4, 1]);
+    const [rowsOf] = graph.op('gather', [table, ids]);
+    const [total] = graph.op('reduceSum', [rowsOf!], { axes: [0, 1], keepDims: false });
+    const program = graph.compileSync([total!], cudaDevice);
+    const epoch = (bad: number) => {
+      const data = Int32Array.from({ length: 10 }, (_, i) => (i === bad ? 9 : i % 4));
+      const dataset = new native.Dataset([{ data, shape: [10] }], true);
+      const options = { batchSize: 4, begin: 0, end: 10, shuffle: false, seed: 0, epoch: 0, firstStep: 0, steps: 3 };
+      return program.epoch(dataset, options).promise;
+    };
+    for (const bad of [1, 6, 9]) {
+      await expect(epoch(bad), `row ${bad}`).rejects.toThrow(/is the id 9/);
+      await expect(epoch(-1)).resolves.toMatchObject({ steps: 3 });
+    }
   });
 
   test('a traced function names its device', async () => {

@@ -91,9 +91,11 @@ std::vector<Step> stepsOf(const IslandCode& code) {
 // Strides of the inputs over the space; axes that every input walks through in one stride become one.
 void layOut(DeviceIsland& island, const Dims& space, std::span<const TensorType> in) {
   int rank = 0;
+  int64_t last[kIslandInputs] = {},
+          wide[kIslandRank] = {};  // strides of the axis before; the largest of each axis left
   for (int axis = 0; axis < space.size(); ++axis) {
     if (space[axis] == 1) continue;
-    int32_t strides[kIslandInputs];
+    int64_t strides[kIslandInputs];
     bool joins = rank > 0;
     for (size_t i = 0; i < in.size(); ++i) {
       const Dims& dims = in[i].dims;
@@ -101,14 +103,22 @@ void layOut(DeviceIsland& island, const Dims& space, std::span<const TensorType>
       strides[i] = 0;
       if (own >= 0 && dims[own] != 1) {
         strides[i] = 1;
-        for (int inner = own + 1; inner < dims.size(); ++inner) strides[i] *= int32_t(dims[inner]);
+        for (int inner = own + 1; inner < dims.size(); ++inner) strides[i] *= dims[inner];
       }
-      joins = joins && island.strides[i][rank - 1] == strides[i] * space[axis];
+      joins = joins && last[i] == strides[i] * space[axis];
     }
     if (!joins && rank == kIslandRank) fail("UNSUPPORTED", "an elementwise step over more than 8 axes");
     const int target = joins ? rank - 1 : rank++;
     island.dims[target] = joins ? island.dims[target] * space[axis] : space[axis];
-    for (size_t i = 0; i < in.size(); ++i) island.strides[i][target] = strides[i];
+    wide[target] =
+        in.empty() ? 0 : *std::max_element(strides, strides + in.size());  // joined axes take the inner one's
+    for (size_t i = 0; i < in.size(); ++i) {
+      last[i] = strides[i];
+      island.strides[i][target] = int32_t(strides[i]);
+    }
+  }
+  for (int axis = 0; axis < rank; ++axis) {
+    if (wide[axis] > INT32_MAX) fail("UNSUPPORTED", "an elementwise step that broadcasts over more than 2^31 elements");
   }
   island.rank = uint8_t(rank);
 }
