@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { findNvcc } from './cuda-toolchain.mjs';
-import { install, runBin } from './prepare.mjs';
+import { install, run, runBin } from './prepare.mjs';
 
 export const variants = {
   release: ['--config', 'Release'],
@@ -25,6 +25,8 @@ export function buildVariant(name) {
     if (!nvcc) console.log('no nvcc: the library will have the emulated device alone');
     values.push(`--CDCHAINRULE_NVCC=${nvcc}`);
   }
+  // CMake writes it when it configures only, but a changed header changes it too.
+  run(process.execPath, ['scripts/sources.mjs', '--header', `${folder}/generated/build_info.h`]);
   runBin('cmake-js/bin/cmake-js', ['compile', '--out', folder, '--parallel', jobs, ...values, ...options]);
   return `${folder}/chainrule${name === 'cuda' ? '_cuda' : ''}.node`;
 }
