@@ -26,7 +26,7 @@ export function buildVariant(name) {
     values.push(`--CDCHAINRULE_NVCC=${nvcc}`);
   }
   // CMake writes it when it configures only, but a changed header changes it too.
-  run(process.execPath, ['scripts/sources.mjs', '--header', `${folder}/generated/build_info.h`]);
+  run(process.execPath, ['scripts/sources.mjs', '--hash', '--header', `${folder}/generated/build_info.h`]);
   runBin('cmake-js/bin/cmake-js', ['compile', '--out', folder, '--parallel', jobs, ...values, ...options]);
   return `${folder}/chainrule${name === 'cuda' ? '_cuda' : ''}.node`;
 }
