@@ -32,7 +32,13 @@ export function findNvcc({ fetch = false } = {}) {
   if (process.env.CUDACXX !== undefined) return process.env.CUDACXX;
   const onPath = spawnSync('nvcc', ['--version'], { encoding: 'utf8' });
   if (onPath.status === 0) return 'nvcc';
-  return installed() || (fetch ? install() : '');
+  if (installed() || !fetch) return installed();
+  try {
+    return install();
+  } catch (error) {
+    console.log(`nvcc could not be fetched (${error.message.split('\n')[0]}); name one by CUDACXX`);
+    return '';
+  }
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
