@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { ChainruleError } from './errors.js';
-import { native } from './native.js';
+import { type DeviceList, native } from './native.js';
 
 /**
  * Where a model or a traced function runs: `'auto'` takes the first GPU if there is one, `'cuda'` insists on it, `'cuda:1'`
@@ -10,24 +10,17 @@ import { native } from './native.js';
  */
 export type Device = 'auto' | 'cpu' | 'cuda' | `cuda:${number}`;
 
-export interface DeviceInfo {
-  /** The name to give as device: 'cuda:0'. */
-  id: string;
-  name: string;
-  computeCapability: string;
-  memoryBytes: number;
-  multiprocessors: number;
-  /** What the driver supports. */
-  driver: string;
-}
+export type { DeviceInfo } from './native.js';
 
-native.configure({ deviceLibrary: findLibrary() });
 const precision = process.env.CHAINRULE_FLOAT32_MATMUL_PRECISION;
 if (precision) setFloat32MatmulPrecision(precision as 'high');
 
 /** Checks the spelling of a device; whether it is there shows when something is compiled for it. */
 export function checkDevice(device: unknown, where: string): Device {
-  if (typeof device === 'string' && /^(auto|cpu|cuda(:\d+)?)$/.test(device)) return device as Device;
+  if (typeof device === 'string' && /^(auto|cpu|cuda(:\d+)?)$/.test(device)) {
+    if (device !== 'cpu') nameLibrary();
+    return device as Device;
+  }
   throw new ChainruleError(
     'ERR_CHAINRULE_DEVICE',
     `${where}: device "${String(device)}" is unknown; use 'auto', 'cpu', 'cuda' or 'cuda:0'.`,
@@ -36,12 +29,12 @@ export function checkDevice(device: unknown, where: string): Device {
 
 /** The device of whoever names none: CHAINRULE_DEVICE, or 'auto'. */
 export function defaultDevice(): Device {
-  const named = process.env.CHAINRULE_DEVICE;
-  return named ? checkDevice(named, 'CHAINRULE_DEVICE') : 'auto';
+  return checkDevice(process.env.CHAINRULE_DEVICE || 'auto', 'CHAINRULE_DEVICE');
 }
 
 /** The GPUs that programs can run on; `reason` says in one line why there are none. */
-export function listDevices(): Promise<{ devices: DeviceInfo[]; reason: string }> {
+export function listDevices(): Promise<DeviceList> {
+  nameLibrary();
   return native.devices();
 }
 
@@ -59,10 +52,18 @@ export function setFloat32MatmulPrecision(precision: 'high' | 'highest'): void {
   native.configure({ matmulPrecision: precision });
 }
 
+let named = false;
+
+/** Once, and only where somebody may want a device: resolving a package takes a millisecond. */
+function nameLibrary(): void {
+  if (!named) native.configure({ deviceLibrary: findLibrary() });
+  named = true;
+}
+
 /** The library of CUDA devices: a named file, a developer's build, the package that carries it. */
 function findLibrary(): string {
-  const named = process.env.CHAINRULE_CUDA_BINARY;
-  if (named !== undefined) return named && resolve(named);
+  const binary = process.env.CHAINRULE_CUDA_BINARY;
+  if (binary !== undefined) return binary && resolve(binary);
   const root = join(__dirname, '..');
   const build = join(root, 'build-cmake/cuda/chainrule_cuda.node');
   if (existsSync(join(root, '.git')) && existsSync(build)) return build;

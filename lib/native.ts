@@ -193,16 +193,19 @@ export interface NativeInfo {
   memory: { liveBytes: number; allocations: number };
 }
 
-export interface NativeDevices {
-  devices: {
-    id: string;
-    name: string;
-    computeCapability: string;
-    memoryBytes: number;
-    multiprocessors: number;
-    driver: string;
-  }[];
-  /** Why there are none. */
+export interface DeviceInfo {
+  /** The name to give as device: 'cuda:0'. */
+  id: string;
+  name: string;
+  computeCapability: string;
+  memoryBytes: number;
+  multiprocessors: number;
+  /** What the driver supports. */
+  driver: string;
+}
+/** `reason` says in one line why there are none. */
+export interface DeviceList {
+  devices: DeviceInfo[];
   reason: string;
 }
 
@@ -234,8 +237,8 @@ export interface NativeAddon {
     matmulPrecision?: 'high' | 'highest';
   }): void;
   /** Looks for GPUs, once. */
-  devices(): Promise<NativeDevices>;
-  devicesSync(): NativeDevices;
+  devices(): Promise<DeviceList>;
+  devicesSync(): DeviceList;
   /** What the machine can do at most with so many threads, measured now (about half a second, off the main thread). */
   measureFloor(threads: number): Promise<{ gflops: number; streamGBs: number; cacheGBs: number }>;
   /** Names of all ops, for the completeness test. */

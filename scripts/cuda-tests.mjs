@@ -24,7 +24,10 @@ if (found.devices.length === 0) {
 }
 console.log(`On ${found.devices[0].name}.`);
 const tests = process.argv.slice(2);
-runBin('vitest/vitest.mjs', ['run', ...(tests.length > 0 ? tests : ['test/ops/cuda', 'test/runtime/d'])]);
+runBin('vitest/vitest.mjs', [
+  'run',
+  ...(tests.length > 0 ? tests : ['test/ops/cuda', 'test/runtime/device', 'test/runtime/driver']),
+]);
 
 /** In a process of its own: a process looks once. */
 function lookForDevices() {

@@ -42,4 +42,39 @@ enum class Opcode : uint8_t {
   count,
 };
 
+constexpr uint8_t operandCounts[] = {
+    0,
+#define COUNT_F(n) n,
+#define COUNT_N(n) n, n,
+#define COUNT_C(n) n, n,
+#define COUNT_P(n) n,
+#define COUNT_B(n) n,
+#define COUNT_S(n) n, n,
+#define UNARY(name, kind, forward, ga) COUNT_##kind(1)
+#define BINARY(name, kind, forward, ga, gb) COUNT_##kind(2)
+#define TERNARY(name, kind, forward, ga, gb, gc) COUNT_##kind(3)
+#define CAST(name, from, to, forward) 1,
+#include "ops/elementwise.def"
+#undef COUNT_F
+#undef COUNT_N
+#undef COUNT_C
+#undef COUNT_P
+#undef COUNT_B
+#undef COUNT_S
+    3, 3, 3, 3, 3, 3, 2, 3, 3,
+};
+static_assert(sizeof operandCounts == size_t(Opcode::count));
+constexpr int operandCount(Opcode op) { return operandCounts[int(op)]; }
+
+// One op for `inner` and the `outer` that reads its result, as its second operand or its first; none if there is none.
+constexpr Opcode joined(Opcode inner, Opcode outer, bool second) {
+  if (inner == Opcode::mul_f32 && outer == Opcode::add_f32) return Opcode::mulAdd;
+  if (inner == Opcode::mul_f32 && outer == Opcode::sub_f32) return second ? Opcode::subMul : Opcode::mulSub;
+  if (inner == Opcode::add_f32 && outer == Opcode::mul_f32) return Opcode::addMul;
+  if (inner == Opcode::sub_f32 && outer == Opcode::mul_f32) return Opcode::subThenMul;
+  if (inner == Opcode::mul_f32 && outer == Opcode::div_f32 && !second) return Opcode::mulDiv;
+  if (inner == Opcode::sqrt_f32 && outer == Opcode::add_f32) return Opcode::sqrtAdd;
+  return Opcode::none;
+}
+
 }  // namespace chainrule

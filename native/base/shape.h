@@ -127,4 +127,14 @@ inline Dim product(const Shape& shape) {
   return total;
 }
 
+// Sizes before, on and after an axis.
+struct AxisSplit {
+  int64_t outer = 1, n = 1, inner = 1;
+};
+inline AxisSplit splitAt(const Dims& dims, int axis) {
+  AxisSplit split;
+  for (int i = 0; i < dims.size(); ++i) (i < axis ? split.outer : i == axis ? split.n : split.inner) *= dims[i];
+  return split;
+}
+
 }  // namespace chainrule

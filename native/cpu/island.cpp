@@ -25,26 +25,8 @@ constexpr OpRow opRows[] = {
 #include "ops/elementwise.def"
 };
 
-// Operands per opcode.
-constexpr uint8_t operandCounts[] = {
-    0,
-#define COUNT_F(n) n,
-#define COUNT_N(n) n, n,
-#define COUNT_C(n) n, n,
-#define COUNT_P(n) n,
-#define COUNT_B(n) n,
-#define COUNT_S(n) n, n,
-#define UNARY(name, kind, forward, ga) COUNT_##kind(1)
-#define BINARY(name, kind, forward, ga, gb) COUNT_##kind(2)
-#define TERNARY(name, kind, forward, ga, gb, gc) COUNT_##kind(3)
-#define CAST(name, from, to, forward) 1,
-#include "ops/elementwise.def"
-    3, 3, 3, 3, 3, 3, 2, 3, 3,
-};
-static_assert(sizeof operandCounts == size_t(Opcode::count));
-
 uint8_t& operand(Island::Code& code, int i) { return i == 0 ? code.a : i == 1 ? code.b : code.c; }
-int operands(const Island::Code& code) { return operandCounts[int(code.op)]; }
+int operands(const Island::Code& code) { return operandCount(code.op); }
 
 void collapseAxes(Island& island) {
   int rank = 0;
@@ -104,16 +86,6 @@ void classifyInputs(Island& island) {
   }
   island.rowWise = expands && inner >= kIslandTile;
   if (island.rowWise) island.tile = kIslandTile;
-}
-
-Opcode joined(Opcode inner, Opcode outer, bool second) {
-  if (inner == Opcode::mul_f32 && outer == Opcode::add_f32) return Opcode::mulAdd;
-  if (inner == Opcode::mul_f32 && outer == Opcode::sub_f32) return second ? Opcode::subMul : Opcode::mulSub;
-  if (inner == Opcode::add_f32 && outer == Opcode::mul_f32) return Opcode::addMul;
-  if (inner == Opcode::sub_f32 && outer == Opcode::mul_f32) return Opcode::subThenMul;
-  if (inner == Opcode::mul_f32 && outer == Opcode::div_f32 && !second) return Opcode::mulDiv;
-  if (inner == Opcode::sqrt_f32 && outer == Opcode::add_f32) return Opcode::sqrtAdd;
-  return Opcode::none;
 }
 
 // Copies the instructions to code, putting several into one op where the inner ones have no other user.

@@ -10,7 +10,15 @@ class QueueDevice : public Device {
   Outcome lower(const LowerContext& node, Lowering& result) final;
 };
 
-// Gives the steps of a walk, and the copies around it, to a queue.
+// What stands around the steps of a walk, and `each(i)` for step i.
+template <typename Each>
+void enqueueEach(const std::vector<Step>& steps, const DeviceFrame& frame, Queue& queue, Each each) {
+  for (const DeviceCopy& copy : frame.uploads) queue.upload(copy.to, copy.from, copy.bytes);
+  if (frame.faults && !steps.empty()) queue.fill(frame.faults, ~0u, int64_t(steps.size()) * 2);
+  for (size_t i = 0; i < steps.size(); ++i) each(i);
+  for (const DeviceCopy& copy : frame.downloads) queue.download(copy.to, copy.from, copy.bytes);
+}
+// Gives it all to a queue, small programs in a row as one launch.
 void enqueue(const std::vector<Step>& steps, const DeviceFrame& frame, Queue& queue);
 // The arguments of step `index` of a walk.
 StepArgs argsOf(const std::vector<Step>& steps, size_t index, const DeviceFrame& frame, Queue& queue);

@@ -63,7 +63,6 @@ void open(DriverState& state) {
   find(d.funcSetAttribute, "cuFuncSetAttribute");
   find(d.memAlloc, "cuMemAlloc_v2");
   find(d.memFree, "cuMemFree_v2");
-  find(d.memGetInfo, "cuMemGetInfo_v2");
   find(d.memAllocHost, "cuMemAllocHost_v2");
   find(d.memFreeHost, "cuMemFreeHost");
   find(d.memcpyHtoDAsync, "cuMemcpyHtoDAsync_v2");

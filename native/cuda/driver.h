@@ -39,7 +39,6 @@ struct Driver {
   CuResult (*funcSetAttribute)(CuFunction, int attribute, int value);
   CuResult (*memAlloc)(CuPointer*, size_t bytes);
   CuResult (*memFree)(CuPointer);
-  CuResult (*memGetInfo)(size_t* free, size_t* total);
   CuResult (*memAllocHost)(void**, size_t bytes);
   CuResult (*memFreeHost)(void*);
   CuResult (*memcpyHtoDAsync)(CuPointer, const void*, size_t bytes, CuStream);

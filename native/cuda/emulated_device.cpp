@@ -1,6 +1,5 @@
 #include <cstdlib>
 #include <cstring>
-#include <map>
 #include <set>
 
 #include "cuda/devices.h"
@@ -68,19 +67,11 @@ class EmulatedDevice : public QueueDevice {
     if (!memory) return {"DEVICE_OOM", "no memory for an emulated device: " + std::to_string(bytes) + " bytes asked"};
     // Nobody may count on what fresh memory holds: NaN as a number, and as a fault one that occurred.
     std::fill_n(static_cast<uint32_t*>(memory), (bytes + 3) / 4, 0x7FFFFFFFu);
-    sizes_[memory] = bytes;
-    inUse_ += bytes;
     return {};
   }
-  void release(void* memory) override {
-    if (!memory) return;
-    inUse_ -= sizes_[memory];
-    sizes_.erase(memory);
-    std::free(memory);
-  }
+  void release(void* memory) override { std::free(memory); }
   Outcome allocateHost(int64_t bytes, void*& memory) override { return allocate(bytes, memory); }
   void releaseHost(void* memory) override { release(memory); }
-  int64_t bytesInUse() const override { return inUse_; }
 
   Outcome record(const std::vector<Step>& steps, const DeviceFrame& frame,
                  std::unique_ptr<Recording>& result) override {
@@ -100,8 +91,6 @@ class EmulatedDevice : public QueueDevice {
 
  private:
   const DeviceDescription description_ = describeEmulated();
-  std::map<void*, int64_t> sizes_;
-  int64_t inUse_ = 0;
 };
 
 }  // namespace
@@ -113,8 +102,7 @@ DeviceDescription describeEmulated() {
           .minor = 0,
           .memoryBytes = int64_t(4) << 30,
           .multiprocessors = 1,
-          .driver = "none",
-          .emulated = true};
+          .driver = "none"};
 }
 std::unique_ptr<Device> openEmulated() { return std::make_unique<EmulatedDevice>(); }
 

@@ -151,7 +151,6 @@ class GpuDevice : public QueueDevice {
     gpu_.driver.streamSynchronize(gpu_.stream);
     gpu_.driver.memFreeHost(memory);
   }
-  int64_t bytesInUse() const override { return inUse_; }
 
   Outcome record(const std::vector<Step>& steps, const DeviceFrame& frame,
                  std::unique_ptr<Recording>& result) override {
@@ -180,9 +179,8 @@ class GpuDevice : public QueueDevice {
       CuEvent begin = nullptr, end = nullptr;
       gpu_.check(d.eventCreate(&begin, 0), "cuEventCreate");
       gpu_.check(d.eventCreate(&end, 0), "cuEventCreate");
-      for (const DeviceCopy& copy : frame.uploads) queue_.upload(copy.to, copy.from, copy.bytes);
-      if (frame.faults && !steps.empty()) queue_.fill(frame.faults, ~0u, int64_t(steps.size()) * 2);
-      for (size_t i = 0; i < steps.size(); ++i) {
+      // Each step by itself: what `enqueue` joins into one launch takes longer here.
+      enqueueEach(steps, frame, queue_, [&](size_t i) {
         gpu_.check(d.eventRecord(begin, gpu_.stream), "cuEventRecord");
         steps[i].launch(argsOf(steps, i, frame, queue_));
         gpu_.check(d.eventRecord(end, gpu_.stream), "cuEventRecord");
@@ -190,8 +188,7 @@ class GpuDevice : public QueueDevice {
         float milliseconds = 0;
         gpu_.check(d.eventElapsedTime(&milliseconds, begin, end), "cuEventElapsedTime");
         nanoseconds[i] = std::min(nanoseconds[i], double(milliseconds) * 1e6);
-      }
-      for (const DeviceCopy& copy : frame.downloads) queue_.download(copy.to, copy.from, copy.bytes);
+      });
       d.eventDestroy(begin);
       d.eventDestroy(end);
     });

@@ -32,10 +32,7 @@ StepArgs argsOf(const std::vector<Step>& steps, size_t index, const DeviceFrame&
 
 void enqueue(const std::vector<Step>& steps, const DeviceFrame& frame, Queue& to) {
   JoiningQueue queue(to);
-  for (const DeviceCopy& copy : frame.uploads) queue.upload(copy.to, copy.from, copy.bytes);
-  if (frame.faults && !steps.empty()) queue.fill(frame.faults, ~0u, int64_t(steps.size()) * 2);
-  for (size_t i = 0; i < steps.size(); ++i) steps[i].launch(argsOf(steps, i, frame, queue));
-  for (const DeviceCopy& copy : frame.downloads) queue.download(copy.to, copy.from, copy.bytes);
+  enqueueEach(steps, frame, queue, [&](size_t i) { steps[i].launch(argsOf(steps, i, frame, queue)); });
   queue.flush();
 }
 

@@ -1,8 +1,8 @@
 #pragma once
 
+#include "base/pieces.h"
 #include "cpu/attention.h"
 #include "cpu/split.h"
-#include "ops/scratch.h"
 #include "plan/attention_sizes.h"
 
 // Sizes and operands that the two directions of attention share.

@@ -143,7 +143,7 @@ Lowering lowerAttentionGradient(const LowerContext& c) {
   const Attention& a = f.a;
   f.statistics = a.inputCount();
   for (size_t part = 0; part < c.used.size(); ++part) f.wants[part] = c.used[part];
-  ScratchLayout scratch;
+  Pieces<16> scratch;  // in floats
   f.keyColumns = scratch.add(a.keyColumns() * a.depth);
   f.valueColumns = scratch.add(a.keyColumns() * a.width);
   f.keyRows = scratch.add(a.keys * a.depthColumns());

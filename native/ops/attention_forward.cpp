@@ -86,7 +86,7 @@ Lowering lowerAttention(const LowerContext& c) {
   Forward f{.a = {attentionSizes(c)}};
   const Attention& a = f.a;
   f.keepsStatistics = c.used[1];
-  ScratchLayout scratch;
+  Pieces<16> scratch;  // in floats
   f.keyPanels = scratch.add(a.keyColumns() * a.depth);
   f.valuePanels = scratch.add(a.keys * a.widthColumns());
   f.scores = scratch.add(cpu::kAttentionRows * a.tileColumns());

@@ -1,75 +1,9 @@
 #include "ops/epilogue.h"
 
 #include "cpu/island.h"
+#include "plan/epilogue.h"
 
 namespace chainrule::ops {
-namespace {
-
-using Instruction = IslandCode::Instruction;
-
-// A program whose first input is the op's result, taken apart: + bias over the last axis and, where it follows, relu
-// go into the op's kernel; `rest` is what is left, with the kernel's result in place of the op's.
-struct Parts {
-  int biasInput = -1;  // among the inputs that aren't constants
-  bool relu = false;
-  IslandCode rest;
-};
-
-bool reads(const Instruction& step, size_t value) { return step.a == value || step.b == value || step.c == value; }
-
-// The only instruction that reads a value which is no output, or -1.
-int onlyReader(const IslandCode& code, size_t value) {
-  int reader = -1;
-  for (const auto& output : code.outputs) {
-    if (output.value == value) return -1;
-  }
-  for (size_t i = 0; i < code.instructions.size(); ++i) {
-    if (!reads(code.instructions[i], value)) continue;
-    if (reader >= 0) return -1;
-    reader = int(i);
-  }
-  return reader;
-}
-
-Parts takeApart(const IslandCode& code, std::span<const TensorType> in, const Dims& out) {
-  Parts parts;
-  const size_t inputs = code.inputs.size();
-  const int sum = onlyReader(code, 0);
-  if (sum < 0) return parts;
-  const Instruction& add = code.instructions[size_t(sum)];
-  const size_t bias = add.a == 0 ? add.b : add.a;
-  if (add.name != "add" || bias == 0 || bias >= inputs || code.inputs[bias].constant || onlyReader(code, bias) != sum)
-    return parts;
-  int bound = 0;
-  for (size_t i = 0; i < bias; ++i) bound += !code.inputs[i].constant;
-  const TensorType& type = in[size_t(bound)];
-  if (type.dtype != DType::f32 || type.dims.size() != 1 || type.dims[0] != out.back()) return parts;
-  parts.biasInput = bound;
-
-  size_t result = inputs + size_t(sum);
-  const int next = onlyReader(code, result);
-  parts.relu = next >= 0 && code.instructions[size_t(next)].name == "relu";
-  if (parts.relu) result = inputs + size_t(next);
-
-  std::vector<uint16_t> number(inputs + code.instructions.size(), 0);  // what went into the kernel is its result, 0
-  for (size_t i = 0; i < inputs; ++i) {
-    if (i == bias) continue;
-    number[i] = uint16_t(parts.rest.inputs.size());
-    parts.rest.inputs.push_back(code.inputs[i]);
-  }
-  for (size_t i = 0; i < code.instructions.size(); ++i) {
-    if (int(i) == sum || (parts.relu && int(i) == next)) continue;
-    const Instruction& step = code.instructions[i];
-    number[inputs + i] = uint16_t(parts.rest.inputs.size() + parts.rest.instructions.size());
-    parts.rest.instructions.push_back({step.opcode, step.name, number[step.a], number[step.b], number[step.c]});
-  }
-  for (const auto& output : code.outputs) parts.rest.outputs.push_back({number[output.value], output.dtype});
-  parts.rest.space = code.space;
-  return parts;
-}
-
-}  // namespace
-
 Epilogue lowerEpilogue(const LowerContext& c, int opInputs) {
   Epilogue epilogue;
   if (!c.attrs().extra) return epilogue;
@@ -83,7 +17,7 @@ Epilogue lowerEpilogue(const LowerContext& c, int opInputs) {
   epilogue.cost = island.cost;
   epilogue.scratch = island.scratch;
 
-  const Parts parts = takeApart(code, in, c.out[0].dims);
+  const EpilogueParts parts = takeApart(code, in, c.out[0].dims);
   if (parts.biasInput < 0) return epilogue;
   epilogue.biasInput = opInputs + parts.biasInput - 1;
   epilogue.activation = parts.relu ? cpu::Activation::relu : cpu::Activation::none;

@@ -125,12 +125,16 @@ LoweredIsland lowerIsland(const IslandCode& code, const Dims& space, std::span<c
   return result;
 }
 
-Lowering lowerElementwise(const LowerContext& c) {
+Node islandNode(const Graph& graph, const Node& node) {
   std::vector<ValueType> in;
-  for (ValueId input : c.node.inputs) in.push_back(c.graph.type(input));
+  for (ValueId input : node.inputs) in.push_back(graph.type(input));
   Attrs attrs;
-  attrs.extra = std::make_shared<IslandCode>(islandOf(c.node.op->name, in, c.graph.type(c.node.first)));
-  const Node node{c.node.op, c.node.inputs, attrs, c.node.first, c.node.parts, c.node.scope};
+  attrs.extra = std::make_shared<IslandCode>(islandOf(node.op->name, in, graph.type(node.first)));
+  return {&table[0], node.inputs, attrs, node.first, node.parts, node.scope};
+}
+
+Lowering lowerElementwise(const LowerContext& c) {
+  const Node node = islandNode(c.graph, c.node);
   return lowerIslandNode({c.graph, node, c.batch, c.in, c.out, c.kernels, c.used});
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
+#include "base/pieces.h"
 #include "cpu/recurrent.h"
-#include "ops/scratch.h"
 #include "plan/recurrent_sizes.h"
 
 // Sizes, operands and the split of work that the two directions of a recurrent op share.

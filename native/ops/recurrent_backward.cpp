@@ -270,7 +270,7 @@ Lowering lowerRecurrentGradient(const LowerContext& c) {
   b.wantsRecurrent = c.used[part++];
   if (r.hasBias) b.wantsBias = c.used[part++];
 
-  ScratchLayout scratch;
+  Pieces<16> scratch;  // in floats
   const int64_t rows = r.n * r.steps, states = r.n * r.stateRow(), unitPanels = r.groups() * 16;
   b.recurrent = scratch.add(unitPanels * r.width(r.firstGates()));
   b.first = scratch.add(r.n);

@@ -189,7 +189,7 @@ Lowering lowerRecurrent(const LowerContext& c) {
   // About as many rows of x W as keep a product efficient and its result in cache.
   f.ahead = std::clamp<int64_t>(128 / std::max<int64_t>(r.n, 1), 1, std::max<int64_t>(r.steps, 1));
 
-  ScratchLayout scratch;
+  Pieces<16> scratch;  // in floats
   const int64_t gates = r.gateRow(), first = r.columns(r.firstGates()), states = r.n * r.stateRow();
   f.kernel = scratch.add(gates * r.in);
   f.recurrent = scratch.add(first * r.units);

@@ -49,10 +49,4 @@ void expectRank(const InferContext& c, int input, int rank) {
   }
 }
 
-AxisSplit splitAt(const Dims& dims, int axis) {
-  AxisSplit split;
-  for (int i = 0; i < dims.size(); ++i) (i < axis ? split.outer : i == axis ? split.n : split.inner) *= dims[i];
-  return split;
-}
-
 }  // namespace chainrule::ops

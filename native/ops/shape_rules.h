@@ -19,10 +19,4 @@ Shape shapeAttr(const Attrs& attrs, const char* name);
 void expectDType(const InferContext& c, int input, DType dtype);
 void expectRank(const InferContext& c, int input, int rank);
 
-// Sizes before, on and after an axis.
-struct AxisSplit {
-  int64_t outer = 1, n = 1, inner = 1;
-};
-AxisSplit splitAt(const Dims& dims, int axis);
-
 }  // namespace chainrule::ops

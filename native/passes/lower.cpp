@@ -108,12 +108,7 @@ class Lowerer {
       options_.device->lower(context, lowering).orThrow();
       return lowering;
     }
-    Node island = context.node;
-    std::vector<ValueType> in;
-    for (ValueId input : island.inputs) in.push_back(graph_.type(input));
-    island.attrs = {};
-    island.attrs.extra = std::make_shared<IslandCode>(ops::islandOf(island.op->name, in, graph_.type(island.first)));
-    island.op = findOp("island");
+    const Node island = ops::islandNode(graph_, context.node);
     options_.device
         ->lower({context.graph, island, context.batch, context.in, context.out, context.kernels, context.used,
                  context.precision},

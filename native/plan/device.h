@@ -27,7 +27,6 @@ struct DeviceDescription {
   int64_t memoryBytes = 0;
   int multiprocessors = 0;
   std::string driver;  // its version
-  bool emulated = false;
 };
 
 // Where the launches of a device put their work, in order.
@@ -73,7 +72,6 @@ class Device {
   virtual void release(void* memory) = 0;
   virtual Outcome allocateHost(int64_t bytes, void*& memory) = 0;  // that copies read and write without a detour
   virtual void releaseHost(void* memory) = 0;
-  virtual int64_t bytesInUse() const = 0;
 
   virtual Outcome record(const std::vector<Step>& steps, const DeviceFrame& frame,
                          std::unique_ptr<Recording>& result) = 0;

@@ -3,18 +3,10 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/pieces.h"
+
 namespace chainrule {
 namespace {
-
-// Sizes of pieces of one block of memory.
-struct Pieces {
-  int64_t size = 0;
-  int64_t add(int64_t bytes) {
-    const int64_t at = size;
-    size += (bytes + 255) / 256 * 256;
-    return at;
-  }
-};
 
 bool checksIndices(const std::vector<Step>& steps) {
   return std::any_of(steps.begin(), steps.end(), [](const Step& step) { return step.indexLimit > 0; });
@@ -26,7 +18,7 @@ DevicePlan::DevicePlan(OpenDevice& device, const Plan& plan, const std::vector<C
     : device_(device), plan_(plan) {
   const int64_t steps = int64_t(std::max(plan.body.size(), plan.prologue.size()));
   checksIndices_ = checksIndices(plan.body) || checksIndices(plan.prologue);
-  Pieces there;
+  Pieces<256> there;                // in bytes
   there.add(plan.persistentBytes);  // at 0
   for (const Constant& constant : constants) constantAt_.push_back(there.add(int64_t(constant.data.size())));
   for (const TensorType& type : plan.inputs) inputAt_.push_back(there.add(type.bytes()));
@@ -37,7 +29,7 @@ DevicePlan::DevicePlan(OpenDevice& device, const Plan& plan, const std::vector<C
   for (size_t i = 0; i < constants.size(); ++i) {
     device.upload(memory_.data() + constantAt_[i], constants[i].data.data(), int64_t(constants[i].data.size()));
   }
-  Pieces here;
+  Pieces<256> here;
   for (const TensorType& type : plan.inputs) stagedInput_.push_back(here.add(type.bytes()));
   for (const TensorType& type : plan.outputs) stagedOutput_.push_back(here.add(type.bytes()));
   stagedControl_ = here.add(sizeof(int64_t));

@@ -89,44 +89,22 @@ OpenDevice* openDevice(const std::string& id) {
   fail("DEVICE", "there is no device \"", id, "\", only ", names);
 }
 
-DeviceMemory::DeviceMemory(OpenDevice& device, int64_t bytes) : device_(&device), size_(bytes) {
+template <bool onHost>
+DeviceBlock<onHost>::DeviceBlock(OpenDevice& device, int64_t bytes) : device_(&device), size_(bytes) {
   if (bytes == 0) return;
   const std::lock_guard guard(device.mutex);
   void* memory = nullptr;
-  device.device->allocate(bytes, memory).orThrow();
+  (onHost ? device.device->allocateHost(bytes, memory) : device.device->allocate(bytes, memory)).orThrow();
   data_ = static_cast<std::byte*>(memory);
 }
-DeviceMemory::~DeviceMemory() {
+template <bool onHost>
+DeviceBlock<onHost>::~DeviceBlock() {
   if (!data_) return;
   const std::lock_guard guard(device_->mutex);
-  device_->device->release(data_);
+  onHost ? device_->device->releaseHost(data_) : device_->device->release(data_);
 }
-DeviceMemory::DeviceMemory(DeviceMemory&& other) noexcept { *this = std::move(other); }
-DeviceMemory& DeviceMemory::operator=(DeviceMemory&& other) noexcept {
-  std::swap(device_, other.device_);
-  std::swap(data_, other.data_);
-  std::swap(size_, other.size_);
-  return *this;
-}
-
-HostStaging::HostStaging(OpenDevice& device, int64_t bytes) : device_(&device) {
-  if (bytes == 0) return;
-  const std::lock_guard guard(device.mutex);
-  void* memory = nullptr;
-  device.device->allocateHost(bytes, memory).orThrow();
-  data_ = static_cast<std::byte*>(memory);
-}
-HostStaging::~HostStaging() {
-  if (!data_) return;
-  const std::lock_guard guard(device_->mutex);
-  device_->device->releaseHost(data_);
-}
-HostStaging::HostStaging(HostStaging&& other) noexcept { *this = std::move(other); }
-HostStaging& HostStaging::operator=(HostStaging&& other) noexcept {
-  std::swap(device_, other.device_);
-  std::swap(data_, other.data_);
-  return *this;
-}
+template class DeviceBlock<true>;
+template class DeviceBlock<false>;
 
 std::byte* OpenDevice::arena(int64_t bytes) {
   if (bytes > arena_.size()) {

@@ -3,6 +3,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "plan/device.h"
@@ -11,14 +12,20 @@ namespace chainrule {
 
 class OpenDevice;
 
-// Memory on a device.
-class DeviceMemory {
+// Memory that a device gives: its own, or the host's that it copies from and to without a detour.
+template <bool onHost>
+class DeviceBlock {
  public:
-  DeviceMemory() = default;
-  DeviceMemory(OpenDevice& device, int64_t bytes);
-  ~DeviceMemory();
-  DeviceMemory(DeviceMemory&& other) noexcept;
-  DeviceMemory& operator=(DeviceMemory&& other) noexcept;
+  DeviceBlock() = default;
+  DeviceBlock(OpenDevice& device, int64_t bytes);
+  ~DeviceBlock();
+  DeviceBlock(DeviceBlock&& other) noexcept { *this = std::move(other); }
+  DeviceBlock& operator=(DeviceBlock&& other) noexcept {
+    std::swap(device_, other.device_);
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
 
   std::byte* data() const { return data_; }
   int64_t size() const { return size_; }
@@ -28,22 +35,8 @@ class DeviceMemory {
   std::byte* data_ = nullptr;
   int64_t size_ = 0;
 };
-
-// Memory of the host that a device copies from and to without a detour.
-class HostStaging {
- public:
-  HostStaging() = default;
-  HostStaging(OpenDevice& device, int64_t bytes);
-  ~HostStaging();
-  HostStaging(HostStaging&& other) noexcept;
-  HostStaging& operator=(HostStaging&& other) noexcept;
-
-  std::byte* data() const { return data_; }
-
- private:
-  OpenDevice* device_ = nullptr;
-  std::byte* data_ = nullptr;
-};
+using DeviceMemory = DeviceBlock<false>;
+using HostStaging = DeviceBlock<true>;
 
 // A device in use by this process, never closed. Its calls come from one thread at a time: whoever makes one holds the
 // mutex.

@@ -1,10 +1,9 @@
-import { expect, test } from 'vitest';
+import { test } from 'vitest';
 import { setFloat32MatmulPrecision } from '../../lib/devices.js';
-import { randomFrom, seedOf } from './case.js';
 import { cases } from './cases.js';
-import { checkGradients } from './compare.js';
+import { expectGradients } from './check.js';
 import { cudaDevice } from './cuda_device.js';
-import { arrayOf, batchOf, bind, compileGradient, drawCotangent, drawInputs, nameOf, referenceOf } from './run.js';
+import { nameOf } from './run.js';
 
 // Gradients of every row on the first CUDA device, against central differences of the reference.
 
@@ -12,15 +11,6 @@ setFloat32MatmulPrecision('highest');
 
 const rows = cases.filter(({ wrt }) => wrt?.length);
 
-test.skipIf(!cudaDevice).each(rows.map((row) => [nameOf(row), row] as const))('%s', async (_name, row) => {
-  const n = batchOf(row);
-  const inputs = drawInputs(row, n);
-  const out = referenceOf(row, inputs, n);
-  const cotangent = drawCotangent(row, out.shape, n);
-  const { program } = compileGradient(row, n, cudaDevice);
-  const seed = { data: arrayOf('float32', cotangent.data), shape: cotangent.shape };
-  const results = await program.run([...bind(row, inputs), seed]).promise;
-  const gradients = results.map(({ data }) => data);
-  const random = randomFrom(seedOf(nameOf(row)));
-  expect(checkGradients({ row, n, inputs, cotangent, gradients, random }).join('\n')).toBe('');
-});
+test.skipIf(!cudaDevice).each(rows.map((row) => [nameOf(row), row] as const))('%s', (_name, row) =>
+  expectGradients(row, cudaDevice),
+);

@@ -1,26 +1,11 @@
 import { expect, test } from 'vitest';
 import { cases } from './cases.js';
-import { judge, magnitudesOf } from './compare.js';
+import { expectForward } from './check.js';
 import { bind, compileForward, drawInputs, nameOf, referenceOf } from './run.js';
 
 // Every row of the table against its float64 reference, at every batch size.
 
-test.each(cases.map((row) => [nameOf(row), row] as const))('%s', async (_name, row) => {
-  const { program, dtype } = compileForward(row);
-  expect(dtype).toBe(row.output ?? 'float32');
-  const problems: string[] = [];
-  for (const n of row.rows ?? [1]) {
-    const inputs = drawInputs(row, n);
-    const want = referenceOf(row, inputs, n);
-    const [got] = await program.run(bind(row, inputs)).promise;
-    expect([...got!.shape], `shape for N = ${n}`).toEqual(want.shape);
-    const magnitudes =
-      typeof row.exactness === 'object' && 'terms' in row.exactness ? magnitudesOf(row, inputs, n) : undefined;
-    const verdict = judge(got!.data, want.data, row.exactness, magnitudes);
-    if (verdict.worst >= 0) problems.push(`N = ${n}: ${verdict.message}`);
-  }
-  expect(problems.join('\n')).toBe('');
-});
+test.each(cases.map((row) => [nameOf(row), row] as const))('%s', (_name, row) => expectForward(row));
 
 test('rows with integer sums are not mostly zeros: an empty result would agree with anything', () => {
   for (const row of cases.filter(({ op }) => ['matmul', 'conv2d', 'reduceSum'].includes(op))) {

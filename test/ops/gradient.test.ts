@@ -1,35 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { randomFrom, seedOf } from './case.js';
 import { cases } from './cases.js';
+import { expectGradients, gradientsOf } from './check.js';
 import { checkGradients } from './compare.js';
-import { arrayOf, batchOf, bind, compileGradient, drawCotangent, drawInputs, nameOf, referenceOf } from './run.js';
+import { batchOf, nameOf } from './run.js';
 
 // The engine's gradients against central differences of the reference in float64, with a random cotangent.
 
 const rows = cases.filter(({ wrt }) => wrt?.length);
 
-async function gradientsOf(row: (typeof rows)[number], n: number) {
-  const inputs = drawInputs(row, n);
-  const out = referenceOf(row, inputs, n);
-  const cotangent = drawCotangent(row, out.shape, n);
-  const { program } = compileGradient(row, n);
-  const seed = { data: arrayOf('float32', cotangent.data), shape: cotangent.shape };
-  const results = await program.run([...bind(row, inputs), seed]).promise;
-  return {
-    row,
-    n,
-    inputs,
-    cotangent,
-    gradients: results.map(({ data }) => data),
-    random: randomFrom(seedOf(nameOf(row))),
-  };
-}
-
-test.each(rows.map((row) => [nameOf(row), row] as const))('%s', async (_name, row) => {
-  const seen = await gradientsOf(row, batchOf(row));
-  expect(seen.gradients).toHaveLength(row.wrt!.length);
-  expect(checkGradients(seen).join('\n')).toBe('');
-});
+test.each(rows.map((row) => [nameOf(row), row] as const))('%s', (_name, row) => expectGradients(row));
 
 describe('the checker itself', () => {
   const samples = [

@@ -96,26 +96,9 @@ DEVICE Int toInt(Float a) {
   const Mask inRange = (a >= Float(-2147483648.0f)) & (a < Float(2147483648.0f));
   return inRange.v ? Int(int32_t(a.v)) : Int(INT32_MIN);
 }
-// Rounding goes through integers; from 2^23 on every float is one. The sign survives, as in -0.
-DEVICE Float keepLarge(Float a, Float rounded) {
-  return select(abs(a) < Float(8388608.0f), orBits(rounded, signOf(a)), a);
-}
-DEVICE Float trunc(Float a) { return keepLarge(a, toFloat(toInt(a))); }
-DEVICE Float floor(Float a) {
-  const Float t = toFloat(toInt(a));
-  return keepLarge(a, select(t > a, t - Float(1.0f), t));
-}
-DEVICE Float ceil(Float a) {
-  const Float t = toFloat(toInt(a));
-  return keepLarge(a, select(t < a, t + Float(1.0f), t));
-}
-DEVICE Float round(Float a) {  // adding 2^23 drops the fraction, half to even
-  const Float magic(8388608.0f), magnitude = abs(a);
-  return keepLarge(a, (magnitude + magic) - magic);
-}
-DEVICE Int roundToInt(Float a) { return toInt(round(a)); }
 
 // clang-format off
+#include "cpu/simd/rounding.inl"
 #include "cpu/simd/math.inl"
 #include "cpu/simd/trigonometry.inl"
 #include "cpu/simd/power.inl"

@@ -72,6 +72,24 @@ LaunchSize elements(int64_t count) {
   return size;
 }
 
+// The product of the two operands, A being windows of the first.
+Lowering lowerProduct(const LowerContext& c, const ConvShape& s, Gemm gemm, const Epilogue& epilogue = {},
+                      int biasInput = -1) {
+  Lowering lowering;
+  lowering.flop = flopOf(s);
+  lowering.sharedScratch = size_t(planGemm(gemm));
+  lowering.launch = [=, tf32 = c.precision == MatmulPrecision::high](const StepArgs& args) {
+    Gemm now = gemm;
+    now.a.data = args.in<float>(0);
+    now.b.data = args.in<float>(1);
+    now.c = args.out<float>();
+    if (biasInput >= 0) now.bias = args.in<float>(biasInput);
+    runGemm(queueOf(args), now, args.shared, tf32, true);
+    epilogue.run(args);
+  };
+  return lowering;
+}
+
 Lowering lowerForward(const LowerContext& c) {
   const ConvShape s = convShape(c.attrs(), c.in[0].dims, c.in[1].dims, c.out[0].dims);
   Lowering lowering;
@@ -97,17 +115,7 @@ Lowering lowerForward(const LowerContext& c) {
   gemm.b.inner = gemm.cRow = s.cout;
   gemm.relu = relu;
   gemm.biasBatch = s.groupOut();
-  lowering.sharedScratch = size_t(planGemm(gemm));
-  lowering.launch = [=, tf32 = c.precision == MatmulPrecision::high](const StepArgs& args) {
-    Gemm now = gemm;
-    now.a.data = args.in<float>(0);
-    now.b.data = args.in<float>(1);
-    now.c = args.out<float>();
-    if (biasInput >= 0) now.bias = args.in<float>(biasInput);
-    runGemm(queueOf(args), now, args.shared, tf32, true);
-    epilogue.run(args);
-  };
-  return lowering;
+  return lowerProduct(c, s, gemm, epilogue, biasInput);
 }
 
 // Operands: the gradient of the output, the filter.
@@ -136,15 +144,7 @@ Lowering lowerInput(const LowerContext& c) {
     gemm.b.inner = s.groupIn() * s.cout;
   }
   gemm.cRow = s.cin;
-  lowering.sharedScratch = size_t(planGemm(gemm));
-  lowering.launch = [=, tf32 = c.precision == MatmulPrecision::high](const StepArgs& args) {
-    Gemm now = gemm;
-    now.a.data = args.in<float>(0);
-    now.b.data = args.in<float>(1);
-    now.c = args.out<float>();
-    runGemm(queueOf(args), now, args.shared, tf32, true);
-  };
-  return lowering;
+  return lowerProduct(c, s, gemm);
 }
 
 // Operands: the input, the gradient of the output.
@@ -172,15 +172,7 @@ Lowering lowerFilter(const LowerContext& c) {
   gemm.window.rowsAreTaps = true;
   gemm.b.x = 1;
   gemm.b.inner = gemm.cRow = s.cout;
-  lowering.sharedScratch = size_t(planGemm(gemm));
-  lowering.launch = [=, tf32 = c.precision == MatmulPrecision::high](const StepArgs& args) {
-    Gemm now = gemm;
-    now.a.data = args.in<float>(0);
-    now.b.data = args.in<float>(1);
-    now.c = args.out<float>();
-    runGemm(queueOf(args), now, args.shared, tf32, true);
-  };
-  return lowering;
+  return lowerProduct(c, s, gemm);
 }
 
 constexpr Launcher table[] = {{"conv2d", lowerForward}, {"conv2dInput", lowerInput}, {"conv2dFilter", lowerFilter}};

@@ -4,11 +4,10 @@
 
 #include "cuda/kernels/gemm_exact.cuh"
 #include "cuda/kernels/gemm_tf32.cuh"
+#include "cuda/ops/sizes.h"
 
 namespace chainrule::cuda {
 namespace {
-
-constexpr int64_t kBusy = 132;  // blocks that keep a large GPU busy
 
 // A sum is cut where the join of its parts costs less than the steps that it saves.
 constexpr int64_t kLongSum = 2048, kLeastPart = 512, kPartMultiple = 64;
@@ -27,9 +26,9 @@ int64_t tileCount(const Gemm& gemm, Tile tile) {
 // The largest tile of which there are enough, counting the parts of a long sum. By the shape alone.
 Tile chooseTile(const Gemm& gemm) {
   const int64_t least = std::min(gemm.m, gemm.n), mostParts = gemm.k < kLongSum ? 1 : gemm.k / (2 * kLeastPart);
-  if (least > 64 && gemm.n > 128 && tileCount(gemm, Tile::large) >= kBusy * 7 / 8) return Tile::large;
-  if (least > 64 && tileCount(gemm, Tile::medium) * mostParts >= kBusy) return Tile::medium;
-  if (least > 32 && tileCount(gemm, Tile::small) * mostParts >= kBusy) return Tile::small;
+  if (least > 64 && gemm.n > 128 && tileCount(gemm, Tile::large) >= kMultiprocessors * 7 / 8) return Tile::large;
+  if (least > 64 && tileCount(gemm, Tile::medium) * mostParts >= kMultiprocessors) return Tile::medium;
+  if (least > 32 && tileCount(gemm, Tile::small) * mostParts >= kMultiprocessors) return Tile::small;
   return Tile::tiny;
 }
 
@@ -97,8 +96,8 @@ int64_t planGemm(Gemm& gemm) {
   gemm.parts = 1;
   gemm.kPart = std::max<int64_t>(gemm.k, 1);
   const int64_t count = tileCount(gemm, chooseTile(gemm));
-  if (count == 0 || count >= kBusy || gemm.k < kLongSum) return 0;
-  const int64_t wanted = std::min((2 * kBusy + count - 1) / count, gemm.k / kLeastPart);
+  if (count == 0 || count >= kMultiprocessors || gemm.k < kLongSum) return 0;
+  const int64_t wanted = std::min((2 * kMultiprocessors + count - 1) / count, gemm.k / kLeastPart);
   gemm.kPart = ((gemm.k + wanted - 1) / wanted + kPartMultiple - 1) / kPartMultiple * kPartMultiple;
   gemm.parts = (gemm.k + gemm.kPart - 1) / gemm.kPart;
   return gemm.parts > 1 ? gemm.parts * gemm.batchCount * gemm.m * gemm.n * int64_t(sizeof(float)) : 0;
@@ -122,7 +121,7 @@ void runGemm(Queue& queue, Gemm gemm, void* scratch, bool tf32, bool windowed) {
   queue.launch(chosen.kernel, launch, gemm);
   if (gemm.parts > 1) {
     LaunchSize join = threadsFor(gemm.batchCount * gemm.m * gemm.n);
-    join.grid.x = std::min<int64_t>(join.grid.x, 8 * kBusy);
+    join.grid.x = std::min<int64_t>(join.grid.x, 8 * kMultiprocessors);
     queue.launch(KERNEL(gemmJoin), join, gemm);
   }
 }

@@ -1,10 +1,10 @@
 #include "cuda/ops/island.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "cuda/kernels/island.cuh"
 #include "cuda/ops/sizes.h"
+#include "plan/epilogue.h"
 
 namespace chainrule::cuda {
 namespace {
@@ -160,27 +160,35 @@ void IslandLaunch::run(Queue& queue, const void* const* in, void* const* out) co
   }
 }
 
-Epilogue::Epilogue(const LowerContext& c, int opInputs)
-    : firstInput_(opInputs), extraInputs_(int(c.in.size()) - opInputs) {
+Epilogue::Epilogue(const LowerContext& c, int opInputs) {
   if (!c.attrs().extra) return;
+  const IslandCode& code = islandAttr(c.attrs());
   std::vector<TensorType> in{c.out[0]};
   in.insert(in.end(), c.in.begin() + opInputs, c.in.end());
-  island_ = std::make_shared<IslandLaunch>(islandAttr(c.attrs()), c.out[0].dims, in);
-  bias_ = biasOf(islandAttr(c.attrs()), in);
+  for (int i = opInputs; i < int(c.in.size()); ++i) inputs_.push_back(i);
+  island_ = std::make_shared<IslandLaunch>(code, c.out[0].dims, in);
+  const EpilogueParts parts = takeApart(code, in, c.out[0].dims);
+  if (parts.biasInput < 0) return;
+  biasInput_ = opInputs + parts.biasInput - 1;
+  relu_ = parts.relu;
+  if (parts.rest.instructions.empty()) return;
+  in.erase(in.begin() + parts.biasInput);
+  rest_ = std::make_shared<IslandLaunch>(parts.rest, c.out[0].dims, in);
 }
 
 int Epilogue::takeBias(bool& relu) {
-  if (!bias_) return -1;
-  island_ = nullptr;
-  relu = bias_->relu;
-  return firstInput_;
+  if (biasInput_ < 0) return -1;
+  island_ = rest_;
+  std::erase(inputs_, biasInput_);
+  relu = relu_;
+  return biasInput_;
 }
 
 void Epilogue::run(const StepArgs& args) const {
   if (!island_) return;
   const void* in[kIslandInputs] = {args.out<void>()};
   void* out[1] = {args.out<void>()};
-  for (int i = 0; i < extraInputs_; ++i) in[1 + i] = args.in<void>(firstInput_ + i);
+  for (size_t i = 0; i < inputs_.size(); ++i) in[1 + i] = args.in<void>(inputs_[i]);
   island_->run(queueOf(args), in, out);
 }
 

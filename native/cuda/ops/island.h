@@ -1,7 +1,7 @@
 #pragma once
 
 #include <memory>
-#include <optional>
+#include <vector>
 
 #include "cuda/ops/island_program.h"
 #include "cuda/queue.h"
@@ -27,16 +27,18 @@ class IslandLaunch {
 // (`opInputs` of them), then those of the island without its first, which is the op's own result.
 class Epilogue {
  public:
+  Epilogue() = default;  // none
   Epilogue(const LowerContext& c, int opInputs);
-  // If the island is just + bias over the last axis, with relu or nothing after it: the input that is the bias, and run
-  // has nothing left to do. Else -1.
+  // If the island begins with + bias over the last axis, perhaps with relu next: the input that is the bias. The op
+  // does both, and run what then remains. Else -1.
   int takeBias(bool& relu);
   void run(const StepArgs& args) const;  // does nothing if there is none
 
  private:
-  std::shared_ptr<const IslandLaunch> island_;
-  int firstInput_ = 0, extraInputs_ = 0;
-  std::optional<IslandBias> bias_;
+  std::shared_ptr<const IslandLaunch> island_, rest_;
+  std::vector<int> inputs_;  // of the node, behind the result
+  int biasInput_ = -1;
+  bool relu_ = false;
 };
 
 }  // namespace chainrule::cuda

@@ -8,40 +8,13 @@
 namespace chainrule::cuda {
 namespace {
 
-constexpr uint8_t operandCounts[] = {
-    0,
-#define COUNT_F(n) n,
-#define COUNT_N(n) n, n,
-#define COUNT_C(n) n, n,
-#define COUNT_P(n) n,
-#define COUNT_B(n) n,
-#define COUNT_S(n) n, n,
-#define UNARY(name, kind, forward, ga) COUNT_##kind(1)
-#define BINARY(name, kind, forward, ga, gb) COUNT_##kind(2)
-#define TERNARY(name, kind, forward, ga, gb, gc) COUNT_##kind(3)
-#define CAST(name, from, to, forward) 1,
-#include "ops/elementwise.def"
-    3, 3, 3, 3, 3, 3, 2, 3, 3,
-};
-static_assert(sizeof operandCounts == size_t(Opcode::count));
-
 // An instruction over value numbers (inputs and constants, then one per instruction).
 struct Step {
   Opcode op;
   int value;
   int operand[3];
-  int operands() const { return op == Opcode::none ? 1 : operandCounts[int(op)]; }
+  int operands() const { return op == Opcode::none ? 1 : operandCount(op); }
 };
-
-Opcode joined(Opcode inner, Opcode outer, bool second) {
-  if (inner == Opcode::mul_f32 && outer == Opcode::add_f32) return Opcode::mulAdd;
-  if (inner == Opcode::mul_f32 && outer == Opcode::sub_f32) return second ? Opcode::subMul : Opcode::mulSub;
-  if (inner == Opcode::add_f32 && outer == Opcode::mul_f32) return Opcode::addMul;
-  if (inner == Opcode::sub_f32 && outer == Opcode::mul_f32) return Opcode::subThenMul;
-  if (inner == Opcode::mul_f32 && outer == Opcode::div_f32 && !second) return Opcode::mulDiv;
-  if (inner == Opcode::sqrt_f32 && outer == Opcode::add_f32) return Opcode::sqrtAdd;
-  return Opcode::none;
-}
 
 // The instructions, several in one where the inner ones have no other user; then copies for outputs that are inputs.
 std::vector<Step> stepsOf(const IslandCode& code) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "cuda/island.h"
+#include "plan/backend.h"
 #include "plan/island.h"
 
 namespace chainrule::cuda {

@@ -196,7 +196,7 @@ Lowering lowerRecurrent(const LowerContext& c) {
     f.ahead = std::min(std::max<int64_t>(kProjected / step, 1), r.steps);
   }
   if (f.projectsAll()) f.walk = planWalkForward(r);
-  DeviceScratch scratch;
+  Pieces<32> scratch;  // in floats
   const int64_t state = r.n * r.units;
   if (r.hasMask) f.first = scratch.add(r.n);
   if (!f.keepsGates()) f.gates = scratch.add(f.ahead * r.n * f.gateRow());

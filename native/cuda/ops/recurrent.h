@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/pieces.h"
 #include "cuda/ops/gemm.h"
 #include "cuda/recurrent.h"
 #include "plan/recurrent_sizes.h"
@@ -38,16 +39,6 @@ struct RowsProduct {
     planned.c = c;
     planned.accumulate = accumulate;
     runGemm(queue, planned, scratch, tf32);
-  }
-};
-
-// Pieces of scratch memory, in floats.
-struct DeviceScratch {
-  int64_t size = 0;
-  int64_t add(int64_t count) {
-    const int64_t at = size;
-    size += (count + 31) / 32 * 32;
-    return at;
   }
 };
 

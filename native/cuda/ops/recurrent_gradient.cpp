@@ -188,7 +188,7 @@ Lowering lowerRecurrentGradient(const LowerContext& c) {
   if (r.hasBias) b.wantsBias = c.used[part++];
 
   b.walk = planWalkBackward(r);
-  DeviceScratch scratch;
+  Pieces<32> scratch;  // in floats
   const int64_t state = r.n * r.units;
   if (r.hasMask) b.first = scratch.add(r.n);
   b.dHidden = scratch.add(state);

@@ -3,12 +3,12 @@
 #include <algorithm>
 
 #include "cuda/kernels/recurrent_walk.cuh"
+#include "cuda/ops/sizes.h"
 
 namespace chainrule::cuda {
 namespace {
 
 constexpr int64_t kShared = 220 << 10;  // bytes of a block on a large GPU
-constexpr int64_t kBusy = 132;          // blocks that keep a large GPU busy
 
 struct Layout {
   int64_t size = 0;
@@ -61,7 +61,7 @@ WalkPlan planWalk(const RecurrentSizes& r, Arrange arrange) {
     if (layout.size * 4 > kShared) break;
     walk.size = int32_t(layout.size);
     plan = {rows, walk};
-    if ((r.n + rows - 1) / rows <= kBusy) break;
+    if ((r.n + rows - 1) / rows <= kMultiprocessors) break;
   }
   return plan;
 }
