@@ -1,5 +1,8 @@
 #include "runtime/dataset.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "cpu/kernel_table.h"
 
 namespace chainrule {
@@ -36,8 +39,15 @@ int64_t Dataset::firstBad(size_t column, const Check& check) const {
       }
       return check.bounded ? first(data) : -1;
     }
-    case DType::i32:
-      return check.bounded ? first(static_cast<const int32_t*>(array.data)) : -1;
+    case DType::i32: {
+      const int32_t* data = static_cast<const int32_t*>(array.data);
+      if (!check.bounded) return -1;
+      const auto bound = [](double limit) {
+        return int32_t(std::clamp<double>(std::ceil(limit), INT32_MIN, INT32_MAX));
+      };
+      if (check.high > INT32_MAX) return first(data);
+      return cpu::kernels().findOutside(data, bound(check.low), bound(check.high), 0, count);
+    }
     case DType::u32:
       return check.bounded ? first(static_cast<const uint32_t*>(array.data)) : -1;
     default:
