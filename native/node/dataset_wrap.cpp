@@ -45,8 +45,8 @@ Napi::Value DatasetWrap::firstBad(const Napi::CallbackInfo& call) {
     }
     const size_t column = size_t(call[0].As<Napi::Number>().Int64Value());
     const auto found = std::make_shared<int64_t>(-1);
-    auto work = [dataset, column, check, found] { *found = dataset->firstBad(column, check); };
-    return submit(call.Env(), task(std::move(work)),
+    auto work = [=](Machine& machine) { *found = dataset->firstBad(column, check, machine); };
+    return submit(call.Env(), sharedTask(std::move(work), dataset->isLarge(column)),
                   [found](Napi::Env env) { return Napi::Number::New(env, double(*found)); });
   });
 }
