@@ -34,7 +34,12 @@ export async function fit(
   try {
     const spec = resumeSpec(options);
     resume = spec === undefined ? undefined : await Resume.open(model, spec);
-    const { source, validation } = await sources(model, x, x instanceof Dataset ? undefined : (y as DataInput), options);
+    const { source, validation } = await sources(
+      model,
+      x,
+      x instanceof Dataset ? undefined : (y as DataInput),
+      options,
+    );
     const history = await train(model, source, validation, options, resume).finally(() => {
       source.release();
       validation?.release();

@@ -43,12 +43,44 @@ CHAINRULE_INLINE void reduceColumnGroup(const T* x, int64_t begin, int64_t end, 
   }
 }
 
+// The same for many columns, along the rows: a walk down a few columns would read a line of every page.
+constexpr int64_t kLongRow = 256, kLongestRow = 1024;
+
+template <typename Op, typename T>
+static void reduceLongRows(const T* x, int64_t begin, int64_t end, int64_t inner, int64_t width, T* out) {
+  using V = typename VectorOf<T>::Type;
+  alignas(64) T part[kLongestRow];
+  for (int64_t i = 0; i < width; i += lanes) store(part + i, Op::neutral(V{}));
+  int64_t row = begin;
+  for (; row + 4 <= end; row += 4) {
+    const T* p = x + row * inner;
+    for (int64_t i = 0; i < width; i += lanes) {
+      V sum = load(part + i);
+#pragma GCC unroll 4
+      for (int r = 0; r < 4; ++r) sum = Op::join(sum, load(p + r * inner + i));
+      store(part + i, sum);
+    }
+  }
+  for (; row < end; ++row) {
+    for (int64_t i = 0; i < width; i += lanes) store(part + i, Op::join(load(part + i), load(x + row * inner + i)));
+  }
+  for (int64_t i = 0; i < width; i += lanes) {
+    const V sum = load(part + i);
+    store(out + i, begin > 0 ? Op::join(load(out + i), sum) : sum);
+  }
+}
+
 template <typename Op, typename T>
 static void reduceColumns(const T* x, int64_t n, int64_t inner, T* out, int64_t begin, int64_t end) {
   int64_t block = 0;
   do {
     const int64_t stop = least(n, block + kRowBlock);
     int64_t i = begin;
+    while (end - i >= kLongRow) {
+      const int64_t width = least(kLongestRow, (end - i) / lanes * lanes);
+      reduceLongRows<Op>(x + i, block, stop, inner, width, out + i);
+      i += width;
+    }
     for (; i + 8 * lanes <= end; i += 8 * lanes) reduceColumnGroup<Op, 8>(x + i, block, stop, inner, out + i, lanes);
     for (; i + 2 * lanes <= end; i += 2 * lanes) reduceColumnGroup<Op, 2>(x + i, block, stop, inner, out + i, lanes);
     for (; i + lanes <= end; i += lanes) reduceColumnGroup<Op, 1>(x + i, block, stop, inner, out + i, lanes);
