@@ -235,6 +235,7 @@ export interface NativeAddon {
     parallelThreshold?: number;
     deviceLibrary?: string;
     matmulPrecision?: 'high' | 'highest';
+    convAlgorithm?: 'auto' | 'direct' | 'winograd';
   }): void;
   /** Looks for GPUs, once. */
   devices(): Promise<DeviceList>;
