@@ -114,6 +114,8 @@ export interface NativeDataset {
   readonly rows: number;
   /** First element that is NaN or infinite (float columns), or outside [low, high); -1 when all are fine. Off-thread. */
   firstBad(column: number, check: { finite?: boolean; low?: number; high?: number }): Promise<number>;
+  /** Gives the memory back now, not when V8 collects; jobs that run keep it until they end. Not to be used afterwards. */
+  release(): void;
 }
 
 /** Strings in a row, with the rows that they make up: `rowSize` each (default 1), or ending where `rowEnds` says. */

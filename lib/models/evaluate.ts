@@ -37,7 +37,8 @@ export async function evaluate(
   model.needCompiled('evaluate');
   options.signal?.throwIfAborted();
   const source = await toSource(model, x, x instanceof Dataset ? undefined : y, options);
-  const logs = await runTest(model, source, { validationSteps: options.steps, signal: options.signal });
+  const run = { validationSteps: options.steps, signal: options.signal };
+  const logs = await runTest(model, source, run).finally(() => source.release());
   if (options.verbose === 1 || options.verbose === 2) process.stderr.write(`evaluate${format(logs)}\n`);
   return logs;
 }

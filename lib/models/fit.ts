@@ -34,7 +34,11 @@ export async function fit(
   try {
     const spec = resumeSpec(options);
     resume = spec === undefined ? undefined : await Resume.open(model, spec);
-    const history = await train(model, x, x instanceof Dataset ? undefined : (y as DataInput), options, resume);
+    const { source, validation } = await sources(model, x, x instanceof Dataset ? undefined : (y as DataInput), options);
+    const history = await train(model, source, validation, options, resume).finally(() => {
+      source.release();
+      validation?.release();
+    });
     finished = true;
     return history;
   } finally {
@@ -45,12 +49,11 @@ export async function fit(
 
 async function train(
   model: Model,
-  x: DataInput | Dataset,
-  y: DataInput | undefined,
+  source: Source,
+  validation: Source | undefined,
   options: FitOptions,
   resume: Resume | undefined,
 ): Promise<History> {
-  const { source, validation } = await sources(model, x, y, options);
   const epochs = options.epochs ?? 1;
   const verbose = options.verbose === undefined || options.verbose === 'auto' ? 1 : options.verbose;
   const steps =

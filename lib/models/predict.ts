@@ -63,7 +63,8 @@ export async function predict(
       steps: source.steps,
       collect: true,
     };
-    return pack(result, (await executable.epoch(source.native, epoch, signal)).outputs);
+    const { outputs: whole } = await executable.epoch(source.native, epoch, signal).finally(() => source.release());
+    return pack(result, whole);
   }
   const parts: NDArray[][] = [];
   let result: unknown;

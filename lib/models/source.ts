@@ -39,6 +39,12 @@ export class TableSource {
     return (this.#native ??= this.table.toNative());
   }
 
+  /** Gives a copy back to the next call, whose own would else be made of fresh pages. */
+  release(): void {
+    this.#native?.release();
+    this.#native = undefined;
+  }
+
   get rows(): number {
     return this.end - this.begin;
   }
@@ -75,6 +81,8 @@ export class TableSource {
 
 export class StreamSource {
   readonly kind = 'stream';
+
+  release(): void {}
 
   constructor(
     private readonly dataset: Dataset,

@@ -76,6 +76,7 @@ constexpr bool convIsPointwise(const ConvShape& s) {
 // The filter gradient sums over blocks of about 192 pixels, so that a panel of dy and the lines of x under a tile fit
 // in L1.
 constexpr int64_t kFilterPixels = 192;
+constexpr int64_t kFilterPanels = 2;  // at most, of dy, side by side
 constexpr int64_t convFilterPixels(const ConvShape& s, int64_t rows) {
   return s.ow <= 2 * kFilterPixels ? rows * s.ow : kFilterPixels;
 }

@@ -39,17 +39,12 @@ struct Choice {
 };
 
 Choice choose() {
-  // avx512 only where CHAINRULE_ISA asks for it: its kernels have not run on such a processor yet, only in an
-  // emulation.
   const KernelTable* best = &scalar::table;
-  for (const char* isa : {"avx2", "neon"}) {
+  for (const char* isa : {"avx2", "avx512", "neon"}) {
     if (const KernelTable* table = tableFor(isa)) best = table;
   }
   const char* wanted = std::getenv("CHAINRULE_ISA");
-  if (!wanted || !*wanted) {
-    if (tableFor("avx512")) return {best, "best of this CPU; CHAINRULE_ISA=avx512 tries its AVX-512"};
-    return {best, "best of this CPU"};
-  }
+  if (!wanted || !*wanted) return {best, "best of this CPU"};
   if (const KernelTable* table = tableFor(wanted)) return {table, std::string("CHAINRULE_ISA=") + wanted};
   return {best,
           std::string("CHAINRULE_ISA=") + wanted + " is unknown or not supported by this CPU; using " + best->isa};

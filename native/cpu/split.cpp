@@ -36,7 +36,7 @@ int64_t convScratchBytes(const ConvShape& shape) {
   };
   const ConvRows filter = convFilterRows(shape);
   const int64_t filterBytes =
-      rounded(filter.bytes()) + convFilterPixels(shape, filter.block) * kPanel * 4 + filter.block * 32;
+      rounded(filter.bytes()) + convFilterPixels(shape, filter.block) * kFilterPanels * kPanel * 4 + filter.block * 32;
   int64_t bytes = std::max({jobs(convForwardRows(shape)), jobs(convBackwardRows(shape)), filterBytes});
   if (convIsPointwise(shape)) {
     Gemm gemm;

@@ -97,6 +97,7 @@ class DatasetWrap : public Napi::ObjectWrap<DatasetWrap> {
  private:
   Napi::Value rows(const Napi::CallbackInfo& call);
   Napi::Value firstBad(const Napi::CallbackInfo& call);
+  Napi::Value release(const Napi::CallbackInfo& call);
   std::shared_ptr<Dataset> dataset_;
 };
 

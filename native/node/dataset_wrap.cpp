@@ -7,9 +7,9 @@ const napi_type_tag kTag = {0x6368616972756c65, 0x6461746173657400};
 }
 
 Napi::Function DatasetWrap::define(Napi::Env env) {
-  return DefineClass(
-      env, "NativeDataset",
-      {InstanceAccessor<&DatasetWrap::rows>("rows"), InstanceMethod<&DatasetWrap::firstBad>("firstBad")});
+  return DefineClass(env, "NativeDataset",
+                     {InstanceAccessor<&DatasetWrap::rows>("rows"), InstanceMethod<&DatasetWrap::firstBad>("firstBad"),
+                      InstanceMethod<&DatasetWrap::release>("release")});
 }
 
 DatasetWrap::DatasetWrap(const Napi::CallbackInfo& call) : ObjectWrap(call) {
@@ -23,15 +23,18 @@ DatasetWrap::DatasetWrap(const Napi::CallbackInfo& call) : ObjectWrap(call) {
 
 std::shared_ptr<Dataset> DatasetWrap::from(const Napi::Value& value) {
   if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kTag)) fail("INPUT", "expected a dataset");
-  return Unwrap(value.As<Napi::Object>())->dataset_;
+  const auto dataset = Unwrap(value.As<Napi::Object>())->dataset_;
+  if (!dataset) fail("STATE", "the dataset was released");
+  return dataset;
 }
 
 Napi::Value DatasetWrap::rows(const Napi::CallbackInfo& call) {
-  return Napi::Number::New(call.Env(), double(dataset_->rows()));
+  return Napi::Number::New(call.Env(), dataset_ ? double(dataset_->rows()) : 0);
 }
 
 Napi::Value DatasetWrap::firstBad(const Napi::CallbackInfo& call) {
   return guarded(call.Env(), [&] {
+    const auto dataset = from(call.This());
     const Napi::Object options = call[1].As<Napi::Object>();
     Dataset::Check check;
     check.finite = options.Get("finite").ToBoolean();
@@ -42,10 +45,15 @@ Napi::Value DatasetWrap::firstBad(const Napi::CallbackInfo& call) {
     }
     const size_t column = size_t(call[0].As<Napi::Number>().Int64Value());
     const auto found = std::make_shared<int64_t>(-1);
-    auto work = [dataset = dataset_, column, check, found] { *found = dataset->firstBad(column, check); };
-    return submit(call.Env(), task(std::move(work)),
+    auto work = [=](Machine& machine) { *found = dataset->firstBad(column, check, machine); };
+    return submit(call.Env(), sharedTask(std::move(work), dataset->isLarge(column)),
                   [found](Napi::Env env) { return Napi::Number::New(env, double(*found)); });
   });
+}
+
+Napi::Value DatasetWrap::release(const Napi::CallbackInfo& call) {
+  dataset_ = nullptr;
+  return call.Env().Undefined();
 }
 
 }  // namespace chainrule::node

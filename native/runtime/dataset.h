@@ -27,10 +27,14 @@ class Dataset {
     bool bounded = false;
     double low = 0, high = 0;  // [low, high)
   };
-  // Index of the first element of a column that fails the check, or -1.
-  int64_t firstBad(size_t column, const Check& check) const;
+  // Index of the first element of a column that fails the check, or -1. The team looks together.
+  int64_t firstBad(size_t column, const Check& check, Machine& machine) const;
+  // Whether that is work for a team.
+  bool isLarge(size_t column) const;
 
  private:
+  const Column& columnAt(size_t index) const;
+
   std::vector<Column> columns_;
   int64_t rows_ = 0;
 };

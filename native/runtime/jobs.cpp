@@ -6,6 +6,21 @@
 #include "base/permutation.h"
 
 namespace chainrule {
+namespace {
+
+constexpr int64_t kShared = 1 << 16;  // bytes of a column from which the team copies together
+
+// Rows of a column in the order of `order`.
+void copyRows(const std::byte* from, int64_t rowBytes, std::span<const int32_t> order, std::byte* to) {
+  if (rowBytes == 4) {  // a constant size is copied without a call
+    for (size_t i = 0; i < order.size(); ++i) std::memcpy(to + i * 4, from + int64_t(order[i]) * 4, 4);
+  } else {
+    for (size_t i = 0; i < order.size(); ++i)
+      std::memcpy(to + int64_t(i) * rowBytes, from + order[i] * rowBytes, size_t(rowBytes));
+  }
+}
+
+}  // namespace
 
 bool RunJob::usesTeam() { return program->usesTeam(program->batchOf(inputs)); }
 
@@ -79,26 +94,27 @@ void EpochJob::start() {
 }
 
 // Pointers to a batch's rows: in the dataset itself when they lie together, else copied row by row.
-std::vector<const void*> EpochJob::gather(int64_t firstRow, int64_t batch) {
+std::vector<const void*> EpochJob::gather(Machine& machine, int64_t firstRow, int64_t batch) {
   std::vector<const void*> inputs;
   for (size_t i = 0; i < staged_.size(); ++i) {
     const Column& column = dataset_->columns()[i];
-    const std::byte* data = static_cast<const std::byte*>(column.array.data);
     const int64_t rowBytes = column.rowBytes();
+    const std::byte* data = static_cast<const std::byte*>(column.array.data) + options_.begin * rowBytes;
     if (!options_.shuffle) {
-      inputs.push_back(data + (options_.begin + firstRow) * rowBytes);
+      inputs.push_back(data + firstRow * rowBytes);
       continue;
     }
-    std::byte* target = staging_ + staged_[i];
-    const int32_t* order = order_.data() + firstRow;
-    if (rowBytes == 4) {
-      for (int64_t row = 0; row < batch; ++row) {
-        std::memcpy(target + row * 4, data + (options_.begin + order[row]) * 4, 4);
-      }
+    std::byte* const target = staging_ + staged_[i];
+    const std::span<const int32_t> order(order_.data() + firstRow, size_t(batch));
+    const auto part = [&](int member) {
+      const cpu::Range rows = cpu::partOf(batch, 1, member, machine.members());
+      copyRows(data, rowBytes, order.subspan(size_t(rows.begin), size_t(rows.end - rows.begin)),
+               target + rows.begin * rowBytes);
+    };
+    if (batch * rowBytes >= kShared) {
+      machine.share(part);
     } else {
-      for (int64_t row = 0; row < batch; ++row) {
-        std::memcpy(target + row * rowBytes, data + (options_.begin + order[row]) * rowBytes, size_t(rowBytes));
-      }
+      copyRows(data, rowBytes, order, target);
     }
     inputs.push_back(target);
   }
@@ -124,7 +140,7 @@ bool EpochJob::step(Machine& machine) {
   staging_ = machine.staging(stagingBytes_);
   const int64_t batch = batchAt(done_);
   const int64_t firstRow = (options_.firstStep + done_) * options_.batchSize;
-  const std::vector<const void*> inputs = gather(firstRow, batch);
+  const std::vector<const void*> inputs = gather(machine, firstRow, batch);
   const std::vector<void*> outputs = outputsAt(firstRow - options_.firstStep * options_.batchSize, batch);
   const bool last = done_ + 1 == options_.steps;
   program_->run(machine, {batch, inputs, outputs, firstRow, false, false, !options_.collect && !last});

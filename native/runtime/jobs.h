@@ -53,7 +53,7 @@ class EpochJob : public Job {
  private:
   int64_t batchAt(int64_t step) const;
   void start();
-  std::vector<const void*> gather(int64_t firstRow, int64_t batch);
+  std::vector<const void*> gather(Machine& machine, int64_t firstRow, int64_t batch);
   std::vector<void*> outputsAt(int64_t firstRow, int64_t batch);
 
   std::shared_ptr<Program> program_;

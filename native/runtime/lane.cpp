@@ -11,15 +11,16 @@ namespace {
 
 class Task : public Job {
  public:
-  explicit Task(std::function<void()> work) : work_(std::move(work)) {}
-  bool usesTeam() override { return false; }
-  bool step(Machine&) override {
-    work_();
+  Task(std::function<void(Machine&)> work, bool team) : work_(std::move(work)), team_(team) {}
+  bool usesTeam() override { return team_; }
+  bool step(Machine& machine) override {
+    work_(machine);
     return false;
   }
 
  private:
-  std::function<void()> work_;
+  std::function<void(Machine&)> work_;
+  bool team_;
 };
 
 // How long a lane polls for its next job before it lets its team sleep: JavaScript answers within this time when it is
@@ -28,7 +29,12 @@ constexpr auto kLinger = std::chrono::microseconds(150);
 
 }  // namespace
 
-std::shared_ptr<Job> task(std::function<void()> work) { return std::make_shared<Task>(std::move(work)); }
+std::shared_ptr<Job> task(std::function<void()> work) {
+  return sharedTask([work = std::move(work)](Machine&) { work(); }, false);
+}
+std::shared_ptr<Job> sharedTask(std::function<void(Machine&)> work, bool team) {
+  return std::make_shared<Task>(std::move(work), team);
+}
 
 Lane::Lane() : thread_([this] { loop(); }) {}
 

@@ -55,5 +55,7 @@ class Lane {
 
 // A job of one step that needs no machine: compiling, reading and writing variables.
 std::shared_ptr<Job> task(std::function<void()> work);
+// Work that shares itself out over the team, if it wants one.
+std::shared_ptr<Job> sharedTask(std::function<void(Machine&)> work, bool team);
 
 }  // namespace chainrule

@@ -51,27 +51,30 @@ void Machine::enter(cpu::Team& team) { team_ = &team; }
 void Machine::follow(cpu::Team& team, int member) {
   for (;;) {
     team.barrier(member);
-    if (!steps_) return;
-    walkAs(member);
+    if (!part_) return;
+    (*part_)(member);
+    team.barrier(member);
   }
 }
 
 void Machine::leave() {
-  steps_ = nullptr;
+  part_ = nullptr;
   team_->barrier(0);
   team_ = nullptr;
 }
 
+void Machine::share(Part part) {
+  if (members() == 1) return part(0);
+  part_ = &part;
+  team_->barrier(0);
+  part(0);
+  team_->barrier(0);
+}
+
 void Machine::walk(const std::vector<Step>& steps, const Frame& frame) {
-  steps_ = &steps;
-  frame_ = &frame;
   const bool together =
       members() > 1 && std::any_of(steps.begin(), steps.end(), [](const Step& step) { return step.parallel; });
-  if (together) {
-    team_->barrier(0);
-    walkAs(0);
-    return;
-  }
+  if (together) return share([&](int member) { walkAs(steps, frame, member); });
   StepArgs args;
   args.slots = frame.slots;
   args.own = scratchOf(0);
@@ -90,9 +93,7 @@ void Machine::walk(const std::vector<Step>& steps, const Frame& frame) {
 }
 
 // Members meet before and after every step that more than one of them works on.
-void Machine::walkAs(int member) {
-  const std::vector<Step>& steps = *steps_;
-  const Frame& frame = *frame_;
+void Machine::walkAs(const std::vector<Step>& steps, const Frame& frame, int member) {
   StepArgs args;
   args.slots = frame.slots;
   args.own = scratchOf(member);
@@ -116,7 +117,6 @@ void Machine::walkAs(int member) {
     step.launch(args);
     if (frame.times && member == 0) frame.times[i] = std::min(frame.times[i], now() - start);
   }
-  team_->barrier(member);
 }
 
 }  // namespace chainrule

@@ -33,16 +33,19 @@ class Machine {
 
   void walk(const std::vector<Step>& steps, const Frame& frame);
 
+  // Every member runs `part` once; all are done on return.
+  using Part = cpu::FunctionRef<void(int member)>;
+  void share(Part part);
+
  private:
-  void walkAs(int member);
+  void walkAs(const std::vector<Step>& steps, const Frame& frame, int member);
 
   std::byte* scratchOf(int member) const;
 
   Buffer arena_, staging_, scratch_;
   int64_t scratchBytes_ = 0;  // of each member
   cpu::Team* team_ = nullptr;
-  const std::vector<Step>* steps_ = nullptr;  // null tells the followers to go
-  const Frame* frame_ = nullptr;
+  const Part* part_ = nullptr;  // null tells the followers to go
 };
 
 }  // namespace chainrule

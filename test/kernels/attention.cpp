@@ -45,8 +45,8 @@ std::vector<std::vector<float>> runTile(const KernelTable& table) {
     }
     return rows;
   };
-  return {kept(scores), kept(again), kept(second), kept(probabilities), kept(gradient), peak,
-          total,        output,      biasGradient, dots,                scaled};
+  return {kept(scores), kept(again), kept(second), kept(probabilities), kept(gradient), peak, total, output,
+          biasGradient, dots,        scaled};
 }
 
 }  // namespace

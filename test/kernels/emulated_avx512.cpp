@@ -97,6 +97,15 @@ CHAINRULE_INLINE void _mm512_mask_storeu_ps(void* p, __mmask16 m, __m512 a) {
 CHAINRULE_INLINE __m512i _mm512_cvtepu8_epi32(__m128i a) {
   return {_mm256_cvtepu8_epi32(a), _mm256_cvtepu8_epi32(_mm_srli_si128(a, 8))};
 }
+CHAINRULE_INLINE __m512i _mm512_maskz_compress_epi32(__mmask16 m, __m512i a) {
+  int32_t all[16], kept[16] = {};
+  __builtin_memcpy(all, &a, 64);
+  for (int i = 0, place = 0; i < 16; ++i) {
+    if (m >> i & 1) kept[place++] = all[i];
+  }
+  __builtin_memcpy(&a, kept, 64);
+  return a;
+}
 CHAINRULE_INLINE __m128i _mm512_cvtepi32_epi8(__m512i a) {  // keeps the low bytes
   int32_t lane[16];
   uint8_t bytes[16];
@@ -107,8 +116,7 @@ CHAINRULE_INLINE __m128i _mm512_cvtepi32_epi8(__m512i a) {  // keeps the low byt
 
 // Masks: bit i is lane i.
 CHAINRULE_INLINE __mmask16 joined(__m256i low, __m256i high) {
-  return __mmask16(_mm256_movemask_ps(_mm256_castsi256_ps(low)) |
-                   _mm256_movemask_ps(_mm256_castsi256_ps(high)) << 8);
+  return __mmask16(_mm256_movemask_ps(_mm256_castsi256_ps(low)) | _mm256_movemask_ps(_mm256_castsi256_ps(high)) << 8);
 }
 CHAINRULE_INLINE __m512i spread(__mmask16 m) {
   const __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
@@ -138,7 +146,8 @@ CHAINRULE_INLINE __m512i _mm512_maskz_set1_epi32(__mmask16 m, int x) {
   return _mm512_mask_blend_epi32(m, _mm512_set1_epi32(0), _mm512_set1_epi32(x));
 }
 
-#define _mm512_roundscale_ps(a, kind) __m512{_mm256_round_ps(a.low, kind), _mm256_round_ps(a.high, kind)}
+#define _mm512_roundscale_ps(a, kind) \
+  __m512 { _mm256_round_ps(a.low, kind), _mm256_round_ps(a.high, kind) }
 CHAINRULE_INLINE __m512i _mm512_setr_epi32(int a, int b, int c, int d, int e, int f, int g, int h, int i, int j, int k,
                                            int l, int m, int n, int o, int p) {
   return {_mm256_setr_epi32(a, b, c, d, e, f, g, h), _mm256_setr_epi32(i, j, k, l, m, n, o, p)};
@@ -150,7 +159,8 @@ CHAINRULE_INLINE __m512 _mm512_shuffle_f32x4(__m512 a, __m512 b, int kind) {  //
   for (int i = 0; i < 4; ++i) std::memcpy(to + 4 * i, from[i / 2] + 4 * (kind >> 2 * i & 3), 16);
   return _mm512_loadu_ps(to);
 }
-#define _mm512_permute_ps(a, kind) __m512{_mm256_permute_ps(a.low, kind), _mm256_permute_ps(a.high, kind)}
+#define _mm512_permute_ps(a, kind) \
+  __m512 { _mm256_permute_ps(a.low, kind), _mm256_permute_ps(a.high, kind) }
 CHAINRULE_INLINE float _mm512_cvtss_f32(__m512 a) { return _mm256_cvtss_f32(a.low); }
 CHAINRULE_INLINE int _mm512_cvtsi512_si32(__m512i a) { return _mm256_cvtsi256_si32(a.low); }
 

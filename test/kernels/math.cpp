@@ -29,7 +29,8 @@ std::vector<float> runOp(const KernelTable& table, const char* name, const std::
 
 bool denormal(float x) { return x != 0 && std::fabs(x) < 0x1p-126f; }
 
-// Every 997th float of all 2^32, or every CHAINRULE_MATH_STRIDEth: 1 takes minutes per function, an emulator takes more.
+// Every 997th float of all 2^32, or every CHAINRULE_MATH_STRIDEth: 1 takes minutes per function, an emulator takes
+// more.
 uint64_t gridStride() {
   const char* given = std::getenv("CHAINRULE_MATH_STRIDE");
   return given ? std::strtoull(given, nullptr, 10) : 997;

@@ -94,8 +94,50 @@ void checkGemm(int64_t m, int64_t n, int64_t k) {
   }
 }
 
+// matrixVector by doubles, vectorMatrix by gemm's bits.
+void checkVector(int64_t m, int64_t k) {
+  const std::vector<float> a = floats(m * k), b = floats(k), across = floats(m);
+  std::vector<double> exact(m, 0.0), bound(m, 0.0);
+  for (int64_t i = 0; i < m; ++i) {
+    for (int64_t l = 0; l < k; ++l) {
+      exact[i] += double(a[i * k + l]) * b[l];
+      bound[i] += (double(k) + 4) * 0x1p-24 * std::fabs(double(a[i * k + l]) * b[l]);
+    }
+  }
+  std::vector<float> dots, columns;
+  for (const KernelTable* table : tables()) {
+    std::vector<float> dot(m, NAN), combined(k, NAN), expected(panelCount(k) * kPanel, NAN),
+        panels(panelCount(k) * m * kPanel);
+    randomSplit(
+        m, [&](int64_t begin, int64_t end) { table->matrixVector(a.data(), k, b.data(), dot.data(), begin, end); });
+    randomSplit(k, [&](int64_t begin, int64_t end) {
+      table->vectorMatrix(a.data(), k, m, across.data(), combined.data(), begin, end);
+    });
+    table->packB(a.data(), k, 1, m, k, panels.data(), 0, panelCount(k));
+    Gemm g;
+    g.m = 1, g.n = k, g.k = m, g.a = across.data(), g.aRow = m, g.aCol = 1, g.b = panels.data(), g.bPanel = m * kPanel;
+    g.c = expected.data(), g.cRow = k;
+    Scratch scratch(gemmScratchBytes(g));
+    table->gemm(g, 0, 1, 0, panelCount(k), scratch.data());
+    expected.resize(size_t(k));
+    expectSame(expected, combined, "vectorMatrix");
+    if (dots.empty()) {
+      dots = dot, columns = combined;
+      expectNear(dot, exact, bound, "matrixVector");
+    } else {
+      expectSame(dots, dot, "matrixVector");
+      expectSame(columns, combined, "vectorMatrix");
+    }
+  }
+}
+
 }  // namespace
 
+KERNEL_CASE(productsWithAVector) {
+  for (int round = 0; round < 200; ++round) checkVector(size(), size());
+  checkVector(3, 9000);
+  checkVector(500, 300);
+}
 KERNEL_CASE(gemmSmall) {
   for (int round = 0; round < 600; ++round) checkGemm(size(), size(), size());
 }

@@ -86,7 +86,8 @@ KERNEL_CASE(rowsByIndex) {
       expectSame(gathered, out, "gatherRows");
       expect(found == bad, "gatherRows: first bad %lld, expected %lld", (long long)found, (long long)bad);
       for (int64_t member = 0; member < members; ++member)
-        k->scatterAddRows(values.data(), width, group, indices.data(), count, summed.data(), tableRows, member, members);
+        k->scatterAddRows(values.data(), width, group, indices.data(), count, summed.data(), tableRows, member,
+                          members);
       expectSame(sums, summed, "scatterAddRows");
     }
   }

@@ -263,7 +263,8 @@ KERNEL_CASE(standardizedRows) {
     const std::vector<double> bound(rows * n, 4e-5), scaleBound(rows, 4e-5);
     std::vector<float> first[3];
     for (const KernelTable* table : tables()) {
-      std::vector<float> out[3] = {std::vector<float>(rows * n), std::vector<float>(rows), std::vector<float>(rows * n)};
+      std::vector<float> out[3] = {std::vector<float>(rows * n), std::vector<float>(rows),
+                                   std::vector<float>(rows * n)};
       randomSplit(rows, [&](int64_t b, int64_t e) {
         table->standardize(x.data(), out[0].data(), out[1].data(), n, epsilon, centred, b, e);
         table->standardizeBackward(g.data(), out[0].data(), out[1].data(), out[2].data(), n, centred, b, e);

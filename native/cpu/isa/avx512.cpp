@@ -25,7 +25,6 @@
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")
 #endif
 
-// Not yet run on a processor that has it, only in the emulation of test/kernels/emulated_avx512.cpp: see dispatch.cpp.
 namespace chainrule::cpu::avx512 {
 // acc += a * b in the register where acc is, as in avx2.h.
 CHAINRULE_INLINE void fuseInto(__m512& acc, __m512 a, __m512 b) {

@@ -4,7 +4,7 @@
 struct FilterPass {
   const ConvShape& shape;
   const float* dy;
-  float* packed;  // one panel of the block's dy
+  float* packed;  // up to kFilterPanels panels of the block's dy
   Segment* segments;
   int64_t rowStride, panelStride;
   bool whole, packs, padded;  // whole: the columns of a window row and their channels are contiguous
@@ -18,9 +18,14 @@ static void filterStrip(const FilterPass& pass, const SourceRows& source, int64_
   const int64_t runs = pass.whole ? s.kh : s.kh * s.kw, runRows = pass.whole ? s.kw * s.cin : s.groupIn();
   const int64_t valid = inGroup + (1 << wide) == perGroup ? s.groupOut() - (perGroup - 1) * kPanel : kPanel;
   const float* gradient = pass.dy + (row * s.ow + q0) * s.cout + column;
-  if (pass.packs) packPanel(gradient, s.cout, 1, 0, count * pixels, valid, pass.packed);
+  const int64_t packedPanel = count * pixels * kPanel;
+  for (int i = 0; pass.packs && i < 1 << wide; ++i) {
+    packPanel(gradient + i * kPanel, s.cout, 1, 0, count * pixels, i + 1 == 1 << wide ? valid : kPanel,
+              pass.packed + i * packedPanel);
+  }
   const float* b = pass.packs ? pass.packed : gradient;
-  const int64_t bRow = pass.packs ? kPanel : s.cout, aCol = s.strideW * s.cin, top = row % s.oh * s.strideH - s.padTop;
+  const int64_t bRow = pass.packs ? kPanel : s.cout, bPanel = pass.packs ? packedPanel : kPanel;
+  const int64_t aCol = s.strideW * s.cin, top = row % s.oh * s.strideH - s.padTop;
   TileOutput out{nullptr, pass.rowStride, pass.panelStride, pass.padded ? kPanel : valid, valid, accumulate,
                  false,   nullptr,        Activation::none};
   const RowTiles tilesOfRun(runRows);
@@ -39,7 +44,7 @@ static void filterStrip(const FilterPass& pass, const SourceRows& source, int64_
         pass.segments[found++] = next;
     }
     float* c = dw + r * runRows * pass.rowStride + inGroup * pass.panelStride;
-    TileInput in{pass.segments, found, 0, 0, 1, aCol, bRow, kPanel};
+    TileInput in{pass.segments, found, 0, 0, 1, aCol, bRow, bPanel};
     for (int64_t t = 0; t < tilesOfRun.count; ++t) {
       in.aOffset = tilesOfRun.startOf(t);
       out.c = c + tilesOfRun.startOf(t) * pass.rowStride;
@@ -58,11 +63,13 @@ static void convBackwardFilter(const ConvShape& s, const float* x, const float* 
 
   char* const memory = static_cast<char*>(scratch);
   float* const packed = reinterpret_cast<float*>(memory + roundUp(rows.bytes(), 64));
-  Segment* const segments = reinterpret_cast<Segment*>(packed + convFilterPixels(s, rows.block) * kPanel);
+  Segment* const segments =
+      reinterpret_cast<Segment*>(packed + convFilterPixels(s, rows.block) * kFilterPanels * kPanel);
   const FilterPass pass{
       s, dy, packed, segments, rowStride, panelStride, s.dilationW == 1 && s.groups == 1, convPacksGradient(s), padded};
   SourceRows source{rows, x, reinterpret_cast<float*>(memory)};
-  const int widest = pass.packs ? 0 : widestTile(RowTiles(pass.whole ? s.kw * s.cin : s.groupIn()).rowsOf(0));
+  int widest = widestTile(RowTiles(pass.whole ? s.kw * s.cin : s.groupIn()).rowsOf(0));
+  while (pass.packs && 1 << widest > kFilterPanels) --widest;
 
   for (int64_t item = itemBegin; item < itemEnd; ++item) {
     const int64_t chunk = item / split.blocks, block = item % split.blocks;

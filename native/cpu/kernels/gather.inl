@@ -29,28 +29,56 @@ CHAINRULE_INLINE void addRow(float* to, const float* from, int64_t width) {
   if (rest > 0) storePartial(to + c, loadPartial(to + c, rest) + loadPartial(from + c, rest), rest);
 }
 
-// Every member reads all indices and adds to the rows that are its own, in the order of positions. Rows are dealt out
-// by a hash, since the frequent ids of a vocabulary lie together.
+// A member's share of the rows of a table, dealt out by a hash, since the frequent ids of a vocabulary lie together.
+struct RowShare {
+  Int low, high;  // hashes of own rows, both included, as unsigned numbers whose first bit is flipped
+  Int rows;
+  [[gnu::always_inline]] inline RowShare(int64_t tableRows, int64_t member, int64_t members)
+      : low(flipped(first(member, members))), high(flipped(first(member + 1, members) - 1)), rows(int32_t(tableRows)) {}
+  [[gnu::always_inline]] static inline int64_t first(int64_t member, int64_t members) {
+    return ((member << 32) + members - 1) / members;
+  }
+  [[gnu::always_inline]] static inline int32_t flipped(int64_t hash) { return int32_t(uint32_t(hash) ^ 0x80000000u); }
+  [[gnu::always_inline]] inline Mask owns(Int row) const {
+    const Int hash = (row * Int(int32_t(0x9E3779B1u))) ^ Int(INT32_MIN);
+    return (hash >= low) & (hash <= high) & (row >= Int(0)) & (row < rows);
+  }
+};
+
+// Adds rows of `values`, one of `step` floats for each target, to the rows of a table.
+template <int knownWidth>
+CHAINRULE_INLINE void addRows(const float* values, int64_t step, const int32_t* places, int64_t anyWidth,
+                              const int32_t* rows, int64_t count, float* table) {
+  const int64_t width = knownWidth ? knownWidth : anyWidth;
+  for (int64_t i = 0; i < count; ++i) {
+    __builtin_prefetch(table + rows[least(i + 12, count - 1)] * width, 1);
+    addRow(table + rows[i] * width, values + places[i] * step, width);
+  }
+}
+
+// Every member reads all indices and adds to the rows that are its own, in the order of positions.
 static void scatterAddRows(const float* values, int64_t width, int64_t group, const int32_t* indices, int64_t count,
                            float* table, int64_t tableRows, int64_t member, int64_t members) {
   constexpr int64_t block = 256;
-  int32_t own[block];
+  int32_t own[block + lanes], places[block + lanes];
+  const RowShare share(tableRows, member, members);
   for (int64_t first = 0; first < count;) {
     const int64_t inGroup = group > 1 ? group - first % group : block;
     const int64_t n = least(least(block, count - first), inGroup);
     int64_t found = 0;
-    for (int64_t i = 0; i < n; ++i) {
-      const uint32_t row = uint32_t(indices[first + i]);
-      own[found] = int32_t(i);
-      found += (int64_t(row) < tableRows) & (int64_t(uint64_t(row * 0x9E3779B1u) * uint64_t(members) >> 32) == member);
+    for (int64_t i = 0; i < n; i += lanes) {
+      const int count = int(least(lanes, n - i));
+      const Int row = loadPartial(indices + first + i, count);
+      const Mask mine = share.owns(row) & firstLanes(count);
+      storeLanes(places + found, laneIndex() + Int(int32_t(i)), mine);
+      found += storeLanes(own + found, row, mine);
     }
     const float* const value = values + first / group * width;
     const int64_t step = group > 1 ? 0 : width;
-    for (int64_t i = 0; i < found; ++i) {
-      const int64_t soon = indices[first + own[least(i + 12, found - 1)]];
-      __builtin_prefetch(table + soon * width, 1);
-      addRow(table + indices[first + own[i]] * width, value + own[i] * step, width);
-    }
+    if (width == kPanel)
+      addRows<kPanel>(value, step, places, width, own, found, table);
+    else
+      addRows<0>(value, step, places, width, own, found, table);
     first += n;
   }
 }

@@ -124,6 +124,25 @@ CHAINRULE_INLINE Mask operator>=(Int a, Int b) { return !(a < b); }
 CHAINRULE_INLINE Float andBits(Float a, Mask m) { return _mm256_and_ps(a.v, floatMask(m)); }  // zero where m is false
 CHAINRULE_INLINE bool any(Mask m) { return !_mm256_testz_si256(m.v, m.v); }
 CHAINRULE_INLINE int laneBits(Mask m) { return _mm256_movemask_ps(floatMask(m)); }
+// For each set of lanes their numbers, a byte each.
+struct LaneLists {
+  uint64_t of[256] = {};
+  constexpr LaneLists() {
+    for (int bits = 0; bits < 256; ++bits) {
+      for (int lane = 0, place = 0; lane < 8; ++lane) {
+        if (bits >> lane & 1) of[bits] |= uint64_t(lane) << 8 * place++;
+      }
+    }
+  }
+};
+constexpr LaneLists laneLists;
+// The lanes of the mask, side by side; a whole vector is written. Returns their number.
+CHAINRULE_INLINE int storeLanes(int32_t* p, Int a, Mask m) {
+  const int bits = laneBits(m);
+  const __m256i order = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(int64_t(laneLists.of[bits])));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permutevar8x32_epi32(a.v, order));
+  return __builtin_popcount(unsigned(bits));
+}
 CHAINRULE_INLINE Float select(Mask m, Float a, Float b) { return _mm256_blendv_ps(b.v, a.v, floatMask(m)); }
 CHAINRULE_INLINE Int select(Mask m, Int a, Int b) { return _mm256_blendv_epi8(b.v, a.v, m.v); }
 CHAINRULE_INLINE Int toLanes(Mask m) { return _mm256_srli_epi32(m.v, 31); }  // 0 or 1

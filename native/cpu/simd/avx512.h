@@ -111,6 +111,11 @@ CHAINRULE_INLINE Mask operator>=(Int a, Int b) { return !(a < b); }
 CHAINRULE_INLINE Float andBits(Float a, Mask m) { return _mm512_maskz_mov_ps(m.v, a.v); }  // zero where m is false
 CHAINRULE_INLINE bool any(Mask m) { return m.v != 0; }
 CHAINRULE_INLINE int laneBits(Mask m) { return m.v; }
+// The lanes of the mask, side by side; a whole vector is written. Returns their number.
+CHAINRULE_INLINE int storeLanes(int32_t* p, Int a, Mask m) {
+  _mm512_storeu_si512(p, _mm512_maskz_compress_epi32(m.v, a.v));
+  return __builtin_popcount(unsigned(m.v));
+}
 CHAINRULE_INLINE Float select(Mask m, Float a, Float b) { return _mm512_mask_blend_ps(m.v, b.v, a.v); }
 CHAINRULE_INLINE Int select(Mask m, Int a, Int b) { return _mm512_mask_blend_epi32(m.v, b.v, a.v); }
 CHAINRULE_INLINE Int toLanes(Mask m) { return _mm512_maskz_set1_epi32(m.v, 1); }  // 0 or 1

@@ -47,6 +47,9 @@ const edges: [number, number, number][] = [
   [13, 31, 33],
   [33, 33, 15],
   [16, 2, 49],
+  [37, 70, 1],
+  [150, 5, 1],
+  [5, 1, 48],
 ];
 
 const plain = [false, true].flatMap((transposeA) =>
@@ -97,6 +100,8 @@ const real = [
   [40, 300, 50],
   [5, 1000, 3],
   [130, 65, 97],
+  [40, 300, 1],
+  [9, 5000, 1],
 ].map(
   ([m, k, n]): OpCase => ({
     op: 'matmul',
