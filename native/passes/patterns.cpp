@@ -55,7 +55,8 @@ class Patterns {
     return add("maxPoolGradient", {kept, where}, attrs, node.scope);
   }
 
-  // Zeros around the images that windows slide over are a padding of the windows; for a maximum only if nothing is less.
+  // Zeros around the images that windows slide over are a padding of the windows; for a maximum only if nothing is
+  // less.
   std::optional<ValueId> paddedWindows(const Node& node, const std::vector<ValueId>& in) {
     const Node& pad = made_.nodeOf(in[0]);
     if (pad.op->name != "pad" || pad.attrs.real("value", 0) != 0) return std::nullopt;

@@ -133,7 +133,14 @@ describe('zeros around images', () => {
     /** Of what is padded, which must then exist. */
     behind?: string;
   }
-  const program = ({ op, padding = [0, 0, 1, 0, 2, 1, 0, 0], value = 0, own = [1, 1, 0, 0], before, behind }: Around) => {
+  const program = ({
+    op,
+    padding = [0, 0, 1, 0, 2, 1, 0, 0],
+    value = 0,
+    own = [1, 1, 0, 0],
+    before,
+    behind,
+  }: Around) => {
     const b = new Builder();
     const padded = b.op('pad', [b.op(before ?? 'relu', [b.input('x', -1, 5, 6, 3)])], { padding, value });
     const x = behind ? b.op(behind, [padded]) : padded;

@@ -154,7 +154,7 @@ template <int rows, int panels>
 static void tile(const TileInput& in, const TileOutput& out) {
   constexpr int width = panels * kVectors;
   for (int64_t i = 0; i < in.aheadLines; ++i) __builtin_prefetch(in.ahead + i * 16, 0, 2);
-  // What the next tile of this column writes, and may add to.
+    // What the next tile of this column writes, and may add to.
 #pragma GCC unroll 12
   for (int r = 0; r < rows; ++r) {
 #pragma GCC unroll 4
