@@ -14,6 +14,8 @@ export type { DeviceInfo } from './native.js';
 
 const precision = process.env.CHAINRULE_FLOAT32_MATMUL_PRECISION;
 if (precision) setFloat32MatmulPrecision(precision as 'high');
+const algorithm = process.env.CHAINRULE_CONV_ALGORITHM;
+if (algorithm) setConvAlgorithm(algorithm as 'auto');
 
 /** Checks the spelling of a device; whether it is there shows when something is compiled for it. */
 export function checkDevice(device: unknown, where: string): Device {
@@ -50,6 +52,21 @@ export function setFloat32MatmulPrecision(precision: 'high' | 'highest'): void {
     );
   }
   native.configure({ matmulPrecision: precision });
+}
+
+/**
+ * How CPUs compute 3 x 3 convolutions of stride 1, for programs compiled from now on: `'auto'`, the default, takes Winograd's
+ * F(2x2, 3x3) where the layer's size makes it faster (up to twice), `'winograd'` wherever it can, `'direct'` never. Roundings
+ * differ, and are no larger. CHAINRULE_CONV_ALGORITHM sets the same.
+ */
+export function setConvAlgorithm(algorithm: 'auto' | 'direct' | 'winograd'): void {
+  if (algorithm !== 'auto' && algorithm !== 'direct' && algorithm !== 'winograd') {
+    throw new ChainruleError(
+      'ERR_CHAINRULE_VALUE',
+      `setConvAlgorithm takes 'auto', 'direct' or 'winograd', got ${String(algorithm)}.`,
+    );
+  }
+  native.configure({ convAlgorithm: algorithm });
 }
 
 let named = false;

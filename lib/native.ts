@@ -237,6 +237,7 @@ export interface NativeAddon {
     parallelThreshold?: number;
     deviceLibrary?: string;
     matmulPrecision?: 'high' | 'highest';
+    convAlgorithm?: 'auto' | 'direct' | 'winograd';
   }): void;
   /** Looks for GPUs, once. */
   devices(): Promise<DeviceList>;

@@ -94,6 +94,12 @@ static Napi::Value configure(const Napi::CallbackInfo& call) {
     const bool high = options.Get("matmulPrecision").As<Napi::String>().Utf8Value() == "high";
     setMatmulPrecision(high ? MatmulPrecision::high : MatmulPrecision::highest);
   }
+  if (options.Get("convAlgorithm").IsString()) {
+    const std::string name = options.Get("convAlgorithm").As<Napi::String>();
+    setConvAlgorithm(name == "direct"     ? ConvAlgorithm::direct
+                     : name == "winograd" ? ConvAlgorithm::winograd
+                                          : ConvAlgorithm::automatic);
+  }
   if (options.Get("deviceLibrary").IsString())
     setDeviceLibrary(options.Get("deviceLibrary").As<Napi::String>().Utf8Value());
   return call.Env().Undefined();

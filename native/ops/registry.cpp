@@ -12,7 +12,8 @@ std::unordered_map<std::string_view, const OpDef*> gather() {
         ops::elementwiseOps(), ops::factorOps(),    ops::gatherOps(),    ops::groupOps(),       ops::islandOps(),
         ops::joinOps(),        ops::matmulOps(),    ops::moveOps(),      ops::orthogonalOps(),  ops::panelOps(),
         ops::poolOps(),        ops::randomOps(),    ops::recurrentOps(), ops::reduceOps(),      ops::softmaxOps(),
-        ops::solveOps(),       ops::sortOps(),      ops::sourceOps(),    ops::standardizeOps(), ops::viewOps()}) {
+        ops::solveOps(),       ops::sortOps(),      ops::sourceOps(),    ops::standardizeOps(), ops::viewOps(),
+        ops::winogradOps()}) {
     for (const OpDef& op : list) table.emplace(op.name, &op);
   }
   return table;

@@ -32,5 +32,6 @@ std::span<const OpDef> sortOps();
 std::span<const OpDef> sourceOps();
 std::span<const OpDef> standardizeOps();
 std::span<const OpDef> viewOps();
+std::span<const OpDef> winogradOps();
 
 }  // namespace chainrule::ops

@@ -9,15 +9,20 @@
 
 namespace chainrule {
 
+// How convolutions are computed: the faster way by shape, always window by window, or by Winograd wherever it can be.
+enum class ConvAlgorithm : uint8_t { automatic, direct, winograd };
+
 // Each pass is a function from graph to graph; compile.cpp is the list.
 Graph simplify(const Graph& graph);       // dead code, common subexpressions, identities
 Graph applyPatterns(const Graph& graph);  // cheaper ops for groups of them: gradients of pools, bags of embedding rows
 Graph foldAffine(const Graph& graph);     // factors behind a convolution or product go into its weights
+Graph chooseConvAlgorithms(const Graph& graph, ConvAlgorithm algorithm);  // Winograd where it pays
 Graph chooseLayouts(const Graph& graph);  // panel16 for weights that matmul and conv2d read; conversions elsewhere
 Graph fuse(const Graph& graph);           // islands of elementwise nodes; islands as epilogues
 Graph fusePools(const Graph& graph);      // pools inside the convolutions before them
 
-Graph optimize(Graph graph, bool forCpu = true);  // all of them in order
+// All of them in order.
+Graph optimize(Graph graph, bool forCpu = true, ConvAlgorithm algorithm = ConvAlgorithm::automatic);
 
 struct CompileOptions {
   double parallelThreshold = 10000;                      // nanoseconds of work below which a step runs on one member

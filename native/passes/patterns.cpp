@@ -32,6 +32,7 @@ class Patterns {
     const std::string_view op = node.op->name;
     if (op == "whenPositive") return reluBeforePool(node, in);
     if (op == "add") return biasBeforeReshape(node, in);
+    if (op == "conv2d" || op == "conv2dFilter" || op == "maxPool") return paddedWindows(node, in);
     if (op == "gatherGradient") return gradientOfBag(node, in);
     if (op == "reduceMean") return bag(node, in);
     if (op == "reduceSum") {
@@ -52,6 +53,31 @@ class Patterns {
     const Attrs attrs = spread.attrs;
     const ValueId kept = add("whenPositive", {maxima, gradient}, {}, node.scope);
     return add("maxPoolGradient", {kept, where}, attrs, node.scope);
+  }
+
+  // Zeros around the images that windows slide over are a padding of the windows; for a maximum only if nothing is
+  // less.
+  std::optional<ValueId> paddedWindows(const Node& node, const std::vector<ValueId>& in) {
+    const Node& pad = made_.nodeOf(in[0]);
+    if (pad.op->name != "pad" || pad.attrs.real("value", 0) != 0) return std::nullopt;
+    const bool pool = node.op->name == "maxPool", gradient = node.op->name == "conv2dFilter";
+    if (pool && (made_.nodeOf(pad.inputs[0]).op->name != "relu" || uses_[node.first + 1] > 0)) return std::nullopt;
+    const std::vector<int64_t> size = node.attrs.integers("size"), dilations = node.attrs.integers("dilations", {1, 1}),
+                               around = pad.attrs.integers("padding");
+    const Shape& filter = pool ? Shape{} : gradient ? rewrite_.old().type(node.first).shape : made_.type(in[1]).shape;
+    std::vector<int64_t> padding = node.attrs.integers("padding", {0, 0, 0, 0});
+    if (around.size() != 8 || around[0] + around[1] + around[6] + around[7] > 0) return std::nullopt;
+    for (size_t side = 0; side < 4; ++side) {
+      const size_t axis = side / 2;
+      padding[side] += around[2 + side];
+      // Every window still sees a pixel.
+      if (padding[side] > ((pool ? size[axis] : filter[int(axis)].value) - 1) * dilations[axis]) return std::nullopt;
+    }
+    Attrs attrs = node.attrs;
+    attrs.set("padding", padding);
+    std::vector<ValueId> inputs = in;
+    inputs[0] = pad.inputs[0];
+    return add(node.op->name, std::move(inputs), std::move(attrs), node.scope);
   }
 
   // A bias over all axes that a reshape makes of the last one, as attention heads have: added before, it is an epilogue

@@ -115,5 +115,7 @@ class Program {
 void setParallelThreshold(double nanoseconds);
 // For plans made from now on.
 void setMatmulPrecision(MatmulPrecision precision);
+// For programs made from now on.
+void setConvAlgorithm(ConvAlgorithm algorithm);
 
 }  // namespace chainrule

@@ -8,6 +8,7 @@
 
 #include "base/philox.h"
 #include "cpu/conv_rows.h"
+#include "cpu/winograd.h"
 #include "cpu/simd/inline.h"
 
 #pragma GCC target("avx2,fma,f16c")

@@ -122,3 +122,58 @@ describe('a bias over axes that a reshape makes', () => {
     expect(heads(new Builder(), false, [4, 2, 3]).describe(3)).not.toContain('matmul+add');
   });
 });
+
+describe('zeros around images', () => {
+  interface Around {
+    op: 'conv2d' | 'conv2dFilter' | 'maxPool';
+    padding?: number[];
+    value?: number;
+    own?: number[];
+    before?: string;
+    /** Of what is padded, which must then exist. */
+    behind?: string;
+  }
+  const program = ({
+    op,
+    padding = [0, 0, 1, 0, 2, 1, 0, 0],
+    value = 0,
+    own = [1, 1, 0, 0],
+    before,
+    behind,
+  }: Around) => {
+    const b = new Builder();
+    const padded = b.op('pad', [b.op(before ?? 'relu', [b.input('x', -1, 5, 6, 3)])], { padding, value });
+    const x = behind ? b.op(behind, [padded]) : padded;
+    const [, h, w, channels] = b.graph.shape(x) as [number, number, number, number];
+    const dy = [h + own[0]! + own[1]! - 2, w + own[2]! + own[3]! - 2, 2];
+    const attrs = { strides: [1, 1], padding: own };
+    const made = {
+      conv2d: () => b.op(op, [x, b.graph.read(variable('filter', 3, 3, channels, 4))], attrs),
+      conv2dFilter: () => b.op(op, [x, b.input('dy', -1, ...dy)], { ...attrs, shape: [3, 3, channels, 2] }),
+      maxPool: () => b.op(op, [x], { ...attrs, size: [3, 3] }),
+    };
+    const shapes = [[2, 5, 6, 3], ...(op === 'conv2dFilter' ? [[2, ...dy]] : [])];
+    const bound = shapes.map((shape) => ({
+      data: Float32Array.from(numbers(shape.reduce((size, dim) => size * dim, 1))),
+      shape,
+    }));
+    return { program: b.graph.compileSync([made[op]()]), bound };
+  };
+  const text = (around: Around) => program(around).program.describe(1);
+
+  test.each(['conv2d', 'conv2dFilter', 'maxPool'] as const)('are a padding of %s, with the same bits', (op) => {
+    const folded = program({ op });
+    const apart = program({ op, behind: 'relu' });
+    expect(folded.program.describe(1)).not.toContain('pad ');
+    expect(apart.program.describe(1)).toContain('pad ');
+    expect(folded.program.runSync(folded.bound)).toEqual(apart.program.runSync(apart.bound));
+  });
+
+  test('stay where they are more than a padding', () => {
+    expect(text({ op: 'conv2d', value: 1 })).toContain('pad ');
+    expect(text({ op: 'conv2d', padding: [0, 0, 1, 0, 0, 0, 0, 1] })).toContain('pad ');
+    expect(text({ op: 'conv2d', own: [2, 1, 0, 0] })).toContain('pad ');
+    expect(text({ op: 'maxPool', before: 'tanh' })).toContain('pad ');
+    expect(text({ op: 'conv2d', before: 'tanh' })).not.toContain('pad ');
+  });
+});

@@ -10,6 +10,7 @@
 #include "cpu/kernel_table.h"
 #include "cpu/simd/inline.h"
 #include "cpu/split.h"
+#include "cpu/winograd.h"
 
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)

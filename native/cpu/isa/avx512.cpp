@@ -16,6 +16,7 @@
 #include "cpu/kernel_table.h"
 #include "cpu/simd/inline.h"
 #include "cpu/split.h"
+#include "cpu/winograd.h"
 
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"))), \

@@ -10,6 +10,7 @@
 #include "cpu/kernel_table.h"
 #include "cpu/simd/inline.h"
 #include "cpu/split.h"
+#include "cpu/winograd.h"
 
 namespace chainrule::cpu::neon {
 // clang-format off

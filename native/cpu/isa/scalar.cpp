@@ -10,6 +10,7 @@
 #include "cpu/kernel_table.h"
 #include "cpu/simd/inline.h"
 #include "cpu/split.h"
+#include "cpu/winograd.h"
 
 // Generic vectors cross no function boundary here: everything that takes one is inlined.
 #pragma GCC diagnostic ignored "-Wpsabi"

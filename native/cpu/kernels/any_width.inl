@@ -14,6 +14,8 @@
 #include "cpu/kernels/gather.inl"
 #include "cpu/kernels/conv.inl"
 #include "cpu/kernels/conv_filter.inl"
+#include "cpu/kernels/winograd.inl"
+#include "cpu/kernels/winograd_filter.inl"
 #include "cpu/kernels/depthwise.inl"
 #include "cpu/kernels/depthwise_filter.inl"
 #include "cpu/kernels/peak.inl"

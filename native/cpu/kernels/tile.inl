@@ -154,9 +154,11 @@ template <int rows, int panels>
 static void tile(const TileInput& in, const TileOutput& out) {
   constexpr int width = panels * kVectors;
   for (int64_t i = 0; i < in.aheadLines; ++i) __builtin_prefetch(in.ahead + i * 16, 0, 2);
-  if (out.accumulate) {  // what the next tile of this column adds to
+    // What the next tile of this column writes, and may add to.
 #pragma GCC unroll 12
-    for (int r = 0; r < rows; ++r) __builtin_prefetch(out.c + (rows + r) * out.cRow, 1);
+  for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 4
+    for (int p = 0; p < panels; ++p) __builtin_prefetch(out.c + (rows + r) * out.cRow + p * out.cPanel, 1);
   }
   Float acc[rows][width];
   if (!out.accumulate) {

@@ -9,6 +9,7 @@ void benchConvs();
 void benchIslands();
 void benchRows();
 void benchOthers();
+void benchWinograd();
 
 namespace {
 
@@ -41,6 +42,7 @@ int main(int count, char** arguments) {
   measurePeak();
   benchMatrices();
   benchConvs();
+  benchWinograd();
   benchIslands();
   benchRows();
   benchOthers();

@@ -118,6 +118,8 @@ const convolutions: Conv[] = [
   { about: 'depthwise, multiplier 2, strides', x: [-1, 7, 7, 9], w: [3, 3, 1, 18], groups: 9, strides: [2, 2] },
   { about: 'many filters', x: [-1, 5, 5, 4], w: [3, 3, 4, 49], rows: [2] },
   { about: 'many channels', x: [-1, 4, 4, 33], w: [3, 3, 33, 2], rows: [2] },
+  { about: 'as many as Winograd takes', x: [-1, 7, 8, 32], w: [3, 3, 32, 40], padding: [1, 1, 1, 1], rows: [1, 3] },
+  { about: 'as many, odd, uneven padding', x: [-1, 7, 9, 33], w: [3, 3, 33, 32], padding: [0, 1, 0, 2] },
   { about: 'a window as large as the image', x: [-1, 5, 6, 3], w: [5, 6, 3, 10] },
   { about: 'a line, as Conv1D', x: [-1, 1, 17, 5], w: [1, 5, 5, 8], rows: [1, 4] },
   { about: 'tall filter, no overlap', x: [-1, 8, 3, 2], w: [4, 1, 2, 3], strides: [4, 1] },
@@ -146,6 +148,11 @@ const realConvolutions = [
   convCase({ about: 'real numbers', x: [-1, 8, 8, 20], w: [3, 3, 20, 30], padding: [1, 1, 1, 1] }, real, {
     terms: 180,
   }),
+  convCase(
+    { about: 'real numbers, Winograd', x: [-1, 8, 9, 64], w: [3, 3, 64, 34], padding: [1, 1, 1, 1] },
+    real,
+    'norm',
+  ),
   convCase({ about: 'real numbers, 5 x 5', x: [-1, 12, 12, 1], w: [5, 5, 1, 6] }, real, { terms: 25 }),
 ];
 
