@@ -10,7 +10,6 @@ namespace chainrule::ops {
 std::span<const OpDef> argOps();
 std::span<const OpDef> attentionOps();
 std::span<const OpDef> convOps();
-std::span<const OpDef> convPoolOps();
 std::span<const OpDef> cumulativeOps();
 std::span<const OpDef> elementwiseOps();
 std::span<const OpDef> factorOps();
@@ -26,6 +25,7 @@ std::span<const OpDef> poolOps();
 std::span<const OpDef> randomOps();
 std::span<const OpDef> recurrentOps();
 std::span<const OpDef> reduceOps();
+std::span<const OpDef> rowChainOps();
 std::span<const OpDef> softmaxOps();
 std::span<const OpDef> solveOps();
 std::span<const OpDef> sortOps();

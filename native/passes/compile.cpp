@@ -11,7 +11,7 @@ struct Pass {
 // Each before a simplify, because what it bypasses is dead only afterwards.
 constexpr Pass passes[] = {
     {simplify},         {applyPatterns},       {simplify}, {simplify},
-    {foldAffine, true}, {chooseLayouts, true}, {fuse},     {fusePools, true},
+    {foldAffine, true}, {chooseLayouts, true}, {fuse},     {chainRows, true},
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "ops/island.h"
 #include "passes/passes.h"
 #include "passes/storage.h"
+#include "plan/row_chain.h"
 
 namespace chainrule {
 namespace {
@@ -21,10 +22,16 @@ Launch copyLaunch(int64_t bytes, bool onDevice) {
 }
 
 // The ops of a step for people: "matmul+add+relu", "mul+add".
-std::string stepName(const Node& node) {
-  if (!node.attrs.extra) return std::string(node.op->name);
-  const IslandCode& code = islandAttr(node.attrs);
-  std::string name = node.op->takesEpilogue ? std::string(node.op->name) : "";
+std::string stepName(const OpDef& op, const Attrs& attrs) {
+  if (!attrs.extra) return std::string(op.name);
+  std::string name;
+  if (op.chain) {  // "conv2d+add > maxPool"
+    for (const RowChain::Stage& stage : rowChainAttr(attrs).stages)
+      name += (name.empty() ? "" : " > ") + stepName(*stage.op, stage.attrs);
+    return name;
+  }
+  const IslandCode& code = islandAttr(attrs);
+  if (op.takesEpilogue) name = op.name;
   const size_t shown = std::min<size_t>(code.instructions.size(), 6);
   for (size_t i = 0; i < shown; ++i) name += (name.empty() ? "" : "+") + std::string(code.instructions[i].name);
   if (code.instructions.size() > shown) name += "+" + std::to_string(code.instructions.size() - shown) + " more";
@@ -175,7 +182,7 @@ class Lowerer {
     const Node& node = graph_.nodes[id];
     Lowering& lowering = *lowered_[id];
     Step step;
-    step.name = stepName(node);
+    step.name = stepName(*node.op, node.attrs);
     step.scope = node.scope;
     for (ValueId input : node.inputs) step.operands.push_back(slotOf(input));
     step.inputs = int(node.inputs.size());

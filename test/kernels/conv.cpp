@@ -105,8 +105,8 @@ void checkConv(const ConvShape& s, bool integersOnly) {
     Scratch scratch(convScratchBytes(s));
     randomSplit(s.n * s.oh, [&](int64_t b, int64_t end) {
       randomSplit(panels, [&](int64_t p, int64_t q) {
-        table->convForward(s, x.data(), packed.data(), bias.data(), relu ? Activation::relu : Activation::none,
-                           y.data(), b, end, p, q, scratch.data());
+        table->convForward(s, x.data(), packed.data(), bias.data(), Activation{relu}, y.data(), b, end, p, q,
+                           scratch.data());
       });
     });
     randomSplit(s.n * s.h, [&](int64_t b, int64_t end) {
@@ -179,8 +179,7 @@ KERNEL_CASE(convDepthwise) {
       const int64_t chunks = depthwiseFilterChunks(s);
       std::vector<float> parts(chunks * w.size(), NAN);
       randomSplit(s.n * s.oh, [&](int64_t b, int64_t end) {
-        table->depthwiseForward(s, x.data(), w.data(), bias.data(), relu ? Activation::relu : Activation::none,
-                                y.data(), b, end);
+        table->depthwiseForward(s, x.data(), w.data(), bias.data(), Activation{relu}, y.data(), b, end);
       });
       randomSplit(s.n * s.h, [&](int64_t b, int64_t end) {
         table->depthwiseBackwardData(s, dy.data(), w.data(), dx.data(), b, end);

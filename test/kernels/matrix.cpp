@@ -61,8 +61,7 @@ void checkGemm(int64_t m, int64_t n, int64_t k) {
     g.a = a.data(), g.aRow = la.rowStride, g.aCol = la.colStride;
     g.b = packed.data(), g.bPanel = k * kPanel;
     g.c = c.data(), g.cRow = panelC ? kPanel : n, g.cPanel = panelC ? m * kPanel : kPanel, g.cPadded = panelC;
-    g.accumulate = accumulate, g.bias = bias ? biases.data() : nullptr,
-    g.activation = relu ? Activation::relu : Activation::none;
+    g.accumulate = accumulate, g.bias = bias ? biases.data() : nullptr, g.activation = Activation{relu};
     if (accumulate) {
       for (int64_t i = 0; i < m; ++i) {
         for (int64_t j = 0; j < panels * kPanel; ++j) {

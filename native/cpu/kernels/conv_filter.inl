@@ -22,7 +22,7 @@ static void filterStrip(const FilterPass& pass, const SourceRows& source, int64_
   const float* b = pass.packs ? pass.packed : gradient;
   const int64_t bRow = pass.packs ? kPanel : s.cout, aCol = s.strideW * s.cin, top = row % s.oh * s.strideH - s.padTop;
   TileOutput out{nullptr, pass.rowStride, pass.panelStride, pass.padded ? kPanel : valid, valid, accumulate,
-                 false,   nullptr,        Activation::none};
+                 false,   nullptr,        Activation()};
   const RowTiles tilesOfRun(runRows);
   for (int64_t r = 0; r < runs; ++r) {
     const int64_t tapRow = pass.whole ? r : r / s.kw, tapColumn = pass.whole ? 0 : r % s.kw;

@@ -62,7 +62,7 @@ CHAINRULE_INLINE void depthwiseFour(const float* x, int64_t xRow, int64_t xStep,
 #pragma GCC unroll 4
     for (int p = 0; p < kPixels; ++p) {
       const Float sum = bias ? acc[p] + add : acc[p];
-      store(y + p * yStep + o, activation == Activation::relu ? relu(sum) : sum);
+      store(y + p * yStep + o, activation.relu ? relu(sum, activation.ceiling) : sum);
     }
   }
 }
@@ -98,7 +98,7 @@ static void depthwiseOne(const ConvShape& s, const float* image, int64_t top, in
       }
     }
     if (bias) acc = acc + loadSome(bias + o, count);
-    storeSome(y + o, activation == Activation::relu ? relu(acc) : acc, count);
+    storeSome(y + o, activation.relu ? relu(acc, activation.ceiling) : acc, count);
   }
 }
 
@@ -188,7 +188,7 @@ static void depthwiseBackwardData(const ConvShape& s, const float* dy, const flo
       }
       const float* from = image + ((i + s.padTop - first) * s.ow + j + s.padLeft - (s.kw - 1)) * s.cout;
       four(from, -s.ow * s.cout, s.cout, filter + (first * s.kw + s.kw - 1) * s.cout, s.kw * s.cout, -s.cout,
-           most(last - first + 1, 0), s.cin, nullptr, Activation::none, out, s.cin, s.w * s.cin);
+           most(last - first + 1, 0), s.cin, nullptr, Activation(), out, s.cin, s.w * s.cin);
       for (int p = 0; whole < s.cin && p < kPixels; ++p) {
         depthwiseGradientOne(s, image, i, j + p, filter, whole, out + p * s.cin);
       }

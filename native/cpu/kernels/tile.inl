@@ -69,11 +69,12 @@ CHAINRULE_INLINE void finishTile(const TileOutput& out, Float (&acc)[rows][panel
       for (int r = 0; r < rows; ++r) acc[r][j] = acc[r][j] + bias;
     }
   }
-  if (out.finish && out.activation == Activation::relu) {
+  if (out.finish && out.activation.relu) {
+    const Float ceiling(out.activation.ceiling);
 #pragma GCC unroll 12
     for (int r = 0; r < rows; ++r) {
 #pragma GCC unroll 8
-      for (int j = 0; j < panels * kVectors; ++j) acc[r][j] = relu(acc[r][j]);
+      for (int j = 0; j < panels * kVectors; ++j) acc[r][j] = minOr(ceiling, relu(acc[r][j]));
     }
   }
   const TileRow<panels, whole> row(out.columns);
