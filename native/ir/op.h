@@ -71,7 +71,7 @@ struct OpDef {
   ops::Window (*window)(const InferContext&) = nullptr;
   ops::RowStage (*lowerRows)(const LowerContext&) = nullptr;
   bool (*channelwise)(const Graph&, const Node&) = nullptr;
-  bool chain = false;          // several of those (plan/row_chain.h)
+  std::string (*label)(const Attrs&) = nullptr;  // of a step, for people; null: name and epilogue say it
   bool differentiable = true;  // false: gradients silently stop here (comparisons, argmax, casts to integers)
   bool inPlace = false;        // the output may be the memory of an input of equal size that dies here
   // A view that starts at a byte offset of its input's memory.

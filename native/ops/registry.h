@@ -16,6 +16,7 @@ std::span<const OpDef> factorOps();
 std::span<const OpDef> gatherOps();
 std::span<const OpDef> groupOps();
 std::span<const OpDef> islandOps();
+std::span<const OpDef> islandSumsOps();
 std::span<const OpDef> joinOps();
 std::span<const OpDef> matmulOps();
 std::span<const OpDef> moveOps();

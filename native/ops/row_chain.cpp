@@ -285,7 +285,12 @@ Lowering lower(const LowerContext& c) {
   return lowering;
 }
 
-bool always(const Graph&, const Node&) { return true; }
+std::string label(const Attrs& attrs) {  // "conv2d+add > maxPool"
+  std::string text;
+  for (const RowChain::Stage& stage : rowChainAttr(attrs).stages)
+    text += (text.empty() ? "" : " > ") + labelOf(*stage.op, stage.attrs);
+  return text;
+}
 
 const OpDef table[] = {
     {.name = "rowChain",
@@ -293,7 +298,7 @@ const OpDef table[] = {
      .maxInputs = kStages * (1 + kEpilogueInputs) + 1,
      .infer = infer,
      .lower = lower,
-     .chain = true},
+     .label = label},
 };
 
 }  // namespace

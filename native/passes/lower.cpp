@@ -5,7 +5,6 @@
 #include "ops/island.h"
 #include "passes/passes.h"
 #include "passes/storage.h"
-#include "plan/row_chain.h"
 
 namespace chainrule {
 namespace {
@@ -19,23 +18,6 @@ Launch copyLaunch(int64_t bytes, bool onDevice) {
       std::memcpy(args.out<std::byte>() + range.begin, args.in<std::byte>(0) + range.begin,
                   size_t(range.end - range.begin));
   };
-}
-
-// The ops of a step for people: "matmul+add+relu", "mul+add".
-std::string stepName(const OpDef& op, const Attrs& attrs) {
-  if (!attrs.extra) return std::string(op.name);
-  std::string name;
-  if (op.chain) {  // "conv2d+add > maxPool"
-    for (const RowChain::Stage& stage : rowChainAttr(attrs).stages)
-      name += (name.empty() ? "" : " > ") + stepName(*stage.op, stage.attrs);
-    return name;
-  }
-  const IslandCode& code = islandAttr(attrs);
-  if (op.takesEpilogue) name = op.name;
-  const size_t shown = std::min<size_t>(code.instructions.size(), 6);
-  for (size_t i = 0; i < shown; ++i) name += (name.empty() ? "" : "+") + std::string(code.instructions[i].name);
-  if (code.instructions.size() > shown) name += "+" + std::to_string(code.instructions.size() - shown) + " more";
-  return name.empty() ? "cast" : name;
 }
 
 // Shared work, in multiples of the threshold of one step, from which on a plan uses the team at all.
@@ -182,7 +164,7 @@ class Lowerer {
     const Node& node = graph_.nodes[id];
     Lowering& lowering = *lowered_[id];
     Step step;
-    step.name = stepName(*node.op, node.attrs);
+    step.name = labelOf(*node.op, node.attrs);
     step.scope = node.scope;
     for (ValueId input : node.inputs) step.operands.push_back(slotOf(input));
     step.inputs = int(node.inputs.size());

@@ -15,6 +15,7 @@ Graph applyPatterns(const Graph& graph);  // cheaper ops for groups of them: gra
 Graph foldAffine(const Graph& graph);     // factors behind a convolution or product go into its weights
 Graph chooseLayouts(const Graph& graph);  // panel16 for weights that matmul and conv2d read; conversions elsewhere
 Graph fuse(const Graph& graph);           // islands of elementwise nodes; islands as epilogues
+Graph fuseSums(const Graph& graph);       // sums of an island's results inside it
 Graph chainRows(const Graph& graph);      // pools, depthwise and pointwise convolutions that follow each other
 
 Graph optimize(Graph graph, bool forCpu = true);  // all of them in order

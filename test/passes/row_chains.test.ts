@@ -133,14 +133,37 @@ interface Separable {
 const separables: Separable[] = [
   { about: 'as in MobileNetV2', x: [14, 13, 8], expand: 48, kernel: [3, 3], padding: [1, 1, 1, 1], project: 8 },
   { about: 'as in MobileNetV1', x: [12, 12, 33], kernel: [3, 3], padding: [1, 1, 1, 1], project: 40 },
-  { about: 'in strides', x: [29, 30, 3], expand: 20, kernel: [3, 3], strides: [2, 2], padding: [0, 1, 0, 1], project: 5 },
+  {
+    about: 'in strides',
+    x: [29, 30, 3],
+    expand: 20,
+    kernel: [3, 3],
+    strides: [2, 2],
+    padding: [0, 1, 0, 1],
+    project: 5,
+  },
   { about: '5 x 5', x: [17, 9, 4], expand: 24, kernel: [5, 5], padding: [2, 2, 2, 2], project: 12 },
-  { about: 'dilated', x: [23, 20, 5], expand: 17, kernel: [3, 3], dilations: [3, 2], padding: [3, 3, 2, 2], project: 9 },
+  {
+    about: 'dilated',
+    x: [23, 20, 5],
+    expand: 17,
+    kernel: [3, 3],
+    dilations: [3, 2],
+    padding: [3, 3, 2, 2],
+    project: 9,
+  },
   { about: 'multiplied', x: [11, 10, 6], kernel: [3, 2], multiplier: 3, project: 7 },
   { about: 'over gaps', x: [20, 21, 4], expand: 6, kernel: [1, 2], strides: [3, 3], project: 4 },
   { about: 'without projection', x: [16, 15, 7], expand: 30, kernel: [3, 3], padding: [1, 1, 1, 1] },
   { about: 'large rows', x: [12, 40, 6], expand: 160, kernel: [3, 3], padding: [1, 1, 1, 1], project: 24 },
-  { about: 'heavy weights, few pixels', x: [7, 7, 80], expand: 240, kernel: [3, 3], padding: [1, 1, 1, 1], project: 80 },
+  {
+    about: 'heavy weights, few pixels',
+    x: [7, 7, 80],
+    expand: 240,
+    kernel: [3, 3],
+    padding: [1, 1, 1, 1],
+    project: 80,
+  },
 ];
 
 /** Expand, filter each channel, project, each with a bias and relu6 or none, and x added where it fits. */
@@ -191,7 +214,12 @@ test('a second depthwise convolution starts a chain of its own', () => {
     y = b.op('conv2d', [y, b.graph.read(variable('depthwise', 3, 3, 1, 4))], attrs);
     y = b.op('conv2d', [y, b.graph.read(variable('pointwise', 1, 1, 4, 4))], { strides: [1, 1] });
   }
-  expect(b.graph.compileSync([y]).describe(1).match(/conv2d > conv2d/g)).toHaveLength(2);
+  expect(
+    b.graph
+      .compileSync([y])
+      .describe(1)
+      .match(/conv2d > conv2d/g),
+  ).toHaveLength(2);
 });
 
 test('two pools of one convolution stay as they are', () => {
