@@ -4,6 +4,7 @@
 #include "cpu/kernel_table.h"
 #include "ops/island.h"
 #include "ops/registry.h"
+#include "ops/row_blocks.h"
 #include "ops/shape_rules.h"
 
 // Elementwise programs whose results are summed while they are in cache. Made by passes/sums.cpp.
@@ -23,15 +24,10 @@ std::vector<ValueType> infer(const InferContext& c) {
   return parts;
 }
 
-// Rows of a block: what they take stays in L2, and sums of single rows stay short.
-constexpr int64_t kBlock = 8 << 10, kMostRows = 128;
-constexpr int64_t kChunks = 64;
-
 struct Fused {
   IslandRun run;
   cpu::KernelTable const* kernels = nullptr;
-  int64_t rows = 1, columns = 1;  // summed over rows
-  int64_t blockRows = 1, chunkBlocks = 1, chunks = 1;
+  RowBlocks blocks;
   int inputs = 0;
   std::vector<int> part;      // of each output, or -1: only its sums leave
   std::vector<size_t> where;  // such an output's block in the member's scratch
@@ -43,9 +39,10 @@ struct Fused {
   std::vector<Sum> sums;
   size_t sumOffset = 0;  // two rows of columns in the member's scratch: the sums so far and those of a block
 
-  int64_t partials() const { return chunks * columns; }  // of a sum
+  int64_t partials() const { return blocks.chunks * blocks.columns; }  // of a sum
 
   void sumRows(const float* x, int64_t count, float* out) const {
+    const int64_t columns = blocks.columns;
     if (columns == 1)
       kernels->reduceInner(cpu::Reduce::sum, DType::f32, x, count, out, 0, 1);
     else
@@ -53,6 +50,7 @@ struct Fused {
   }
 
   void launch(const StepArgs& args) const {
+    const int64_t rows = blocks.rows, columns = blocks.columns, chunks = blocks.chunks;
     float* partial = reinterpret_cast<float*>(args.shared);
     const Range own = args.split(chunks);
     for (int64_t chunk = own.begin; chunk < own.end; ++chunk) runChunk(args, chunk, partial + chunk * columns);
@@ -70,12 +68,13 @@ struct Fused {
   }
 
   void runChunk(const StepArgs& args, int64_t chunk, float* partial) const {
-    const int64_t first = chunk * chunkBlocks * blockRows, last = std::min(rows, first + chunkBlocks * blockRows);
-    for (size_t i = 0; first >= last && i < sums.size(); ++i)
-      std::fill_n(partial + int64_t(i) * partials(), columns, 0.0f);
+    const int64_t columns = blocks.columns;
     float* ofBlock = reinterpret_cast<float*>(args.own + sumOffset);
-    for (int64_t row = first; row < last; row += blockRows) {
-      const int64_t count = std::min(blockRows, last - row), begin = row * columns;
+    for (size_t i = 0; blocks.rows == 0 && i < sums.size(); ++i)
+      std::fill_n(partial + int64_t(i) * partials(), columns, 0.0f);
+    bool first = true;
+    blocks.ofChunk(chunk, [&](int64_t row, int64_t count) {
+      const int64_t begin = row * columns;
       const void* in[cpu::kIslandInputs];
       void* out[cpu::kIslandOutputs];
       for (int i = 0; i < inputs; ++i) in[i] = args.in<void>(i);
@@ -85,14 +84,11 @@ struct Fused {
       for (size_t i = 0; i < sums.size(); ++i) {
         float* sum = partial + int64_t(i) * partials();
         const float* x = static_cast<const float*>(out[sums[i].output]) + begin;
-        if (row == first) {
-          sumRows(x, count, sum);
-          continue;
-        }
-        sumRows(x, count, ofBlock);
-        for (int64_t c = 0; c < columns; ++c) sum[c] += ofBlock[c];
+        sumRows(x, count, first ? sum : ofBlock);
+        for (int64_t c = 0; !first && c < columns; ++c) sum[c] += ofBlock[c];
       }
-    }
+      first = false;
+    });
   }
 };
 
@@ -104,13 +100,8 @@ Lowering lower(const LowerContext& c) {
   fused.run = std::move(island.run);
   fused.kernels = &c.kernels;
   fused.inputs = int(c.in.size());
-  const size_t axes = code.sums[0].attrs.integers("axes").size();
-  for (int i = 0; i < space.size(); ++i) (size_t(i) < axes ? fused.rows : fused.columns) *= space[i];
-  const int64_t columns = std::max<int64_t>(1, fused.columns);
-  fused.blockRows = columns == 1 ? kBlock : std::clamp<int64_t>(kBlock / columns, 1, kMostRows);
-  const int64_t blocks = std::max<int64_t>(1, (fused.rows + fused.blockRows - 1) / fused.blockRows);
-  fused.chunkBlocks = (blocks + kChunks - 1) / kChunks;
-  fused.chunks = (blocks + fused.chunkBlocks - 1) / fused.chunkBlocks;
+  fused.blocks = RowBlocks(space, code.sums[0].attrs.integers("axes").size());
+  const int64_t columns = std::max<int64_t>(1, fused.blocks.columns);
 
   Lowering result;
   result.memberScratch = (island.scratch + 63) / 64 * 64;
@@ -123,7 +114,7 @@ Lowering lower(const LowerContext& c) {
     return offset;
   };
   for (size_t i = 0; i < fused.part.size(); ++i) {
-    if (fused.part[i] < 0) fused.where[i] = reserve(fused.blockRows * columns);
+    if (fused.part[i] < 0) fused.where[i] = reserve(fused.blocks.blockRows * columns);
   }
   fused.sumOffset = reserve(columns);
   for (const IslandSums::Sum& sum : code.sums)

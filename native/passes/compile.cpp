@@ -10,8 +10,8 @@ struct Pass {
 };
 // Each before a simplify, because what it bypasses is dead only afterwards.
 constexpr Pass passes[] = {
-    {simplify}, {applyPatterns},  {simplify},        {simplify}, {foldAffine, true}, {chooseLayouts, true},
-    {fuse},     {fuseSums, true}, {chainRows, true},
+    {simplify},         {applyPatterns},       {simplify}, {joinMoments, true}, {simplify},
+    {foldAffine, true}, {chooseLayouts, true}, {fuse},     {fuseSums, true},    {chainRows, true},
 };
 
 }  // namespace

@@ -22,6 +22,51 @@ bool sumsRows(const Graph& graph, const Node& node) {
 
 }  // namespace
 
+// A mean and the mean of squared deviations from it, over the same rows, become one op.
+Graph joinMoments(const Graph& graph) {
+  constexpr int64_t kColumns = 8;  // with fewer, the kernel's vectors would be mostly empty
+  const auto meanOf = [&](ValueId value) -> const Node* {
+    const Node& node = graph.nodeOf(value);
+    const bool mean = node.op->name == "reduceMean" && sumsRows(graph, node) && node.attrs.integer("keepDims", 0) == 0;
+    return mean ? &node : nullptr;
+  };
+  std::vector<ValueId> varianceOf(graph.values.size(), kNone);  // by mean
+  std::vector<ValueId> meanBefore(graph.values.size(), kNone);  // by variance
+  for (const Node& node : graph.nodes) {
+    const Node* outer = meanOf(node.first);
+    if (!outer || graph.nodeOf(node.inputs[0]).op->name != "square") continue;
+    const Node& apart = graph.nodeOf(graph.nodeOf(node.inputs[0]).inputs[0]);
+    if (apart.op->name != "sub") continue;
+    ValueId middle = apart.inputs[1];
+    while (graph.nodeOf(middle).op->name == "reshape") middle = graph.nodeOf(middle).inputs[0];
+    const Node* inner = meanOf(middle);
+    if (!inner || inner->inputs[0] != apart.inputs[0] || inner->attrs.integers("axes") != node.attrs.integers("axes") ||
+        varianceOf[middle] != kNone)
+      continue;
+    const Shape& shape = graph.type(middle).shape;
+    Dim columns = product(shape);
+    if (columns.perBatch || columns.value < kColumns) continue;
+    varianceOf[middle] = node.first;
+    meanBefore[node.first] = middle;
+  }
+  Rewrite rewrite(graph);
+  for (NodeId id = 0; id < graph.nodes.size(); ++id) {
+    const Node& node = graph.nodes[id];
+    if (meanBefore[node.first] != kNone) continue;
+    const ValueId variance = varianceOf[node.first];
+    if (variance == kNone) {
+      rewrite.copy(id);
+      continue;
+    }
+    Attrs attrs;
+    attrs.set("axes", node.attrs.integers("axes"));
+    const NodeId made = rewrite.graph().addNode(*findOp("moments"), rewrite.mappedInputs(node), attrs, node.scope);
+    rewrite.map(node.first, rewrite.graph().nodes[made].first);
+    rewrite.map(variance, rewrite.graph().nodes[made].first + 1);
+  }
+  return rewrite.finish();
+}
+
 // Sums and means of an island's results become part of it: no pass over memory of their own, and results that nothing
 // else reads are not written.
 Graph fuseSums(const Graph& graph) {
