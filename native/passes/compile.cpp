@@ -10,7 +10,7 @@ struct Pass {
 };
 // Each before a simplify, because what it bypasses is dead only afterwards.
 constexpr Pass passes[] = {
-    {simplify},         {applyPatterns},       {simplify}, {joinMoments, true}, {simplify},
+    {simplify},         {applyPatterns},       {simplify}, {joinMoments, true}, {simplify},        {recompute, true},
     {foldAffine, true}, {chooseLayouts, true}, {fuse},     {fuseSums, true},    {chainRows, true},
 };
 

@@ -14,6 +14,7 @@ Graph simplify(const Graph& graph);       // dead code, common subexpressions, i
 Graph applyPatterns(const Graph& graph);  // cheaper ops for groups of them: gradients of pools, bags of embedding rows
 Graph foldAffine(const Graph& graph);     // factors behind a convolution or product go into its weights
 Graph joinMoments(const Graph& graph);    // mean and variance of rows in one op
+Graph recompute(const Graph& graph);      // cheap elementwise values that gradients read again
 Graph chooseLayouts(const Graph& graph);  // panel16 for weights that matmul and conv2d read; conversions elsewhere
 Graph fuse(const Graph& graph);           // islands of elementwise nodes; islands as epilogues
 Graph fuseSums(const Graph& graph);       // sums of an island's results inside it
