@@ -132,6 +132,8 @@ CHAINRULE_INLINE void momentsOf(const float* x, int64_t n, int64_t inner, float*
 #pragma GCC unroll 8
   for (int j = 0; j < vectors; ++j) middle[j] = sum[j] = Float(0.0f);
   for (int64_t row = 0; row < n; ++row) {
+    for (int j = 0; j < vectors; j += 16 / lanes)
+      __builtin_prefetch(x + (n + row) * inner + j * lanes);  // the next rows
 #pragma GCC unroll 8
     for (int j = 0; j < vectors; ++j) middle[j] = middle[j] + at(row, j);
   }
