@@ -69,7 +69,7 @@ describe.each(shapes)('sums over $about', ({ x: shape, axes }) => {
     for (const threads of [1, 2, 3, 8]) {
       native.configure({ threads, parallelThreshold: 0 });
       const again = await program.run([{ data: x, shape }]).promise;
-      again.forEach(({ data }, i) => expect(data).toEqual(first[i]!.data));
+      for (const [i, { data }] of again.entries()) expect(data).toEqual(first[i]!.data);
     }
   });
 });
