@@ -96,3 +96,54 @@ test('sums over different axes: those of the first kind inside, the others as be
   expect(found[1]).toEqual([0, 1, 2, 3].map((j) => sumWhere((t) => t.j === j)));
   expect(found[2]).toEqual([0, 1].flatMap((n) => [0, 1, 2].map((i) => sumWhere((t) => t.n === n && t.i === i))));
 });
+
+describe('mean and variance in one pass', () => {
+  const build = (columns: number, keep: boolean) => {
+    const b = new Builder();
+    const x = b.input('x', -1, 5, columns);
+    const axes = [0, 1];
+    const mean = b.op('reduceMean', [x], { axes });
+    const apart = b.op('square', [b.op('sub', [x, b.op('reduceMean', [x], { axes, keepDims: true })])]);
+    const variance = b.op('reduceMean', [apart], { axes });
+    return b.graph.compileSync(keep ? [mean, variance, apart] : [mean, variance]);
+  };
+
+  test.each([8, 17, 144, 3000])('of %i columns', async (columns) => {
+    const program = build(columns, false);
+    expect(program.describe()).toContain('moments');
+    for (const rows of [1, 40, 900]) {
+      const shape = [rows, 5, columns];
+      const x = Float32Array.from({ length: rows * 5 * columns }, (_, i) => 50 + Math.sin(i * 1.7));
+      const bound = [{ data: x, shape }];
+      const [mean, variance] = program.runSync(bound).map(({ data }) => data as Float32Array);
+      const n = rows * 5;
+      for (let c = 0; c < columns; c++) {
+        let sum = 0;
+        for (let i = 0; i < n; i++) sum += x[i * columns + c]!;
+        let squares = 0;
+        for (let i = 0; i < n; i++) squares += (x[i * columns + c]! - sum / n) ** 2;
+        // A block has at most 128 rows, and at most 64 chunks of at most n / 64 blocks are put together.
+        const roundings = (128 + 64 + n / 64 + 8) * 2 ** -24;
+        const shift = roundings * 51;
+        expect(Math.abs(mean![c]! - sum / n)).toBeLessThanOrEqual(shift);
+        expect(Math.abs(variance![c]! - squares / n)).toBeLessThanOrEqual(
+          (4 * roundings * squares) / n + 2 * shift ** 2 + 2 * shift * Math.sqrt(squares / n),
+        );
+      }
+      for (const threads of [1, 2, 3, 8]) {
+        native.configure({ threads, parallelThreshold: 0 });
+        const again = await program.run(bound).promise;
+        expect(again[0]!.data).toEqual(mean);
+        expect(again[1]!.data).toEqual(variance);
+      }
+    }
+  });
+
+  test('the squares may be read by something else', () => {
+    const program = build(16, true);
+    expect(program.describe()).toContain('moments');
+    const x = Float32Array.from({ length: 2 * 5 * 16 }, (_, i) => i % 7);
+    const [mean, , apart] = program.runSync([{ data: x, shape: [2, 5, 16] }]).map(({ data }) => data as Float32Array);
+    expect(apart![3]).toBeCloseTo((x[3]! - mean![3]!) ** 2, 4);
+  });
+});
