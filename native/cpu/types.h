@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 
 #include "base/conv_shape.h"
 #include "base/dtype.h"
@@ -11,7 +12,11 @@ namespace chainrule::cpu {
 constexpr int64_t kPanel = 16;  // columns of a packed panel
 constexpr int64_t panelCount(int64_t columns) { return (columns + kPanel - 1) / kPanel; }
 
-enum class Activation : uint8_t { none, relu };
+// What a kernel does to a result in registers: nothing, or relu and the smaller of that and a ceiling above 0.
+struct Activation {
+  bool relu = false;
+  float ceiling = std::numeric_limits<float>::infinity();
+};
 enum class Reduce : uint8_t { sum, prod, max, min, any, all };
 
 // C[M][N] = activation((accumulate ? C : 0) + A[M][K] * B[K][N] + bias). Every element is one FMA chain over k.
@@ -27,7 +32,7 @@ struct Gemm {
   bool cPadded = false;         // all 16 columns of the last panel may be written (C is in panel layout itself)
   bool accumulate = false;      // false: C is never read
   const float* bias = nullptr;  // n values or null
-  Activation activation = Activation::none;
+  Activation activation = {};
 };
 
 // NHWC.

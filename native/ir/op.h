@@ -17,6 +17,10 @@ struct Node;
 struct GradientContext;
 struct LowerContext;  // plan/plan.h: a graph only carries the pointer
 struct Lowering;
+namespace ops {  // likewise: ops/window.h, ops/row_stage.h
+struct Window;
+struct RowStage;
+}  // namespace ops
 
 using ValueId = uint32_t;
 using NodeId = uint32_t;
@@ -62,10 +66,14 @@ struct OpDef {
   // The input, if any, in which the op is linear and whose last axis is that of the output: factors of the output's
   // columns may as well be those of its columns.
   int (*columnsInput)(const Graph&, const Node&) = nullptr;
-  std::string_view withPool = {};  // the op that is this one and a pool over its result
-  bool pools = false;              // slides a window over its input
-  bool differentiable = true;      // false: gradients silently stop here (comparisons, argmax, casts to integers)
-  bool inPlace = false;            // the output may be the memory of an input of equal size that dies here
+  // An op whose rows of NHWC need rows of its first input only, those under a window, and can be computed so; and
+  // whether a channel of the result needs one channel of that input only.
+  ops::Window (*window)(const InferContext&) = nullptr;
+  ops::RowStage (*lowerRows)(const LowerContext&) = nullptr;
+  bool (*channelwise)(const Graph&, const Node&) = nullptr;
+  std::string (*label)(const Attrs&) = nullptr;  // of a step, for people; null: name and epilogue say it
+  bool differentiable = true;  // false: gradients silently stop here (comparisons, argmax, casts to integers)
+  bool inPlace = false;        // the output may be the memory of an input of equal size that dies here
   // A view that starts at a byte offset of its input's memory.
   int64_t (*viewOffset)(const Graph&, const Attrs&) = nullptr;
   // An op that joins its inputs in its output's memory: where input i may be computed in place, or -1.

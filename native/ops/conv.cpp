@@ -10,6 +10,11 @@
 namespace chainrule::ops {
 namespace {
 
+Window windowOfFilter(const InferContext& c) {
+  const Shape& filter = c.in[1].shape;
+  return windowOf(c, {filter[0].value, filter[1].value});
+}
+
 std::vector<ValueType> infer(const InferContext& c) {
   expectDType(c, 0, DType::f32);
   expectDType(c, 1, DType::f32);
@@ -21,7 +26,7 @@ std::vector<ValueType> infer(const InferContext& c) {
     fail("SHAPE", "filter ", toString(w), " with ", groups, " groups does not fit ", toString(x), ": it needs ",
          w[2].value * groups, " input channels and filters that divide into the groups");
   }
-  const Window window = windowOf(c, {w[0].value, w[1].value});
+  const Window window = windowOfFilter(c);
   return {typeOf(DType::f32, {x[0], window.outputs(0, x[1]), window.outputs(1, x[2]), w[3]})};
 }
 
@@ -41,7 +46,7 @@ std::vector<ValueType> inferInput(const InferContext& c) {
   if (x.size() != 4 || groups < 1 || !(x[0] == y[0]) || !(y[3] == w[3]) || x[3].value != w[2].value * groups) {
     fail("SHAPE", "filter ", toString(w), " with ", groups, " groups does not take ", toString(y), " to ", toString(x));
   }
-  const Window window = windowOf(c, {w[0].value, w[1].value});
+  const Window window = windowOfFilter(c);
   if (!(window.outputs(0, x[1]) == y[1]) || !(window.outputs(1, x[2]) == y[2]))
     fail("SHAPE", "a convolution of ", toString(x), " does not give ", toString(y));
   return {typeOf(DType::f32, x)};
@@ -157,6 +162,10 @@ Lowering lowerFilter(const LowerContext& c) {
 
 // Packed filters only for one group: with more, panels would not line up with the groups.
 bool oneGroup(const Graph&, const Node& node) { return node.attrs.integer("groups", 1) == 1; }
+bool depthwise(const Graph& graph, const Node& node) {
+  const int64_t groups = node.attrs.integer("groups", 1);
+  return groups > 1 && Dim(groups) == graph.type(node.inputs[0]).shape[3];
+}
 int filterInput(const Graph&, const Node&) { return 1; }
 bool always(const Graph&, const Node&) { return true; }
 
@@ -171,7 +180,9 @@ const OpDef table[] = {
      .takesPanel = oneGroup,
      .panelInput = 1,
      .columnsInput = filterInput,
-     .withPool = "conv2dPool"},
+     .window = windowOfFilter,
+     .lowerRows = convRowStage,
+     .channelwise = depthwise},
     {.name = "conv2dInput",
      .minInputs = 2,
      .maxInputs = 2,

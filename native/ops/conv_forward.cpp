@@ -36,7 +36,7 @@ void ConvForward::run(const StepArgs& args, const float* filter, float* y, Range
                       std::byte* own) const {
   const bool inside = epilogue.takesBias();
   const float* bias = inside ? args.in<float>(epilogue.biasInput) : nullptr;
-  const auto activation = inside ? epilogue.activation : cpu::Activation::none;
+  const auto activation = inside ? epilogue.activation : cpu::Activation();
   if (rows.empty()) return;
   if (isDepthwise(shape)) {
     kernels->depthwiseForward(shape, args.in<float>(0), filter, bias, activation, y, rows.begin, rows.end);
@@ -48,6 +48,31 @@ void ConvForward::run(const StepArgs& args, const float* filter, float* y, Range
 
 void ConvForward::finish(const StepArgs& args, float* y, Range elements, std::byte* own) const {
   if (finishes()) epilogue.apply(args, y, epilogue.takesBias(), elements.begin, elements.end, own + islandOffset);
+}
+
+RowStage convRowStage(const LowerContext& c) {
+  const ConvForward conv = lowerConvForward(c, c.out[0].dims);
+  const auto prepare = [=](const StepArgs& args, std::byte* shared) -> const void* {
+    return conv.filter(args, shared);
+  };
+  const auto run = [=](const StepArgs& args, const void* filter, Range rows, std::byte* own) {
+    conv.runAll(args, static_cast<const float*>(filter), args.out<float>(), rows, own);
+  };
+  const auto runPart = [=](const StepArgs& args, const void* filter, std::byte* own) {
+    const auto [rows, panels] = gridPart(args, conv.rows(), conv.panels);
+    conv.run(args, static_cast<const float*>(filter), args.out<float>(), rows, panels, own);
+    if (!conv.finishes()) return;
+    args.barrier();
+    conv.finish(args, args.out<float>(), args.split(conv.rows() * conv.rowSize, 512), own);
+  };
+  return {.rowSize = conv.rowSize,
+          .sharedBytes = conv.filterBytes,
+          .ownBytes = conv.scratchBytes,
+          .cost = conv.cost(),
+          .flop = conv.flop(),
+          .prepare = prepare,
+          .run = run,
+          .runPart = runPart};
 }
 
 }  // namespace chainrule::ops

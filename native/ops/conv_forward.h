@@ -3,10 +3,11 @@
 #include "cpu/split.h"
 #include "ops/conv_shape.h"
 #include "ops/epilogue.h"
+#include "ops/row_stage.h"
 
 namespace chainrule::ops {
 
-// A forward convolution with its epilogue over a range of output rows: what conv2d and conv2dPool share.
+// A forward convolution with its epilogue over a range of output rows: what conv2d and its stage of a rowChain share.
 struct ConvForward {
   ConvShape shape;
   Epilogue epilogue;
@@ -35,6 +36,8 @@ struct ConvForward {
 
 // Of a node whose inputs are x, filter and those of its epilogue; `out` is the convolution's own result.
 ConvForward lowerConvForward(const LowerContext& c, const Dims& out);
+
+RowStage convRowStage(const LowerContext& c);
 
 // A member's part of a rows x panels grid: rows if there are enough of them, else panels.
 struct GridPart {

@@ -17,10 +17,10 @@ Epilogue lowerEpilogue(const LowerContext& c, int opInputs) {
   epilogue.cost = island.cost;
   epilogue.scratch = island.scratch;
 
-  const EpilogueParts parts = takeApart(code, in, c.out[0].dims);
+  EpilogueParts parts = takeApart(code, in, c.out[0].dims);
   if (parts.biasInput < 0) return epilogue;
   epilogue.biasInput = opInputs + parts.biasInput - 1;
-  epilogue.activation = parts.relu ? cpu::Activation::relu : cpu::Activation::none;
+  epilogue.activation = {parts.relu, takeCeiling(parts)};
   if (parts.rest.instructions.empty()) return epilogue;
   in.erase(in.begin() + parts.biasInput);
   epilogue.rest = lowerIsland(parts.rest, c.out[0].dims, in, c.kernels).run;

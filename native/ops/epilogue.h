@@ -18,7 +18,7 @@ struct Epilogue {
   // Set if the island adds a bias over the last axis to the result, perhaps with relu next: kernels do that in
   // registers, and `rest` is what then remains (null: nothing).
   int biasInput = -1;
-  cpu::Activation activation = cpu::Activation::none;
+  cpu::Activation activation;
   IslandRun rest;
 
   bool takesBias() const { return biasInput >= 0; }

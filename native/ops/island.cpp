@@ -13,15 +13,6 @@ int64_t rowMajorStride(const Dims& dims, int axis) {
   return stride;
 }
 
-// Rough nanoseconds per element: cheap arithmetic against the functions made of many instructions.
-double instructionCost(std::string_view name) {
-  for (std::string_view dear :
-       {"exp", "expm1", "log", "log1p", "sin", "cos", "tan", "atan", "tanh", "sigmoid", "erf", "pow", "softplus"}) {
-    if (name == dear) return 0.8;
-  }
-  return 0.12;
-}
-
 std::vector<ValueType> inferIsland(const InferContext& c) {
   const IslandCode& code = islandAttr(c.attrs);
   std::vector<ValueType> parts;
@@ -55,6 +46,15 @@ const OpDef table[] = {{.name = "island",
                         .inPlace = true}};
 
 }  // namespace
+
+// Cheap arithmetic against the functions made of many instructions.
+double instructionCost(std::string_view name) {
+  for (std::string_view dear :
+       {"exp", "expm1", "log", "log1p", "sin", "cos", "tan", "atan", "tanh", "sigmoid", "erf", "pow", "softplus"}) {
+    if (name == dear) return 0.8;
+  }
+  return 0.12;
+}
 
 IslandCode islandOf(std::string_view op, std::span<const ValueType> in, const ValueType& out) {
   IslandCode code;

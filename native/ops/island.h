@@ -22,6 +22,7 @@ struct LoweredIsland {
 };
 LoweredIsland lowerIsland(const IslandCode& code, const Dims& space, std::span<const TensorType> in,
                           const cpu::KernelTable& kernels);
+double instructionCost(std::string_view name);  // rough nanoseconds per element
 // An elementwise node as an island of one instruction.
 Node islandNode(const Graph& graph, const Node& node);
 Lowering lowerElementwise(const LowerContext& c);  // of a single elementwise node

@@ -1,16 +1,19 @@
 #include "cpu/kernel_table.h"
 #include "ops/pool_shape.h"
 #include "ops/registry.h"
+#include "ops/row_stage.h"
 #include "ops/shape_rules.h"
 #include "ops/window.h"
 
 namespace chainrule::ops {
 namespace {
 
+Window windowOfPool(const InferContext& c) { return windowOf(c, c.attrs.integers("size")); }
+
 Shape pooledShape(const InferContext& c) {
   expectDType(c, 0, DType::f32);
   expectRank(c, 0, 4);
-  const Window window = windowOf(c, c.attrs.integers("size"));
+  const Window window = windowOfPool(c);
   Shape out = c.in[0].shape;
   for (int axis : {0, 1}) out[1 + axis] = window.outputs(axis, out[1 + axis]);
   return out;
@@ -42,27 +45,29 @@ std::vector<ValueId> gradientOfAverageGradient(GradientContext& c) {
   return {apply("avgPool", {c.grad()}, c.attrs()).id};
 }
 
-Lowering lowerMax(const LowerContext& c) {
+RowStage rowStage(const LowerContext& c) {
   const cpu::PoolShape shape = poolShape(c.attrs(), c.in[0].dims, c.out[0].dims);
-  return {.launch =
-              [=, pool = c.kernels.maxPool, indexed = bool(c.used[1])](const StepArgs& args) {
-                const Range rows = args.split(shape.n * shape.oh);
-                if (!rows.empty())
-                  pool(shape, args.in<float>(0), args.out<float>(), indexed ? args.out<void>(1) : nullptr, rows.begin,
-                       rows.end);
-              },
-          .cost = double(c.in[0].count()) * 0.3};
+  const bool maximum = c.out.size() == 2, indexed = maximum && c.used[1];
+  const auto run = [=, &k = c.kernels](const StepArgs& args, const void*, Range rows, std::byte*) {
+    if (rows.empty()) return;
+    if (maximum)
+      k.maxPool(shape, args.in<float>(0), args.out<float>(), indexed ? args.out<void>(1) : nullptr, rows.begin,
+                rows.end);
+    else
+      k.averagePool(shape, args.in<float>(0), args.out<float>(), rows.begin, rows.end);
+  };
+  const auto runPart = [=](const StepArgs& args, const void*, std::byte* own) {
+    run(args, nullptr, args.split(shape.n * shape.oh), own);
+  };
+  return {.rowSize = shape.ow * shape.c, .cost = double(c.in[0].count()) * 0.3, .run = run, .runPart = runPart};
 }
 
-Lowering lowerAverage(const LowerContext& c) {
-  const cpu::PoolShape shape = poolShape(c.attrs(), c.in[0].dims, c.out[0].dims);
-  return {.launch =
-              [=, pool = c.kernels.averagePool](const StepArgs& args) {
-                const Range rows = args.split(shape.n * shape.oh);
-                if (!rows.empty()) pool(shape, args.in<float>(0), args.out<float>(), rows.begin, rows.end);
-              },
-          .cost = double(c.in[0].count()) * 0.3};
+Lowering lower(const LowerContext& c) {
+  const RowStage stage = rowStage(c);
+  return {.launch = [run = stage.runPart](const StepArgs& args) { run(args, nullptr, args.own); }, .cost = stage.cost};
 }
+
+bool always(const Graph&, const Node&) { return true; }
 
 Lowering lowerMaxGradient(const LowerContext& c) {
   const cpu::PoolShape shape = poolShape(c.attrs(), c.out[0].dims, c.in[0].dims);
@@ -92,15 +97,19 @@ const OpDef table[] = {
      .maxInputs = 1,
      .infer = inferMax,
      .gradient = gradientOfMax,
-     .lower = lowerMax,
-     .pools = true},
+     .lower = lower,
+     .window = windowOfPool,
+     .lowerRows = rowStage,
+     .channelwise = always},
     {.name = "avgPool",
      .minInputs = 1,
      .maxInputs = 1,
      .infer = inferAverage,
      .gradient = gradientOfAverage,
-     .lower = lowerAverage,
-     .pools = true},
+     .lower = lower,
+     .window = windowOfPool,
+     .lowerRows = rowStage,
+     .channelwise = always},
     {.name = "maxPoolGradient", .minInputs = 2, .maxInputs = 2, .infer = inferGradient, .lower = lowerMaxGradient},
     {.name = "averagePoolGradient",
      .minInputs = 1,

@@ -8,12 +8,18 @@ namespace chainrule::ops {
 struct Window {
   int64_t size[2], stride[2], dilation[2], before[2], after[2];
 
+  int64_t reach(int axis) const { return (size[axis] - 1) * dilation[axis] + 1; }
+  // The elements of `length` under the window of output i.
+  int64_t first(int axis, int64_t i) const { return std::max<int64_t>(0, i * stride[axis] - before[axis]); }
+  int64_t end(int axis, int64_t i, int64_t length) const {
+    return std::min(length, i * stride[axis] - before[axis] + reach(axis));
+  }
+
   Dim outputs(int axis, const Dim& in) const {
     if (in.perBatch) fail("SHAPE", "a spatial axis cannot depend on the batch size");
-    const int64_t reach = (size[axis] - 1) * dilation[axis] + 1;
-    const int64_t room = in.value + before[axis] + after[axis] - reach;
+    const int64_t room = in.value + before[axis] + after[axis] - reach(axis);
     if (room < 0) {
-      fail("SHAPE", "a window of ", reach, " does not fit into ", in.value, " plus padding ",
+      fail("SHAPE", "a window of ", reach(axis), " does not fit into ", in.value, " plus padding ",
            before[axis] + after[axis], axis == 0 ? " (height)" : " (width)",
            ". Use a smaller kernel or padding \"same\"");
     }

@@ -14,12 +14,15 @@ constexpr Pass passes[] = {
     {simplify},
     {applyPatterns},
     {simplify},
+    {joinMoments, true},
     {simplify},
+    {recompute, true},
     {foldAffine, true},
     {nullptr, true, chooseConvAlgorithms},
     {chooseLayouts, true},
     {fuse},
-    {fusePools, true},
+    {fuseSums, true},
+    {chainRows, true},
 };
 
 }  // namespace

@@ -20,17 +20,6 @@ Launch copyLaunch(int64_t bytes, bool onDevice) {
   };
 }
 
-// The ops of a step for people: "matmul+add+relu", "mul+add".
-std::string stepName(const Node& node) {
-  if (!node.attrs.extra) return std::string(node.op->name);
-  const IslandCode& code = islandAttr(node.attrs);
-  std::string name = node.op->takesEpilogue ? std::string(node.op->name) : "";
-  const size_t shown = std::min<size_t>(code.instructions.size(), 6);
-  for (size_t i = 0; i < shown; ++i) name += (name.empty() ? "" : "+") + std::string(code.instructions[i].name);
-  if (code.instructions.size() > shown) name += "+" + std::to_string(code.instructions.size() - shown) + " more";
-  return name.empty() ? "cast" : name;
-}
-
 // Shared work, in multiples of the threshold of one step, from which on a plan uses the team at all.
 constexpr double kWorthATeam = 6;
 
@@ -175,7 +164,7 @@ class Lowerer {
     const Node& node = graph_.nodes[id];
     Lowering& lowering = *lowered_[id];
     Step step;
-    step.name = stepName(node);
+    step.name = labelOf(*node.op, node.attrs);
     step.scope = node.scope;
     for (ValueId input : node.inputs) step.operands.push_back(slotOf(input));
     step.inputs = int(node.inputs.size());

@@ -16,10 +16,13 @@ enum class ConvAlgorithm : uint8_t { automatic, direct, winograd };
 Graph simplify(const Graph& graph);       // dead code, common subexpressions, identities
 Graph applyPatterns(const Graph& graph);  // cheaper ops for groups of them: gradients of pools, bags of embedding rows
 Graph foldAffine(const Graph& graph);     // factors behind a convolution or product go into its weights
+Graph joinMoments(const Graph& graph);    // mean and variance of rows in one op
+Graph recompute(const Graph& graph);      // cheap elementwise values that gradients read again
 Graph chooseConvAlgorithms(const Graph& graph, ConvAlgorithm algorithm);  // Winograd where it pays
 Graph chooseLayouts(const Graph& graph);  // panel16 for weights that matmul and conv2d read; conversions elsewhere
 Graph fuse(const Graph& graph);           // islands of elementwise nodes; islands as epilogues
-Graph fusePools(const Graph& graph);      // pools inside the convolutions before them
+Graph fuseSums(const Graph& graph);       // sums of an island's results inside it
+Graph chainRows(const Graph& graph);      // pools, depthwise and pointwise convolutions that follow each other
 
 // All of them in order.
 Graph optimize(Graph graph, bool forCpu = true, ConvAlgorithm algorithm = ConvAlgorithm::automatic);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <optional>
 
 #include "ir/expr.h"
@@ -34,10 +35,10 @@ class Patterns {
     if (op == "add") return biasBeforeReshape(node, in);
     if (op == "conv2d" || op == "conv2dFilter" || op == "maxPool") return paddedWindows(node, in);
     if (op == "gatherGradient") return gradientOfBag(node, in);
-    if (op == "reduceMean") return bag(node, in);
-    if (op == "reduceSum") {
-      const auto pooled = sumOfPoolGradient(node, in);
-      return pooled ? pooled : bag(node, in);
+    if (op == "reduceMean" || op == "reduceSum") {
+      const auto pooled = op == "reduceSum" ? sumOfPoolGradient(node, in) : std::nullopt;
+      const auto rows = pooled ? pooled : bag(node, in);
+      return rows ? rows : simplerSum(node, in);
     }
     return std::nullopt;
   }
@@ -152,6 +153,82 @@ class Patterns {
     Attrs target;
     target.set("shape", encoded(shape));
     return add("reshape", {flat}, target, node.scope);
+  }
+
+  // What is the same for all summands goes behind the sum, so that sums of one tensor, as the gradients of a batch norm
+  // need them, are one.
+  std::optional<ValueId> simplerSum(const Node& node, const std::vector<ValueId>& in) {
+    const ValueType type = rewrite_.old().type(node.first);
+    if (type.dtype != DType::f32) return std::nullopt;
+    const Sum sum{node.op->name, node.attrs.integers("axes"), node.scope};
+    for (size_t i = 0; i < sum.axes.size(); ++i) {  // of rows: only there are such sums dear
+      if (!sum.over(int(i))) return std::nullopt;
+    }
+    const auto flat = withoutFactors(sum, in[0]);
+    const bool keeps = node.attrs.integer("keepDims", 0) != 0;
+    if (!flat && !keeps) return std::nullopt;
+    const ValueId result = flat ? *flat : plain(sum, in[0]);
+    return keeps ? add("reshape", {result}, attrs({{"shape", encoded(type.shape)}}), node.scope) : result;
+  }
+
+  struct Sum {
+    std::string_view op;
+    std::vector<int64_t> axes;
+    std::string scope;
+    bool over(int axis) const { return std::find(axes.begin(), axes.end(), int64_t(axis)) != axes.end(); }
+  };
+  ValueId plain(const Sum& sum, ValueId value) {
+    return add(sum.op, {value}, attrs({{"axes", sum.axes}, {"keepDims", int64_t(0)}}), sum.scope);
+  }
+  ValueId simplest(const Sum& sum, ValueId value) {
+    const auto simpler = withoutFactors(sum, value);
+    return simpler ? *simpler : plain(sum, value);
+  }
+  std::optional<ValueId> withoutFactors(const Sum& sum, ValueId value) {
+    const Node producer = made_.nodeOf(value);
+    const std::string_view op = producer.op->name;
+    const Shape shape = made_.type(value).shape;
+    if (op == "neg") return add("neg", {simplest(sum, producer.inputs[0])}, {}, sum.scope);
+    if (op != "mul" && op != "div" && op != "add" && op != "sub") return std::nullopt;
+    const ValueId a = producer.inputs[0], b = producer.inputs[1];
+    if (op == "add" && a == b) {
+      const ValueId half = simplest(sum, a);
+      return add("add", {half, half}, {}, sum.scope);
+    }
+    if (op == "sub") return isMeanOf(sum, b, a) ? std::optional(zeros(sum, shape)) : std::nullopt;
+    for (const bool second : {true, false}) {
+      const ValueId factor = second ? b : a, terms = second ? a : b;
+      if (op == "add" || (op == "div" && !second) || !(made_.type(terms).shape == shape)) continue;
+      const auto same = sameForAll(sum, factor, shape);
+      if (same) return add(op, {simplest(sum, terms), *same}, {}, sum.scope);
+    }
+    return std::nullopt;
+  }
+  // The factor without the axes of the sum, if it does not change along them.
+  std::optional<ValueId> sameForAll(const Sum& sum, ValueId factor, const Shape& space) {
+    const Shape shape = made_.type(factor).shape;
+    const int missing = space.size() - shape.size();
+    Shape rest;
+    for (int axis = 0; axis < space.size(); ++axis) {
+      const bool there = axis >= missing;
+      if (there && sum.over(axis) && !(shape[axis - missing] == Dim(1))) return std::nullopt;
+      if (!sum.over(axis)) rest.push(there ? shape[axis - missing] : Dim(1));
+    }
+    if (shape.empty() || shape == rest) return factor;
+    return add("reshape", {factor}, attrs({{"shape", encoded(rest)}}), sum.scope);
+  }
+  // Deviations from a mean have the sum 0.
+  bool isMeanOf(const Sum& sum, ValueId mean, ValueId value) const {
+    while (made_.nodeOf(mean).op->name == "reshape") mean = made_.nodeOf(mean).inputs[0];
+    const Node& node = made_.nodeOf(mean);
+    return node.op->name == "reduceMean" && node.inputs[0] == value && node.attrs.integers("axes") == sum.axes;
+  }
+  ValueId zeros(const Sum& sum, const Shape& space) {
+    Shape rest;
+    for (int axis = 0; axis < space.size(); ++axis) {
+      if (!sum.over(axis)) rest.push(space[axis]);
+    }
+    return add("broadcastTo", {made_.scalar(0)}, attrs({{"shape", encoded(rest)}}), sum.scope);
   }
 
   bool once(ValueId old) const { return uses_[old] == 1; }

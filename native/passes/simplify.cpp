@@ -50,11 +50,21 @@ ValueId identity(const Graph& graph, const Node& node, const std::vector<ValueId
   return kNone;
 }
 
+// Whether a reshape only puts axes of length 1 before the others.
+bool addsOnes(const Graph& graph, const Node& reshape) {
+  const Shape &from = graph.type(reshape.inputs[0]).shape, &to = graph.type(reshape.first).shape;
+  const int added = to.size() - from.size();
+  for (int axis = 0; axis < to.size(); ++axis) {
+    if (added < 0 || !(to[axis] == (axis < added ? Dim(1) : from[axis - added]))) return false;
+  }
+  return true;
+}
+
 // The value that `value` only stretches.
 std::optional<ValueId> beforeBroadcast(const Graph& graph, ValueId value) {
   const Node& producer = graph.nodeOf(value);
-  const bool stretches = producer.op->name == "broadcastTo" ||
-                         (producer.op->name == "reshape" && graph.type(producer.inputs[0]).shape.empty());
+  const bool stretches =
+      producer.op->name == "broadcastTo" || (producer.op->name == "reshape" && addsOnes(graph, producer));
   return stretches ? std::optional(producer.inputs[0]) : std::nullopt;
 }
 
@@ -71,8 +81,8 @@ Graph simplify(const Graph& graph) {
     std::vector<ValueId> inputs = rewrite.mappedInputs(node);
     const ValueType& type = graph.type(node.first);
 
-    // An elementwise op broadcasts by itself: take the value before broadcastTo, or the scalar before a reshape to
-    // ones, where the result keeps its shape.
+    // An elementwise op broadcasts by itself: take the value before broadcastTo, or before a reshape that adds ones,
+    // where the result keeps its shape.
     if (node.op->elementwise) {
       for (ValueId& input : inputs) {
         while (const auto before = beforeBroadcast(made, input)) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <bit>
+#include <limits>
 #include <span>
 
 #include "plan/backend.h"
@@ -68,6 +70,26 @@ inline EpilogueParts takeApart(const IslandCode& code, std::span<const TensorTyp
   for (const auto& output : code.outputs) parts.rest.outputs.push_back({number[output.value], output.dtype});
   parts.rest.space = code.space;
   return parts;
+}
+
+// The number that the result of relu is at most, as in relu6, where that comes next: taken out of the rest.
+inline float takeCeiling(EpilogueParts& parts) {
+  IslandCode& rest = parts.rest;
+  const float none = std::numeric_limits<float>::infinity();
+  const int first = parts.relu ? onlyReader(rest, 0) : -1;
+  if (first < 0) return none;
+  const IslandCode::Instruction step = rest.instructions[size_t(first)];
+  const size_t limit = step.a == 0 ? step.b : step.a, inputs = rest.inputs.size(), result = inputs + size_t(first);
+  if (step.name != "minimum" || limit == 0 || limit >= inputs || !rest.inputs[limit].constant) return none;
+  const float ceiling = std::bit_cast<float>(rest.inputs[limit].bits);
+  if (!(ceiling > 0)) return none;  // of two zeros the one that minimum takes
+  const auto number = [&](uint16_t value) {
+    return value == result ? uint16_t(0) : uint16_t(value - (value > result));
+  };
+  rest.instructions.erase(rest.instructions.begin() + first);
+  for (auto& other : rest.instructions) other.a = number(other.a), other.b = number(other.b), other.c = number(other.c);
+  for (auto& output : rest.outputs) output.value = number(output.value);
+  return ceiling;
 }
 
 }  // namespace chainrule

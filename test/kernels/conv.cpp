@@ -28,12 +28,14 @@ ConvShape randomShape(int round) {
   return s;
 }
 
+Activation randomActivation() { return {pick(0, 1) == 1, pick(0, 1) ? 0.5f : INFINITY}; }
+
 struct Exact {
   std::vector<double> y, dx, dw, ySize, dxSize, dwSize;
 };
 
 Exact exactConv(const ConvShape& s, const std::vector<float>& x, const std::vector<float>& w,
-                const std::vector<float>& dy, const std::vector<float>& bias, bool relu) {
+                const std::vector<float>& dy, const std::vector<float>& bias, Activation activation) {
   Exact e;
   e.y.resize(dy.size()), e.ySize.resize(dy.size());
   e.dx.resize(x.size()), e.dxSize.resize(x.size());
@@ -59,7 +61,7 @@ Exact exactConv(const ConvShape& s, const std::vector<float>& x, const std::vect
             }
           }
           sum += bias[o];
-          e.y[out] = relu && sum < 0 ? 0 : sum;
+          e.y[out] = activation.relu ? std::clamp<double>(sum, 0, activation.ceiling) : sum;
           e.ySize[out] = size + std::fabs(bias[o]);
         }
       }
@@ -82,8 +84,8 @@ void checkConv(const ConvShape& s, bool integersOnly) {
       for (float& f : *v) f = float(int(f * 4));
     }
   }
-  const bool relu = pick(0, 1);
-  const Exact e = exactConv(s, x, w, dy, bias, relu);
+  const Activation activation = randomActivation();
+  const Exact e = exactConv(s, x, w, dy, bias, activation);
   char what[200];
   std::snprintf(what, sizeof what, "n%d %dx%dx%d k%dx%d s%dx%d d%dx%d p%d,%d -> %dx%dx%d g%d", int(s.n), int(s.h),
                 int(s.w), int(s.cin), int(s.kh), int(s.kw), int(s.strideH), int(s.strideW), int(s.dilationH),
@@ -105,8 +107,7 @@ void checkConv(const ConvShape& s, bool integersOnly) {
     Scratch scratch(convScratchBytes(s));
     randomSplit(s.n * s.oh, [&](int64_t b, int64_t end) {
       randomSplit(panels, [&](int64_t p, int64_t q) {
-        table->convForward(s, x.data(), packed.data(), bias.data(), relu ? Activation::relu : Activation::none,
-                           y.data(), b, end, p, q, scratch.data());
+        table->convForward(s, x.data(), packed.data(), bias.data(), activation, y.data(), b, end, p, q, scratch.data());
       });
     });
     randomSplit(s.n * s.h, [&](int64_t b, int64_t end) {
@@ -164,7 +165,8 @@ KERNEL_CASE(convDepthwise) {
     s.cin = s.groups = size();
     s.cout = s.cin * multiplier;
     if (s.n * s.oh * s.ow * s.cout * s.kh * s.kw > 2000000) continue;
-    const bool integersOnly = pick(0, 1), relu = pick(0, 1);
+    const bool integersOnly = pick(0, 1);
+    const Activation activation = randomActivation();
     std::vector<float> x = floats(s.n * s.h * s.w * s.cin), w = floats(s.kh * s.kw * s.cout),
                        dy = floats(s.n * s.oh * s.ow * s.cout), bias = floats(s.cout);
     if (integersOnly) {
@@ -172,15 +174,14 @@ KERNEL_CASE(convDepthwise) {
         for (float& f : *v) f = float(int(f * 4));
       }
     }
-    const Exact e = exactConv(s, x, w, dy, bias, relu);
+    const Exact e = exactConv(s, x, w, dy, bias, activation);
     std::vector<float> first[3];
     for (const KernelTable* table : tables()) {
       std::vector<float> y(dy.size(), NAN), dx(x.size(), NAN), dw(w.size(), NAN);
       const int64_t chunks = depthwiseFilterChunks(s);
       std::vector<float> parts(chunks * w.size(), NAN);
       randomSplit(s.n * s.oh, [&](int64_t b, int64_t end) {
-        table->depthwiseForward(s, x.data(), w.data(), bias.data(), relu ? Activation::relu : Activation::none,
-                                y.data(), b, end);
+        table->depthwiseForward(s, x.data(), w.data(), bias.data(), activation, y.data(), b, end);
       });
       randomSplit(s.n * s.h, [&](int64_t b, int64_t end) {
         table->depthwiseBackwardData(s, dy.data(), w.data(), dx.data(), b, end);

@@ -16,8 +16,8 @@ Layout randomLayout(int64_t rows, int64_t columns) {
 
 void checkGemm(int64_t m, int64_t n, int64_t k) {
   const Layout la = randomLayout(m, k), lb = randomLayout(k, n);
-  const bool integersOnly = pick(0, 1), accumulate = pick(0, 3) == 0, bias = pick(0, 1), relu = pick(0, 3) == 0,
-             panelC = pick(0, 3) == 0;
+  const bool integersOnly = pick(0, 1), accumulate = pick(0, 3) == 0, bias = pick(0, 1), panelC = pick(0, 3) == 0;
+  const Activation activation{pick(0, 3) == 0, pick(0, 1) ? 0.5f : INFINITY};
   std::vector<float> a = floats(la.size), b = floats(lb.size), biases = floats(n), start = floats(m * n);
   if (integersOnly) {
     for (auto* v : {&a, &b, &biases, &start}) {
@@ -34,7 +34,7 @@ void checkGemm(int64_t m, int64_t n, int64_t k) {
         size += std::fabs(p);
       }
       if (bias) sum += biases[j], size += std::fabs(biases[j]);
-      if (relu && sum < 0) sum = 0;
+      if (activation.relu) sum = std::clamp<double>(sum, 0, activation.ceiling);
       exact[i * n + j] = sum;
       bound[i * n + j] = integersOnly ? 0 : (double(k) + 4) * 0x1p-24 * size;
     }
@@ -61,8 +61,7 @@ void checkGemm(int64_t m, int64_t n, int64_t k) {
     g.a = a.data(), g.aRow = la.rowStride, g.aCol = la.colStride;
     g.b = packed.data(), g.bPanel = k * kPanel;
     g.c = c.data(), g.cRow = panelC ? kPanel : n, g.cPanel = panelC ? m * kPanel : kPanel, g.cPadded = panelC;
-    g.accumulate = accumulate, g.bias = bias ? biases.data() : nullptr,
-    g.activation = relu ? Activation::relu : Activation::none;
+    g.accumulate = accumulate, g.bias = bias ? biases.data() : nullptr, g.activation = activation;
     if (accumulate) {
       for (int64_t i = 0; i < m; ++i) {
         for (int64_t j = 0; j < panels * kPanel; ++j) {

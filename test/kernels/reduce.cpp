@@ -96,6 +96,35 @@ KERNEL_CASE(reduceAll) {
   checkReduce<float>(Reduce::sum, DType::f32, 1, 1000, 130);
 }
 
+KERNEL_CASE(columnMoments) {
+  for (int round = 0; round < 100; ++round) {
+    const int64_t n = pick(0, 3) ? size() : 200, inner = size();
+    const float offset = pick(0, 1) ? 100.0f : 0.0f;
+    std::vector<float> x = floats(n * inner, offset - 1, offset + 1);
+    std::vector<double> mean(inner), squares(inner), meanBound(inner), squaresBound(inner);
+    for (int64_t c = 0; c < inner; ++c) {
+      double sum = 0, magnitude = 0;
+      for (int64_t i = 0; i < n; ++i) sum += x[i * inner + c], magnitude += std::fabs(double(x[i * inner + c]));
+      mean[c] = sum / double(n);
+      for (int64_t i = 0; i < n; ++i) squares[c] += std::pow(x[i * inner + c] - mean[c], 2);
+      // n roundings of the sum and one of the quotient; a mean that is d away adds n d^2 to the squares.
+      const double roundings = (double(n) + 6) * 0x1p-24, shift = roundings * magnitude / double(n);
+      meanBound[c] = shift;
+      squaresBound[c] = roundings * squares[c] + (1 + roundings) * double(n) * shift * shift;
+    }
+    std::vector<float> firstMean, firstSquares;
+    for (const KernelTable* table : tables()) {
+      std::vector<float> m(inner, NAN), s(inner, NAN);
+      table->columnMoments(x.data(), n, inner, m.data(), s.data());
+      expectNear(m, mean, meanBound, "mean of columns");
+      expectNear(s, squares, squaresBound, "squares of columns");
+      if (firstMean.empty()) firstMean = m, firstSquares = s;
+      expectSame(firstMean, m, "mean of columns between isas");
+      expectSame(firstSquares, s, "squares of columns between isas");
+    }
+  }
+}
+
 KERNEL_CASE(reduceNaN) {
   for (int64_t n : {1, 7, 8, 40, 5000}) {
     for (const KernelTable* table : tables()) {

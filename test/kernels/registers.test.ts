@@ -41,7 +41,7 @@ function innermostLoops(code: Instruction[]): string[][] {
 }
 
 const tiles = [
-  { isa: 'avx2', symbol: 'tile<6, 1>', register: 'ymm', sums: 12 },
+  { isa: 'avx2', symbol: 'tile<6, 2>', register: 'ymm', sums: 12 },
   { isa: 'avx512', symbol: 'tile<12, 2>', register: 'zmm', sums: 24 },
 ];
 

@@ -91,12 +91,73 @@ describe('the gradient of relu before a max pool', () => {
     const { b, outputs } = build(false);
     const shown = build(false);
     const text = shown.b.graph.compileSync(shown.outputs).describe();
-    expect(text).toMatch(/island .*\[2, 2, 2, 3\]/);
-    expect(text.match(/reduceSum.*/)![0]).not.toContain('4, 4');
+    expect(text).toMatch(/islandSums .*\[2, 2, 2, 3\]/);
+    expect(text).not.toContain('reduceSum');
     const direct = build(true);
     const expected = evaluate(direct.b, direct.outputs, inputs);
     expect(evaluate(b, outputs, inputs)).toEqual(expected.slice(0, 3));
     expect(expected[1]!.some((value) => value !== 0)).toBe(true);
+  });
+});
+
+describe('what is the same for all rows goes behind their sum', () => {
+  const x = [3, 4, 2];
+  const build = (of: (b: Builder, x: number, factor: number) => number, op: string, keepDims: boolean) => {
+    const b = new Builder();
+    const value = b.input('x', -1, 4, 2);
+    const term = of(b, value, b.graph.read(variable('factor', 2)));
+    const sum = b.op(op, [term], { axes: [0, 1], keepDims });
+    return { b, sum, term };
+  };
+  const terms: Record<string, { of: (b: Builder, x: number, factor: number) => number; behind: string }> = {
+    neg: { of: (b, x) => b.op('neg', [x]), behind: 'neg' },
+    mul: { of: (b, x, factor) => b.op('mul', [factor, x]), behind: 'mul' },
+    div: { of: (b, x, factor) => b.op('div', [x, factor]), behind: 'div' },
+    twice: { of: (b, x) => b.op('add', [x, x]), behind: 'add' },
+    'a number': { of: (b, x) => b.op('mul', [x, b.scalar(0.1)]), behind: 'mul' },
+    'all of them': {
+      of: (b, x, factor) => b.op('neg', [b.op('mul', [b.op('add', [x, x]), b.op('div', [factor, b.scalar(3)])])]),
+      behind: 'neg',
+    },
+  };
+  const values = Array.from({ length: 24 }, (_, i) => Math.sin(i * 7.1) * 3);
+
+  test.each(Object.keys(terms))('%s', (name) => {
+    for (const op of ['reduceSum', 'reduceMean']) {
+      for (const keepDims of [false, true]) {
+        const shown = build(terms[name]!.of, op, keepDims);
+        // The sum reads the input itself.
+        expect(shown.b.graph.compileSync([shown.sum]).describe()).toMatch(new RegExp(`${op} %0 `));
+        const { b, sum, term } = build(terms[name]!.of, op, keepDims);
+        const [found, all] = evaluate(b, [sum, term], [[values, ...x]] as [number[], ...number[]][]);
+        const exact = [0, 1].map((column) => all!.reduce((a, v, i) => a + (i % 2 === column ? v : 0), 0));
+        const count = op === 'reduceMean' ? 12 : 1;
+        exact.forEach((value, i) => {
+          // Both sums, of 12 terms, are within 13 roundings of the exact one.
+          const size = all!.reduce((a, v, j) => a + (j % 2 === i ? Math.abs(v) : 0), 0) / count;
+          expect(Math.abs(found![i]! - value / count)).toBeLessThanOrEqual(26 * 2 ** -24 * size);
+        });
+      }
+    }
+  });
+
+  test('a factor of each row stays where it is', () => {
+    const { b, sum } = build(
+      (b, x) => b.op('mul', [x, b.op('reduceMax', [x], { axes: [2], keepDims: true })]),
+      'reduceSum',
+      false,
+    );
+    expect(b.graph.compileSync([sum]).describe()).not.toMatch(/reduceSum %0 /);
+  });
+
+  test('deviations from a mean have the sum 0', () => {
+    const { b, sum } = build(
+      (b, x, factor) =>
+        b.op('mul', [b.op('sub', [x, b.op('reduceMean', [x], { axes: [0, 1], keepDims: true })]), factor]),
+      'reduceSum',
+      false,
+    );
+    expect(evaluate(b, [sum], [[values, ...x]] as [number[], ...number[]][])[0]).toEqual([0, 0]);
   });
 });
 

@@ -259,7 +259,7 @@ static void convBackwardData(const ConvShape& s, const float* dy, const float* t
   const bool whole = s.strideW == 1 && s.dilationW == 1 && s.groups == 1;
   // Columns of one phase (column mod stride) see the same taps at consecutive places of dy.
   const JobContext context{transposed,     s.kh * s.kw * s.groupOut(), s.groupOut(), s.groupIn(),
-                           s.cout,         s.strideW * s.cin,          nullptr,      Activation::none,
+                           s.cout,         s.strideW * s.cin,          nullptr,      Activation(),
                            memory.segments};
   SourceRows source{rows, dy, memory.slots};
   for (int64_t row = rowBegin; row < rowEnd;) {

@@ -27,7 +27,7 @@ static void filterStrip(const FilterPass& pass, const SourceRows& source, int64_
   const int64_t bRow = pass.packs ? kPanel : s.cout, bPanel = pass.packs ? packedPanel : kPanel;
   const int64_t aCol = s.strideW * s.cin, top = row % s.oh * s.strideH - s.padTop;
   TileOutput out{nullptr, pass.rowStride, pass.panelStride, pass.padded ? kPanel : valid, valid, accumulate,
-                 false,   nullptr,        Activation::none};
+                 false,   nullptr,        Activation()};
   const RowTiles tilesOfRun(runRows);
   for (int64_t r = 0; r < runs; ++r) {
     const int64_t tapRow = pass.whole ? r : r / s.kw, tapColumn = pass.whole ? 0 : r % s.kw;

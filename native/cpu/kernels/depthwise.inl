@@ -1,13 +1,22 @@
 // Depthwise convolution: vectors run over channels, each with a filter of its own. In the interior of a row four pixels
-// share the loads of x and of the weights; at its ends every pixel walks a list of the taps that are inside the image.
-// Chains: forward over (r, c) ascending; dx over r ascending, c descending (dy in memory order); dw over pixels.
+// share the loads of the weights, with the usual windows those of x as well; at its ends every pixel walks the taps
+// that are inside the image. Chains: forward over (r, c) ascending; dx over r ascending, c descending (dy in memory
+// order); dw over pixels.
 
 constexpr int kPixels = 4;
-constexpr int64_t kTaps = 64;  // a longer list is walked in parts
 
-struct Tap {
-  const float* source;
-  const float* weight;
+// Neighbouring pixels of y from the taps that all of them have: rows x columns of them.
+struct TapBlock {
+  const float* x;
+  int64_t xRow, xColumn, xPixel;  // between rows and columns of taps, and from pixel to pixel
+  const float* w;
+  int64_t wRow, wColumn;
+  int64_t rows, columns;
+  int64_t channels;  // whole vectors of them
+  const float* bias;
+  Activation activation;
+  float* y;
+  int64_t yPixel, yRow;  // yRow: to the row that is computed next
 };
 
 // `count` output channels from `o` on, of the input pixel p.
@@ -25,59 +34,104 @@ CHAINRULE_INLINE Window outputsInside(int64_t offset, int64_t stride, int64_t si
   return {begin, most(begin, end)};
 }
 
-// acc[p] += sum over kw taps of x[p * stride + c] * w[c], for four neighbouring outputs: every x is loaded once.
-template <int kw, int stride>
-CHAINRULE_INLINE void addTaps(const float* x, int64_t xStep, const float* w, int64_t wStep, Float (&acc)[kPixels]) {
-  Float weights[kw];
-#pragma GCC unroll 8
-  for (int c = 0; c < kw; ++c) weights[c] = load(w + c * wStep);
-#pragma GCC unroll 16
-  for (int q = 0; q < (kPixels - 1) * stride + kw; ++q) {
-    const Float value = load(x + q * xStep);
-#pragma GCC unroll 4
-    for (int p = 0; p < kPixels; ++p) {
-      if (q >= p * stride && q < p * stride + kw) acc[p] = fma(value, weights[q - p * stride], acc[p]);
-    }
-  }
+CHAINRULE_INLINE void finishPixel(const TapBlock& b, int64_t o, int64_t pixel, Float sum) {
+  if (b.bias) sum = sum + load(b.bias + o);
+  store(b.y + pixel * b.yPixel + o, b.activation.relu ? relu(sum, b.activation.ceiling) : sum);
 }
 
-// Four outputs of whole vectors of channels: rows of x at x + r * xRow, weights at w + r * wRow + c * wStep.
-template <int kw, int stride>
-CHAINRULE_INLINE void depthwiseFour(const float* x, int64_t xRow, int64_t xStep, const float* w, int64_t wRow,
-                                    int64_t wStep, int64_t rows, int64_t channels, const float* bias,
-                                    Activation activation, float* y, int64_t yStep, int64_t yRow) {
-  const int64_t nextRow = xRow > 0 ? rows * xRow : -xRow;
-  for (int64_t o = 0; o + lanes <= channels; o += lanes) {
+// Any taps; loads of weights are shared by pixels only.
+template <int pixels, int vectors>
+CHAINRULE_INLINE void anyTaps(const TapBlock& b, int64_t o) {
+  Float acc[vectors][pixels];
+#pragma GCC unroll 4
+  for (int v = 0; v < vectors; ++v) {
+#pragma GCC unroll 4
+    for (int p = 0; p < pixels; ++p) acc[v][p] = Float(0.0f);
+  }
+  for (int64_t r = 0; r < b.rows; ++r) {
+    const float *x = b.x + r * b.xRow + o, *w = b.w + r * b.wRow + o;
+    for (int64_t c = 0; c < b.columns; ++c, x += b.xColumn, w += b.wColumn) {
+#pragma GCC unroll 4
+      for (int v = 0; v < vectors; ++v) {
+        const Float weight = load(w + v * lanes);
+#pragma GCC unroll 4
+        for (int p = 0; p < pixels; ++p) acc[v][p] = fma(load(x + p * b.xPixel + v * lanes), weight, acc[v][p]);
+      }
+    }
+  }
+#pragma GCC unroll 4
+  for (int v = 0; v < vectors; ++v) {
+#pragma GCC unroll 4
+    for (int p = 0; p < pixels; ++p) finishPixel(b, o + v * lanes, p, acc[v][p]);
+  }
+}
+template <int pixels>
+static void anyPixels(const TapBlock& b) {
+  constexpr int vectors = pixels == 1 ? 4 : 2;  // 4 or 8 chains hide the latency of fma
+  int64_t o = 0;
+  for (; o + vectors * lanes <= b.channels; o += vectors * lanes) anyTaps<pixels, vectors>(b, o);
+  for (; o + lanes <= b.channels; o += lanes) anyTaps<pixels, 1>(b, o);
+}
+
+// Taps of a known number of columns, xPixel = columns * stride: every x is loaded once.
+template <int columns, int stride>
+static void knownTaps(const TapBlock& b) {
+  const int64_t nextRow = b.xRow > 0 ? b.rows * b.xRow : -b.xRow;
+  for (int64_t o = 0; o + lanes <= b.channels; o += lanes) {
     Float acc[kPixels];
     for (Float& a : acc) a = Float(0.0f);
     if (o % 16 == 0) {  // the next row's lines, which arrive too late by themselves: too many streams at once
 #pragma GCC unroll 4
       for (int p = 0; p < kPixels; ++p) {
-        __builtin_prefetch(x + nextRow + p * stride * xStep + o);
-        __builtin_prefetch(y + yRow + p * yStep + o, 1);
+        __builtin_prefetch(b.x + nextRow + p * b.xPixel + o);
+        __builtin_prefetch(b.y + b.yRow + p * b.yPixel + o, 1);
       }
     }
-    for (int64_t r = 0; r < rows; ++r) addTaps<kw, stride>(x + r * xRow + o, xStep, w + r * wRow + o, wStep, acc);
-    const Float add = bias ? load(bias + o) : Float(0.0f);
+    for (int64_t r = 0; r < b.rows; ++r) {
+      const float *x = b.x + r * b.xRow + o, *w = b.w + r * b.wRow + o;
+      Float weights[columns];
+#pragma GCC unroll 8
+      for (int c = 0; c < columns; ++c) weights[c] = load(w + c * b.wColumn);
+#pragma GCC unroll 16
+      for (int q = 0; q < (kPixels - 1) * stride + columns; ++q) {
+        const Float value = load(x + q * b.xColumn);
 #pragma GCC unroll 4
-    for (int p = 0; p < kPixels; ++p) {
-      const Float sum = bias ? acc[p] + add : acc[p];
-      store(y + p * yStep + o, activation == Activation::relu ? relu(sum) : sum);
+        for (int p = 0; p < kPixels; ++p) {
+          if (q >= p * stride && q < p * stride + columns) acc[p] = fma(value, weights[q - p * stride], acc[p]);
+        }
+      }
     }
+#pragma GCC unroll 4
+    for (int p = 0; p < kPixels; ++p) finishPixel(b, o, p, acc[p]);
   }
 }
-using DepthwiseFour = void (*)(const float*, int64_t, int64_t, const float*, int64_t, int64_t, int64_t, int64_t,
-                               const float*, Activation, float*, int64_t, int64_t);
-template <int kw, int stride>
-static void depthwiseFourOf(const float* x, int64_t xRow, int64_t xStep, const float* w, int64_t wRow, int64_t wStep,
-                            int64_t rows, int64_t channels, const float* bias, Activation activation, float* y,
-                            int64_t yStep, int64_t yRow) {
-  depthwiseFour<kw, stride>(x, xRow, xStep, w, wRow, wStep, rows, channels, bias, activation, y, yStep, yRow);
+using TapFunction = void (*)(const TapBlock&);
+static TapFunction tapsOf(int64_t columns, int64_t stride, int64_t dilation) {
+  if (dilation == 1 && columns == 3 && stride <= 2) return stride == 1 ? knownTaps<3, 1> : knownTaps<3, 2>;
+  if (dilation == 1 && columns == 5 && stride <= 2) return stride == 1 ? knownTaps<5, 1> : knownTaps<5, 2>;
+  return anyPixels<kPixels>;
 }
-static DepthwiseFour fourOutputs(int64_t kw, int64_t stride) {
-  if (kw == 3) return stride == 1 ? depthwiseFourOf<3, 1> : stride == 2 ? depthwiseFourOf<3, 2> : nullptr;
-  if (kw == 5) return stride == 1 ? depthwiseFourOf<5, 1> : stride == 2 ? depthwiseFourOf<5, 2> : nullptr;
-  return nullptr;
+
+// Pixels [0, pixels) of a row, of which [inside.begin, inside.end) have all taps. `block` is what pixel 0 would have if
+// it had them all, `columnsOf(j)` are the columns of pixel j.
+template <typename ColumnsOf>
+CHAINRULE_INLINE void tapRow(const TapBlock& block, int64_t pixels, Window inside, TapFunction four,
+                             ColumnsOf columnsOf) {
+  for (int64_t j = 0; j < pixels;) {
+    TapBlock b = block;
+    if (j >= inside.begin && j < inside.end && inside.end - inside.begin >= kPixels) {
+      const int64_t start = least(j, inside.end - kPixels);  // the last ones partly once more
+      b.x += start * b.xPixel, b.y += start * b.yPixel;
+      four(b);
+      j = start + kPixels;
+      continue;
+    }
+    const Window columns = columnsOf(j);
+    b.x += j * b.xPixel + columns.begin * b.xColumn, b.w += columns.begin * b.wColumn, b.y += j * b.yPixel;
+    b.columns = columns.end - columns.begin;
+    anyPixels<1>(b);
+    ++j;
+  }
 }
 
 // Channels [first, cout) of one output pixel.
@@ -98,35 +152,50 @@ static void depthwiseOne(const ConvShape& s, const float* image, int64_t top, in
       }
     }
     if (bias) acc = acc + loadSome(bias + o, count);
-    storeSome(y + o, activation == Activation::relu ? relu(acc) : acc, count);
+    storeSome(y + o, activation.relu ? relu(acc, activation.ceiling) : acc, count);
   }
+}
+
+// The taps of output `o` of an axis that lie inside [0, size).
+CHAINRULE_INLINE Window tapsInside(int64_t o, int64_t stride, int64_t pad, int64_t dilation, int64_t taps,
+                                   int64_t size) {
+  const int64_t first = o * stride - pad;
+  const int64_t begin = first >= 0 ? 0 : least(taps, (-first + dilation - 1) / dilation);
+  return {begin, most(begin, least(taps, first < size ? (size - 1 - first) / dilation + 1 : 0))};
 }
 
 static void depthwiseForward(const ConvShape& s, const float* x, const float* filter, const float* bias,
                              Activation activation, float* y, int64_t rowBegin, int64_t rowEnd) {
-  const DepthwiseFour four = s.dilationW == 1 && s.cout == s.cin ? fourOutputs(s.kw, s.strideW) : nullptr;
   const int64_t begin = outputsInside(-s.padLeft, s.strideW, s.w, s.ow).begin;
-  const int64_t end = four ? most(begin, outputsInside(s.kw - 1 - s.padLeft, s.strideW, s.w, s.ow).end) : begin;
-  const int64_t whole = s.cout / lanes * lanes;
+  const int64_t end = outputsInside((s.kw - 1) * s.dilationW - s.padLeft, s.strideW, s.w, s.ow).end;
+  const int64_t whole = s.cout == s.cin ? s.cout / lanes * lanes : 0;
+  const TapFunction four = tapsOf(s.kw, s.strideW, s.dilationW);
   for (int64_t row = rowBegin; row < rowEnd; ++row) {
     const float* image = x + row / s.oh * s.h * s.w * s.cin;
     const int64_t top = row % s.oh * s.strideH - s.padTop;
-    const Window rows = {top >= 0 ? 0 : (-top + s.dilationH - 1) / s.dilationH,
-                         least(s.kh, top < s.h ? (s.h - 1 - top) / s.dilationH + 1 : 0)};
-    for (int64_t oj = 0; oj < s.ow;) {
-      float* out = y + (row * s.ow + oj) * s.cout;
-      if (oj < begin || oj + kPixels > end) {
-        depthwiseOne(s, image, top, oj++, filter, bias, activation, 0, out);
-        continue;
-      }
-      const float* from = image + ((top + rows.begin * s.dilationH) * s.w + oj * s.strideW - s.padLeft) * s.cin;
-      four(from, s.dilationH * s.w * s.cin, s.cin, filter + rows.begin * s.kw * s.cout, s.kw * s.cout, s.cout,
-           most(rows.end - rows.begin, 0), s.cout, bias, activation, out, s.cout, s.ow * s.cout);
-      for (int p = 0; whole < s.cout && p < kPixels; ++p) {
-        depthwiseOne(s, image, top, oj + p, filter, bias, activation, whole, out + p * s.cout);
-      }
-      oj += kPixels;
+    float* out = y + row * s.ow * s.cout;
+    if (whole > 0) {
+      const Window rows = tapsInside(row % s.oh, s.strideH, s.padTop, s.dilationH, s.kh, s.h);
+      const TapBlock block{image + ((top + rows.begin * s.dilationH) * s.w - s.padLeft) * s.cin,
+                           s.dilationH * s.w * s.cin,
+                           s.dilationW * s.cin,
+                           s.strideW * s.cin,
+                           filter + rows.begin * s.kw * s.cout,
+                           s.kw * s.cout,
+                           s.cout,
+                           rows.end - rows.begin,
+                           s.kw,
+                           whole,
+                           bias,
+                           activation,
+                           out,
+                           s.cout,
+                           s.ow * s.cout};
+      tapRow(block, s.ow, {begin, end}, four,
+             [&](int64_t j) { return tapsInside(j, s.strideW, s.padLeft, s.dilationW, s.kw, s.w); });
     }
+    for (int64_t oj = 0; whole < s.cout && oj < s.ow; ++oj)
+      depthwiseOne(s, image, top, oj, filter, bias, activation, whole, out + oj * s.cout);
   }
 }
 
@@ -137,6 +206,11 @@ static void depthwiseGradientOne(const ConvShape& s, const float* dy, int64_t i,
   for (int64_t ci = first; ci < s.cin; ci += lanes) {
     storeSome(dx + ci, Float(0.0f), int(least(lanes, s.cin - ci)));
   }
+  struct Tap {
+    const float* source;
+    const float* weight;
+  };
+  constexpr int64_t kTaps = 64;  // a longer list is walked in parts
   Tap taps[kTaps];
   int64_t found = 0;
   for (int64_t tap = 0; tap < s.kh * s.kw; ++tap) {
@@ -170,29 +244,63 @@ static void depthwiseGradientOne(const ConvShape& s, const float* dy, int64_t i,
   }
 }
 
+// The taps t of an axis that reach pixel i: i + pad = output * stride + t * dilation. They are `step` apart, and the
+// outputs `stride / ...` one (or with stride 1, `dilation`) below each other.
+struct Reaching {
+  int64_t first, count;  // taps first, first + step, ...
+  int64_t output;        // that of the first tap
+};
+CHAINRULE_INLINE Reaching reaching(int64_t i, int64_t stride, int64_t pad, int64_t dilation, int64_t taps,
+                                   int64_t outputs) {
+  int64_t first = stride == 1 ? 0 : (i + pad) % stride;
+  const int64_t down = stride == 1 ? dilation : 1;
+  int64_t output = (i + pad - first * dilation) / stride;
+  if (output >= outputs) {
+    const int64_t skip = (output - outputs) / down + 1;
+    first += skip * stride, output -= skip * down;
+  }
+  if (first >= taps || output < 0) return {0, 0, 0};
+  return {first, least((taps - 1 - first) / stride, output / down) + 1, output};
+}
+
 static void depthwiseBackwardData(const ConvShape& s, const float* dy, const float* filter, float* dx, int64_t rowBegin,
                                   int64_t rowEnd) {
-  // At stride 1 the same sum with the taps of a row reversed: output row r's taps lie at dy row i + padTop - r.
-  const bool plain = s.strideW == 1 && s.strideH == 1 && s.dilationW == 1 && s.dilationH == 1 && s.cout == s.cin;
-  const DepthwiseFour four = plain ? fourOutputs(s.kw, 1) : nullptr;
-  const int64_t begin = most(s.kw - 1 - s.padLeft, 0), end = four ? least(s.ow - s.padLeft, s.w) : 0;
-  const int64_t whole = s.cin / lanes * lanes;
+  // The same sums with the taps of a row reversed. Pixels that are a stride apart have the same taps; with stride and
+  // dilation both, and several outputs to a channel, the taps are looked for one by one.
+  const bool regular = s.cout == s.cin && (s.strideH == 1 || s.dilationH == 1) && (s.strideW == 1 || s.dilationW == 1);
+  const int64_t whole = regular ? s.cin / lanes * lanes : 0;
+  const TapFunction four = tapsOf(s.strideW == 1 ? s.kw : 0, 1, s.dilationW);
+  const int64_t down = s.strideW == 1 ? s.dilationW : 1;
   for (int64_t row = rowBegin; row < rowEnd; ++row) {
     const float* image = dy + row / s.h * s.oh * s.ow * s.cout;
-    const int64_t i = row % s.h, first = most(0, i + s.padTop - s.oh + 1), last = least(s.kh - 1, i + s.padTop);
-    for (int64_t j = 0; j < s.w;) {
-      float* out = dx + (row * s.w + j) * s.cin;
-      if (j < begin || j + kPixels > end) {
-        depthwiseGradientOne(s, image, i, j++, filter, 0, out);
-        continue;
-      }
-      const float* from = image + ((i + s.padTop - first) * s.ow + j + s.padLeft - (s.kw - 1)) * s.cout;
-      four(from, -s.ow * s.cout, s.cout, filter + (first * s.kw + s.kw - 1) * s.cout, s.kw * s.cout, -s.cout,
-           most(last - first + 1, 0), s.cin, nullptr, Activation::none, out, s.cin, s.w * s.cin);
-      for (int p = 0; whole < s.cin && p < kPixels; ++p) {
-        depthwiseGradientOne(s, image, i, j + p, filter, whole, out + p * s.cin);
-      }
-      j += kPixels;
+    float* out = dx + row * s.w * s.cin;
+    const int64_t i = row % s.h;
+    const Reaching rows = whole > 0 ? reaching(i, s.strideH, s.padTop, s.dilationH, s.kh, s.oh) : Reaching{0, 0, 0};
+    for (int64_t phase = 0; whole > 0 && phase < s.strideW && phase < s.w; ++phase) {
+      // Taps of this phase from the last to the first, whose outputs for pixel 0 of the phase begin at `left`.
+      const int64_t first = s.strideW == 1 ? 0 : (phase + s.padLeft) % s.strideW;
+      const int64_t taps = first < s.kw ? (s.kw - 1 - first) / s.strideW + 1 : 0;
+      const int64_t left = (phase + s.padLeft - first * s.dilationW) / s.strideW - (taps - 1) * down;
+      const int64_t pixels = (s.w - phase + s.strideW - 1) / s.strideW;
+      const TapBlock block{image + (rows.output * s.ow + left) * s.cout,
+                           -(s.strideH == 1 ? s.dilationH : 1) * s.ow * s.cout,
+                           down * s.cout,
+                           s.cout,
+                           filter + (rows.first * s.kw + first + (taps - 1) * s.strideW) * s.cout,
+                           s.strideH * s.kw * s.cout,
+                           -s.strideW * s.cout,
+                           rows.count,
+                           taps,
+                           whole,
+                           nullptr,
+                           Activation(),
+                           out + phase * s.cin,
+                           s.strideW * s.cin,
+                           s.w * s.cin};
+      const Window inside = {most(0, -left), least(pixels, s.ow - left - (taps - 1) * down)};
+      tapRow(block, pixels, inside, four, [&](int64_t j) { return tapsInside(j + left, 1, 0, down, taps, s.ow); });
     }
+    for (int64_t j = 0; whole < s.cin && j < s.w; ++j)
+      depthwiseGradientOne(s, image, i, j, filter, whole, out + j * s.cin);
   }
 }

@@ -45,13 +45,34 @@ CHAINRULE_INLINE bool packsA(const Gemm& g, int64_t rows, int64_t panels) {
   return stride % 512 == 0 || g.k > 2 * kBlockK;
 }
 
+// The last panel, of at most half the usual columns, and perhaps the one before it: panels from p on.
+static void multiplyHalf(const Gemm& g, int64_t row, int64_t rows, int64_t k0, int64_t k1, int64_t p, int64_t count) {
+  const RowTiles tilesOfRows(rows, count == 2 ? 4 : 8);
+  const int64_t columns = g.n - (panelCount(g.n) - 1) * kPanel;
+  TileOutput out{nullptr,     g.cRow,
+                 g.cPanel,    columns,
+                 columns,     k0 > 0 || g.accumulate,
+                 k1 == g.k,   g.bias ? g.bias + p * kPanel : nullptr,
+                 g.activation};
+  for (int64_t t = 0; t < tilesOfRows.count; ++t) {
+    const int64_t start = row + tilesOfRows.startOf(t), at = tilesOfRows.rowsOf(t) - 1;
+    const Segment segment{g.a + start * g.aRow + k0 * g.aCol, g.b + p * g.bPanel + k0 * g.bRow, k1 - k0};
+    const TileInput in{&segment, 1, 0, 0, g.aRow, g.aCol, g.bRow, g.bPanel};
+    out.c = g.c + start * g.cRow + p * g.cPanel;
+    (count == 2 ? tileTable.oneAndHalf : tileTable.half)[at](in, out);
+  }
+}
+
 // All panels of the range for one block of rows and k.
 static void multiplyBlock(const Gemm& g, const float* packed, int64_t row, int64_t rows, int64_t k0, int64_t k1,
                           int64_t panelBegin, int64_t panelEnd) {
   const RowTiles tilesOfRows(rows);
   const int widest = widestTile(tilesOfRows.rowsOf(0));
   const int64_t panels = panelCount(g.n);
+  const bool halves = kVectors == 2 && widest == 0 && !packed && !g.cPadded && panelEnd == panels &&
+                      g.n - (panels - 1) * kPanel <= kPanel / 2;
   for (int64_t p = panelBegin; p < panelEnd;) {
+    if (halves && p + 2 >= panels) return multiplyHalf(g, row, rows, k0, k1, p, panels - p);
     int wide = widest;
     while (p + (1 << wide) > panelEnd) --wide;
     const bool streams = wide == 0 && p + 1 < panelEnd && g.bRow == kPanel && rows >= 24 && k1 - k0 >= 192;

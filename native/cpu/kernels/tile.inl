@@ -30,67 +30,68 @@ struct TileOutput {
 constexpr int kVectors = kPanel / lanes;         // of a panel's row
 constexpr int kTileRows = lanes == 16 ? 12 : 6;  // of the largest tile: 24 of 32, or 12 of 16 registers hold it
 
-// Reads or writes vector j of a row of the tile; only the last panel can be incomplete.
-template <int panels, bool whole>
+// Reads or writes vector j of a row of the tile, `width` vectors; only the last panel can be incomplete.
+template <int width, bool whole>
 struct TileRow {
+  static constexpr int kWhole = (width - 1) / kVectors * kVectors;  // vectors of the panels before the last
   Mask masks[kVectors];
   [[gnu::always_inline]] inline explicit TileRow(int64_t columns) {
     for (int j = 0; j < kVectors; ++j) masks[j] = firstLanes(int(columns) - j * lanes);
   }
   [[gnu::always_inline]] inline Float read(const float* p, int j) const {
-    return whole || j / kVectors < panels - 1 ? load(p) : loadMasked(p, masks[j % kVectors]);
+    return whole || j < kWhole ? load(p) : loadMasked(p, masks[j % kVectors]);
   }
   [[gnu::always_inline]] inline void write(float* p, int j, Float value) const {
-    if (whole || j / kVectors < panels - 1)
+    if (whole || j < kWhole)
       store(p, value);
     else
       storeMasked(p, value, masks[j % kVectors]);
   }
 };
 
-template <int rows, int panels, bool whole>
-CHAINRULE_INLINE void startTile(const TileOutput& out, Float (&acc)[rows][panels * kVectors]) {
-  const TileRow<panels, whole> row(out.columns);
+template <int rows, int width, bool whole>
+CHAINRULE_INLINE void startTile(const TileOutput& out, Float (&acc)[rows][width]) {
+  const TileRow<width, whole> row(out.columns);
 #pragma GCC unroll 12
   for (int r = 0; r < rows; ++r) {
 #pragma GCC unroll 8
-    for (int j = 0; j < panels * kVectors; ++j)
+    for (int j = 0; j < width; ++j)
       acc[r][j] = row.read(out.c + r * out.cRow + j / kVectors * out.cPanel + j % kVectors * lanes, j);
   }
 }
-template <int rows, int panels, bool whole>
-CHAINRULE_INLINE void finishTile(const TileOutput& out, Float (&acc)[rows][panels * kVectors]) {
+template <int rows, int width, bool whole>
+CHAINRULE_INLINE void finishTile(const TileOutput& out, Float (&acc)[rows][width]) {
   if (out.finish && out.bias) {
-    const TileRow<panels, whole> row(out.biasColumns);
+    const TileRow<width, whole> row(out.biasColumns);
 #pragma GCC unroll 8
-    for (int j = 0; j < panels * kVectors; ++j) {
+    for (int j = 0; j < width; ++j) {
       const Float bias = row.read(out.bias + j * lanes, j);
 #pragma GCC unroll 12
       for (int r = 0; r < rows; ++r) acc[r][j] = acc[r][j] + bias;
     }
   }
-  if (out.finish && out.activation == Activation::relu) {
+  if (out.finish && out.activation.relu) {
+    const Float ceiling(out.activation.ceiling);
 #pragma GCC unroll 12
     for (int r = 0; r < rows; ++r) {
 #pragma GCC unroll 8
-      for (int j = 0; j < panels * kVectors; ++j) acc[r][j] = relu(acc[r][j]);
+      for (int j = 0; j < width; ++j) acc[r][j] = minOr(ceiling, relu(acc[r][j]));
     }
   }
-  const TileRow<panels, whole> row(out.columns);
+  const TileRow<width, whole> row(out.columns);
 #pragma GCC unroll 12
   for (int r = 0; r < rows; ++r) {
 #pragma GCC unroll 8
-    for (int j = 0; j < panels * kVectors; ++j)
+    for (int j = 0; j < width; ++j)
       row.write(out.c + r * out.cRow + j / kVectors * out.cPanel + j % kVectors * lanes, j, acc[r][j]);
   }
 }
 
 // One step along k: a column of A times a row of B. The shorter of the two stays in registers, the other passes through
 // one.
-template <int rows, int panels>
+template <int rows, int width>
 CHAINRULE_INLINE void multiplyStep(const float* a, int64_t aRow, const float* b, int64_t bPanel,
-                                   Float (&acc)[rows][panels * kVectors]) {
-  constexpr int width = panels * kVectors;
+                                   Float (&acc)[rows][width]) {
   const float* a3 = a + 3 * aRow;
   if constexpr (rows > width) {
     Float bv[width];
@@ -119,8 +120,8 @@ CHAINRULE_INLINE void multiplyStep(const float* a, int64_t aRow, const float* b,
 }
 
 // All segments. A stride given as a template argument other than 0 is known to be that.
-template <int rows, int panels, int knownRow, int knownCol, int knownB>
-CHAINRULE_INLINE void multiplySegments(const TileInput& in, Float (&acc)[rows][panels * kVectors]) {
+template <int rows, int width, int knownRow, int knownCol, int knownB>
+CHAINRULE_INLINE void multiplySegments(const TileInput& in, Float (&acc)[rows][width]) {
   const int64_t aRow = knownRow ? knownRow : in.aRow, aCol = knownCol ? knownCol : in.aCol,
                 bRow = knownB ? knownB : in.bRow, bPanel = in.bPanel;
   const Segment* const end = in.segments + in.count;
@@ -132,7 +133,7 @@ CHAINRULE_INLINE void multiplySegments(const TileInput& in, Float (&acc)[rows][p
       for (; k >= 4; k -= 4) {  // fewer iterations, whose end is predicted better
 #pragma GCC unroll 4
         for (int i = 0; i < 4; ++i) {
-          multiplyStep<rows, panels>(a + (knownCol ? i : 0), aRow, b + i * kPanel, bPanel, acc);
+          multiplyStep<rows, width>(a + (knownCol ? i : 0), aRow, b + i * kPanel, bPanel, acc);
           if (!knownCol) {
             a += aCol;
             asm("" : "+r"(a));  // or GCC keeps an address per step and spills them
@@ -143,16 +144,15 @@ CHAINRULE_INLINE void multiplySegments(const TileInput& in, Float (&acc)[rows][p
       }
     }
     for (; k > 0; --k) {
-      multiplyStep<rows, panels>(a, aRow, b, bPanel, acc);
+      multiplyStep<rows, width>(a, aRow, b, bPanel, acc);
       a += aCol;
       b += bRow;
     }
   }
 }
 
-template <int rows, int panels>
+template <int rows, int width>
 static void tile(const TileInput& in, const TileOutput& out) {
-  constexpr int width = panels * kVectors;
   for (int64_t i = 0; i < in.aheadLines; ++i) __builtin_prefetch(in.ahead + i * 16, 0, 2);
     // What the next tile of this column writes, and may add to.
 #pragma GCC unroll 12
@@ -168,34 +168,33 @@ static void tile(const TileInput& in, const TileOutput& out) {
       for (int j = 0; j < width; ++j) acc[r][j] = Float(0.0f);
     }
   } else if (out.columns == kPanel) {
-    startTile<rows, panels, true>(out, acc);
+    startTile<rows, width, true>(out, acc);
   } else {
-    startTile<rows, panels, false>(out, acc);
+    startTile<rows, width, false>(out, acc);
   }
 
   // Strides that the compiler knows make the addresses of an unrolled loop free.
   if (in.bRow != kPanel)
-    multiplySegments<rows, panels, 0, 0, 0>(in, acc);
+    multiplySegments<rows, width, 0, 0, 0>(in, acc);
   else if (in.aCol == 1)
-    multiplySegments<rows, panels, 0, 1, kPanel>(in, acc);
+    multiplySegments<rows, width, 0, 1, kPanel>(in, acc);
   else if (in.aRow == 1)
-    multiplySegments<rows, panels, 1, 0, kPanel>(in, acc);
+    multiplySegments<rows, width, 1, 0, kPanel>(in, acc);
   else
-    multiplySegments<rows, panels, 0, 0, kPanel>(in, acc);
+    multiplySegments<rows, width, 0, 0, kPanel>(in, acc);
 
   if (out.columns == kPanel && (!out.bias || out.biasColumns == kPanel))
-    finishTile<rows, panels, true>(out, acc);
+    finishTile<rows, width, true>(out, acc);
   else
-    finishTile<rows, panels, false>(out, acc);
+    finishTile<rows, width, false>(out, acc);
 }
 
 // The same with a table of offsets along k, for convolutions whose runs are only a few values long: in.count values,
 // and `repeat` tiles side by side, since one such tile is hardly worth a call. in.segments, aCol and accumulate are
 // unused.
-template <int rows, int panels>
+template <int rows, int width>
 static void gatheredTiles(const float* a, const int32_t* offsets, const float* b, const TileInput& in, TileOutput out,
                           int64_t repeat) {
-  constexpr int width = panels * kVectors;
   const int64_t aRow = in.aRow, bPanel = in.bPanel, k = in.count;
   const bool whole = out.columns == kPanel && (!out.bias || out.biasColumns == kPanel);
   for (; repeat > 0; --repeat, a += rows * aRow, out.c += rows * out.cRow) {
@@ -206,12 +205,12 @@ static void gatheredTiles(const float* a, const int32_t* offsets, const float* b
       for (int j = 0; j < width; ++j) acc[r][j] = Float(0.0f);
     }
     for (int64_t i = 0; i < k; ++i) {
-      multiplyStep<rows, panels>(a + offsets[i], aRow, b + i * kPanel, bPanel, acc);
+      multiplyStep<rows, width>(a + offsets[i], aRow, b + i * kPanel, bPanel, acc);
     }
     if (whole)
-      finishTile<rows, panels, true>(out, acc);
+      finishTile<rows, width, true>(out, acc);
     else
-      finishTile<rows, panels, false>(out, acc);
+      finishTile<rows, width, false>(out, acc);
   }
 }
 
@@ -229,17 +228,28 @@ using GatheredFunction = void (*)(const float*, const int32_t*, const float*, co
 struct TileTable {  // by rows - 1 and log2(panels)
   TileFunction whole[kTileRows][kWidths] = {};
   GatheredFunction gathered[kTileRows][kWidths] = {};
+  // Of a last panel with at most half its columns, alone or with the panel before it, where vectors are half a panel.
+  TileFunction half[8] = {}, oneAndHalf[4] = {};
 };
 template <int rows, int wide>
 consteval void enterTiles(TileTable& table) {
-  table.whole[rows - 1][wide] = tile<rows, 1 << wide>;
-  table.gathered[rows - 1][wide] = gatheredTiles<rows, 1 << wide>;
+  table.whole[rows - 1][wide] = tile<rows, kVectors << wide>;
+  table.gathered[rows - 1][wide] = gatheredTiles<rows, kVectors << wide>;
   if constexpr (wide < widestTile(rows)) enterTiles<rows, wide + 1>(table);
   if constexpr (wide == 0 && rows < kTileRows) enterTiles<rows + 1, 0>(table);
+}
+template <int rows>
+consteval void enterHalves(TileTable& table) {
+  if constexpr (kVectors == 2 && rows <= 8) {
+    table.half[rows - 1] = tile<rows, 1>;
+    if constexpr (rows <= 4) table.oneAndHalf[rows - 1] = tile<rows, 3>;
+    enterHalves<rows + 1>(table);
+  }
 }
 consteval TileTable allTiles() {
   TileTable table;
   enterTiles<1, 0>(table);
+  enterHalves<1>(table);
   return table;
 }
 constexpr TileTable tileTable = allTiles();
@@ -249,8 +259,8 @@ constexpr auto& gathered = tileTable.gathered;
 // The rows of each of the tiles that cover `rows`: as equal as possible, since a tile of 1 or 2 rows is inefficient.
 struct RowTiles {
   int64_t count, base, larger;  // `larger` tiles of base + 1 rows come first
-  [[gnu::always_inline]] inline explicit RowTiles(int64_t rows)
-      : count((rows + kTileRows - 1) / kTileRows), base(count ? rows / count : 0), larger(count ? rows % count : 0) {}
+  [[gnu::always_inline]] inline explicit RowTiles(int64_t rows, int64_t most = kTileRows)
+      : count((rows + most - 1) / most), base(count ? rows / count : 0), larger(count ? rows % count : 0) {}
   [[gnu::always_inline]] inline int64_t rowsOf(int64_t i) const { return base + (i < larger); }
   [[gnu::always_inline]] inline int64_t startOf(int64_t i) const { return base * i + least(i, larger); }
 };

@@ -62,7 +62,8 @@ CHAINRULE_INLINE Float sign(Float a) {
 }
 CHAINRULE_INLINE Int sign(Int a) { return toLanes(a > Int(0)) - toLanes(a < Int(0)); }
 CHAINRULE_INLINE Float relu(Float a) { return maxOr(Float(0.0f), a); }
-CHAINRULE_INLINE Float minimum(Float a, Float b) { return select(a != a, a, minOr(a, b)); }  // NaN wins
+CHAINRULE_INLINE Float relu(Float a, float ceiling) { return minOr(Float(ceiling), relu(a)); }  // NaN stays
+CHAINRULE_INLINE Float minimum(Float a, Float b) { return select(a != a, a, minOr(a, b)); }     // NaN wins
 CHAINRULE_INLINE Float maximum(Float a, Float b) { return select(a != a, a, maxOr(a, b)); }
 CHAINRULE_INLINE Int minimum(Int a, Int b) { return select(b < a, b, a); }
 CHAINRULE_INLINE Int maximum(Int a, Int b) { return select(a < b, b, a); }

@@ -53,10 +53,9 @@ void benchOthers() {
     report("gather rows W11",
            best([&] { k.gatherRows(table.data(), rows, width * 4, indices.data(), out.data(), 0, count, &bad); }), 0,
            8.0 * double(count * width));
-    report("gather scatterAdd W11", best([&] {
-             k.scatterAddRows(out.data(), width, 1, indices.data(), count, sums.data(), rows, 0, 1);
-           }),
-           0, 8.0 * double(count * width));
+    report("gather scatterAdd W11",
+           best([&] { k.scatterAddRows(out.data(), width, 1, indices.data(), count, sums.data(), rows, 0, 1); }), 0,
+           8.0 * double(count * width));
   }
   if (wanted("depthwise")) {
     ConvShape s;
@@ -65,7 +64,7 @@ void benchOthers() {
     Floats y(x.size()), dw(depthwiseFilterChunks(s) * 9 * s.cout);
     const double flops = 18.0 * double(x.size()), bytes = 8.0 * double(x.size());
     report("depthwise W8 fwd",
-           best([&] { k.depthwiseForward(s, x.data(), f.data(), nullptr, Activation::none, y.data(), 0, s.n * s.oh); }),
+           best([&] { k.depthwiseForward(s, x.data(), f.data(), nullptr, Activation(), y.data(), 0, s.n * s.oh); }),
            flops, bytes);
     report("depthwise W8 dX", best([&] { k.depthwiseBackwardData(s, x.data(), f.data(), y.data(), 0, s.n * s.h); }),
            flops, bytes);

@@ -1,8 +1,8 @@
 import { afterAll, describe, expect, test } from 'vitest';
-import { type Bound, native } from '../../lib/native.js';
+import { type Bound, type NativeProgram, native } from '../../lib/native.js';
 import { Builder, variable } from '../ir/builder.js';
 
-// A pool inside the convolution before it, against the two as steps of their own: the same bits.
+// Convolutions and pools that run as one, block by block, against the same as steps of their own: the same bits.
 
 interface Convolution {
   about: string;
@@ -86,26 +86,140 @@ const bytes = (outputs: readonly Bound[]): Buffer =>
 
 afterAll(() => native.configure({ threads: native.info().threads, parallelThreshold: 10000 }));
 
+interface Built {
+  program: NativeProgram;
+  /** Outputs that both programs have. */
+  parts: number;
+  inputs: number[][];
+}
+
+async function checkSame(fused: Built, apart: Built, what: string): Promise<void> {
+  for (const batch of [1, 5]) {
+    const bound = rows(fused.inputs, batch);
+    const expected = bytes(apart.program.runSync(bound).slice(0, fused.parts));
+    for (const threads of [1, 2, 3, 8]) {
+      native.configure({ threads, parallelThreshold: 0 });
+      const found = bytes(await fused.program.run(bound).promise);
+      expect(found.equals(expected), `${what}, ${batch} images, ${threads} threads`).toBe(true);
+    }
+  }
+}
+
 describe.each(convolutions)('behind a convolution, $about', (conv) => {
   describe.each(pools)('a pool, $about', (pool) => {
     test.each(Object.keys(finishes))('with %s between them', async (between) => {
       for (const op of ['maxPool', 'avgPool']) {
         const fused = build(conv, op, pool, finishes[between]!, false);
         const apart = build(conv, op, pool, finishes[between]!, true);
-        expect(fused.program.describe()).toContain('conv2dPool');
-        expect(apart.program.describe()).not.toContain('conv2dPool');
-        for (const batch of [1, 5]) {
-          const bound = rows(fused.inputs, batch);
-          const expected = bytes(apart.program.runSync(bound).slice(0, fused.parts));
-          for (const threads of [1, 2, 3, 8]) {
-            native.configure({ threads, parallelThreshold: 0 });
-            const found = bytes(await fused.program.run(bound).promise);
-            expect(found.equals(expected), `${op}, ${batch} images, ${threads} threads`).toBe(true);
-          }
-        }
+        expect(fused.program.describe(1)).toContain(` > ${op}`);
+        expect(apart.program.describe(1)).not.toContain(' > ');
+        await checkSame(fused, apart, op);
       }
     });
   });
+});
+
+interface Separable {
+  about: string;
+  x: number[];
+  expand?: number;
+  kernel: number[];
+  multiplier?: number;
+  strides?: number[];
+  dilations?: number[];
+  padding?: number[];
+  project?: number;
+}
+const separables: Separable[] = [
+  { about: 'as in MobileNetV2', x: [14, 13, 8], expand: 48, kernel: [3, 3], padding: [1, 1, 1, 1], project: 8 },
+  { about: 'as in MobileNetV1', x: [12, 12, 33], kernel: [3, 3], padding: [1, 1, 1, 1], project: 40 },
+  {
+    about: 'in strides',
+    x: [29, 30, 3],
+    expand: 20,
+    kernel: [3, 3],
+    strides: [2, 2],
+    padding: [0, 1, 0, 1],
+    project: 5,
+  },
+  { about: '5 x 5', x: [17, 9, 4], expand: 24, kernel: [5, 5], padding: [2, 2, 2, 2], project: 12 },
+  {
+    about: 'dilated',
+    x: [23, 20, 5],
+    expand: 17,
+    kernel: [3, 3],
+    dilations: [3, 2],
+    padding: [3, 3, 2, 2],
+    project: 9,
+  },
+  { about: 'multiplied', x: [11, 10, 6], kernel: [3, 2], multiplier: 3, project: 7 },
+  { about: 'over gaps', x: [20, 21, 4], expand: 6, kernel: [1, 2], strides: [3, 3], project: 4 },
+  { about: 'without projection', x: [16, 15, 7], expand: 30, kernel: [3, 3], padding: [1, 1, 1, 1] },
+  { about: 'large rows', x: [12, 40, 6], expand: 160, kernel: [3, 3], padding: [1, 1, 1, 1], project: 24 },
+  {
+    about: 'heavy weights, few pixels',
+    x: [7, 7, 80],
+    expand: 240,
+    kernel: [3, 3],
+    padding: [1, 1, 1, 1],
+    project: 80,
+  },
+];
+
+/** Expand, filter each channel, project, each with a bias and relu6 or none, and x added where it fits. */
+function buildSeparable(block: Separable, activation: string, apart: boolean): Built {
+  const b = new Builder();
+  const inputs = [[-1, ...block.x]];
+  const x = b.input('x', ...inputs[0]!);
+  const between: number[] = [];
+  const activated = (y: number): number =>
+    activation === 'relu6' ? b.op('minimum', [b.op('relu', [b.op('add', [y, bias(b, y)])]), b.scalar(6)]) : y;
+  const pointwise = (y: number, filters: number): number =>
+    b.op('conv2d', [y, b.graph.read(variable('filter', 1, 1, channels(b, y), filters))], { strides: [1, 1] });
+  let y = x;
+  if (block.expand) {
+    y = activated(pointwise(y, block.expand));
+    between.push(y);
+  }
+  const { kernel, multiplier = 1, strides = [1, 1], dilations = [1, 1], padding = none } = block;
+  const groups = channels(b, y);
+  const filter = b.graph.read(variable('filter', ...kernel, 1, groups * multiplier));
+  y = activated(b.op('conv2d', [y, filter], { strides, dilations, padding, groups }));
+  if (block.project) {
+    between.push(y);
+    y = pointwise(y, block.project);
+    const fits = b.graph.shape(y).every((n, axis) => n === inputs[0]![axis]);
+    if (fits) y = b.op('add', [y, x]);
+  }
+  return { program: b.graph.compileSync(apart ? [y, ...between] : [y]), parts: 1, inputs };
+}
+
+describe.each(separables)('a block of pointwise and depthwise convolutions, $about', (block) => {
+  test.each(['none', 'relu6'])('activation: %s', async (activation) => {
+    const fused = buildSeparable(block, activation, false);
+    const apart = buildSeparable(block, activation, true);
+    const stages = 1 + Number(!!block.expand) + Number(!!block.project);
+    expect(fused.program.describe(1).match(/conv2d/g)).toHaveLength(stages);
+    expect(fused.program.describe(1).split(' > ')).toHaveLength(stages);
+    expect(apart.program.describe(1)).not.toContain(' > ');
+    await checkSame(fused, apart, activation);
+  });
+});
+
+test('a second depthwise convolution starts a chain of its own', () => {
+  const b = new Builder();
+  let y = b.input('x', -1, 9, 9, 4);
+  for (let i = 0; i < 2; i++) {
+    const attrs = { strides: [1, 1], padding: [1, 1, 1, 1], groups: 4 };
+    y = b.op('conv2d', [y, b.graph.read(variable('depthwise', 3, 3, 1, 4))], attrs);
+    y = b.op('conv2d', [y, b.graph.read(variable('pointwise', 1, 1, 4, 4))], { strides: [1, 1] });
+  }
+  expect(
+    b.graph
+      .compileSync([y])
+      .describe(1)
+      .match(/conv2d > conv2d/g),
+  ).toHaveLength(2);
 });
 
 test('two pools of one convolution stay as they are', () => {
@@ -114,8 +228,8 @@ test('two pools of one convolution stay as they are', () => {
     strides: [1, 1],
   });
   const attrs = { size: [2, 2], strides: [2, 2], padding: none };
-  expect(b.graph.compileSync([b.op('maxPool', [y], attrs), b.op('avgPool', [y], attrs)]).describe()).not.toContain(
-    'conv2dPool',
+  expect(b.graph.compileSync([b.op('maxPool', [y], attrs), b.op('avgPool', [y], attrs)]).describe(1)).not.toContain(
+    ' > ',
   );
 });
 
