@@ -114,6 +114,11 @@ export class Variable {
   }
 
   private checked(array: AnyArray): AnyArray {
+    if (array.data instanceof Int8Array && array.data.includes(-128))
+      throw new ChainruleError(
+        'ERR_CHAINRULE_VALUE',
+        `variable "${this.path}" holds int8 numbers within -127..127, but got -128.`,
+      );
     const same = array.shape.length === this.shape.length && array.shape.every((dim, i) => dim === this.shape[i]);
     if (same) return array;
     throw new ChainruleError(

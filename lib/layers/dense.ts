@@ -1,7 +1,9 @@
 import type { OptionTable } from '../config.js';
 import type { Shape, Tensor } from '../graph/tensor.js';
 import { matmul } from '../ops/math.js';
+import { matmulInt8 } from '../ops/quantized.js';
 import { integerOption, KernelLayer, type KernelOptions, knownSize } from './kernel_layer.js';
+import type { Int8Weight } from './quantization.js';
 
 export interface DenseOptions extends KernelOptions {
   /** Size of the output's last axis. */
@@ -20,6 +22,10 @@ export class Dense extends KernelLayer {
     this.supportsMasking = true;
   }
 
+  override get int8Weight(): Int8Weight | undefined {
+    return this.constructor === Dense ? { weight: 'kernel', scale: 'kernelScale', axis: 0 } : undefined;
+  }
+
   override build(inputShape: Shape): void {
     const features = knownSize(this, inputShape, -1);
     this.inputSpec = { minRank: 2, axes: { [-1]: features } };
@@ -27,6 +33,6 @@ export class Dense extends KernelLayer {
   }
 
   override call(x: Tensor): Tensor {
-    return this.finish(matmul(x, this.kernel));
+    return this.finish(this.kernelScale ? matmulInt8(x, this.kernel, this.kernelScale) : matmul(x, this.kernel));
   }
 }

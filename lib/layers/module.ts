@@ -52,6 +52,12 @@ export abstract class Module extends Configured {
     return variable;
   }
 
+  /** Lets a weight go; whoever holds it in a property replaces it there. @internal */
+  removeWeight(variable: Variable): void {
+    const at = this.#own.indexOf(variable);
+    if (at >= 0) this.#own.splice(at, 1);
+  }
+
   /** Layers in the properties of this one. */
   get sublayers(): Layer[] {
     return tracked(this, isModule).layers;
@@ -66,6 +72,11 @@ export abstract class Module extends Configured {
   get ownWeights(): Variable[] {
     const own = [...new Set([...this.#own, ...tracked(this, isModule).variables])];
     return [...own.filter((variable) => !frozen.has(variable)), ...own.filter((variable) => frozen.has(variable))];
+  }
+
+  /** The own weights in the order of Keras's files. @internal */
+  get savedWeights(): Variable[] {
+    return this.ownWeights;
   }
 
   get trainableWeights(): Variable[] {

@@ -23,6 +23,7 @@ std::span<const OpDef> moveOps();
 std::span<const OpDef> orthogonalOps();
 std::span<const OpDef> panelOps();
 std::span<const OpDef> poolOps();
+std::span<const OpDef> quantizedOps();
 std::span<const OpDef> randomOps();
 std::span<const OpDef> recurrentOps();
 std::span<const OpDef> reduceOps();

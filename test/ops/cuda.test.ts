@@ -1,14 +1,23 @@
-import { test } from 'vitest';
+import { expect, test } from 'vitest';
 import { setFloat32MatmulPrecision } from '../../lib/devices.js';
 import { cases } from './cases.js';
 import { expectForward } from './check.js';
 import { cudaDevice } from './cuda_device.js';
-import { nameOf } from './run.js';
+import { compileForward, nameOf } from './run.js';
 
 // Every row of the table on the first CUDA device: a GPU, or with CHAINRULE_CUDA_EMULATE=1 the emulated grid.
 
 setFloat32MatmulPrecision('highest');
 
-test.skipIf(!cudaDevice).each(cases.map((row) => [nameOf(row), row] as const))('%s', (_name, row) =>
+/** Ops without a launch for GPUs: integer weights are for inference on the CPU. */
+const cpuOnly = ['matmulInt8', 'gatherInt8', 'toInt8'];
+
+test.skipIf(!cudaDevice).each(cpuOnly)('%s is refused by its name', (op) => {
+  expect(() => compileForward(cases.find((row) => row.op === op)!, cudaDevice)).toThrow(op);
+});
+
+test
+  .skipIf(!cudaDevice)
+  .each(cases.filter(({ op }) => !cpuOnly.includes(op)).map((row) => [nameOf(row), row] as const))('%s', (_name, row) =>
   expectForward(row, cudaDevice),
 );

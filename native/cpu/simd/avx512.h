@@ -69,6 +69,14 @@ CHAINRULE_INLINE Int shiftRightLogical(Int a) {
   return _mm512_srli_epi32(a.v, bits);
 }
 
+// acc += the four products of signed bytes of each lane, within -127..127.
+CHAINRULE_INLINE void accumulateQuads(Int& acc, Int a, Int b) {
+  const __m512i signedA =
+      _mm512_mask_sub_epi8(a.v, _mm512_movepi8_mask(b.v), _mm512_set1_epi32(0), a.v);  // -a where b is negative
+  const __m512i pairs = _mm512_maddubs_epi16(_mm512_abs_epi8(b.v), signedA);
+  acc.v = _mm512_add_epi32(acc.v, _mm512_madd_epi16(pairs, _mm512_set1_epi32(0x10001)));
+}
+
 CHAINRULE_INLINE Float operator+(Float a, Float b) { return _mm512_add_ps(a.v, b.v); }
 CHAINRULE_INLINE Float operator-(Float a, Float b) { return _mm512_sub_ps(a.v, b.v); }
 CHAINRULE_INLINE Float operator*(Float a, Float b) { return _mm512_mul_ps(a.v, b.v); }

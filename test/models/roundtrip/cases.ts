@@ -52,6 +52,13 @@ const words = [
 /** By class name. A class may have several rows: `Dense`, `Dense with rules`. */
 export const cases: Record<string, RoundTrip> = {
   Dense: of(() => layers.dense({ units: 5, activation: 'gelu' }), [4]),
+  'Dense in int8': of(() => layers.dense({ units: 5, activation: 'relu' }), [9], {
+    prepare: (model) => model.quantize('int8'),
+  }),
+  'Embedding in int8': of(() => layers.embedding({ inputDim: 6, outputDim: 5 }), [4], {
+    ...integers(6),
+    prepare: (model) => model.quantize('int8'),
+  }),
   'Dense with rules': of(
     () =>
       layers.dense({
