@@ -13,6 +13,7 @@ export interface DenseOptions extends KernelOptions {
 /** act(x · kernel + bias) on the last axis (https://keras.io/api/layers/core_layers/dense/). */
 export class Dense extends KernelLayer {
   static override readonly options: OptionTable = { units: 'value' };
+  static override readonly int8 = true;
   readonly units: number;
 
   constructor(options: DenseOptions) {
@@ -22,14 +23,14 @@ export class Dense extends KernelLayer {
     this.supportsMasking = true;
   }
 
-  override get int8Weight(): Int8Weight | undefined {
-    return this.constructor === Dense ? { weight: 'kernel', scale: 'kernelScale', axis: 0 } : undefined;
+  protected override kernelForm([features]: readonly number[]): Int8Weight {
+    return { weight: 'kernel', scale: 'kernelScale', matrix: [features!, this.units], scales: 'columns' };
   }
 
   override build(inputShape: Shape): void {
     const features = knownSize(this, inputShape, -1);
     this.inputSpec = { minRank: 2, axes: { [-1]: features } };
-    this.addKernel([features, this.units], this.units);
+    this.addWeights([features, this.units], this.useBias ? [this.units] : undefined);
   }
 
   override call(x: Tensor): Tensor {

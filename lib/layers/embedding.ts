@@ -40,6 +40,7 @@ export class Embedding extends Layer {
     maskZero: 'value',
     quantizationConfig: 'local',
   };
+  static override readonly int8 = true;
   readonly inputDim: number;
   readonly outputDim: number;
   readonly embeddingsInitializer: Initializer;
@@ -64,7 +65,9 @@ export class Embedding extends Layer {
   }
 
   override get int8Weight(): Int8Weight | undefined {
-    return this.constructor === Embedding ? { weight: 'embeddings', scale: 'embeddingsScale', axis: 1 } : undefined;
+    if (!this.storesInt8) return undefined;
+    const matrix = [this.inputDim, this.outputDim] as const;
+    return { weight: 'embeddings', scale: 'embeddingsScale', matrix, scales: 'rows' };
   }
 
   override getConfig(): Config {
@@ -73,7 +76,7 @@ export class Embedding extends Layer {
 
   override build(): void {
     if (this.quantization) {
-      const { values, scale } = addInt8(this, 'embeddings', [this.inputDim, this.outputDim], this.inputDim);
+      const { values, scale } = addInt8(this, 'embeddings', [this.inputDim, this.outputDim], this.int8Weight);
       this.embeddings = values;
       this.embeddingsScale = scale;
       return;

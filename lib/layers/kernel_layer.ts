@@ -8,7 +8,7 @@ import { type Initializer, type InitializerSpec, resolveInitializer } from '../i
 import { add } from '../ops/math.js';
 import { type Regularizer, type RegularizerSpec, resolveRegularizer } from '../regularizers/index.js';
 import { Layer, type LayerOptions } from './layer.js';
-import { addInt8, checkQuantizationConfig, quantizationConfig } from './quantization.js';
+import { addInt8, checkQuantizationConfig, type Int8Weight, quantizationConfig } from './quantization.js';
 
 export interface KernelOptions extends LayerOptions {
   activation?: ActivationSpec;
@@ -66,20 +66,31 @@ export abstract class KernelLayer extends Layer {
     this.biasConstraint = resolveConstraint(options.biasConstraint);
   }
 
-  protected addKernel(shape: readonly number[], units: number): void {
+  /** The kernel as a matrix with scales for its columns, where it can be stored so. */
+  protected abstract kernelForm(shape: readonly number[]): Int8Weight | undefined;
+
+  override get int8Weight(): Int8Weight | undefined {
+    return this.storesInt8 ? this.kernelForm(this.kernel.shape) : undefined;
+  }
+
+  protected addWeights(
+    kernel: readonly number[],
+    bias: readonly number[] | undefined,
+    kernelInitializer = this.kernelInitializer,
+  ): void {
     if (this.quantization) {
-      const { values, scale } = addInt8(this, 'kernel', shape, units);
+      const { values, scale } = addInt8(this, 'kernel', kernel, this.kernelForm(kernel));
       this.kernel = values;
       this.kernelScale = scale;
     } else {
-      this.kernel = this.addWeight('kernel', shape, {
-        initializer: this.kernelInitializer,
+      this.kernel = this.addWeight('kernel', kernel, {
+        initializer: kernelInitializer,
         regularizer: this.kernelRegularizer,
         constraint: this.kernelConstraint,
       });
     }
-    if (!this.useBias) return;
-    this.bias = this.addWeight('bias', [units], {
+    if (!bias) return;
+    this.bias = this.addWeight('bias', bias, {
       initializer: this.biasInitializer,
       regularizer: this.biasRegularizer,
       constraint: this.biasConstraint,

@@ -65,6 +65,8 @@ export abstract class Layer extends Module {
     inputShape: 'local',
     activityRegularizer: 'optionalRegularizer',
   };
+  /** Whether layers of this class can store a weight as int8. @internal */
+  static readonly int8: boolean = false;
   /** Properties whose layers stand under another name in Keras's files: `{ property: 'their_name' }`. */
   static readonly savedNames: Readonly<Record<string, string>> = {};
 
@@ -105,14 +107,20 @@ export abstract class Layer extends Module {
   /** The name of a dtype policy, which must be one that the layer computes with. */
   protected policy(dtype: LayerOptions['dtype']): string {
     const name = typeof dtype === 'object' ? (policyOf(dtype) ?? dtype.config?.name) : (dtype ?? 'float32');
-    if (name === 'float32' || (this.int8Weight && name === 'int8_from_float32')) return name as string;
+    if (name === 'float32' || (this.storesInt8 && name === 'int8_from_float32')) return name as string;
     throw new ChainruleError(
       'ERR_CHAINRULE_UNSUPPORTED',
       `${this.className}: dtype "${String(name)}" is not supported; layers compute in float32.`,
     );
   }
 
-  /** The weight that may be stored as int8. @internal */
+  /** The class itself, and not only one that it extends, can store a weight as int8. @internal */
+  get storesInt8(): boolean {
+    const cls = this.constructor as typeof Layer;
+    return Object.hasOwn(cls, 'int8') && cls.int8;
+  }
+
+  /** That weight of a built layer; undefined where the layer's options don't allow it. @internal */
   get int8Weight(): Int8Weight | undefined {
     return undefined;
   }

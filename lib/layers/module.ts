@@ -18,6 +18,8 @@ export interface WeightOptions {
   constraint?: ConstraintSpec;
   trainable?: boolean;
   dtype?: DType;
+  /** See VariableOptions. @internal */
+  storedShape?: readonly number[];
 }
 
 /** The part of a layer that owns weights: its own, and those of the layers in its properties. */
@@ -43,6 +45,7 @@ export abstract class Module extends Configured {
       initialValue: fill ?? ((size, dtype) => cast(initializer.call(size, dtype), dtype)),
       dtype: options.dtype ?? 'float32',
       trainable: (options.trainable ?? true) && this.#trainable,
+      ...(options.storedShape && { storedShape: options.storedShape }),
     });
     variable.regularizer = resolveRegularizer(options.regularizer);
     variable.constraint = resolveConstraint(options.constraint);

@@ -2,17 +2,22 @@ import type { Config, Serialized } from '../config.js';
 import { ChainruleError, shown } from '../errors.js';
 import { initialize, type Variable } from '../graph/variable.js';
 import { absMaxQuantize } from '../ops/quantized.js';
+import { reshape } from '../ops/shape.js';
 import type { Layer } from './layer.js';
 
 /** How `model.quantize` stores weights. */
 export type QuantizationMode = 'int8';
 export const quantizationModes: readonly QuantizationMode[] = ['int8'];
 
-/** The weight of a class that can be stored as int8: where it and its scales stand, and along which axis a scale holds. */
+/** The weight that a layer can store as int8: a matrix, with a scale for each row or column. */
 export interface Int8Weight {
+  /** Properties of the layer. */
   readonly weight: string;
   readonly scale: string;
-  readonly axis: number;
+  readonly matrix: readonly [rows: number, columns: number];
+  readonly scales: 'rows' | 'columns';
+  /** The shape of the scales in files; [rows] or [columns] by default. */
+  readonly scaleShape?: readonly number[];
 }
 
 const policy = /^(\w+)_from_float32$/;
@@ -64,37 +69,50 @@ export function checkQuantizationConfig(layer: Layer, given: unknown): void {
   );
 }
 
-/** The variables of a weight that is stored as int8, not yet written. */
+/** The variables of a weight that is stored as int8, not yet written. Programs see a matrix and a vector. */
 export function addInt8(
   layer: Layer,
   name: string,
   shape: readonly number[],
-  scales: number,
+  form: Int8Weight | undefined,
 ): { values: Variable; scale: Variable } {
-  const values = layer.addWeight(name, shape, { dtype: 'int8', trainable: false });
-  const scale = layer.addWeight(`${name}_scale`, [scales], { initializer: 'ones', trainable: false });
-  return { values, scale };
+  if (!form)
+    throw new ChainruleError(
+      'ERR_CHAINRULE_UNSUPPORTED',
+      `${layer.className} "${layer.name}": its ${name} cannot be stored as int8 here.`,
+    );
+  const { matrix, scales, scaleShape } = form;
+  const count = matrix[scales === 'rows' ? 0 : 1];
+  const options = { trainable: false } as const;
+  return {
+    values: layer.addWeight(name, shape, { ...options, dtype: 'int8', storedShape: matrix }),
+    scale: layer.addWeight(`${name}_scale`, scaleShape ?? [count], {
+      ...options,
+      initializer: 'ones',
+      storedShape: [count],
+    }),
+  };
 }
 
 /** Replaces a built layer's weight by int8 numbers and their scales. The old one is free when nothing else holds it. */
-export async function quantizeLayer(layer: Layer): Promise<void> {
-  const { weight, scale, axis } = layer.int8Weight!;
+export async function quantizeLayer(layer: Layer, form: Int8Weight): Promise<void> {
   const properties = layer as unknown as Record<string, Variable>;
-  const old = properties[weight]!;
-  const { values, scale: scales } = addInt8(layer, old.name, old.shape, old.shape.at(axis === 0 ? 1 : 0)!);
+  const old = properties[form.weight]!;
+  const { values, scale } = addInt8(layer, old.name, old.shape, form);
   values.path = old.path;
-  scales.path = `${old.path}_scale`;
-  values.setInitialValue(() => absMaxQuantize(old.read(), axis).values);
-  scales.setInitialValue(() => absMaxQuantize(old.read(), axis).scale);
+  scale.path = `${old.path}_scale`;
+  const quantized = () => absMaxQuantize(reshape(old.read(), form.matrix), form.scales === 'rows' ? 1 : 0);
+  values.setInitialValue(() => quantized().values);
+  scale.setInitialValue(() => quantized().scale);
   try {
-    await initialize([values, scales]);
+    await initialize([values, scale]);
   } catch (error) {
     layer.removeWeight(values);
-    layer.removeWeight(scales);
+    layer.removeWeight(scale);
     throw error;
   }
   layer.removeWeight(old);
   layer.dtype = 'int8_from_float32';
-  properties[weight] = values;
-  properties[scale] = scales;
+  properties[form.weight] = values;
+  properties[form.scale] = scale;
 }

@@ -19,7 +19,8 @@ export async function quantizeModel(model: Model, mode: QuantizationMode, option
     );
   model.needBuilt('quantize');
   const all = allLayers(model);
-  const chosen = all.filter(({ int8Weight, built }) => int8Weight && built).filter(picker(options.filters));
+  const able = all.filter((layer) => layer.built && layer.int8Weight);
+  const chosen = able.filter(picker(options.filters));
   const again = chosen.find(({ quantization }) => quantization);
   if (again)
     throw new ChainruleError(
@@ -36,13 +37,13 @@ export async function quantizeModel(model: Model, mode: QuantizationMode, option
   if (chosen.length === 0)
     throw new ChainruleError(
       'ERR_CHAINRULE_UNSUPPORTED',
-      `quantize: model "${model.name}" has no layer ${options.filters ? 'that filters pick and int8 can store' : 'that int8 can store'}: Dense and Embedding layers can be (and not classes that extend them).`,
+      `quantize: model "${model.name}" has no layer ${options.filters ? 'that filters pick and int8 can store' : 'that int8 can store'}: Dense, EinsumDense and Embedding can be (and not classes that extend them).`,
     );
   const end = model.beginFit();
   try {
     for (const layer of chosen) {
       const old = weightOf(layer);
-      await quantizeLayer(layer);
+      await quantizeLayer(layer, layer.int8Weight!);
       model.compiled?.optimizer.forget([old]);
     }
     // What is left must not hold on to memory that it shared with the old weights.

@@ -75,7 +75,7 @@ function rowsOf(model: Model, network: Network | undefined, options: SummaryOpti
     const input = network?.inputs.find((tensor) => tensor.origin?.node.operation.layer === layer);
     const outputs = nodes.length > 0 ? nodes[0]!.outputs : input ? [input] : [];
     const row = [
-      `${indent}${layer.name} (${layer.className})`,
+      `${indent}${layer.name} (${[layer.className, layer.quantization].filter(Boolean).join(', ')})`,
       outputs.length > 0 ? outputs.map((output) => shapeOf(output.shape)).join(', ') : '?',
       layer.built ? layer.countParams().toLocaleString('en-US') : '0 (unbuilt)',
       ...(chain ? [] : [nodes.flatMap((node) => node.inputs.map(sourceOf)).join(', ') || '-']),

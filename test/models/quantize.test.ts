@@ -181,6 +181,7 @@ test('the summary counts bytes', async () => {
   const model = sequential([layers.dense({ units: 1000, inputShape: [500] })], { name: 'm' });
   await model.quantize('int8');
   const text = model.summary({ printFn: () => {} });
+  expect(text).toMatch(/dense\w* \(Dense, int8\)/);
   expect(text).toContain('Total params: 502,000 (496.09 KB)');
   expect(text).toContain('Trainable params: 1,000 (3.91 KB)');
 });
@@ -204,6 +205,67 @@ test('the float32 weights are let go, with the programs and slots that held them
   await model.predict(x);
   // Two kernels with two slots each are 24 MB; 2 MB of int8 take their place.
   expect(before - (await live())).toBeGreaterThan(2 * units * units * (12 - 1.5));
+});
+
+describe('einsum', () => {
+  const weights = async (model: Model): Promise<number[][]> =>
+    (await model.getWeights()).map((array) => [...array.data]);
+
+  test.each([
+    ['abc,cd->abd', [3, 5], [null, 7]],
+    ['abc,cde->abde', [3, 5], [null, 2, 7]],
+    ['abcd,cde->abe', [3, 2, 5], [null, 7]],
+  ])('%s is a dense layer on what it sums over', async (equation, inputShape, outputShape) => {
+    const model = await setAll(
+      sequential([layers.einsumDense({ equation, outputShape, inputShape }), layers.reshape({ targetShape: [-1, 7] })]),
+    );
+    const { shape } = model.weights[0]!;
+    const x = wave([4, ...inputShape], 1);
+    await model.quantize('int8');
+    expect(model.weights[0]!.shape).toEqual(shape);
+    const summed = equation.startsWith('abcd') ? 10 : 5;
+    const dense = await setAll(
+      sequential([layers.dense({ units: model.weights[0]!.size / summed, useBias: false, inputShape: [summed] })]),
+    );
+    await dense.quantize('int8');
+    expect(await weights(model)).toEqual(await weights(dense));
+    const want = await dense.predict(x.reshape([-1, summed]));
+    expect([...(await model.predict(x)).data]).toEqual([...want.data]);
+  });
+
+  test.each([
+    ['abc,bd->adc', [4, 5]],
+    ['...x,xy->...y', [3, 4]],
+  ])('%s stays float32', async (equation, outputShape) => {
+    const odd = layers.einsumDense({ equation, outputShape, inputShape: [3, 5] });
+    const model = sequential([odd, layers.dense({ units: 2 })]);
+    await model.quantize('int8');
+    expect(odd.quantization).toBeUndefined();
+    const { shape } = await model.predict(wave([2, 3, 5], 0));
+    expect(shape).toEqual([2, outputShape[0], 2]);
+  });
+
+  test('attention: close to float32; saved as weights, not as a model', async () => {
+    setRandomSeed(3);
+    const make = (): Model => {
+      const x = input({ shape: [6, 16] });
+      const y = layers.multiHeadAttention({ numHeads: 2, keyDim: 8 }).apply(x, { value: x });
+      return functional({ inputs: x, outputs: y }) as Model;
+    };
+    const [model, other] = [make(), make()];
+    const x = wave([3, 6, 16], 0);
+    const exact = await model.predict(x);
+    await model.quantize('int8');
+    const got = await model.predict(x);
+    const largest = exact.data.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    for (const [i, value] of exact.data.entries()) expect(Math.abs(got.data[i]! - value)).toBeLessThan(0.03 * largest);
+    await expect(model.save(join(folder, 'attention.keras'))).rejects.toThrow(/layer "query" holds int8 weights/);
+    const path = join(folder, 'attention.weights.h5');
+    await model.saveWeights(path);
+    await other.quantize('int8');
+    await other.loadWeights(path);
+    expect(bits(await other.predict(x))).toEqual(bits(got));
+  });
 });
 
 describe('files', () => {
@@ -248,7 +310,11 @@ describe('mistakes', () => {
   test.each([
     ['an unknown mode', () => dense().quantize('int3' as never), /the mode is one of 'int8', got the string "int3"/],
     ['a misspelt option', () => dense().quantize('int8', { filter: 'x' } as never), /filters/],
-    ['no layer', () => sequential([layers.flatten({ inputShape: [2] })]).quantize('int8'), /Dense and Embedding/],
+    [
+      'no layer',
+      () => sequential([layers.flatten({ inputShape: [2] })]).quantize('int8'),
+      /Dense, EinsumDense and Embedding/,
+    ],
     ['filters that pick none', () => dense().quantize('int8', { filters: 'conv' }), /filters pick/],
     ['not built', () => sequential([layers.dense({ units: 2 })]).quantize('int8'), /not built/],
   ])('%s', async (_name, run, message) => {

@@ -59,6 +59,16 @@ export const cases: Record<string, RoundTrip> = {
     ...integers(6),
     prepare: (model) => model.quantize('int8'),
   }),
+  'EinsumDense in int8': of(
+    () => layers.einsumDense({ equation: 'abc,cde->abde', outputShape: [null, 2, 3], biasAxes: 'de' }),
+    [4, 5],
+    { prepare: (model) => model.quantize('int8') },
+  ),
+  'EinsumDense in int8 over two axes': of(
+    () => layers.einsumDense({ equation: 'abcd,cde->abe', outputShape: [null, 3] }),
+    [4, 5, 2],
+    { prepare: (model) => model.quantize('int8') },
+  ),
   'Dense with rules': of(
     () =>
       layers.dense({
