@@ -34,7 +34,7 @@ struct Gemm {
 // most kInt8Depth.
 struct Int8Gemm {
   int64_t m = 0, n = 0, k = 0;
-  const int8_t* a = nullptr;  // rows of k rounded up to 4, zero padded
+  const int8_t* a = nullptr;  // as quantizeRows leaves them
   const float* aScale = nullptr;
   const int8_t* b = nullptr;  // panels, base/panels.h
   const float* bScale = nullptr;

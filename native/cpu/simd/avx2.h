@@ -98,11 +98,6 @@ template <int bits>
 CHAINRULE_INLINE Int shiftRightLogical(Int a) {
   return _mm256_srli_epi32(a.v, bits);
 }
-// acc += the four products of signed bytes of each lane, which lie within -127..127: then no sum of two leaves 16 bits.
-CHAINRULE_INLINE void accumulateQuads(Int& acc, Int a, Int b) {
-  const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(b.v), _mm256_sign_epi8(a.v, b.v));
-  acc.v = _mm256_add_epi32(acc.v, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
-}
 // The 64-bit products of the unsigned lanes and `factor`.
 CHAINRULE_INLINE void mulWide(Int a, uint32_t factor, Int& high, Int& low) {
   const __m256i f = _mm256_set1_epi32(int32_t(factor));

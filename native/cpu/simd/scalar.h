@@ -132,14 +132,15 @@ template <int bits>
 CHAINRULE_INLINE Int shiftRightLogical(Int a) {
   return RawInt(RawUnsigned(a.v) >> bits);
 }
-// acc += the four products of signed bytes of each lane.
+// As in avx2_bytes.h.
+constexpr int32_t kFlip = 0;
 template <int byte>
 CHAINRULE_INLINE Int signedByte(Int a) {
   return shiftRight<24>(shiftLeft<24 - 8 * byte>(a));
 }
-CHAINRULE_INLINE void accumulateQuads(Int& acc, Int a, Int b) {
-  acc = acc + signedByte<0>(a) * signedByte<0>(b) + signedByte<1>(a) * signedByte<1>(b) +
-        signedByte<2>(a) * signedByte<2>(b) + signedByte<3>(a) * signedByte<3>(b);
+CHAINRULE_INLINE void accumulateQuads(Int& acc, Int w, Int x) {
+  acc = acc + signedByte<0>(w) * signedByte<0>(x) + signedByte<1>(w) * signedByte<1>(x) +
+        signedByte<2>(w) * signedByte<2>(x) + signedByte<3>(w) * signedByte<3>(x);
 }
 CHAINRULE_INLINE void mulWide(Int a, uint32_t factor, Int& high, Int& low) {
   const RawUnsignedLong product = __builtin_convertvector(RawUnsigned(a.v), RawUnsignedLong) * uint64_t(factor);

@@ -9,6 +9,7 @@ void benchConvs();
 void benchIslands();
 void benchRows();
 void benchOthers();
+void benchQuantized();
 
 namespace {
 
@@ -44,5 +45,6 @@ int main(int count, char** arguments) {
   benchIslands();
   benchRows();
   benchOthers();
+  benchQuantized();
   benchTeam();
 }
