@@ -5,6 +5,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterAll, describe, expect, test } from 'vitest';
 import {
+  cloneModel,
   functional,
   input,
   layers,
@@ -302,6 +303,15 @@ describe('files', () => {
     expect(bits(await other.predict(ids))).toEqual(bits(await one.predict(ids)));
     await expect(plain.loadWeights(path)).rejects.toThrow(/does not fit/);
   });
+});
+
+test('a clone is quantized, too, and takes the weights', async () => {
+  const model = await wide();
+  await model.quantize('int8');
+  const copy = cloneModel(model);
+  await copy.setWeights(await model.getWeights());
+  const x = wave([3, 70], 0);
+  expect(bits(await copy.predict(x))).toEqual(bits(await model.predict(x)));
 });
 
 describe('mistakes', () => {
