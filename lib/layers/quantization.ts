@@ -18,6 +18,8 @@ export interface Int8Weight {
   readonly scales: 'rows' | 'columns';
   /** The shape of the scales in files; [rows] or [columns] by default. */
   readonly scaleShape?: readonly number[];
+  /** Keras has no such form: it is made on demand only, and its files cannot hold it. */
+  readonly onlyHere?: boolean;
 }
 
 const policy = /^(\w+)_from_float32$/;

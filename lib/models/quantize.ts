@@ -7,11 +7,16 @@ import type { Model } from './model.js';
 export interface QuantizeOptions {
   /** Only layers whose name a pattern is found in, or that a function picks (default: all that can be). */
   filters?: string | RegExp | readonly (string | RegExp)[] | ((layer: Layer) => boolean);
+  /**
+   * Also the kernels of Conv2D, every image being scaled by its largest magnitude (default false). Keras leaves them in
+   * float32, so such a model cannot be saved as .keras; saveWeights keeps its weights.
+   */
+  convolutions?: boolean;
 }
 
 /** Keras's model.quantize (https://keras.io/api/models/model/): layer by layer, so that memory never grows by more than one. */
 export async function quantizeModel(model: Model, mode: QuantizationMode, options: QuantizeOptions): Promise<void> {
-  checkOptions('quantize', options, ['filters']);
+  checkOptions('quantize', options, ['filters', 'convolutions']);
   if (!quantizationModes.includes(mode))
     throw new ChainruleError(
       'ERR_CHAINRULE_OPTION',
@@ -19,7 +24,9 @@ export async function quantizeModel(model: Model, mode: QuantizationMode, option
     );
   model.needBuilt('quantize');
   const all = allLayers(model);
-  const able = all.filter((layer) => layer.built && layer.int8Weight);
+  const able = all.filter(
+    (layer) => layer.built && layer.int8Weight && (options.convolutions || !layer.int8Weight.onlyHere),
+  );
   const chosen = able.filter(picker(options.filters));
   const again = chosen.find(({ quantization }) => quantization);
   if (again)

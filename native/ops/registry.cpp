@@ -8,12 +8,12 @@ namespace {
 std::unordered_map<std::string_view, const OpDef*> gather() {
   std::unordered_map<std::string_view, const OpDef*> table;
   for (const auto& list :
-       {ops::argOps(),         ops::attentionOps(), ops::convOps(),   ops::convPoolOps(),   ops::cumulativeOps(),
-        ops::elementwiseOps(), ops::factorOps(),    ops::gatherOps(), ops::groupOps(),      ops::islandOps(),
-        ops::joinOps(),        ops::matmulOps(),    ops::moveOps(),   ops::orthogonalOps(), ops::panelOps(),
-        ops::poolOps(),        ops::quantizedOps(), ops::randomOps(), ops::recurrentOps(),  ops::reduceOps(),
-        ops::softmaxOps(),     ops::solveOps(),     ops::sortOps(),   ops::sourceOps(),     ops::standardizeOps(),
-        ops::viewOps()}) {
+       {ops::argOps(),         ops::attentionOps(),   ops::convInt8Ops(),  ops::convOps(),   ops::convPoolOps(),
+        ops::cumulativeOps(),  ops::elementwiseOps(), ops::factorOps(),    ops::gatherOps(), ops::groupOps(),
+        ops::islandOps(),      ops::joinOps(),        ops::matmulOps(),    ops::moveOps(),   ops::orthogonalOps(),
+        ops::panelOps(),       ops::poolOps(),        ops::quantizedOps(), ops::randomOps(), ops::recurrentOps(),
+        ops::reduceOps(),      ops::softmaxOps(),     ops::solveOps(),     ops::sortOps(),   ops::sourceOps(),
+        ops::standardizeOps(), ops::viewOps()}) {
     for (const OpDef& op : list) table.emplace(op.name, &op);
   }
   return table;

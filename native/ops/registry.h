@@ -9,6 +9,7 @@ namespace chainrule::ops {
 
 std::span<const OpDef> argOps();
 std::span<const OpDef> attentionOps();
+std::span<const OpDef> convInt8Ops();
 std::span<const OpDef> convOps();
 std::span<const OpDef> convPoolOps();
 std::span<const OpDef> cumulativeOps();

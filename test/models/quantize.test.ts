@@ -1,15 +1,13 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   cloneModel,
   functional,
   input,
   layers,
-  loadModel,
   type Model,
   NDArray,
   ops,
@@ -20,9 +18,7 @@ import {
   valueAndGrad,
 } from '../../lib/index.js';
 import { native } from '../../lib/native.js';
-
-const folder = mkdtempSync(join(tmpdir(), 'chainrule-quantize-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+import { bits, setAll, wave } from './quantized.js';
 
 type Reference = Record<'dense' | 'embedding', { weights: number[][]; outputs: number[] }>;
 const { int8: reference } = JSON.parse(readFileSync(join(__dirname, 'keras-reference.json'), 'utf8')) as {
@@ -31,20 +27,6 @@ const { int8: reference } = JSON.parse(readFileSync(join(__dirname, 'keras-refer
 
 setFlagsFromString('--expose-gc');
 const gc = runInNewContext('gc') as () => void;
-
-/** The formula of scripts/keras-reference.py. */
-function wave(shape: readonly number[], phase: number, factor = 1): NDArray {
-  const count = shape.reduce((a, b) => a * b, 1);
-  return new NDArray(
-    Float32Array.from({ length: count }, (_, i) => Math.fround(Math.sin(0.7 * i + phase) / 2) * factor),
-    [...shape],
-  );
-}
-async function setAll(model: Model): Promise<Model> {
-  for (const [i, variable] of model.trainableWeights.entries()) await variable.write(wave(variable.shape, i + 1));
-  return model;
-}
-const bits = (array: NDArray): number[] => [...new Uint32Array(array.data.slice().buffer)];
 
 describe('real Keras', () => {
   test.each([
@@ -206,103 +188,6 @@ test('the float32 weights are let go, with the programs and slots that held them
   await model.predict(x);
   // Two kernels with two slots each are 24 MB; 2 MB of int8 take their place.
   expect(before - (await live())).toBeGreaterThan(2 * units * units * (12 - 1.5));
-});
-
-describe('einsum', () => {
-  const weights = async (model: Model): Promise<number[][]> =>
-    (await model.getWeights()).map((array) => [...array.data]);
-
-  test.each([
-    ['abc,cd->abd', [3, 5], [null, 7]],
-    ['abc,cde->abde', [3, 5], [null, 2, 7]],
-    ['abcd,cde->abe', [3, 2, 5], [null, 7]],
-  ])('%s is a dense layer on what it sums over', async (equation, inputShape, outputShape) => {
-    const model = await setAll(
-      sequential([layers.einsumDense({ equation, outputShape, inputShape }), layers.reshape({ targetShape: [-1, 7] })]),
-    );
-    const { shape } = model.weights[0]!;
-    const x = wave([4, ...inputShape], 1);
-    await model.quantize('int8');
-    expect(model.weights[0]!.shape).toEqual(shape);
-    const summed = equation.startsWith('abcd') ? 10 : 5;
-    const dense = await setAll(
-      sequential([layers.dense({ units: model.weights[0]!.size / summed, useBias: false, inputShape: [summed] })]),
-    );
-    await dense.quantize('int8');
-    expect(await weights(model)).toEqual(await weights(dense));
-    const want = await dense.predict(x.reshape([-1, summed]));
-    expect([...(await model.predict(x)).data]).toEqual([...want.data]);
-  });
-
-  test.each([
-    ['abc,bd->adc', [4, 5]],
-    ['...x,xy->...y', [3, 4]],
-  ])('%s stays float32', async (equation, outputShape) => {
-    const odd = layers.einsumDense({ equation, outputShape, inputShape: [3, 5] });
-    const model = sequential([odd, layers.dense({ units: 2 })]);
-    await model.quantize('int8');
-    expect(odd.quantization).toBeUndefined();
-    const { shape } = await model.predict(wave([2, 3, 5], 0));
-    expect(shape).toEqual([2, outputShape[0], 2]);
-  });
-
-  test('attention: close to float32; saved as weights, not as a model', async () => {
-    setRandomSeed(3);
-    const make = (): Model => {
-      const x = input({ shape: [6, 16] });
-      const y = layers.multiHeadAttention({ numHeads: 2, keyDim: 8 }).apply(x, { value: x });
-      return functional({ inputs: x, outputs: y }) as Model;
-    };
-    const [model, other] = [make(), make()];
-    const x = wave([3, 6, 16], 0);
-    const exact = await model.predict(x);
-    await model.quantize('int8');
-    const got = await model.predict(x);
-    const largest = exact.data.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-    for (const [i, value] of exact.data.entries()) expect(Math.abs(got.data[i]! - value)).toBeLessThan(0.03 * largest);
-    await expect(model.save(join(folder, 'attention.keras'))).rejects.toThrow(/layer "query" holds int8 weights/);
-    const path = join(folder, 'attention.weights.h5');
-    await model.saveWeights(path);
-    await other.quantize('int8');
-    await other.loadWeights(path);
-    expect(bits(await other.predict(x))).toEqual(bits(got));
-  });
-});
-
-describe('files', () => {
-  const make = (): Model =>
-    sequential([
-      layers.embedding({ inputDim: 20, outputDim: 12, inputShape: [5] }),
-      layers.flatten(),
-      layers.dense({ units: 9, activation: 'relu' }),
-      layers.dense({ units: 3, useBias: false }),
-    ]);
-  const ids = new NDArray(
-    Int32Array.from({ length: 20 }, (_, i) => (i * 3) % 20),
-    [4, 5],
-  );
-
-  test('a saved model predicts the same bits, and its weights are int8', async () => {
-    const model = make();
-    await model.quantize('int8');
-    const path = join(folder, 'model.keras');
-    await model.save(path);
-    const loaded = await loadModel(path);
-    expect(loaded.weights.map(({ dtype }) => dtype)).toEqual(model.weights.map(({ dtype }) => dtype));
-    expect(bits(await loaded.predict(ids))).toEqual(bits(await model.predict(ids)));
-    await expect(loaded.quantize('int8')).rejects.toThrow(/is stored as int8 already/);
-  });
-
-  test.each(['weights.h5', 'safetensors'])('weights in .%s go into a quantized model only', async (kind) => {
-    const [one, other, plain] = [make(), make(), make()];
-    await one.quantize('int8');
-    await other.quantize('int8');
-    const path = join(folder, `w.${kind}`);
-    await one.saveWeights(path);
-    await other.loadWeights(path);
-    expect(bits(await other.predict(ids))).toEqual(bits(await one.predict(ids)));
-    await expect(plain.loadWeights(path)).rejects.toThrow(/does not fit/);
-  });
 });
 
 test('a clone is quantized, too, and takes the weights', async () => {

@@ -10,7 +10,7 @@ import { bind, compileForward, drawInputs, nameOf } from './run.js';
 setFloat32MatmulPrecision('highest');
 
 /** Ops without a launch for GPUs: integer weights are for inference on the CPU. */
-const cpuOnly = ['matmulInt8', 'gatherInt8', 'toInt8'];
+const cpuOnly = ['matmulInt8', 'conv2dInt8', 'gatherInt8', 'toInt8'];
 
 test.skipIf(!cudaDevice).each(cpuOnly)('%s is refused by its name', async (op) => {
   const row = cases.find((one) => one.op === op)!;

@@ -28,11 +28,14 @@ function checkQuantized(root: Serialized, model: Model): void {
     if (typeof dtype === 'object' && dtype !== null && policyOf(dtype)) said.add(name);
     open.push(...(Object.values(value) as unknown[]).filter((item) => item !== undefined));
   }
-  const lost = quantizedLayers(model).find(({ name }) => !said.has(name));
+  const lost = quantizedLayers(model).find((layer) => !said.has(layer.name) || layer.int8Weight?.onlyHere);
   if (!lost) return;
+  const why = said.has(lost.name)
+    ? `as a ${lost.className}, which Keras keeps in float32`
+    : "inside another layer, of which Keras's files have no place to say so";
   throw new ChainruleError(
     'ERR_CHAINRULE_UNSUPPORTED',
-    `model "${model.name}" cannot be saved: its layer "${lost.name}" holds ${lost.quantization} weights inside another layer, and Keras's files have no place to say so. Save the model before quantize and call it again after loadModel, or use saveWeights.`,
+    `model "${model.name}" cannot be saved: its layer "${lost.name}" holds ${lost.quantization} weights ${why}. Save the model before quantize and call it again after loadModel, or use saveWeights.`,
     { details: { layer: lost.name } },
   );
 }

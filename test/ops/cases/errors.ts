@@ -61,6 +61,13 @@ export const errorCases: ErrorCase[] = [
   typeError('matmulInt8', 'weights of floats', [f(-1, 3), f(3, 4), f(4)]),
   shapeError('matmulInt8', 'inner dimensions', [f(-1, 3), i8(5, 4), f(4)], /\[5, 4\].*\[N, 3\]/),
   shapeError('matmulInt8', 'sums too long', [f(-1, 200_000), i8(200_000, 1), f(1)], /1 to 133144 rows/),
+  shapeError(
+    'conv2dInt8',
+    'another number of channels',
+    [f(-1, 5, 5, 2), i8(27, 4), f(4)],
+    /a window of 3 x 3 has 18 numbers/,
+    { ...conv, window: [3, 3] },
+  ),
   shapeError('gatherInt8', 'no scale for each row', [i8(5, 4), i(-1), f(4)], /\[5, 4\] and \[4\]/),
   shapeError('matmul', 'inner dimensions', [f(32, 784), f(800, 64)], /784.*800/, {
     transposeA: false,
