@@ -6,8 +6,9 @@
 import { ChainruleError } from './errors.js';
 import { loadAddon } from './native-loader.js';
 
-export type DType = 'float32' | 'int32' | 'uint8' | 'bool' | 'uint32';
-export type NativeArray = Float32Array | Int32Array | Uint8Array | Uint32Array;
+/** int8 is what quantized weights are stored in; nothing else is computed with it. */
+export type DType = 'float32' | 'int32' | 'uint8' | 'bool' | 'uint32' | 'int8';
+export type NativeArray = Float32Array | Int32Array | Uint8Array | Uint32Array | Int8Array;
 export type AttrValue = number | string | boolean | readonly number[];
 /** Bytes of one array for a run: its data and its concrete shape. */
 export interface Bound {
@@ -27,6 +28,8 @@ export interface NativeVariable {
   /** As write, on the calling thread: for variables that no program uses yet. Throws BUSY while a step runs. */
   writeSync(data: NativeArray): void;
   readSync(): NativeArray;
+  /** Leaves the memory that it shares with others, so that theirs can be freed. */
+  compact(): Promise<void>;
   /** A process-wide number with which another worker attaches to the same storage; valid while one handle is alive. */
   share(): number;
 }

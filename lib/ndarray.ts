@@ -25,11 +25,17 @@ const arrayTypes = {
   uint8: Uint8Array,
   bool: Uint8Array,
   uint32: Uint32Array,
+  int8: Int8Array,
 };
 
 /** A typed array of the dtype, filled with zeros. */
 export function allocate(dtype: DType, size: number): NativeArray {
   return new arrayTypes[dtype](size);
+}
+
+/** Bytes of one number of the dtype. */
+export function elementBytes(dtype: DType): number {
+  return arrayTypes[dtype].BYTES_PER_ELEMENT;
 }
 
 export function sizeOf(shape: readonly number[]): number {
@@ -165,7 +171,8 @@ export function bound(array: AnyArray): Bound {
 export function dtypeOfArray(data: NativeArray): DType {
   if (data instanceof Float32Array) return 'float32';
   if (data instanceof Int32Array) return 'int32';
-  return data instanceof Uint32Array ? 'uint32' : 'uint8';
+  if (data instanceof Uint32Array) return 'uint32';
+  return data instanceof Int8Array ? 'int8' : 'uint8';
 }
 
 export function isTypedArray(value: unknown): value is TypedArray {

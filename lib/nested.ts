@@ -99,7 +99,7 @@ function shapeOf(value: unknown, options: ConvertOptions): { shape: number[]; bo
   return { shape, boolean: typeof item === 'boolean' };
 }
 
-/** The engine knows five dtypes; others are converted here, with 64-bit integers checked for their range. */
+/** The engine knows few dtypes; others are converted here, with 64-bit integers checked for their range. */
 function* cast(data: TypedArray, shape: readonly number[], options: ConvertOptions): Generator<undefined, AnyArray> {
   const own = ownDtype(data);
   const dtype = options.dtype ?? own ?? (data instanceof Float64Array ? 'float32' : 'int32');
@@ -107,6 +107,7 @@ function* cast(data: TypedArray, shape: readonly number[], options: ConvertOptio
   if (data instanceof Uint8ClampedArray && dtype === 'uint8') {
     return new NDArray(new Uint8Array(data.buffer, data.byteOffset, data.length), shape, dtype);
   }
+  if (data instanceof Int8Array && dtype === 'int8') return new NDArray(data, shape, dtype);
   const result = allocate(dtype, data.length);
   const wide = data instanceof BigInt64Array || data instanceof BigUint64Array;
   const limit = dtype === 'int32' ? 2 ** 31 : Number.POSITIVE_INFINITY;

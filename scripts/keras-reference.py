@@ -137,6 +137,31 @@ def shared_layer():
     return {"loss": history.history["loss"], "weights": [numbers(v) for v in model.trainable_variables]}
 
 
+def bits(array):
+    """float32 to the last bit, as whole numbers."""
+    return [int(x) for x in np.ascontiguousarray(array, "float32").view("uint32").ravel()]
+
+
+def int8():
+    """What quantize("int8") makes of weights, and what the layers compute with them."""
+    dense = keras.Sequential([keras.Input((37,)), layers.Dense(19, activation="relu"), layers.Dense(5)])
+    embedding = keras.Sequential([keras.Input((4,), dtype="int32"), layers.Embedding(9, 21)])
+    ids = np.arange(12, dtype="int32").reshape(3, 4) % 9
+    result = {}
+    for name, model, x in (("dense", dense, wave((6, 37), 0) * np.float32(3)), ("embedding", embedding, ids)):
+        set_all(model)
+        model.quantize("int8")
+        result[name] = {
+            "weights": [
+                [int(x) for x in keras.ops.convert_to_numpy(v).ravel()] if v.dtype == "int8" else bits(keras.ops.convert_to_numpy(v))
+                for layer in model.layers
+                for v in layer.weights
+            ],
+            "outputs": bits(keras.ops.convert_to_numpy(model(x))),
+        }
+    return result
+
+
 if __name__ == "__main__":
     result = {
         "made": {"by": "scripts/keras-reference.py", "keras": keras.__version__, "backend": keras.backend.backend()},
@@ -144,6 +169,7 @@ if __name__ == "__main__":
         "dropoutTwice": dropout_twice(),
         "gan": gan_step(),
         "sharedLayer": shared_layer(),
+        "int8": int8(),
     }
 
     def short(value):

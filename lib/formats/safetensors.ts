@@ -8,17 +8,25 @@ export interface TensorFile {
   metadata: Map<string, string>;
 }
 
-const names: Record<DType, string> = { float32: 'F32', int32: 'I32', uint8: 'U8', bool: 'BOOL', uint32: 'U32' };
+const names: Record<DType, string> = {
+  float32: 'F32',
+  int32: 'I32',
+  uint8: 'U8',
+  bool: 'BOOL',
+  uint32: 'U32',
+  int8: 'I8',
+};
 const readers: Record<string, { dtype: DType; size: number; read: (bytes: ArrayBuffer) => NativeArray }> = {
   F32: { dtype: 'float32', size: 4, read: (bytes) => new Float32Array(bytes) },
   I32: { dtype: 'int32', size: 4, read: (bytes) => new Int32Array(bytes) },
   U32: { dtype: 'uint32', size: 4, read: (bytes) => new Uint32Array(bytes) },
   U8: { dtype: 'uint8', size: 1, read: (bytes) => new Uint8Array(bytes) },
+  I8: { dtype: 'int8', size: 1, read: (bytes) => new Int8Array(bytes) },
   BOOL: { dtype: 'bool', size: 1, read: (bytes) => new Uint8Array(bytes) },
   F64: { dtype: 'float32', size: 8, read: (bytes) => Float32Array.from(new Float64Array(bytes)) },
   I64: { dtype: 'int32', size: 8, read: (bytes) => Int32Array.from(new BigInt64Array(bytes), toInt32) },
 };
-const sizes: Record<string, number> = { F16: 2, BF16: 2, I8: 1, I16: 2, U16: 2, U64: 8, F8_E4M3: 1, F8_E5M2: 1 };
+const sizes: Record<string, number> = { F16: 2, BF16: 2, I16: 2, U16: 2, U64: 8, F8_E4M3: 1, F8_E5M2: 1 };
 const maxHeader = 100_000_000;
 
 /** The bytes of a safetensors file, data starting at a multiple of 64. */

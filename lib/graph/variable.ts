@@ -17,6 +17,8 @@ export interface VariableOptions {
   dtype?: DType;
   /** Optimizers change it (default true). */
   trainable?: boolean;
+  /** The shape in which programs see it, of as many elements, where that is another one. @internal */
+  storedShape?: readonly number[];
 }
 
 /** A rule on weights that a layer attaches: its penalty joins the loss. */
@@ -55,7 +57,8 @@ export class Variable {
     this.trainable = options.trainable ?? true;
     this.path = name;
     const initial = options.initialValue ?? 0;
-    this.native = new native.Variable(name, this.dtype, this.shape, typeof initial === 'number' ? initial : 0);
+    const stored = options.storedShape ?? this.shape;
+    this.native = new native.Variable(name, this.dtype, stored, typeof initial === 'number' ? initial : 0);
     if (initial instanceof NDArray) this.native.writeSync(this.checked(initial).data);
     else if (typeof initial === 'function') this.pending = initial;
   }
@@ -114,6 +117,11 @@ export class Variable {
   }
 
   private checked(array: AnyArray): AnyArray {
+    if (array.data instanceof Int8Array && array.data.includes(-128))
+      throw new ChainruleError(
+        'ERR_CHAINRULE_VALUE',
+        `variable "${this.path}" holds int8 numbers within -127..127, but got -128.`,
+      );
     const same = array.shape.length === this.shape.length && array.shape.every((dim, i) => dim === this.shape[i]);
     if (same) return array;
     throw new ChainruleError(

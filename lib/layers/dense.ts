@@ -1,7 +1,9 @@
 import type { OptionTable } from '../config.js';
 import type { Shape, Tensor } from '../graph/tensor.js';
 import { matmul } from '../ops/math.js';
+import { matmulInt8 } from '../ops/quantized.js';
 import { integerOption, KernelLayer, type KernelOptions, knownSize } from './kernel_layer.js';
+import type { Int8Weight } from './quantization.js';
 
 export interface DenseOptions extends KernelOptions {
   /** Size of the output's last axis. */
@@ -11,6 +13,7 @@ export interface DenseOptions extends KernelOptions {
 /** act(x · kernel + bias) on the last axis (https://keras.io/api/layers/core_layers/dense/). */
 export class Dense extends KernelLayer {
   static override readonly options: OptionTable = { units: 'value' };
+  static override readonly int8 = true;
   readonly units: number;
 
   constructor(options: DenseOptions) {
@@ -20,13 +23,17 @@ export class Dense extends KernelLayer {
     this.supportsMasking = true;
   }
 
+  protected override kernelForm([features]: readonly number[]): Int8Weight {
+    return { weight: 'kernel', scale: 'kernelScale', matrix: [features!, this.units], scales: 'columns' };
+  }
+
   override build(inputShape: Shape): void {
     const features = knownSize(this, inputShape, -1);
     this.inputSpec = { minRank: 2, axes: { [-1]: features } };
-    this.addKernel([features, this.units], this.units);
+    this.addWeights([features, this.units], this.useBias ? [this.units] : undefined);
   }
 
   override call(x: Tensor): Tensor {
-    return this.finish(matmul(x, this.kernel));
+    return this.finish(this.kernelScale ? matmulInt8(x, this.kernel, this.kernelScale) : matmul(x, this.kernel));
   }
 }

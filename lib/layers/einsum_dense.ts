@@ -4,7 +4,10 @@ import type { Shape, Tensor } from '../graph/tensor.js';
 import { type Initializer, initializerFamily, VarianceScaling } from '../initializers/index.js';
 import { shapeText } from '../ndarray.js';
 import { einsum } from '../ops/einsum.js';
+import { matmulInt8 } from '../ops/quantized.js';
+import { reshapeDims } from '../ops/shape.js';
 import { KernelLayer, type KernelOptions } from './kernel_layer.js';
+import type { Int8Weight } from './quantization.js';
 
 export interface EinsumDenseOptions extends Omit<KernelOptions, 'useBias'> {
   /** 'input,kernel->output'; an ellipsis may stand before or after the input's and the output's letters: '...x,xy->...y'. */
@@ -31,6 +34,7 @@ export class EinsumDense extends KernelLayer {
     outputShape: 'value',
     biasAxes: 'value',
   };
+  static override readonly int8 = true;
   readonly equation: string;
   readonly outputShape: readonly (number | null)[];
   readonly biasAxes: string | undefined;
@@ -45,21 +49,47 @@ export class EinsumDense extends KernelLayer {
   override build(inputShape: Shape): void {
     this.inputSpec = { rank: inputShape.length };
     const { kernel, bias, inputAxes, outputAxes } = this.analyse(inputShape);
-    this.kernel = this.addWeight('kernel', kernel, {
-      initializer: fanned(this.kernelInitializer, inputAxes, outputAxes),
-      regularizer: this.kernelRegularizer,
-      constraint: this.kernelConstraint,
-    });
-    if (!bias) return;
-    this.bias = this.addWeight('bias', bias, {
-      initializer: this.biasInitializer,
-      regularizer: this.biasRegularizer,
-      constraint: this.biasConstraint,
-    });
+    this.addWeights(kernel, bias, fanned(this.kernelInitializer, inputAxes, outputAxes));
   }
 
   override call(x: Tensor): Tensor {
-    return this.finish(einsum(this.equation, x, this.kernel));
+    if (!this.kernelScale) return this.finish(einsum(this.equation, x, this.kernel));
+    const summed = this.summedAxes!;
+    const rows = reshapeDims(x, [...x.dims.slice(0, -summed), x.dims.slice(-summed).reduce((a, b) => a * b)]);
+    const product = matmulInt8(rows, this.kernel, this.kernelScale);
+    return this.finish(reshapeDims(product, [...rows.dims.slice(0, -1), ...this.kernel.shape.slice(summed)]));
+  }
+
+  /**
+   * How many axes are summed over, where the equation is a product of matrices: those come last in the input and first in
+   * the kernel, and the output has the rest of both. Not with an ellipsis, which Keras's int8 cannot read either.
+   */
+  private get summedAxes(): number | undefined {
+    const [input, kernel, output] = this.equation.replace(/\s/g, '').split(/,|->/) as [string, string, string];
+    const summed = [...kernel].filter((letter) => !output.includes(letter)).join('');
+    const kept = kernel.slice(summed.length);
+    const product =
+      !this.equation.includes('.') &&
+      summed !== '' &&
+      kernel.startsWith(summed) &&
+      input.endsWith(summed) &&
+      ![...kept].some((c) => input.includes(c));
+    return product && output === input.slice(0, -summed.length) + kept ? summed.length : undefined;
+  }
+
+  protected override kernelForm(shape: readonly number[]): Int8Weight | undefined {
+    const summed = this.summedAxes;
+    if (summed === undefined) return undefined;
+    const size = (axes: readonly number[]): number => axes.reduce((a, b) => a * b, 1);
+    const columns = shape.slice(summed);
+    return {
+      weight: 'kernel',
+      scale: 'kernelScale',
+      matrix: [size(shape.slice(0, summed)), size(columns)],
+      scales: 'columns',
+      // As wide as the output, as in Keras.
+      scaleShape: [...Array<number>(this.inputSpec!.rank! - summed).fill(1), ...columns],
+    };
   }
 
   /** Sizes by letter, from the input and the asked output, and what the weights' shapes follow from them. */

@@ -1,4 +1,4 @@
-import type { Config, OptionTable } from '../config.js';
+import type { Config, OptionTable, Serialized } from '../config.js';
 import { type Constraint, type ConstraintSpec, resolveConstraint } from '../constraints/index.js';
 import type { Tensor } from '../graph/tensor.js';
 import { currentTrace } from '../graph/trace.js';
@@ -6,10 +6,12 @@ import type { Variable } from '../graph/variable.js';
 import { type Initializer, type InitializerSpec, resolveInitializer } from '../initializers/index.js';
 import { notEqual } from '../ops/math.js';
 import { cast } from '../ops/operands.js';
+import { takeInt8 } from '../ops/quantized.js';
 import { take } from '../ops/shape.js';
 import { type Regularizer, type RegularizerSpec, resolveRegularizer } from '../regularizers/index.js';
 import { integerOption } from './kernel_layer.js';
 import { Layer, type LayerOptions } from './layer.js';
+import { addInt8, checkQuantizationConfig, type Int8Weight, quantizationConfig } from './quantization.js';
 
 export interface EmbeddingOptions extends LayerOptions {
   /** Number of different ids. */
@@ -22,6 +24,8 @@ export interface EmbeddingOptions extends LayerOptions {
   embeddingsConstraint?: ConstraintSpec;
   /** Id 0 means padding: later layers skip it (default false). */
   maskZero?: boolean;
+  /** In files: Keras's rule for a quantized layer, its default only. */
+  quantizationConfig?: Serialized;
 }
 
 /** Ids become vectors (https://keras.io/api/layers/core_layers/embedding/). */
@@ -34,8 +38,9 @@ export class Embedding extends Layer {
     activityRegularizer: 'regularizer',
     embeddingsConstraint: 'constraint',
     maskZero: 'value',
+    quantizationConfig: 'local',
   };
-  static override readonly neutral: Config = { quantization_config: null };
+  static override readonly int8 = true;
   readonly inputDim: number;
   readonly outputDim: number;
   readonly embeddingsInitializer: Initializer;
@@ -43,10 +48,13 @@ export class Embedding extends Layer {
   readonly embeddingsConstraint: Constraint | undefined;
   readonly maskZero: boolean;
   embeddings!: Variable;
+  /** Of embeddings stored as int8: what each row is to be divided by. */
+  embeddingsScale: Variable | undefined;
   protected override autocast = false;
 
   constructor(options: EmbeddingOptions) {
     super(options);
+    checkQuantizationConfig(this, options.quantizationConfig);
     this.inputDim = integerOption('Embedding', 'inputDim', options.inputDim);
     this.outputDim = integerOption('Embedding', 'outputDim', options.outputDim);
     this.embeddingsInitializer = resolveInitializer(options.embeddingsInitializer ?? 'uniform');
@@ -56,7 +64,23 @@ export class Embedding extends Layer {
     this.supportsMasking = this.maskZero;
   }
 
+  override get int8Weight(): Int8Weight | undefined {
+    if (!this.storesInt8) return undefined;
+    const matrix = [this.inputDim, this.outputDim] as const;
+    return { weight: 'embeddings', scale: 'embeddingsScale', matrix, scales: 'rows' };
+  }
+
+  override getConfig(): Config {
+    return { ...super.getConfig(), quantization_config: quantizationConfig(this) };
+  }
+
   override build(): void {
+    if (this.quantization) {
+      const { values, scale } = addInt8(this, 'embeddings', [this.inputDim, this.outputDim], this.int8Weight);
+      this.embeddings = values;
+      this.embeddingsScale = scale;
+      return;
+    }
     this.embeddings = this.addWeight('embeddings', [this.inputDim, this.outputDim], {
       initializer: this.embeddingsInitializer,
       regularizer: this.embeddingsRegularizer,
@@ -66,7 +90,9 @@ export class Embedding extends Layer {
 
   override call(ids: Tensor): Tensor {
     currentTrace('Embedding').tableReads.push({ ids, limit: this.inputDim, layer: this.name });
-    return take(this.embeddings, cast(ids, 'int32'));
+    return this.embeddingsScale
+      ? takeInt8(this.embeddings, this.embeddingsScale, ids)
+      : take(this.embeddings, cast(ids, 'int32'));
   }
 
   override computeMask(ids: Tensor): Tensor | undefined {

@@ -1,5 +1,5 @@
 import { type Activation, type ActivationSpec, resolveActivation } from '../activations/index.js';
-import type { Config, OptionTable } from '../config.js';
+import type { Config, OptionTable, Serialized } from '../config.js';
 import { type Constraint, type ConstraintSpec, resolveConstraint } from '../constraints/index.js';
 import { ChainruleError, shown } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
@@ -8,6 +8,7 @@ import { type Initializer, type InitializerSpec, resolveInitializer } from '../i
 import { add } from '../ops/math.js';
 import { type Regularizer, type RegularizerSpec, resolveRegularizer } from '../regularizers/index.js';
 import { Layer, type LayerOptions } from './layer.js';
+import { addInt8, checkQuantizationConfig, type Int8Weight, quantizationConfig } from './quantization.js';
 
 export interface KernelOptions extends LayerOptions {
   activation?: ActivationSpec;
@@ -21,6 +22,8 @@ export interface KernelOptions extends LayerOptions {
   biasRegularizer?: RegularizerSpec;
   kernelConstraint?: ConstraintSpec;
   biasConstraint?: ConstraintSpec;
+  /** In files: Keras's rule for a quantized layer, its default only. */
+  quantizationConfig?: Serialized;
 }
 
 /** What layers with a kernel, a bias and an activation share. */
@@ -34,8 +37,8 @@ export abstract class KernelLayer extends Layer {
     biasRegularizer: 'regularizer',
     kernelConstraint: 'constraint',
     biasConstraint: 'constraint',
+    quantizationConfig: 'local',
   };
-  static override readonly neutral: Config = { quantization_config: null };
 
   readonly activation: Activation;
   readonly useBias: boolean;
@@ -46,10 +49,13 @@ export abstract class KernelLayer extends Layer {
   readonly kernelConstraint: Constraint | undefined;
   readonly biasConstraint: Constraint | undefined;
   kernel!: Variable;
+  /** Of a kernel stored as int8: what each column is to be divided by. */
+  kernelScale: Variable | undefined;
   bias: Variable | undefined;
 
   constructor(options: KernelOptions) {
     super(options);
+    checkQuantizationConfig(this, options.quantizationConfig);
     this.activation = resolveActivation(options.activation);
     this.useBias = options.useBias ?? true;
     this.kernelInitializer = resolveInitializer(options.kernelInitializer ?? 'glorotUniform');
@@ -60,18 +66,44 @@ export abstract class KernelLayer extends Layer {
     this.biasConstraint = resolveConstraint(options.biasConstraint);
   }
 
-  protected addKernel(shape: readonly number[], units: number): void {
-    this.kernel = this.addWeight('kernel', shape, {
-      initializer: this.kernelInitializer,
-      regularizer: this.kernelRegularizer,
-      constraint: this.kernelConstraint,
-    });
-    if (!this.useBias) return;
-    this.bias = this.addWeight('bias', [units], {
+  /** The kernel as a matrix with scales for its columns, where it can be stored so. */
+  protected abstract kernelForm(shape: readonly number[]): Int8Weight | undefined;
+
+  override get int8Weight(): Int8Weight | undefined {
+    return this.storesInt8 ? this.kernelForm(this.kernel.shape) : undefined;
+  }
+
+  protected addWeights(
+    kernel: readonly number[],
+    bias: readonly number[] | undefined,
+    kernelInitializer = this.kernelInitializer,
+  ): void {
+    if (this.quantization) {
+      const { values, scale } = addInt8(this, 'kernel', kernel, this.kernelForm(kernel));
+      this.kernel = values;
+      this.kernelScale = scale;
+    } else {
+      this.kernel = this.addWeight('kernel', kernel, {
+        initializer: kernelInitializer,
+        regularizer: this.kernelRegularizer,
+        constraint: this.kernelConstraint,
+      });
+    }
+    if (!bias) return;
+    this.bias = this.addWeight('bias', bias, {
       initializer: this.biasInitializer,
       regularizer: this.biasRegularizer,
       constraint: this.biasConstraint,
     });
+  }
+
+  override getConfig(): Config {
+    return { ...super.getConfig(), quantization_config: quantizationConfig(this) };
+  }
+
+  override get savedWeights(): Variable[] {
+    if (!this.kernelScale) return this.ownWeights;
+    return [this.kernel, ...(this.bias ? [this.bias] : []), this.kernelScale];
   }
 
   protected finish(x: Tensor): Tensor {

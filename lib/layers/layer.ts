@@ -11,6 +11,7 @@ import { sum } from '../ops/reduce.js';
 import { type Regularizer, type RegularizerSpec, resolveRegularizer } from '../regularizers/index.js';
 import { checkInput, type InputSpec } from './input_spec.js';
 import { inScope, Module } from './module.js';
+import { type Int8Weight, modeOf, policyOf, type QuantizationMode, quantizedPolicy } from './quantization.js';
 
 export type TensorStructure = Structure<Tensor>;
 export type ShapeStructure = Shape | readonly Shape[] | Readonly<Record<string, Shape>>;
@@ -25,7 +26,7 @@ export interface LayerOptions {
   inputShape?: Shape;
   /** A penalty on the layer's output, divided by the batch size. */
   activityRegularizer?: RegularizerSpec;
-  /** Only 'float32'. */
+  /** 'float32'; in files also what `model.quantize` makes of it. */
   dtype?: string | Serialized;
 }
 
@@ -64,6 +65,8 @@ export abstract class Layer extends Module {
     inputShape: 'local',
     activityRegularizer: 'optionalRegularizer',
   };
+  /** Whether layers of this class can store a weight as int8. @internal */
+  static readonly int8: boolean = false;
   /** Properties whose layers stand under another name in Keras's files: `{ property: 'their_name' }`. */
   static readonly savedNames: Readonly<Record<string, string>> = {};
 
@@ -74,7 +77,7 @@ export abstract class Layer extends Module {
   static readonly callArguments: readonly string[] = [];
 
   /** What is computed with, as Keras's policies are named. */
-  readonly dtype: string;
+  dtype: string;
   readonly inputShape: Shape | undefined;
   readonly activityRegularizer: Regularizer | undefined;
   /** Shape or shapes that the weights were built for. */
@@ -103,12 +106,28 @@ export abstract class Layer extends Module {
 
   /** The name of a dtype policy, which must be one that the layer computes with. */
   protected policy(dtype: LayerOptions['dtype']): string {
-    const name = typeof dtype === 'object' ? dtype.config?.name : (dtype ?? 'float32');
-    if (name === 'float32') return name;
+    const name = typeof dtype === 'object' ? (policyOf(dtype) ?? dtype.config?.name) : (dtype ?? 'float32');
+    if (name === 'float32' || (this.storesInt8 && name === 'int8_from_float32')) return name as string;
     throw new ChainruleError(
       'ERR_CHAINRULE_UNSUPPORTED',
       `${this.className}: dtype "${String(name)}" is not supported; layers compute in float32.`,
     );
+  }
+
+  /** The class itself, and not only one that it extends, can store a weight as int8. @internal */
+  get storesInt8(): boolean {
+    const cls = this.constructor as typeof Layer;
+    return Object.hasOwn(cls, 'int8') && cls.int8;
+  }
+
+  /** That weight of a built layer; undefined where the layer's options don't allow it. @internal */
+  get int8Weight(): Int8Weight | undefined {
+    return undefined;
+  }
+
+  /** How the weights are stored, where `model.quantize` made it something else than float32. */
+  get quantization(): QuantizationMode | undefined {
+    return modeOf(this.dtype);
   }
 
   /** Files that a layer keeps beside its weights (a vocabulary), by name. */
@@ -306,12 +325,12 @@ export abstract class Layer extends Module {
   }
 }
 
-setConverter('dtype', (name) => ({
-  module: 'keras',
-  class_name: 'DTypePolicy',
-  config: { name },
-  registered_name: null,
-}));
+setConverter('dtype', (name) => {
+  const mode = modeOf(name as string);
+  return mode
+    ? quantizedPolicy(mode)
+    : { module: 'keras', class_name: 'DTypePolicy', config: { name }, registered_name: null };
+});
 
 export { inScope, type WeightOptions } from './module.js';
 

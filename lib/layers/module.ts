@@ -18,6 +18,8 @@ export interface WeightOptions {
   constraint?: ConstraintSpec;
   trainable?: boolean;
   dtype?: DType;
+  /** See VariableOptions. @internal */
+  storedShape?: readonly number[];
 }
 
 /** The part of a layer that owns weights: its own, and those of the layers in its properties. */
@@ -43,6 +45,7 @@ export abstract class Module extends Configured {
       initialValue: fill ?? ((size, dtype) => cast(initializer.call(size, dtype), dtype)),
       dtype: options.dtype ?? 'float32',
       trainable: (options.trainable ?? true) && this.#trainable,
+      ...(options.storedShape && { storedShape: options.storedShape }),
     });
     variable.regularizer = resolveRegularizer(options.regularizer);
     variable.constraint = resolveConstraint(options.constraint);
@@ -50,6 +53,12 @@ export abstract class Module extends Configured {
     this.#own.push(variable);
     if (options.trainable === false) frozen.add(variable);
     return variable;
+  }
+
+  /** Lets a weight go; whoever holds it in a property replaces it there. @internal */
+  removeWeight(variable: Variable): void {
+    const at = this.#own.indexOf(variable);
+    if (at >= 0) this.#own.splice(at, 1);
   }
 
   /** Layers in the properties of this one. */
@@ -66,6 +75,11 @@ export abstract class Module extends Configured {
   get ownWeights(): Variable[] {
     const own = [...new Set([...this.#own, ...tracked(this, isModule).variables])];
     return [...own.filter((variable) => !frozen.has(variable)), ...own.filter((variable) => frozen.has(variable))];
+  }
+
+  /** The own weights in the order of Keras's files. @internal */
+  get savedWeights(): Variable[] {
+    return this.ownWeights;
   }
 
   get trainableWeights(): Variable[] {

@@ -13,6 +13,7 @@ import { History } from './history.js';
 import type { Model } from './model.js';
 import { buildStep, type Logs } from './programs.js';
 import { Progress } from './progress.js';
+import { checkTrainable } from './quantize.js';
 import { Resume, type ResumeSpec } from './resume.js';
 import { type Source, TableSource, toSource } from './source.js';
 
@@ -27,6 +28,7 @@ export async function fit(
   checkFitOptions(options);
   if (!(x instanceof Dataset) && given === undefined) checkTargets('fit', y, fitOptionNames);
   model.needCompiled('fit');
+  checkTrainable(model);
   options.signal?.throwIfAborted();
   const end = model.beginFit();
   let resume: Resume | undefined;

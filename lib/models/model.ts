@@ -9,6 +9,7 @@ import { flatten, mapStructure } from '../graph/structure.js';
 import type { Shape, Tensor } from '../graph/tensor.js';
 import { currentTrace, Trace } from '../graph/trace.js';
 import { Layer, type LayerOptions, type ShapeStructure, type TensorStructure } from '../layers/layer.js';
+import type { QuantizationMode } from '../layers/quantization.js';
 import { SequenceLayer } from '../layers/recurrent/index.js';
 import type { NativeJob } from '../native.js';
 import type { NDArray } from '../ndarray.js';
@@ -27,6 +28,7 @@ import type { History } from './history.js';
 import { type PredictOptions, predict, RowPredictor } from './predict.js';
 import { type ProfileOptions, profile } from './profile.js';
 import { type Logs, type PredictProgram, ProgramCache, type StepProgram } from './programs.js';
+import { checkTrainable, type QuantizeOptions, quantizedLayers, quantizeModel } from './quantize.js';
 import type { SaveOptions } from './save.js';
 import { describeModel } from './saving/describe.js';
 import { type Batch, type StepContext, Trackers } from './step.js';
@@ -167,7 +169,8 @@ export class Model<O = NDArray> extends Layer {
 
   /** What compile asked for; before it, the default. */
   get device(): Device {
-    return this.compiled?.options.device ?? defaultDevice();
+    const device = this.compiled?.options.device ?? defaultDevice();
+    return device === 'auto' && quantizedLayers(this).length > 0 ? 'cpu' : device;
   }
 
   /** The optimizer of compile. */
@@ -232,6 +235,7 @@ export class Model<O = NDArray> extends Layer {
     y?: DataInput,
     options: { sampleWeight?: DataInput; signal?: AbortSignal } = {},
   ): Promise<Logs> {
+    checkTrainable(this);
     const end = this.beginFit();
     try {
       return await onBatch(this as unknown as Model, 'train', { x, y, ...options });
@@ -320,6 +324,15 @@ export class Model<O = NDArray> extends Layer {
    */
   profile(x: DataInput, y?: DataInput, options?: ProfileOptions): Promise<string> {
     return profile(this as unknown as Model, x, y, options);
+  }
+
+  /**
+   * Stores weights in fewer bits, for inference on the CPU: afterwards predict and evaluate use them, and the float32
+   * ones are let go. 'int8' is Keras's: kernels and embeddings as int8 with a scale for each column (row), and products
+   * of integers, every row of the input scaled by its largest magnitude (https://keras.io/guides/quantization_overview/).
+   */
+  async quantize(mode: QuantizationMode, options: QuantizeOptions = {}): Promise<void> {
+    await quantizeModel(this as unknown as Model, mode, options);
   }
 
   /** Prints layers, shapes and parameters; returns the text. */

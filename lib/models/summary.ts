@@ -2,6 +2,7 @@ import { checkOptions } from '../errors.js';
 import type { Shape, Tensor } from '../graph/tensor.js';
 import type { Variable } from '../graph/variable.js';
 import type { Layer } from '../layers/layer.js';
+import { elementBytes } from '../ndarray.js';
 import type { Model } from './model.js';
 import type { Network } from './network.js';
 import { table } from './table.js';
@@ -74,7 +75,7 @@ function rowsOf(model: Model, network: Network | undefined, options: SummaryOpti
     const input = network?.inputs.find((tensor) => tensor.origin?.node.operation.layer === layer);
     const outputs = nodes.length > 0 ? nodes[0]!.outputs : input ? [input] : [];
     const row = [
-      `${indent}${layer.name} (${layer.className})`,
+      `${indent}${layer.name} (${[layer.className, layer.quantization].filter(Boolean).join(', ')})`,
       outputs.length > 0 ? outputs.map((output) => shapeOf(output.shape)).join(', ') : '?',
       layer.built ? layer.countParams().toLocaleString('en-US') : '0 (unbuilt)',
       ...(chain ? [] : [nodes.flatMap((node) => node.inputs.map(sourceOf)).join(', ') || '-']),
@@ -111,18 +112,18 @@ function isModel(layer: Layer): layer is Model {
 }
 
 function totals(model: Model): string[] {
-  const count = (variables: readonly Variable[]): number =>
-    variables.reduce((total, variable) => total + variable.size, 0);
-  const line = (title: string, size: number): string =>
-    ` ${title}: ${size.toLocaleString('en-US')} (${bytes(size * 4)})`;
-  const optimizer = model.compiled ? count(model.optimizer.variables) : 0;
-  const [train, rest] = [count(model.trainableWeights), count(model.nonTrainableWeights)];
-  const showOptimizer = optimizer > 2;
+  const line = (title: string, variables: readonly Variable[]): string => {
+    const size = variables.reduce((total, variable) => total + variable.size, 0);
+    const memory = variables.reduce((total, { dtype, size: one }) => total + one * elementBytes(dtype), 0);
+    return ` ${title}: ${size.toLocaleString('en-US')} (${bytes(memory)})`;
+  };
+  const optimizer = model.compiled ? model.optimizer.variables : [];
+  const shown = optimizer.reduce((total, variable) => total + variable.size, 0) > 2 ? optimizer : [];
   return [
-    line('Total params', train + rest + (showOptimizer ? optimizer : 0)),
-    line('Trainable params', train),
-    line('Non-trainable params', rest),
-    ...(showOptimizer ? [line('Optimizer params', optimizer)] : []),
+    line('Total params', [...model.weights, ...shown]),
+    line('Trainable params', model.trainableWeights),
+    line('Non-trainable params', model.nonTrainableWeights),
+    ...(shown.length > 0 ? [line('Optimizer params', shown)] : []),
   ];
 }
 

@@ -46,10 +46,25 @@ export function conv(x: Operand, kernel: Operand, options: ConvOptions = {}): Te
   const weights = tensor(kernel);
   return inChannelsLast(float(x), dataFormat, (value) => {
     const rank = kernelRank('conv', value, weights);
-    const geometry = geometryOf('conv', value, weights, rank, strides, dilationRate, padding);
+    const geometry = geometryOf('conv', value, weights.dims.slice(0, rank), strides, dilationRate, padding);
     if (rank === 3) return volume(value, weights, geometry, groups);
     if (rank === 2) return image(value, weights, geometry, groups);
     return fromImage(image(asImage(value), reshapeDims(weights, [1, ...weights.dims]), asPlane(geometry), groups));
+  });
+}
+
+/** A convolution of images with int8 weights [window · in, out] and a scale for each column; every image is quantized, too. */
+export function convInt8(
+  x: Operand,
+  weights: Operand,
+  scale: Operand,
+  kernelSize: readonly number[],
+  { strides = 1, padding = 'valid', dilationRate = 1, dataFormat }: Omit<ConvOptions, 'groups'>,
+): Tensor {
+  return inChannelsLast(float(x), dataFormat, (value) => {
+    const geometry = geometryOf('conv', value, kernelSize, strides, dilationRate, padding);
+    const { groups: _, ...attrs } = attributes(geometry, 1);
+    return emit('conv2dInt8', [value, weights, scale], { ...attrs, window: kernelSize });
   });
 }
 
@@ -134,14 +149,14 @@ function kernelRank(op: string, x: Tensor, kernel: Tensor): number {
 function geometryOf(
   op: string,
   x: Tensor,
-  kernel: Tensor,
-  rank: number,
+  window: readonly number[],
   strides: Size,
   dilationRate: Size,
   padding: Padding | Margins,
 ): Geometry {
+  const rank = window.length;
   const [step, dilations] = [perAxis(op, 'strides', strides, rank), perAxis(op, 'dilationRate', dilationRate, rank)];
-  return { strides: step, dilations, padding: margins(op, x, kernel.dims.slice(0, rank), step, dilations, padding) };
+  return { strides: step, dilations, padding: margins(op, x, window, step, dilations, padding) };
 }
 
 const attributes = ({ strides, dilations, padding }: Geometry, groups: number) => ({

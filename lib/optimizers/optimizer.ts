@@ -151,6 +151,11 @@ export abstract class Optimizer extends Configured {
     }
   }
 
+  /** Lets the slots of weights go that it will not change any more. */
+  forget(variables: readonly Variable[]): void {
+    for (const variable of variables) this.#slots.delete(variable);
+  }
+
   /** Leaves weights out of the decay: by themselves, or where a pattern occurs in their name. Call it before training. */
   excludeFromWeightDecay({
     variables = [],

@@ -6,10 +6,13 @@
 
 namespace chainrule {
 
-// Element types of values. i64 and f64 exist only at the JavaScript border, where they are range-checked and converted.
-enum class DType : uint8_t { f32, i32, u8, boolean, u32 };
+// Element types of values. i64 and f64 exist only at the JavaScript border, where they are range-checked and converted;
+// i8 is what quantized weights are stored in, and only ops made for those take it.
+enum class DType : uint8_t { f32, i32, u8, boolean, u32, i8 };
 
-constexpr int64_t byteSize(DType type) { return type == DType::u8 || type == DType::boolean ? 1 : 4; }
+constexpr int64_t byteSize(DType type) {
+  return type == DType::u8 || type == DType::boolean || type == DType::i8 ? 1 : 4;
+}
 
 constexpr std::string_view dtypeName(DType type) {
   switch (type) {
@@ -23,12 +26,14 @@ constexpr std::string_view dtypeName(DType type) {
       return "bool";
     case DType::u32:
       return "uint32";
+    case DType::i8:
+      return "int8";
   }
   return "?";
 }
 
 constexpr std::optional<DType> dtypeFromName(std::string_view name) {
-  for (DType type : {DType::f32, DType::i32, DType::u8, DType::boolean, DType::u32}) {
+  for (DType type : {DType::f32, DType::i32, DType::u8, DType::boolean, DType::u32, DType::i8}) {
     if (dtypeName(type) == name) return type;
   }
   return std::nullopt;

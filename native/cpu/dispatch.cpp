@@ -1,6 +1,10 @@
 #include <cstdlib>
 #include <string>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #include "cpu/kernel_table.h"
 
 namespace chainrule::cpu {
@@ -13,6 +17,12 @@ extern const KernelTable table;
 }
 namespace avx512 {
 extern const KernelTable table;
+}
+namespace avxvnni {
+const KernelTable& table();
+}
+namespace avx512vnni {
+const KernelTable& table();
 }
 #elif defined(__aarch64__)
 namespace neon {
@@ -33,6 +43,14 @@ bool runsAvx512() {
 }
 #endif
 
+#if defined(__x86_64__)
+// The compilers know this one by no name that all of them share.
+bool runsAvxVnni() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return runsAvx2() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1) != 0;
+}
+#endif
+
 struct Choice {
   const KernelTable* table;
   std::string reason;
@@ -40,7 +58,7 @@ struct Choice {
 
 Choice choose() {
   const KernelTable* best = &scalar::table;
-  for (const char* isa : {"avx2", "avx512", "neon"}) {
+  for (const char* isa : {"avx2", "avxvnni", "avx512", "avx512vnni", "neon"}) {
     if (const KernelTable* table = tableFor(isa)) best = table;
   }
   const char* wanted = std::getenv("CHAINRULE_ISA");
@@ -62,6 +80,8 @@ const KernelTable* tableFor(std::string_view isa) {
 #if defined(__x86_64__)
   if (isa == "avx2" && runsAvx2()) return &avx2::table;
   if (isa == "avx512" && runsAvx512()) return &avx512::table;
+  if (isa == "avxvnni" && runsAvxVnni()) return &avxvnni::table();
+  if (isa == "avx512vnni" && runsAvx512() && __builtin_cpu_supports("avx512vnni")) return &avx512vnni::table();
 #elif defined(__aarch64__)
   if (isa == "neon") return &neon::table;  // every arm64 CPU has it
 #endif

@@ -35,6 +35,21 @@ struct Gemm {
   Activation activation = {};
 };
 
+// C[M][N] = activation(A[M][K] * B[K][N] / (aScale[M] * bScale[N]) + bias). All bytes lie within -127..127, and k is at
+// most kInt8Depth.
+struct Int8Gemm {
+  int64_t m = 0, n = 0, k = 0;
+  const int8_t* a = nullptr;  // as quantizeRows leaves them
+  const float* aScale = nullptr;
+  const int8_t* b = nullptr;  // panels, base/panels.h
+  const float* bScale = nullptr;
+  float* c = nullptr;
+  int64_t cRow = 0;
+  const float* bias = nullptr;  // n values or null
+  Activation activation = {};
+};
+constexpr int64_t kInt8Depth = INT32_MAX / (127 * 127);  // sums stay within int32
+
 // NHWC.
 struct PoolShape {
   int64_t n = 0, h = 0, w = 0, c = 0;

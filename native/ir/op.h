@@ -26,7 +26,7 @@ using ValueId = uint32_t;
 using NodeId = uint32_t;
 constexpr ValueId kNone = ~ValueId(0);
 
-// How a variable of rank >= 2 lies in memory. panel16: [columns / 16][rows][16], columns = the last axis, zero padded.
+// How a variable of rank >= 2 lies in memory. panel16: base/panels.h, columns = the last axis.
 enum class Layout : uint8_t { rowMajor, panel16 };
 
 struct ValueType {

@@ -40,7 +40,7 @@ static Napi::Value info(const Napi::CallbackInfo& call) {
   out.Set("isa", std::string(cpu::isaName()));
   out.Set("isaReason", std::string(cpu::isaReason()));
   Napi::Array available = Napi::Array::New(env);
-  for (const char* isa : {"scalar", "avx2", "avx512", "neon"}) {
+  for (const char* isa : {"scalar", "avx2", "avxvnni", "avx512vnni", "avx512", "neon"}) {
     if (cpu::tableFor(isa)) available.Set(available.Length(), isa);
   }
   out.Set("isaAvailable", available);

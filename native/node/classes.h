@@ -25,6 +25,7 @@ class VariableWrap : public Napi::ObjectWrap<VariableWrap> {
   Napi::Value write(const Napi::CallbackInfo& call);
   Napi::Value readSync(const Napi::CallbackInfo& call);
   Napi::Value writeSync(const Napi::CallbackInfo& call);
+  Napi::Value compact(const Napi::CallbackInfo& call);
   Napi::Value share(const Napi::CallbackInfo& call);
 
   std::shared_ptr<Variable> variable_;

@@ -27,8 +27,10 @@ DType dtypeOf(napi_typedarray_type type) {
     case napi_uint8_array:
     case napi_uint8_clamped_array:
       return DType::u8;
+    case napi_int8_array:
+      return DType::i8;
     default:
-      fail("DTYPE", "the engine takes Float32Array, Int32Array, Uint32Array and Uint8Array");
+      fail("DTYPE", "the engine takes Float32Array, Int32Array, Uint32Array, Uint8Array and Int8Array");
   }
 }
 
@@ -166,6 +168,8 @@ Napi::Value typedArrayOf(Napi::Env env, DType dtype, Buffer data, int64_t count)
       return Napi::Int32Array::New(env, size_t(count), buffer, 0);
     case DType::u32:
       return Napi::Uint32Array::New(env, size_t(count), buffer, 0);
+    case DType::i8:
+      return Napi::Int8Array::New(env, size_t(count), buffer, 0);
     default:
       return Napi::Uint8Array::New(env, size_t(count), buffer, 0);
   }

@@ -40,7 +40,7 @@ Napi::Function VariableWrap::define(Napi::Env env) {
        InstanceAccessor<&VariableWrap::dtype>("dtype"), InstanceAccessor<&VariableWrap::shape>("shape"),
        InstanceMethod<&VariableWrap::read>("read"), InstanceMethod<&VariableWrap::write>("write"),
        InstanceMethod<&VariableWrap::readSync>("readSync"), InstanceMethod<&VariableWrap::writeSync>("writeSync"),
-       InstanceMethod<&VariableWrap::share>("share")});
+       InstanceMethod<&VariableWrap::compact>("compact"), InstanceMethod<&VariableWrap::share>("share")});
 }
 
 // new Variable(name, dtype, shape, fill), or internally new Variable(External<shared_ptr>).
@@ -109,6 +109,16 @@ Napi::Value VariableWrap::write(const Napi::CallbackInfo& call) {
     auto work = [variable = variable_, column] {
       const auto lock = lockExclusive(*variable);
       variable->write(static_cast<const std::byte*>(column.array.data));
+    };
+    return submit(call.Env(), task(std::move(work)), [](Napi::Env env) { return env.Undefined(); });
+  });
+}
+
+Napi::Value VariableWrap::compact(const Napi::CallbackInfo& call) {
+  return guarded(call.Env(), [&] {
+    auto work = [variable = variable_] {
+      const auto lock = lockExclusive(*variable);
+      variable->compact();
     };
     return submit(call.Env(), task(std::move(work)), [](Napi::Env env) { return env.Undefined(); });
   });

@@ -19,8 +19,16 @@ void expectOneOf(const InferContext& c, size_t input, std::initializer_list<DTyp
   fail("DTYPE", "input ", input, " must be ", names, ", got ", dtypeName(c.in[input].dtype), ". Convert it with cast");
 }
 
+void refuseInt8(const InferContext& c) {
+  for (const ValueType& type : c.in) {
+    if (type.dtype == DType::i8)
+      fail("DTYPE", "the dtype int8 is for stored weights of quantized layers; nothing is computed in it");
+  }
+}
+
 template <Kind kind>
 std::vector<ValueType> infer(const InferContext& c) {
+  refuseInt8(c);
   const size_t data = kind == Kind::S ? 1 : 0;
   for (size_t i = data + 1; i < c.in.size(); ++i) {
     if (c.in[i].dtype != c.in[data].dtype) {
@@ -83,8 +91,9 @@ const Expr NONE{};
 }  // namespace formula
 
 std::vector<ValueType> inferCast(const InferContext& c) {
+  refuseInt8(c);
   const auto to = dtypeFromName(c.attrs.text("dtype", ""));
-  if (!to)
+  if (!to || *to == DType::i8)
     fail("DTYPE", "there is no dtype \"", c.attrs.text("dtype", ""), "\". Use float32, int32, uint8, bool or uint32");
   return {typeOf(*to, c.in[0].shape)};
 }

@@ -62,6 +62,35 @@ Lowering lowerGather(const LowerContext& c) {
           .cost = double(count) * (5 + double(rowBytes) * 0.05)};
 }
 
+// Rows of a table of int8, each divided by its own scale.
+std::vector<ValueType> inferGatherInt8(const InferContext& c) {
+  expectDType(c, 0, DType::i8);
+  expectDType(c, 1, DType::i32);
+  expectDType(c, 2, DType::f32);
+  const Shape &table = c.in[0].shape, &scale = c.in[2].shape;
+  if (table.size() != 2 || scale.size() != 1 || !(scale[0] == table[0]))
+    fail("SHAPE", "a table [rows, width] and a scale for each row are needed, got ", toString(table), " and ",
+         toString(scale));
+  Shape out = c.in[1].shape;
+  out.push(table[1]);
+  return {typeOf(DType::f32, out)};
+}
+
+Lowering lowerGatherInt8(const LowerContext& c) {
+  const int64_t rows = c.in[0].dims[0], width = c.in[0].dims[1], count = c.in[1].count();
+  const GatherFault fault(c);
+  return {.launch =
+              [=, gather = c.kernels.gatherInt8](const StepArgs& args) {
+                const Range range = args.split(count, 16);
+                int64_t bad = INT64_MAX;
+                if (!range.empty())
+                  gather(args.in<int8_t>(0), rows, width, args.in<float>(2), args.in<int32_t>(1), args.out<float>(),
+                         range.begin, range.end, &bad);
+                if (bad != INT64_MAX) fault.report(args, bad);
+              },
+          .cost = double(count) * (5 + double(width) * 0.3)};
+}
+
 // "group": so many neighbouring positions share a row of the incoming gradient.
 Lowering lowerGatherGradient(const LowerContext& c) {
   const int64_t rows = c.out[0].dims[0], count = c.in[1].count(), width = rows == 0 ? 0 : c.out[0].count() / rows;
@@ -142,6 +171,12 @@ const OpDef table[] = {
      .infer = inferGather,
      .gradient = gradientOfGather,
      .lower = lowerGather,
+     .needsRows = true},
+    {.name = "gatherInt8",
+     .minInputs = 3,
+     .maxInputs = 3,
+     .infer = inferGatherInt8,
+     .lower = lowerGatherInt8,
      .needsRows = true},
     {.name = "gatherGradient",
      .minInputs = 2,

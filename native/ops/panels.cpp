@@ -1,10 +1,32 @@
 #include "ops/panels.h"
 
+#include <algorithm>
+
+#include "base/panels.h"
 #include "cpu/kernel_table.h"
 #include "ops/registry.h"
 #include "ops/shape_rules.h"
 
 namespace chainrule::ops {
+
+void packInt8(const int8_t* rowMajor, PanelShape shape, int8_t* panels, Range range) {
+  const int64_t bytes = panelSize(DType::i8, shape.rows, 16);
+  if (!range.empty()) std::fill(panels + range.begin * bytes, panels + range.end * bytes, int8_t(0));
+  const int64_t end = std::min(range.end * 16, shape.columns);
+  for (int64_t row = 0; row < shape.rows; ++row) {
+    for (int64_t column = range.begin * 16; column < end; ++column)
+      panels[panelIndex(DType::i8, shape.rows, row, column)] = rowMajor[row * shape.columns + column];
+  }
+}
+
+void unpackInt8(const int8_t* panels, PanelShape shape, int8_t* rowMajor, Range range) {
+  const int64_t end = std::min(range.end * 16, shape.columns);
+  for (int64_t row = 0; row < shape.rows; ++row) {
+    for (int64_t column = range.begin * 16; column < end; ++column)
+      rowMajor[row * shape.columns + column] = panels[panelIndex(DType::i8, shape.rows, row, column)];
+  }
+}
+
 namespace {
 
 std::vector<ValueType> inferPack(const InferContext& c) { return {{c.in[0].dtype, c.in[0].shape, Layout::panel16}}; }
@@ -12,8 +34,10 @@ std::vector<ValueType> inferUnpack(const InferContext& c) { return {{c.in[0].dty
 
 Lowering lowerPack(const LowerContext& c) {
   const PanelShape shape = panelShape(c.in[0].dims);
-  const auto launch = [shape, packB = c.kernels.packB](const StepArgs& args) {
+  const bool bytes = c.in[0].dtype == DType::i8;
+  const auto launch = [shape, bytes, packB = c.kernels.packB](const StepArgs& args) {
     const Range range = args.split(shape.panels());
+    if (bytes) return packInt8(args.in<int8_t>(0), shape, args.out<int8_t>(), range);
     packB(args.in<float>(0), shape.columns, 1, shape.rows, shape.columns, args.out<float>(), range.begin, range.end);
   };
   return {.launch = launch, .cost = double(shape.size()) * 0.3};
@@ -21,8 +45,10 @@ Lowering lowerPack(const LowerContext& c) {
 
 Lowering lowerUnpack(const LowerContext& c) {
   const PanelShape shape = panelShape(c.in[0].dims);
-  const auto launch = [shape, unpackB = c.kernels.unpackB](const StepArgs& args) {
+  const bool bytes = c.in[0].dtype == DType::i8;
+  const auto launch = [shape, bytes, unpackB = c.kernels.unpackB](const StepArgs& args) {
     const Range range = args.split(shape.panels());
+    if (bytes) return unpackInt8(args.in<int8_t>(0), shape, args.out<int8_t>(), range);
     unpackB(args.in<float>(0), shape.rows, shape.columns, args.out<float>(), shape.columns, 1, range.begin, range.end);
   };
   return {.launch = launch, .cost = double(shape.size()) * 0.3};

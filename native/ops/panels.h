@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/shape.h"
+#include "plan/backend.h"
 
 namespace chainrule::ops {
 
@@ -15,5 +16,9 @@ inline PanelShape panelShape(const Dims& dims) {
   const int64_t columns = dims.back();
   return {columns == 0 ? 0 : elementCount(dims) / columns, columns};
 }
+
+// Panels of a row-major int8 matrix, and back. Range: panels.
+void packInt8(const int8_t* rowMajor, PanelShape shape, int8_t* panels, Range range);
+void unpackInt8(const int8_t* panels, PanelShape shape, int8_t* rowMajor, Range range);
 
 }  // namespace chainrule::ops

@@ -9,6 +9,7 @@ namespace chainrule::ops {
 
 std::span<const OpDef> argOps();
 std::span<const OpDef> attentionOps();
+std::span<const OpDef> convInt8Ops();
 std::span<const OpDef> convOps();
 std::span<const OpDef> cumulativeOps();
 std::span<const OpDef> elementwiseOps();
@@ -24,6 +25,7 @@ std::span<const OpDef> moveOps();
 std::span<const OpDef> orthogonalOps();
 std::span<const OpDef> panelOps();
 std::span<const OpDef> poolOps();
+std::span<const OpDef> quantizedOps();
 std::span<const OpDef> randomOps();
 std::span<const OpDef> recurrentOps();
 std::span<const OpDef> reduceOps();

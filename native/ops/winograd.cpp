@@ -87,8 +87,8 @@ struct Winograd {
   void multiply(const StepArgs& args, const float* v, int64_t step, Range own, Range ownPanels) const {
     const bool inside = epilogue.takesBias();
     kernels->winogradForward(shape, v, step, args.in<float>(1), inside ? args.in<float>(epilogue.biasInput) : nullptr,
-                             inside ? epilogue.activation : cpu::Activation::none, args.out<float>(), own.begin,
-                             own.end, ownPanels.begin, ownPanels.end, args.own);
+                             inside ? epilogue.activation : cpu::Activation(), args.out<float>(), own.begin, own.end,
+                             ownPanels.begin, ownPanels.end, args.own);
   }
   void finish(const StepArgs& args, Range elements) const {
     if (finishes())

@@ -52,8 +52,7 @@ void decide(const Graph& graph, std::vector<VariableInfo>& variables) {
       const size_t index = size_t(producer.attrs.integer("index", 0));
       VariableInfo& variable = variables[index];
       used[index] = true;
-      if (graph.variables[index].layoutFixed || variable.type.dtype != DType::f32 || variable.type.shape.size() < 2)
-        continue;
+      if (graph.variables[index].layoutFixed || variable.type.shape.size() < 2) continue;
       if (node.op->needsRows && i == 0) {
         variable.layoutFixed = true;
         variable.type.layout = Layout::rowMajor;

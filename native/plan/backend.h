@@ -8,6 +8,7 @@
 #include <span>
 #include <tuple>
 
+#include "base/panels.h"
 #include "ir/graph.h"
 
 namespace chainrule {
@@ -27,7 +28,7 @@ struct TensorType {
   int64_t count() const { return elementCount(dims); }
   int64_t physicalCount() const {
     if (layout == Layout::rowMajor) return count();
-    return dims.back() == 0 ? 0 : count() / dims.back() * ((dims.back() + 15) / 16 * 16);
+    return dims.back() == 0 ? 0 : panelSize(dtype, count() / dims.back(), dims.back());
   }
   int64_t bytes() const { return physicalCount() * byteSize(dtype); }
 };

@@ -3,6 +3,8 @@
 #include <cstring>
 #include <map>
 
+#include "base/panels.h"
+
 namespace chainrule {
 namespace {
 
@@ -18,17 +20,15 @@ std::map<int64_t, std::weak_ptr<Variable>>& registry() {
 
 size_t paddedBytes(const Variable& variable) { return size_t((variable.bytes() + 63) / 64 * 64); }
 
-// Row-major element (row, column) of the matrix that panel16 stores lies at this element.
-int64_t panelIndex(int64_t rows, int64_t row, int64_t column) {
-  return column / 16 * rows * 16 + row * 16 + column % 16;
-}
-
+// visit(byte in the panels, byte in row-major order, bytes) for each run of a matrix that is in one piece in both.
 template <typename Visit>
-void eachPanelRun(const Dims& dims, Visit visit) {
+void eachPanelRun(DType type, const Dims& dims, Visit visit) {
   const int64_t columns = dims.back(), rows = columns == 0 ? 0 : elementCount(dims) / columns;
+  const int64_t bytes = byteSize(type), run = type == DType::i8 ? 1 : 16;
   for (int64_t row = 0; row < rows; ++row) {
-    for (int64_t column = 0; column < columns; column += 16) {
-      visit(panelIndex(rows, row, column), row * columns + column, std::min<int64_t>(16, columns - column));
+    for (int64_t column = 0; column < columns; column += run) {
+      visit(panelIndex(type, rows, row, column) * bytes, (row * columns + column) * bytes,
+            std::min(run, columns - column) * bytes);
     }
   }
 }
@@ -96,7 +96,7 @@ void Variable::unpack() {
 
 void Variable::convert(Layout layout) {
   if (layout == layout_) return;
-  Buffer rows{size_t(elementCount(dims)) * 4};
+  Buffer rows{size_t(elementCount(dims) * byteSize(dtype))};
   read(rows.data());
   layout_ = layout;
   storage_ = std::make_shared<VariableStorage>(paddedBytes(*this));
@@ -109,8 +109,9 @@ void Variable::read(std::byte* rowMajor) const {
     std::memcpy(rowMajor, data(), size_t(bytes()));
     return;
   }
-  eachPanelRun(dims, [&](int64_t panel, int64_t row, int64_t count) {
-    std::memcpy(rowMajor + row * 4, data() + panel * 4, size_t(count) * 4);
+  const std::byte* panels = data();
+  eachPanelRun(dtype, dims, [&](int64_t panel, int64_t row, int64_t bytes) {
+    std::memcpy(rowMajor + row, panels + panel, size_t(bytes));
   });
 }
 
@@ -118,11 +119,20 @@ void Variable::write(const std::byte* rowMajor) {
   if (layout_ == Layout::rowMajor) {
     std::memcpy(data(), rowMajor, size_t(bytes()));
   } else {
-    eachPanelRun(dims, [&](int64_t panel, int64_t row, int64_t count) {
-      std::memcpy(data() + panel * 4, rowMajor + row * 4, size_t(count) * 4);
+    std::byte* panels = data();
+    eachPanelRun(dtype, dims, [&](int64_t panel, int64_t row, int64_t bytes) {
+      std::memcpy(panels + panel, rowMajor + row, size_t(bytes));
     });
   }
   touch();
+}
+
+void Variable::compact() {
+  if (storage_->size() == paddedBytes(*this)) return;
+  const auto own = std::make_shared<VariableStorage>(paddedBytes(*this));
+  std::memcpy(own->address(), data(), size_t(bytes()));
+  storage_ = own;
+  offset_ = 0;
 }
 
 std::shared_ptr<LockDomain> Variable::domain() const {

@@ -27,6 +27,7 @@ class VariableStorage {
  public:
   explicit VariableStorage(size_t bytes) : buffer_(bytes, true) {}
 
+  size_t size() const { return buffer_.size(); }
   std::byte* address() const { return buffer_.data(); }  // whatever it holds
   std::byte* onHost();                                   // up to date
   std::byte* onDevice(OpenDevice& device);               // likewise
@@ -75,6 +76,7 @@ class Variable {
   void unpack();                         // back to row-major for good: programs that were made for panels are made anew
   void read(std::byte* rowMajor) const;  // bytes of the row-major tensor
   void write(const std::byte* rowMajor);
+  void compact();  // memory of its own where it shares that of a group, so that the group's can go
 
   std::shared_ptr<LockDomain> domain() const;
 

@@ -8,8 +8,8 @@
 
 #include "base/philox.h"
 #include "cpu/conv_rows.h"
-#include "cpu/winograd.h"
 #include "cpu/simd/inline.h"
+#include "cpu/winograd.h"
 
 #pragma GCC target("avx2,fma,f16c")
 #pragma GCC diagnostic ignored "-Wunused-function"
@@ -49,6 +49,9 @@ BINARY(__m512, _mm512_mul_ps, _mm256_mul_ps)
 BINARY(__m512, _mm512_div_ps, _mm256_div_ps)
 BINARY(__m512, _mm512_min_ps, _mm256_min_ps)
 BINARY(__m512, _mm512_max_ps, _mm256_max_ps)
+BINARY(__m512i, _mm512_maddubs_epi16, _mm256_maddubs_epi16)
+BINARY(__m512i, _mm512_madd_epi16, _mm256_madd_epi16)
+UNARY(__m512i, __m512i, _mm512_abs_epi8, _mm256_abs_epi8)
 SHIFT(_mm512_slli_epi32, _mm256_slli_epi32)
 SHIFT(_mm512_srai_epi32, _mm256_srai_epi32)
 SHIFT(_mm512_srli_epi32, _mm256_srli_epi32)
@@ -122,6 +125,21 @@ CHAINRULE_INLINE __m512i spread(__mmask16 m) {
   const __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
   return {_mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(m), bit), bit),
           _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(m >> 8), bit), bit)};
+}
+// Of 64 bytes.
+CHAINRULE_INLINE uint64_t _mm512_movepi8_mask(__m512i a) {
+  return uint32_t(_mm256_movemask_epi8(a.low)) | uint64_t(uint32_t(_mm256_movemask_epi8(a.high))) << 32;
+}
+CHAINRULE_INLINE __m512i _mm512_mask_sub_epi8(__m512i rest, uint64_t m, __m512i a,
+                                              __m512i b) {  // rest where m is not set
+  uint8_t byte[3][64];
+  _mm512_storeu_si512(byte[0], rest);
+  _mm512_storeu_si512(byte[1], a);
+  _mm512_storeu_si512(byte[2], b);
+  for (int i = 0; i < 64; ++i) {
+    if (m >> i & 1) byte[0][i] = uint8_t(byte[1][i] - byte[2][i]);
+  }
+  return _mm512_loadu_si512(byte[0]);
 }
 #define _mm512_cmp_ps_mask(a, b, kind)                           \
   joined(_mm256_castps_si256(_mm256_cmp_ps(a.low, b.low, kind)), \

@@ -18,7 +18,7 @@ std::vector<Case>& cases() {
 const std::vector<const KernelTable*>& tables() {
   static const std::vector<const KernelTable*> list = [] {
     std::vector<const KernelTable*> found;
-    for (const char* isa : {"scalar", "avx2", "avx512", "neon"}) {
+    for (const char* isa : {"scalar", "avx2", "avxvnni", "avx512vnni", "avx512", "neon"}) {
       if (const KernelTable* table = tableFor(isa)) found.push_back(table);
     }
     if (const KernelTable* table = emulatedTable()) found.push_back(table);

@@ -2,8 +2,8 @@
 
 #include "check.h"
 
-// Winograd against window loops in double and beside the direct kernel: odd sizes, any padding, rows of a filter's panel
-// that are padding.
+// Winograd against window loops in double and beside the direct kernel: odd sizes, any padding, rows of a filter's
+// panel that are padding.
 using namespace check;
 
 namespace {
@@ -16,8 +16,14 @@ struct Layer {
 };
 
 Layer layerOf(const ConvShape& s, bool integersOnly) {
-  Layer l{s, floats(s.n * s.h * s.w * s.cin), floats(9 * s.cin * s.cout), floats(s.cout),
-          floats(s.n * s.oh * s.ow * s.cout), pick(0, 1) == 1, {}, {}};
+  Layer l{s,
+          floats(s.n * s.h * s.w * s.cin),
+          floats(9 * s.cin * s.cout),
+          floats(s.cout),
+          floats(s.n * s.oh * s.ow * s.cout),
+          pick(0, 1) == 1,
+          {},
+          {}};
   if (integersOnly) {  // quarters are exact, so every sum is
     for (auto* v : {&l.x, &l.filter, &l.bias, &l.dy}) {
       for (float& f : *v) f = float(int(f * 4));
@@ -64,8 +70,8 @@ std::vector<float> direct(const KernelTable& k, const Layer& l) {
   const ConvShape& s = l.shape;
   std::vector<float> y(l.y.size(), NAN);
   Scratch scratch(convScratchBytes(s));
-  k.convForward(s, l.x.data(), packed(k, l).data(), l.bias.data(), l.relu ? Activation::relu : Activation::none,
-                y.data(), 0, s.n * s.oh, 0, panelCount(s.cout), scratch.data());
+  k.convForward(s, l.x.data(), packed(k, l).data(), l.bias.data(), Activation{l.relu}, y.data(), 0, s.n * s.oh, 0,
+                panelCount(s.cout), scratch.data());
   return y;
 }
 
@@ -83,8 +89,8 @@ std::vector<float> winograd(const KernelTable& k, const Layer& l) {
   });
   randomSplit(tiles, [&](int64_t b, int64_t e) {
     randomSplit(panels, [&](int64_t p, int64_t q) {
-      k.winogradForward(s, v.data() + b * winogradPitch(s), step, u.data(), l.bias.data(),
-                        l.relu ? Activation::relu : Activation::none, y.data(), b, e, p, q, scratch.data());
+      k.winogradForward(s, v.data() + b * winogradPitch(s), step, u.data(), l.bias.data(), Activation{l.relu}, y.data(),
+                        b, e, p, q, scratch.data());
     });
   });
   return y;

@@ -161,6 +161,7 @@ export const i32 = argument('int32');
 export const u32 = argument('uint32');
 export const u8 = argument('uint8');
 export const bool = argument('bool');
+export const i8 = argument('int8');
 
 /** A tensor whose element at an index is what `pick` finds. */
 export function build(shape: number[], pick: (index: number[]) => number): Values {

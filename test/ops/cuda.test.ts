@@ -1,14 +1,25 @@
-import { test } from 'vitest';
+import { expect, test } from 'vitest';
 import { setFloat32MatmulPrecision } from '../../lib/devices.js';
 import { cases } from './cases.js';
 import { expectForward } from './check.js';
 import { cudaDevice } from './cuda_device.js';
-import { nameOf } from './run.js';
+import { bind, compileForward, drawInputs, nameOf } from './run.js';
 
 // Every row of the table on the first CUDA device: a GPU, or with CHAINRULE_CUDA_EMULATE=1 the emulated grid.
 
 setFloat32MatmulPrecision('highest');
 
-test.skipIf(!cudaDevice).each(cases.map((row) => [nameOf(row), row] as const))('%s', (_name, row) =>
+/** Ops without a launch for GPUs: integer weights are for inference on the CPU. */
+const cpuOnly = ['matmulInt8', 'conv2dInt8', 'gatherInt8', 'toInt8'];
+
+test.skipIf(!cudaDevice).each(cpuOnly)('%s is refused by its name', async (op) => {
+  const row = cases.find((one) => one.op === op)!;
+  const { program } = compileForward(row, cudaDevice);
+  await expect(program.run(bind(row, drawInputs(row, 1))).promise).rejects.toThrow(op);
+});
+
+test
+  .skipIf(!cudaDevice)
+  .each(cases.filter(({ op }) => !cpuOnly.includes(op)).map((row) => [nameOf(row), row] as const))('%s', (_name, row) =>
   expectForward(row, cudaDevice),
 );

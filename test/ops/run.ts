@@ -23,7 +23,9 @@ export const arrayOf = (dtype: DType, data: ArrayLike<number>): NativeArray =>
       ? Int32Array.from(data)
       : dtype === 'uint32'
         ? Uint32Array.from(data)
-        : Uint8Array.from(data);
+        : dtype === 'int8'
+          ? Int8Array.from(data)
+          : Uint8Array.from(data);
 
 function fillOf(shape: number[], fill: Fill, random: () => number): Values {
   const count = sizeOf(shape);

@@ -4,7 +4,7 @@ import { callContender, trainingContender, type Workload } from '../workload.js'
 import { batchOf, withFixedWeights } from './models.js';
 
 /** The convolutional network of Keras's MNIST example. */
-async function digitsConvnet(dropout: boolean): Promise<Model> {
+export async function digitsConvnet(dropout: boolean): Promise<Model> {
   const model = sequential([
     layers.conv2d({ filters: 32, kernelSize: 3, activation: 'relu', inputShape: [28, 28, 1] }),
     layers.maxPooling2d({ poolSize: 2 }),

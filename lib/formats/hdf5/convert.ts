@@ -21,6 +21,7 @@ export type NumericArray =
   | { dtype: 'int32'; data: Int32Array }
   | { dtype: 'uint32'; data: Uint32Array }
   | { dtype: 'uint8'; data: Uint8Array }
+  | { dtype: 'int8'; data: Int8Array }
   | { dtype: 'bool'; data: Uint8Array };
 
 const slice = 250_000;
@@ -38,6 +39,8 @@ export async function convert(
       return { dtype: 'uint8', data: bytes };
     case 'bool':
       return { dtype: 'bool', data: bytes };
+    case 'int8':
+      return { dtype: 'int8', data: new Int8Array(own, bytes.byteOffset, bytes.length) };
     case 'float32':
       if (aligned(4)) return { dtype: 'float32', data: new Float32Array(own, bytes.byteOffset, bytes.length / 4) };
       break;
@@ -85,8 +88,6 @@ export async function convert(
       return { dtype: 'float32', data: await floats(4, (at) => view.getFloat32(at, true)) };
     case 'float64':
       return { dtype: 'float32', data: await floats(8, (at) => view.getFloat64(at, true)) };
-    case 'int8':
-      return { dtype: 'int32', data: await integers(1, (at) => view.getInt8(at)) };
     case 'int16':
       return { dtype: 'int32', data: await integers(2, (at) => view.getInt16(at, true)) };
     case 'uint16':

@@ -46,7 +46,7 @@ export class Hdf5Dataset {
     return this.size * this.datatype.size;
   }
 
-  /** The numbers in row-major order: float32, int32, uint32 or uint8, whichever holds them. Large arrays may share memory with the file. */
+  /** The numbers in row-major order: float32, int32, uint32, uint8 or int8, whichever holds them. Large arrays may share memory with the file. */
   async read(): Promise<NumericArray> {
     const { kind } = this;
     if (kind === 'string' || kind === 'vlenString' || kind === 'opaque')

@@ -3,7 +3,7 @@ import { ByteWriter } from './byte_writer.js';
 import { messageType } from './header.js';
 
 /** Elements that are written. `string` is text of a fixed number of bytes, in UTF-8, padded with NUL. */
-export type WrittenKind = 'float32' | 'int32' | 'int64' | 'uint32' | 'uint8' | 'bool' | 'string';
+export type WrittenKind = 'float32' | 'int32' | 'int64' | 'uint32' | 'uint8' | 'int8' | 'bool' | 'string';
 /** A value of an attribute: texts, whole numbers and lists of either. */
 export type WrittenAttribute = string | number | readonly string[] | readonly number[];
 
@@ -15,6 +15,7 @@ const integers: Partial<Record<WrittenKind, { size: number; signed: boolean }>> 
   int64: { size: 8, signed: true },
   uint32: { size: 4, signed: false },
   uint8: { size: 1, signed: false },
+  int8: { size: 1, signed: true },
 };
 
 /** Bytes of one element. */

@@ -15,7 +15,7 @@ import {
   type WrittenMessage,
 } from './write_messages.js';
 
-type Numbers = Float32Array | Int32Array | Uint32Array | Uint8Array;
+type Numbers = Float32Array | Int32Array | Uint32Array | Uint8Array | Int8Array;
 
 /** A folder to be written. */
 export interface WrittenGroup {

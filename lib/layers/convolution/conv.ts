@@ -4,10 +4,11 @@ import { ChainruleError } from '../../errors.js';
 import type { Shape, Tensor } from '../../graph/tensor.js';
 import type { Variable } from '../../graph/variable.js';
 import { type Initializer, type InitializerSpec, resolveInitializer } from '../../initializers/index.js';
-import { conv, convTranspose } from '../../ops/conv.js';
+import { conv, convInt8, convTranspose } from '../../ops/conv.js';
 import type { Margins, Padding, Size } from '../../ops/window.js';
 import { type Regularizer, type RegularizerSpec, resolveRegularizer } from '../../regularizers/index.js';
 import { integerOption } from '../kernel_layer.js';
+import { addInt8, type Int8Weight } from '../quantization.js';
 import { sizes } from '../spatial.js';
 import { ConvLayer, type ConvLayerOptions } from './conv_layer.js';
 
@@ -33,6 +34,8 @@ abstract class Filters extends ConvLayer {
   readonly kernelRegularizer: Regularizer | undefined;
   readonly kernelConstraint: Constraint | undefined;
   kernel!: Variable;
+  /** Of a kernel stored as int8: what each filter is to be divided by. */
+  kernelScale: Variable | undefined;
 
   constructor(rank: number, options: FilterOptions, paddings?: readonly (Padding | 'causal')[]) {
     super(rank, options, paddings);
@@ -43,12 +46,26 @@ abstract class Filters extends ConvLayer {
     this.refuseDilatedStrides();
   }
 
+  protected kernelForm(_shape: readonly number[]): Int8Weight | undefined {
+    return undefined;
+  }
+
+  override get int8Weight(): Int8Weight | undefined {
+    return this.storesInt8 ? this.kernelForm(this.kernel.shape) : undefined;
+  }
+
   protected addKernel(shape: readonly number[]): void {
-    this.kernel = this.addWeight('kernel', shape, {
-      initializer: this.kernelInitializer,
-      regularizer: this.kernelRegularizer,
-      constraint: this.kernelConstraint,
-    });
+    if (this.quantization) {
+      const { values, scale } = addInt8(this, 'kernel', shape, this.kernelForm(shape));
+      this.kernel = values;
+      this.kernelScale = scale;
+    } else {
+      this.kernel = this.addWeight('kernel', shape, {
+        initializer: this.kernelInitializer,
+        regularizer: this.kernelRegularizer,
+        constraint: this.kernelConstraint,
+      });
+    }
     this.addBias(this.filters);
   }
 }
@@ -86,7 +103,12 @@ abstract class Conv extends Filters {
   }
 
   override call(x: Tensor): Tensor {
-    return this.finish(conv(x, this.kernel, { ...this.window(), groups: this.groups, dataFormat: this.dataFormat }));
+    const options = { ...this.window(), dataFormat: this.dataFormat };
+    return this.finish(
+      this.kernelScale
+        ? convInt8(x, this.kernel, this.kernelScale, this.kernelSize, options)
+        : conv(x, this.kernel, { ...options, groups: this.groups }),
+    );
   }
 
   private window(): { strides: Size; dilationRate: Size; padding: Padding | Margins } {
@@ -106,8 +128,18 @@ export class Conv1D extends Conv {
 
 /** Convolution of images [N, height, width, channels] (https://keras.io/api/layers/convolution_layers/convolution2d/). */
 export class Conv2D extends Conv {
+  static override readonly int8 = true;
+
   constructor(options: ConvOptions) {
     super(2, options);
+  }
+
+  /** Of windows of few numbers the layout costs more than the product saves. */
+  protected override kernelForm(shape: readonly number[]): Int8Weight | undefined {
+    const rows = shape.slice(0, 3).reduce((a, b) => a * b, 1);
+    if (this.groups > 1 || rows < 32) return undefined;
+    const matrix = [rows, this.filters] as const;
+    return { weight: 'kernel', scale: 'kernelScale', matrix, scales: 'columns', onlyHere: true };
   }
 }
 

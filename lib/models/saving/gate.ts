@@ -5,6 +5,7 @@ import { ChainruleError } from '../../errors.js';
 import { initializerFamily } from '../../initializers/initializer.js';
 import { layerFamily } from '../../layers/index.js';
 import { Layer } from '../../layers/layer.js';
+import { modeOf, policyOf } from '../../layers/quantization.js';
 import { lossFamily } from '../../losses/loss.js';
 import { metricFamily } from '../../metrics/metric.js';
 import { camelCase } from '../../names.js';
@@ -43,6 +44,8 @@ const unsafe = new Set([
 ]);
 /** What layers compute with; those of Hashing say what its integers are. */
 const policies = new Set(['float32', 'int64', 'int32', 'string']);
+/** Parts of rules that quantized layers look at themselves. */
+const quantizers = new Set(['Int8QuantizationConfig', 'AbsMaxQuantizer']);
 /** Marks that stand for values, not objects. */
 const values = new Set(['__keras_tensor__', '__slice__', '__ellipsis__', '__numpy__', '__tensor__', '__tuple__']);
 
@@ -92,7 +95,10 @@ function inspect(saved: Partial<Serialized>, key: string, found: Found): void {
   } else if (name === 'DTypePolicy') {
     if (!policies.has(String((config as Config).name)))
       found.options.push(`dtype policy "${String((config as Config).name)}"`);
-  } else if (typeof config === 'object' && config !== null) inspectObject(name, config, saved, key, found);
+  } else if (policyOf(saved) !== undefined) {
+    if (!modeOf(policyOf(saved)!)) found.options.push(`dtype policy "${policyOf(saved)}"`);
+  } else if (quantizers.has(name)) return;
+  else if (typeof config === 'object' && config !== null) inspectObject(name, config, saved, key, found);
 }
 
 function inspectObject(name: string, config: Config, saved: Partial<Serialized>, key: string, found: Found): void {

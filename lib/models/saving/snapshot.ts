@@ -14,5 +14,5 @@ export async function snapshot(
   if (all.length === 0) return new Map();
   const options = signal ? { signal } : {};
   const values = (await compute(() => all.map((variable) => variable.read()), options)) as unknown as AnyArray[];
-  return new Map(all.map((variable, i) => [variable, values[i]!]));
+  return new Map(all.map((variable, i) => [variable, values[i]!.reshape(variable.shape)]));
 }

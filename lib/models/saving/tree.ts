@@ -22,7 +22,7 @@ export function saveableTree(root: Layer): Saveable {
   const seen = new Set<Layer>();
   const build = (layer: Layer, path: string): Saveable => {
     seen.add(layer);
-    const own = layer.ownWeights;
+    const own = layer.savedWeights;
     const children: Saveable[] = [];
     const add = (child: Layer, place: string): void => {
       if (!seen.has(child)) children.push(build(child, path === '' ? place : `${path}/${place}`));

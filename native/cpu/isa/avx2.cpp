@@ -21,6 +21,7 @@
 namespace chainrule::cpu::avx2 {
 // clang-format off
 #include "cpu/simd/avx2.h"
+#include "cpu/simd/avx2_bytes.h"
 #include "cpu/kernels/all.inl"
 // clang-format on
 extern const KernelTable table;

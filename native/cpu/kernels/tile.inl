@@ -158,7 +158,7 @@ static void tile(const TileInput& in, const TileOutput& out) {
 #pragma GCC unroll 12
   for (int r = 0; r < rows; ++r) {
 #pragma GCC unroll 4
-    for (int p = 0; p < panels; ++p) __builtin_prefetch(out.c + (rows + r) * out.cRow + p * out.cPanel, 1);
+    for (int p = 0; p * kVectors < width; ++p) __builtin_prefetch(out.c + (rows + r) * out.cRow + p * out.cPanel, 1);
   }
   Float acc[rows][width];
   if (!out.accumulate) {

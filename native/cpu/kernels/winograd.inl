@@ -131,7 +131,7 @@ static void outputTiles(const ConvShape& s, const float* products, int64_t step,
         for (int c = 0; c < 2; ++c) {
           if (c == 1 && right < 0) break;
           Float value = bias ? out[c] + offset : out[c];
-          if (activation == Activation::relu) value = relu(value);
+          if (activation.relu) value = relu(value, activation.ceiling);
           if (count == lanes)
             store(to + (c == 1 ? right : 0), value);
           else

@@ -117,6 +117,17 @@ template <int bits>
 CHAINRULE_INLINE Int shiftRightLogical(Int a) {
   return {signedOf(vshrq_n_u32(unsignedOf(a.low), bits)), signedOf(vshrq_n_u32(unsignedOf(a.high), bits))};
 }
+// As in avx2_bytes.h.
+constexpr int32_t kFlip = 0;
+CHAINRULE_INLINE void accumulateQuad(int32x4_t& acc, int32x4_t a, int32x4_t b) {
+  const int8x16_t x = vreinterpretq_s8_s32(a), y = vreinterpretq_s8_s32(b);
+  const int16x8_t low = vmull_s8(vget_low_s8(x), vget_low_s8(y)), high = vmull_high_s8(x, y);
+  acc = vpadalq_s16(acc, vpaddq_s16(low, high));  // sums of two fit into 16 bits
+}
+CHAINRULE_INLINE void accumulateQuads(Int& acc, Int w, Int x) {
+  accumulateQuad(acc.low, w.low, x.low);
+  accumulateQuad(acc.high, w.high, x.high);
+}
 // The 64-bit products of the unsigned lanes and `factor`.
 CHAINRULE_INLINE void mulQuad(int32x4_t a, uint32_t factor, int32x4_t& high, int32x4_t& low) {
   const uint32x4_t f = vdupq_n_u32(factor);

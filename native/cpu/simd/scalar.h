@@ -132,6 +132,16 @@ template <int bits>
 CHAINRULE_INLINE Int shiftRightLogical(Int a) {
   return RawInt(RawUnsigned(a.v) >> bits);
 }
+// As in avx2_bytes.h.
+constexpr int32_t kFlip = 0;
+template <int byte>
+CHAINRULE_INLINE Int signedByte(Int a) {
+  return shiftRight<24>(shiftLeft<24 - 8 * byte>(a));
+}
+CHAINRULE_INLINE void accumulateQuads(Int& acc, Int w, Int x) {
+  acc = acc + signedByte<0>(w) * signedByte<0>(x) + signedByte<1>(w) * signedByte<1>(x) +
+        signedByte<2>(w) * signedByte<2>(x) + signedByte<3>(w) * signedByte<3>(x);
+}
 CHAINRULE_INLINE void mulWide(Int a, uint32_t factor, Int& high, Int& low) {
   const RawUnsignedLong product = __builtin_convertvector(RawUnsigned(a.v), RawUnsignedLong) * uint64_t(factor);
   low = RawInt(__builtin_convertvector(product, RawUnsigned));

@@ -10,6 +10,7 @@ void benchIslands();
 void benchRows();
 void benchOthers();
 void benchWinograd();
+void benchQuantized();
 
 namespace {
 
@@ -46,5 +47,6 @@ int main(int count, char** arguments) {
   benchIslands();
   benchRows();
   benchOthers();
+  benchQuantized();
   benchTeam();
 }

@@ -21,10 +21,10 @@ void benchLayer(int64_t n, int64_t size, int64_t cin, int64_t cout) {
   k.packB(f.data(), cout, 1, rows, cout, packed.data(), 0, panels);
   const double flops = 2.0 * double(n * size * size) * double(rows * cout);
   char text[80];
-  std::snprintf(text, sizeof text, "winograd %lldx%lldx%lldx%lld->%lld", (long long)n, (long long)size,
-                (long long)size, (long long)cin, (long long)cout);
+  std::snprintf(text, sizeof text, "winograd %lldx%lldx%lldx%lld->%lld", (long long)n, (long long)size, (long long)size,
+                (long long)cin, (long long)cout);
   const double direct = best([&] {
-    k.convForward(s, x.data(), packed.data(), bias.data(), Activation::relu, y.data(), 0, n * size, 0, panels,
+    k.convForward(s, x.data(), packed.data(), bias.data(), Activation{true}, y.data(), 0, n * size, 0, panels,
                   scratch.data());
   });
   const double filter = best([&] { k.winogradFilter(packed.data(), cin, u.data(), 0, panels); });
@@ -35,7 +35,7 @@ void benchLayer(int64_t n, int64_t size, int64_t cin, int64_t cout) {
         const int64_t end = std::min(tiles, tile + kWinogradTiles), step = winogradStep(s, end - tile);
         k.winogradInput(s, x.data(), zeros.data(), v.data(), step, tile, end);
         if (multiplies)
-          k.winogradForward(s, v.data(), step, u.data(), bias.data(), Activation::relu, y.data(), tile, end, 0, panels,
+          k.winogradForward(s, v.data(), step, u.data(), bias.data(), Activation{true}, y.data(), tile, end, 0, panels,
                             scratch.data());
       }
     });
@@ -54,10 +54,11 @@ void benchLayer(int64_t n, int64_t size, int64_t cin, int64_t cout) {
     k.winogradBackwardFilter(s, x.data(), dy.data(), dw.data(), dwSize, kPanel, rows * kPanel, true, 0,
                              ownSplit.items(), backScratch.data());
   });
-  std::printf("%-36s direct %9.1f us %5.1f %%  winograd %9.1f us  x %.2f  input %5.1f %%  filter %8.1f us"
-              "  dW direct %9.1f us  winograd %9.1f us  x %.2f\n", text,
-              direct * 1e6, 100 * flops / direct * 1e-9 / peak, whole * 1e6, direct / whole, 100 * input / whole,
-              filter * 1e6, directBack * 1e6, back * 1e6, directBack / back);
+  std::printf(
+      "%-36s direct %9.1f us %5.1f %%  winograd %9.1f us  x %.2f  input %5.1f %%  filter %8.1f us"
+      "  dW direct %9.1f us  winograd %9.1f us  x %.2f\n",
+      text, direct * 1e6, 100 * flops / direct * 1e-9 / peak, whole * 1e6, direct / whole, 100 * input / whole,
+      filter * 1e6, directBack * 1e6, back * 1e6, directBack / back);
   std::fflush(stdout);
 }
 

@@ -52,6 +52,23 @@ const words = [
 /** By class name. A class may have several rows: `Dense`, `Dense with rules`. */
 export const cases: Record<string, RoundTrip> = {
   Dense: of(() => layers.dense({ units: 5, activation: 'gelu' }), [4]),
+  'Dense in int8': of(() => layers.dense({ units: 5, activation: 'relu' }), [9], {
+    prepare: (model) => model.quantize('int8'),
+  }),
+  'Embedding in int8': of(() => layers.embedding({ inputDim: 6, outputDim: 5 }), [4], {
+    ...integers(6),
+    prepare: (model) => model.quantize('int8'),
+  }),
+  'EinsumDense in int8': of(
+    () => layers.einsumDense({ equation: 'abc,cde->abde', outputShape: [null, 2, 3], biasAxes: 'de' }),
+    [4, 5],
+    { prepare: (model) => model.quantize('int8') },
+  ),
+  'EinsumDense in int8 over two axes': of(
+    () => layers.einsumDense({ equation: 'abcd,cde->abe', outputShape: [null, 3] }),
+    [4, 5, 2],
+    { prepare: (model) => model.quantize('int8') },
+  ),
   'Dense with rules': of(
     () =>
       layers.dense({

@@ -6,6 +6,7 @@ import type { Attrs, ErrorCase } from '../case.js';
 const f = (...shape: number[]) => ({ dtype: 'float32' as DType, shape });
 const i = (...shape: number[]) => ({ dtype: 'int32' as DType, shape });
 const b = (...shape: number[]) => ({ dtype: 'bool' as DType, shape });
+const i8 = (...shape: number[]) => ({ dtype: 'int8' as DType, shape });
 const u = (...shape: number[]) => ({ dtype: 'uint32' as DType, shape });
 
 const shapeError = (
@@ -54,6 +55,20 @@ export const errorCases: ErrorCase[] = [
   shapeError('standardize', 'too many axes', [f(3)], /last 2 axes/, { axes: 2 }),
   shapeError('softmax', 'no such axis', [f(3)], /axis 4/, { axis: 4 }),
   shapeError('cumsum', 'a negative axis', [f(3)], /axis -1/, { axis: -1, exclusive: false, reverse: false }),
+  typeError('add', 'int8', [i8(3), i8(3)]),
+  typeError('cast', 'int8', [i8(3)], { dtype: 'float32' }),
+  typeError('cast', 'to int8', [f(3)], { dtype: 'int8' }),
+  typeError('matmulInt8', 'weights of floats', [f(-1, 3), f(3, 4), f(4)]),
+  shapeError('matmulInt8', 'inner dimensions', [f(-1, 3), i8(5, 4), f(4)], /\[5, 4\].*\[N, 3\]/),
+  shapeError('matmulInt8', 'sums too long', [f(-1, 200_000), i8(200_000, 1), f(1)], /1 to 133144 rows/),
+  shapeError(
+    'conv2dInt8',
+    'another number of channels',
+    [f(-1, 5, 5, 2), i8(27, 4), f(4)],
+    /a window of 3 x 3 has 18 numbers/,
+    { ...conv, window: [3, 3] },
+  ),
+  shapeError('gatherInt8', 'no scale for each row', [i8(5, 4), i(-1), f(4)], /\[5, 4\] and \[4\]/),
   shapeError('matmul', 'inner dimensions', [f(32, 784), f(800, 64)], /784.*800/, {
     transposeA: false,
     transposeB: false,
