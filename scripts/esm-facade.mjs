@@ -16,6 +16,6 @@ function exportedNames(code) {
 export function writeFacade() {
   const names = exportedNames(readFileSync('dist/index.js', 'utf8'));
   const lines = names.map((name) => `export const ${name} = chainrule.${name};`);
-  writeFileSync('dist/index.mjs', `import chainrule from './chainrule.js';\n\n${lines.join('\n')}\n`);
+  writeFileSync('dist/index.mjs', `import chainrule from './entry.js';\n\n${lines.join('\n')}\n`);
   writeFileSync('dist/index.d.mts', `export * from './index.js';\n`);
 }

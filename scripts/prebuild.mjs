@@ -3,11 +3,12 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, realpathSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkAbi } from './check-abi.mjs';
-import { buildAddon, buildDist, install, root, runBin } from './prepare.mjs';
+import { buildAddon, buildCodeCache, buildDist, install, root, runBin } from './prepare.mjs';
 
 install();
 await buildAddon();
 await buildDist();
+buildCodeCache();
 
 const { familySync } = await import('detect-libc');
 const isLinux = process.platform === 'linux';

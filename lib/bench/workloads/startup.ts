@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { callContender, type Ready, type Workload } from '../workload.js';
 
-const PACKAGE = join(__dirname, '../../chainrule.js');
+const PACKAGE = join(__dirname, '../../entry.js');
 
 /** The most resident memory so far, in bytes, as the last word. getrusage would count that of the parent before exec. */
 const RESIDENT = `
