@@ -39,7 +39,7 @@ const library = [
   ['models'],
   ['bench'],
   ['cli'],
-  ['index'],
+  ['index', 'entry'],
 ];
 
 const isShared = (folder, name) => name.endsWith('.def') || (folder === 'cuda' && name.endsWith('.inl'));

@@ -36,7 +36,7 @@ describe('the start of the package', () => {
   test('without code of this V8, or with foreign code, it compiles', () => {
     const root = mkdtempSync(join(tmpdir(), 'chainrule-start-'));
     const folder = join(root, 'dist');
-    const env = { ...process.env, NODE_PATH: join(__dirname, '../node_modules') };
+    const env: NodeJS.ProcessEnv = { ...process.env, NODE_PATH: join(__dirname, '../node_modules') };
     env.CHAINRULE_BINARY ??= join(__dirname, '../build/Release/chainrule.node');
     try {
       mkdirSync(folder);
