@@ -13,9 +13,9 @@ export type Device = 'auto' | 'cpu' | 'cuda' | `cuda:${number}`;
 export type { DeviceInfo } from './native.js';
 
 const precision = process.env.CHAINRULE_FLOAT32_MATMUL_PRECISION;
-if (precision) setFloat32MatmulPrecision(precision as 'high');
+if (precision) setFloat32MatmulPrecision(precision as 'high', 'CHAINRULE_FLOAT32_MATMUL_PRECISION');
 const algorithm = process.env.CHAINRULE_CONV_ALGORITHM;
-if (algorithm) setConvAlgorithm(algorithm as 'auto');
+if (algorithm) setConvAlgorithm(algorithm as 'auto', 'CHAINRULE_CONV_ALGORITHM');
 
 /** Checks the spelling of a device; whether it is there shows when something is compiled for it. */
 export function checkDevice(device: unknown, where: string): Device {
@@ -44,12 +44,9 @@ export function listDevices(): Promise<DeviceList> {
  * How exactly GPUs multiply float32 matrices, for programs compiled from now on: `'high'`, the default as in TensorFlow, may
  * round factors to tf32 (10 bits of mantissa, sums in float32) to use tensor cores; `'highest'` never does. CPUs are exact.
  */
-export function setFloat32MatmulPrecision(precision: 'high' | 'highest'): void {
+export function setFloat32MatmulPrecision(precision: 'high' | 'highest', where = 'setFloat32MatmulPrecision'): void {
   if (precision !== 'high' && precision !== 'highest') {
-    throw new ChainruleError(
-      'ERR_CHAINRULE_VALUE',
-      `setFloat32MatmulPrecision takes 'high' or 'highest', got ${String(precision)}.`,
-    );
+    throw new ChainruleError('ERR_CHAINRULE_VALUE', `${where} takes 'high' or 'highest', got ${String(precision)}.`);
   }
   native.configure({ matmulPrecision: precision });
 }
@@ -57,13 +54,14 @@ export function setFloat32MatmulPrecision(precision: 'high' | 'highest'): void {
 /**
  * How CPUs compute 3 x 3 convolutions of stride 1, for programs compiled from now on: `'auto'`, the default, takes Winograd's
  * F(2x2, 3x3) where the layer's size makes it faster (up to twice), `'winograd'` wherever it can, `'direct'` never. Roundings
- * differ, and are no larger. CHAINRULE_CONV_ALGORITHM sets the same.
+ * differ and are of about the same size; an Infinity, or a number near the largest, also spoils its neighbours in a tile of
+ * 4 x 4. CHAINRULE_CONV_ALGORITHM sets the same.
  */
-export function setConvAlgorithm(algorithm: 'auto' | 'direct' | 'winograd'): void {
+export function setConvAlgorithm(algorithm: 'auto' | 'direct' | 'winograd', where = 'setConvAlgorithm'): void {
   if (algorithm !== 'auto' && algorithm !== 'direct' && algorithm !== 'winograd') {
     throw new ChainruleError(
       'ERR_CHAINRULE_VALUE',
-      `setConvAlgorithm takes 'auto', 'direct' or 'winograd', got ${String(algorithm)}.`,
+      `${where} takes 'auto', 'direct' or 'winograd', got ${String(algorithm)}.`,
     );
   }
   native.configure({ convAlgorithm: algorithm });

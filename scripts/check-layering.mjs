@@ -39,7 +39,8 @@ const library = [
   ['models'],
   ['bench'],
   ['cli'],
-  ['index', 'entry'],
+  ['index', 'chainrule'], // the bundle of index
+  ['entry'],
 ];
 
 const isShared = (folder, name) => name.endsWith('.def') || (folder === 'cuda' && name.endsWith('.inl'));

@@ -76,7 +76,7 @@ export async function buildDist() {
 export function buildCodeCache() {
   const stamp = 'dist/.code-stamp';
   const wanted = hashFiles(['dist/chainrule.js', 'scripts/code-cache.cjs'], process.versions.v8);
-  if (readIfThere(stamp) === wanted) return;
+  if (readIfThere(stamp) === wanted && existsSync(`dist/chainrule.v8-${process.versions.v8}`)) return;
   run(process.execPath, ['scripts/code-cache.cjs']);
   writeFileSync(stamp, wanted);
 }

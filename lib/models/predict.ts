@@ -12,7 +12,7 @@ import { fromNested } from '../nested.js';
 import type { HostFront } from './front.js';
 import type { Model } from './model.js';
 import { buildPredict, describePredict, type PredictProgram, type ProgramCache } from './programs.js';
-import { checkBatchSize, toSource } from './source.js';
+import { checkBatchSize, type TableSource, toSource } from './source.js';
 
 export interface PredictOptions {
   /** Rows per step. Default 32. */
@@ -24,6 +24,37 @@ export interface PredictOptions {
   signal?: AbortSignal;
 }
 
+async function predictTable(
+  model: Model,
+  { executable, result, outputs }: PredictProgram,
+  source: TableSource,
+  { allowNonFinite, signal }: PredictOptions,
+): Promise<unknown> {
+  const { table, rows, batchSize } = source;
+  checkRows(model, outputs);
+  if (rows <= batchSize && rows === table.rows)
+    return pack(result, await executable.run(table.arrays, { checkFinite: !allowNonFinite, signal }));
+  await source.check([]);
+  if (model.fixedBatch) {
+    const parts: NDArray[][] = [];
+    for (let row = 0; row < rows; row += batchSize)
+      parts.push(await executable.run(table.slice(row, row + batchSize).arrays, { rowOffset: row, signal }));
+    return pack(result, joinParts(parts));
+  }
+  const epoch = {
+    batchSize,
+    begin: 0,
+    end: rows,
+    shuffle: false,
+    seed: 0,
+    epoch: 0,
+    firstStep: 0,
+    steps: source.steps,
+    collect: true,
+  };
+  return pack(result, (await executable.epoch(source.native, epoch, signal)).outputs);
+}
+
 /** The outputs for all rows, in the structure of the model's outputs. */
 export async function predict(
   model: Model,
@@ -32,40 +63,13 @@ export async function predict(
   options: PredictOptions,
 ): Promise<unknown> {
   checkOptions('predict', options, ['batchSize', 'allowNonFinite', 'verbose', 'signal']);
-  const batchSize = checkBatchSize(options.batchSize ?? model.fixedBatch);
   model.buildFor(x);
   options.signal?.throwIfAborted();
   const source = await toSource(model, x, undefined, options);
   const program = (table: Table): Promise<PredictProgram> =>
     programs.get(table.signature, () => buildPredict(model, table));
-  if (source.kind === 'table') {
-    const { executable, result, outputs } = await program(source.table);
-    const { table, rows } = source;
-    const { signal } = options;
-    checkRows(model, outputs);
-    if (rows <= batchSize && rows === table.rows)
-      return pack(result, await executable.run(table.arrays, { checkFinite: !options.allowNonFinite, signal }));
-    await source.check([]);
-    if (model.fixedBatch) {
-      const parts: NDArray[][] = [];
-      for (let row = 0; row < rows; row += batchSize)
-        parts.push(await executable.run(table.slice(row, row + batchSize).arrays, { rowOffset: row, signal }));
-      return pack(result, joinParts(parts));
-    }
-    const epoch = {
-      batchSize: source.batchSize,
-      begin: 0,
-      end: rows,
-      shuffle: false,
-      seed: 0,
-      epoch: 0,
-      firstStep: 0,
-      steps: source.steps,
-      collect: true,
-    };
-    const { outputs: whole } = await executable.epoch(source.native, epoch, signal).finally(() => source.release());
-    return pack(result, whole);
-  }
+  if (source.kind === 'table')
+    return predictTable(model, await program(source.table), source, options).finally(() => source.release());
   const parts: NDArray[][] = [];
   let result: unknown;
   let row = 0;

@@ -50,11 +50,15 @@ cpu::Gemm gemmOf(const Product& p, const float* a, const float* b, float* c) {
   return gemm;
 }
 
+// Parts of the k axis for the team: of gradients of weights, which sum over the rows. Others must not depend on how
+// many rows there are.
+int64_t chunksOf(const Product& p) { return p.ta ? cpu::gemmChunks(p.m, p.n, p.k) : 1; }
+
 // [.., K] x [K, N]: all leading axes are rows of one large product, with an optional island over its output.
 Lowering lowerSingle(const LowerContext& c, Product p) {
   const cpu::KernelTable& k = c.kernels;
   const bool outPanel = c.out[0].layout == Layout::panel16;
-  const int64_t panels = cpu::panelCount(p.n), chunks = cpu::gemmChunks(p.m, p.n, p.k);
+  const int64_t panels = cpu::panelCount(p.n), chunks = chunksOf(p);
   // The last panel must not read past B; a single row of B is the same either way.
   p.direct = !p.panels && p.n % 16 == 0 && (p.k == 1 || (!p.tb && p.m <= 8));
   const bool packs = !p.direct && (!p.panels || p.tb);
@@ -223,7 +227,7 @@ Lowering lowerMatmul(const LowerContext& c) {
   if (!single) return lowerBatched(c, p);
   p.m = p.n == 0 ? 0 : c.out[0].count() / p.n;
   const bool plain = !p.panels && c.out[0].layout == Layout::rowMajor;
-  if (p.n == 1 && plain && cpu::gemmChunks(p.m, p.n, p.k) == 1) return lowerColumn(c, p);
+  if (p.n == 1 && plain && chunksOf(p) == 1) return lowerColumn(c, p);
   return lowerSingle(c, p);
 }
 

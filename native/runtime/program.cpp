@@ -12,7 +12,7 @@ namespace {
 
 std::atomic<double> parallelThreshold{CompileOptions{}.parallelThreshold};
 std::atomic<MatmulPrecision> matmulPrecision{MatmulPrecision::high};
-std::atomic<ConvAlgorithm> convAlgorithm{ConvAlgorithm::automatic};
+std::atomic<ConvAlgorithm> defaultConvAlgorithm{ConvAlgorithm::automatic};
 constexpr size_t kPlans = 16;
 constexpr double kInlineWait = 1e6;  // nanoseconds that an inline run may wait for a running step
 
@@ -44,10 +44,13 @@ class Busy {
 
 void setParallelThreshold(double nanoseconds) { parallelThreshold = nanoseconds; }
 void setMatmulPrecision(MatmulPrecision precision) { matmulPrecision = precision; }
-void setConvAlgorithm(ConvAlgorithm algorithm) { convAlgorithm = algorithm; }
+void setConvAlgorithm(ConvAlgorithm algorithm) { defaultConvAlgorithm = algorithm; }
 
 Program::Program(Graph graph, std::vector<std::shared_ptr<Variable>> variables, OpenDevice* device)
-    : device_(device), source_(std::move(graph)), variables_(std::move(variables)) {
+    : device_(device),
+      source_(std::move(graph)),
+      variables_(std::move(variables)),
+      convAlgorithm_(defaultConvAlgorithm) {
   domain_ = joinDomains(variables_);
   for (const VariableGroup& group : source_.groups) {
     groups_.emplace_back();
@@ -67,7 +70,7 @@ void Program::optimizeSource() {
     graph.variables[i].fixedLayout = variables_[i]->layout();
   }
   if (lock) lock.unlock();
-  optimized_ = optimize(std::move(graph), !device_, convAlgorithm.load());
+  optimized_ = optimize(std::move(graph), !device_, convAlgorithm_);
   if (!variables_.empty()) lock = lockExclusive(*variables_[0]);
   for (size_t i = 0; i < variables_.size(); ++i) {
     const VariableInfo& info = optimized_.variables[i];

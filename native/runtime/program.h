@@ -102,6 +102,7 @@ class Program {
   Graph source_;
   Graph optimized_;
   std::vector<std::shared_ptr<Variable>> variables_;
+  const ConvAlgorithm convAlgorithm_;
   std::vector<std::vector<std::shared_ptr<Variable>>> groups_;
   std::shared_ptr<LockDomain> domain_;
   std::mutex plansMutex_;

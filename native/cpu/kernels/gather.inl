@@ -67,9 +67,9 @@ static void scatterAddRows(const float* values, int64_t width, int64_t group, co
     const int64_t n = least(least(block, count - first), inGroup);
     int64_t found = 0;
     for (int64_t i = 0; i < n; i += lanes) {
-      const int count = int(least(lanes, n - i));
-      const Int row = loadPartial(indices + first + i, count);
-      const Mask mine = share.owns(row) & firstLanes(count);
+      const int valid = int(least(lanes, n - i));
+      const Int row = loadPartial(indices + first + i, valid);
+      const Mask mine = share.owns(row) & firstLanes(valid);
       storeLanes(places + found, laneIndex() + Int(int32_t(i)), mine);
       found += storeLanes(own + found, row, mine);
     }

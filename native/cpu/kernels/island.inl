@@ -138,6 +138,8 @@ static void prepareInput(IslandRun& run, int i, const T* base, int64_t start, in
   }
 }
 
+constexpr int64_t kFar = 1 << 15;  // elements; several streams of them hardly lie in a core's own cache
+
 // Lines of the next tile: each loop of this one walks other streams, too short for the hardware to foresee them.
 CHAINRULE_INLINE void fetchAhead(const IslandRun& run, int64_t start, int64_t n) {
   const Island& island = run.island;
@@ -163,7 +165,7 @@ static void runTile(IslandRun& run, int64_t start, int64_t n, bool tail) {
     else
       prepareInput(run, i, static_cast<const uint8_t*>(run.inputs[i]), start, n, tail);
   }
-  fetchAhead(run, start, n);
+  if (island.elements >= kFar) fetchAhead(run, start, n);
   const int64_t whole = tail ? lanes : n;
   for (int i = 0; i < island.codeCount; ++i) {
     const Island::Code code = island.code[i];
