@@ -107,6 +107,8 @@ export async function quantizeLayer(layer: Layer, form: Int8Weight): Promise<voi
   values.setInitialValue(() => quantized().values);
   scale.setInitialValue(() => quantized().scale);
   try {
+  // A program that computes first values reads others as they are stored: those of weights that nothing used are zeros.
+  await initialize([old]);
     await initialize([values, scale]);
   } catch (error) {
     layer.removeWeight(values);

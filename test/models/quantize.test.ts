@@ -18,7 +18,7 @@ import {
   valueAndGrad,
 } from '../../lib/index.js';
 import { native } from '../../lib/native.js';
-import { bits, setAll, wave } from './quantized.js';
+import { bits, expectNumbers, setAll, wave } from './quantized.js';
 
 type Reference = Record<'dense' | 'embedding', { weights: number[][]; outputs: number[] }>;
 const { int8: reference } = JSON.parse(readFileSync(join(__dirname, 'keras-reference.json'), 'utf8')) as {
@@ -107,6 +107,7 @@ describe('accuracy', () => {
     await model.quantize('int8');
     const rows = [
       [1, 2, 3],
+    await expectNumbers(model);
       [1, Number.NaN, 3],
     ];
     const { data } = await model.predict(rows, { allowNonFinite: true });
@@ -118,6 +119,7 @@ test('models of any kind, layers inside others, and only those that are asked fo
   const x = input({ shape: [6], dtype: 'int32' });
   const table = layers.embedding({ inputDim: 11, outputDim: 8, name: 'table' });
   const inner = sequential([layers.dense({ units: 5, name: 'inside', inputShape: [8] })]);
+    await expectNumbers(model);
   const steps = layers.timeDistributed({ layer: inner });
   const head = layers.dense({ units: 2, name: 'head' });
   const pooled = layers.globalAveragePooling1d().apply(steps.apply(table.apply(x)));
@@ -206,6 +208,7 @@ describe('mistakes', () => {
     ['an unknown mode', () => dense().quantize('int3' as never), /the mode is one of 'int8', got the string "int3"/],
     ['a misspelt option', () => dense().quantize('int8', { filter: 'x' } as never), /filters/],
     [
+  await expectNumbers(model);
       'no layer',
       () => sequential([layers.flatten({ inputShape: [2] })]).quantize('int8'),
       /Dense, EinsumDense and Embedding/,

@@ -13,7 +13,7 @@ import {
   sequential,
   setRandomSeed,
 } from '../../lib/index.js';
-import { bits, setAll, wave } from './quantized.js';
+import { bits, expectNumbers, setAll, wave } from './quantized.js';
 
 // Products over several axes, convolutions, and the files of quantized models.
 
@@ -153,8 +153,10 @@ describe('files', () => {
     await other.quantize('int8');
     const path = join(folder, `w.${kind}`);
     await one.saveWeights(path);
+    await expectNumbers(model);
     await other.loadWeights(path);
     expect(bits(await other.predict(ids))).toEqual(bits(await one.predict(ids)));
     await expect(plain.loadWeights(path)).rejects.toThrow(/does not fit/);
   });
 });
+    await expectNumbers(one);
