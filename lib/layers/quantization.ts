@@ -23,6 +23,12 @@ export interface Int8Weight {
 }
 
 const policy = /^(\w+)_from_float32$/;
+/**
+ * Rows of a matrix of int8: sums of more products of numbers up to 127 may not fit into the int32 that they are made in
+ * (kInt8Depth in native/cpu/types.h).
+ */
+export const maxInt8Rows = Math.floor((2 ** 31 - 1) / 127 ** 2);
+
 
 /** The mode in the name of a dtype policy, as in 'int8_from_float32'. */
 export function modeOf(dtype: string): QuantizationMode | undefined {
@@ -81,7 +87,7 @@ export function addInt8(
   if (!form)
     throw new ChainruleError(
       'ERR_CHAINRULE_UNSUPPORTED',
-      `${layer.className} "${layer.name}": its ${name} cannot be stored as int8 here.`,
+      `${layer.className} "${layer.name}": its ${name} cannot be stored as int8 here (at most ${maxInt8Rows.toLocaleString('en-US')} rows).`,
     );
   const { matrix, scales, scaleShape } = form;
   const count = matrix[scales === 'rows' ? 0 : 1];
