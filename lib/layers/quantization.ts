@@ -1,5 +1,6 @@
 import type { Config, Serialized } from '../config.js';
 import { ChainruleError, shown } from '../errors.js';
+import { forgetReplaced } from '../graph/keepers.js';
 import { initialize, type Variable } from '../graph/variable.js';
 import { absMaxQuantize } from '../ops/quantized.js';
 import { reshape } from '../ops/shape.js';
@@ -22,13 +23,13 @@ export interface Int8Weight {
   readonly onlyHere?: boolean;
 }
 
-const policy = /^(\w+)_from_float32$/;
 /**
  * Rows of a matrix of int8: sums of more products of numbers up to 127 may not fit into the int32 that they are made in
  * (kInt8Depth in native/cpu/types.h).
  */
 export const maxInt8Rows = Math.floor((2 ** 31 - 1) / 127 ** 2);
 
+const policy = /^(\w+)_from_float32$/;
 
 /** The mode in the name of a dtype policy, as in 'int8_from_float32'. */
 export function modeOf(dtype: string): QuantizationMode | undefined {
@@ -106,6 +107,8 @@ export function addInt8(
 export async function quantizeLayer(layer: Layer, form: Int8Weight): Promise<void> {
   const properties = layer as unknown as Record<string, Variable>;
   const old = properties[form.weight]!;
+  // A program that computes first values reads others as they are stored: those of weights that nothing used are zeros.
+  await initialize([old]);
   const { values, scale } = addInt8(layer, old.name, old.shape, form);
   values.path = old.path;
   scale.path = `${old.path}_scale`;
@@ -113,8 +116,6 @@ export async function quantizeLayer(layer: Layer, form: Int8Weight): Promise<voi
   values.setInitialValue(() => quantized().values);
   scale.setInitialValue(() => quantized().scale);
   try {
-  // A program that computes first values reads others as they are stored: those of weights that nothing used are zeros.
-  await initialize([old]);
     await initialize([values, scale]);
   } catch (error) {
     layer.removeWeight(values);
@@ -125,4 +126,5 @@ export async function quantizeLayer(layer: Layer, form: Int8Weight): Promise<voi
   layer.dtype = 'int8_from_float32';
   properties[form.weight] = values;
   properties[form.scale] = scale;
+  forgetReplaced(old);
 }

@@ -227,6 +227,9 @@ describe('mistakes', () => {
   });
 
   test('-128, which the products cannot take', async () => {
+    ['filters that are no pattern', () => dense().quantize('int8', { filters: '(' }), /quantize: filters .*escape/],
+    ['a number', () => dense().quantize('int8', { filters: 7 as never }), /quantize: filters .* 7: a string, a RegExp/],
+    ['null', () => dense().quantize('int8', { filters: null as never }), /quantize: filters .*leave filters out/],
     const model = dense();
     await model.quantize('int8');
     await expect(model.weights[1]!.write(Int8Array.of(1, 2, -128, 3) as never)).rejects.toThrow(/-127..127/);

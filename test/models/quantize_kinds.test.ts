@@ -98,6 +98,20 @@ describe('convolutions', () => {
     expect(model.layers.map(({ quantization }) => quantization)).toEqual([...Array(4).fill(undefined), 'int8']);
   });
 
+  test('may follow on the rest', async () => {
+    const model = make();
+    await model.quantize('int8');
+    await model.quantize('int8', { convolutions: true });
+    expect(model.layers.map(({ quantization }) => quantization)).toEqual([
+      undefined,
+      'int8',
+      undefined,
+      undefined,
+      'int8',
+    ]);
+    await expect(model.quantize('int8', { convolutions: true })).rejects.toThrow(/is stored as int8 already/);
+  });
+
   test('close to float32, the same in any batch; kept as weights, not as a model', async () => {
     setRandomSeed(4);
     const model = make();

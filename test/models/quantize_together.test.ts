@@ -24,6 +24,59 @@ const blank = (model: Model): Promise<void> =>
     }),
   );
 
+describe('another model with the same layers', () => {
+  const make = (): { inner: Model; outer: Model } => {
+    const inner = sequential([layers.dense({ units: 6, inputShape: [5] }), layers.dense({ units: 4 })]);
+    const x = input({ shape: [5] });
+    return { inner, outer: functional({ inputs: x, outputs: inner.apply(x) }) as Model };
+  };
+  const x = wave([3, 5], 1);
+  const row = x.data.slice(0, 5);
+
+  test('computes with the new weights, as does a traced function', async () => {
+    const { inner, outer } = make();
+    outer.compile({ optimizer: 'adam', loss: 'meanSquaredError' });
+    const y = wave([3, 4], 2);
+    await outer.fit(x, y, { verbose: 0 });
+    const traced = trace((t: Tensor) => outer.apply<Tensor>(t));
+    const loss = async (): Promise<number> => (await outer.evaluate(x, y, { verbose: 0 })).loss;
+    const before = await loss();
+    await outer.predict(x);
+    outer.predictSync(row);
+    await traced.run(x as never);
+    await inner.quantize('int8');
+    await blank(inner);
+    expect([...(await outer.predict(x)).data]).toEqual(Array(12).fill(0));
+    expect([...outer.predictSync(row)]).toEqual(Array(4).fill(0));
+    expect([...((await traced.run(x as never)) as { data: Float32Array }).data]).toEqual(Array(12).fill(0));
+    expect(await loss()).not.toBe(before);
+    // Two slots of Adam for each bias are left.
+    expect(outer.optimizer.variables).toHaveLength(2 + 4);
+  });
+
+  test('is not being fitted meanwhile', async () => {
+    const { inner, outer } = make();
+    outer.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+    const fitting = outer.fit(x, wave([3, 4], 2), { epochs: 3, verbose: 0 });
+    await expect(inner.quantize('int8')).rejects.toThrow(/is being fitted and computes with layer "dense\w*", too/);
+    await fitting;
+    const quantizing = inner.quantize('int8');
+    await expect(outer.fit(x, wave([3, 4], 2))).rejects.toThrow(/is being quantized/);
+    await quantizing;
+    await expectNumbers(outer);
+  });
+});
+
+test('a pattern with flags g or y picks every layer that it fits', async () => {
+  for (const filters of [/part/g, /part/y]) {
+    const parts = ['part_a', 'part_b', 'part_c'].map((name) => layers.dense({ units: 3, name }));
+    const model = sequential(parts);
+    model.build([null, 3]);
+    await model.quantize('int8', { filters });
+    expect(parts.map(({ quantization }) => quantization)).toEqual(Array(3).fill('int8'));
+  }
+});
+
 test('kernels of more rows than an int32 sum can take stay in float32', async () => {
   const rows = 133_145;
   const model = sequential([layers.dense({ units: 1, inputShape: [rows], name: 'long' }), layers.dense({ units: 2 })]);
@@ -39,4 +92,28 @@ test('kernels of more rows than an int32 sum can take stay in float32', async ()
   await longest.quantize('int8');
   await expectNumbers(longest);
   expect((await longest.predict(wave([1, rows - 1], 0))).data[0]).not.toBe(0);
+});
+
+test('an error says which layers are done, and quantize goes on with the rest', async () => {
+  let broken = true;
+  class Broken extends initializers.Initializer {
+    override call(...args: Parameters<initializers.Initializer['call']>): Tensor {
+      if (broken) throw new Error('no numbers today');
+      return initializers.get('ones').call(...args);
+    }
+    override getConfig(): Record<string, never> {
+      return {};
+    }
+  }
+  const model = sequential([
+    layers.dense({ units: 3, inputShape: [3], name: 'first' }),
+    layers.dense({ units: 3, name: 'second', kernelInitializer: new Broken() }),
+  ]);
+  await expect(model.quantize('int8')).rejects.toThrow(
+    /layer "second" failed \(no numbers today\); "first" is stored as int8 already/,
+  );
+  expect(model.layers.map(({ quantization }) => quantization)).toEqual(['int8', undefined]);
+  broken = false;
+  await model.quantize('int8');
+  await expectNumbers(model);
 });
