@@ -162,6 +162,16 @@ describe('files', () => {
   });
 
   test.each(['weights.h5', 'safetensors'])('weights in .%s go into a quantized model only', async (kind) => {
+  test('a layer inside another one is not taken for one of the same name that the file tells of', async () => {
+    const x = input({ shape: [6, 16] });
+    const y = layers.multiHeadAttention({ numHeads: 2, keyDim: 8 }).apply(x, { value: x });
+    const model = functional({ inputs: x, outputs: layers.dense({ units: 16, name: 'query' }).apply(y) });
+    await model.quantize('int8', { filters: 'query' });
+    await expect(model.save(join(folder, 'two.keras'))).rejects.toThrow(
+      /layer "query" holds int8 weights inside another/,
+    );
+  });
+
     const [one, other, plain] = [make(), make(), make()];
     await one.quantize('int8');
     await other.quantize('int8');
