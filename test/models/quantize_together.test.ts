@@ -117,3 +117,34 @@ test('an error says which layers are done, and quantize goes on with the rest', 
   await model.quantize('int8');
   await expectNumbers(model);
 });
+
+describe('int8 numbers', () => {
+  test.each([
+    [[[200, 1]], /within -127..127, but element 0 is 200/],
+    [[[1, -128]], /element 1 is -128/],
+    [[[1, 0.5]], /element 1 is 0.5/],
+    [[[Number.NaN, 1]], /element 0 is NaN/],
+  ])('%j is refused', async (values, message) => {
+    const model = sequential([layers.dense({ units: 2, useBias: false, inputShape: [1] })]);
+    await model.quantize('int8');
+    const before = (await model.getWeights())[0]!;
+    await expect(model.setWeights([values, [1, 1]])).rejects.toThrow(message);
+    expect([...(await model.getWeights())[0]!.data]).toEqual([...before.data]);
+    await model.setWeights([[[-127, 5]], [1, 1]]);
+    expect([...(await model.getWeights())[0]!.data]).toEqual([-127, 5]);
+  });
+
+  test('ranges of int8 columns are those of signed numbers', async () => {
+    const dataset = new native.Dataset([{ data: Int8Array.of(3, 120, -1, 5), shape: [4] }], true);
+    expect(await dataset.firstBad(0, { low: 0, high: 300 })).toBe(2);
+    expect(await dataset.firstBad(0, { low: -1, high: 121 })).toBe(-1);
+  });
+
+  test('nothing but their layer computes with them', async () => {
+    const model = sequential([layers.dense({ units: 2, inputShape: [1] })]);
+    await model.quantize('int8');
+    const kernel = model.weights[1]!;
+    const twice = trace((x: Tensor) => x.mul(kernel as never));
+    await expect(twice.run([1, 2] as never)).rejects.toThrow(/cast: input 0 has the dtype int8.*Call the layer/);
+  });
+});
