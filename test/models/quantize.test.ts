@@ -20,7 +20,7 @@ import {
 import { native } from '../../lib/native.js';
 import { bits, expectNumbers, setAll, wave } from './quantized.js';
 
-type Reference = Record<'dense' | 'embedding', { weights: number[][]; outputs: number[] }>;
+type Reference = Record<'dense' | 'einsum' | 'embedding', { weights: number[][]; outputs: number[] }>;
 const { int8: reference } = JSON.parse(readFileSync(join(__dirname, 'keras-reference.json'), 'utf8')) as {
   int8: Reference;
 };
@@ -34,6 +34,19 @@ describe('real Keras', () => {
       'dense',
       () => sequential([layers.dense({ units: 19, activation: 'relu', inputShape: [37] }), layers.dense({ units: 5 })]),
       () => wave([6, 37], 0, 3),
+    ],
+    [
+      'einsum',
+      () =>
+        sequential([
+          layers.einsumDense({
+            equation: 'abc,cde->abde',
+            outputShape: [null, 2, 7],
+            biasAxes: 'de',
+            inputShape: [3, 10],
+          }),
+        ]),
+      () => wave([4, 3, 10], 0, 3),
     ],
     [
       'embedding',
@@ -94,6 +107,7 @@ describe('accuracy', () => {
   test('a row is the same in any batch, and on the calling thread', async () => {
     const model = await wide();
     await model.quantize('int8');
+    await expectNumbers(model);
     const x = wave([50, 70], 1);
     const all = await model.predict(x, { batchSize: 50 });
     const one = await model.predict(x.rows(7, 8));
@@ -105,9 +119,9 @@ describe('accuracy', () => {
   test('what is not a number stays so, in its row only', async () => {
     const model = sequential([layers.dense({ units: 4, inputShape: [3] })]);
     await model.quantize('int8');
+    await expectNumbers(model);
     const rows = [
       [1, 2, 3],
-    await expectNumbers(model);
       [1, Number.NaN, 3],
     ];
     const { data } = await model.predict(rows, { allowNonFinite: true });
@@ -119,7 +133,6 @@ test('models of any kind, layers inside others, and only those that are asked fo
   const x = input({ shape: [6], dtype: 'int32' });
   const table = layers.embedding({ inputDim: 11, outputDim: 8, name: 'table' });
   const inner = sequential([layers.dense({ units: 5, name: 'inside', inputShape: [8] })]);
-    await expectNumbers(model);
   const steps = layers.timeDistributed({ layer: inner });
   const head = layers.dense({ units: 2, name: 'head' });
   const pooled = layers.globalAveragePooling1d().apply(steps.apply(table.apply(x)));
@@ -195,6 +208,7 @@ test('the float32 weights are let go, with the programs and slots that held them
 test('a clone is quantized, too, and takes the weights', async () => {
   const model = await wide();
   await model.quantize('int8');
+  await expectNumbers(model);
   const copy = cloneModel(model);
   await copy.setWeights(await model.getWeights());
   const x = wave([3, 70], 0);
@@ -208,12 +222,14 @@ describe('mistakes', () => {
     ['an unknown mode', () => dense().quantize('int3' as never), /the mode is one of 'int8', got the string "int3"/],
     ['a misspelt option', () => dense().quantize('int8', { filter: 'x' } as never), /filters/],
     [
-  await expectNumbers(model);
       'no layer',
       () => sequential([layers.flatten({ inputShape: [2] })]).quantize('int8'),
       /Dense, EinsumDense and Embedding/,
     ],
     ['filters that pick none', () => dense().quantize('int8', { filters: 'conv' }), /filters pick/],
+    ['filters that are no pattern', () => dense().quantize('int8', { filters: '(' }), /quantize: filters .*escape/],
+    ['a number', () => dense().quantize('int8', { filters: 7 as never }), /quantize: filters .* 7: a string, a RegExp/],
+    ['null', () => dense().quantize('int8', { filters: null as never }), /quantize: filters .*leave filters out/],
     ['not built', () => sequential([layers.dense({ units: 2 })]).quantize('int8'), /not built/],
   ])('%s', async (_name, run, message) => {
     await expect(run()).rejects.toThrow(message);
@@ -227,9 +243,6 @@ describe('mistakes', () => {
   });
 
   test('-128, which the products cannot take', async () => {
-    ['filters that are no pattern', () => dense().quantize('int8', { filters: '(' }), /quantize: filters .*escape/],
-    ['a number', () => dense().quantize('int8', { filters: 7 as never }), /quantize: filters .* 7: a string, a RegExp/],
-    ['null', () => dense().quantize('int8', { filters: null as never }), /quantize: filters .*leave filters out/],
     const model = dense();
     await model.quantize('int8');
     await expect(model.weights[1]!.write(Int8Array.of(1, 2, -128, 3) as never)).rejects.toThrow(/-127..127/);
