@@ -140,7 +140,7 @@ function* toInt8(value: ArrayInput, options: ConvertOptions): Generator<undefine
         `variable "${options.name ?? 'input'}" holds int8, whole numbers within -127..127, but element ${i} is ${number}. Write float32 weights into the float32 model and quantize it.`,
         { details: { value: number } },
       );
-    data[i] = number;
+    if (!whole) data[i] = number;
     if ((i & 0xffff) === 0xffff) yield;
   }
   return whole ? array : new NDArray(data, array.shape, 'int8');
