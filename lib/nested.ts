@@ -46,6 +46,7 @@ export async function fromNestedAsync(value: ArrayInput, options: ConvertOptions
 
 /** Yields now and then, so that the caller may let others run. */
 function* convert(value: ArrayInput, options: ConvertOptions): Generator<undefined, AnyArray> {
+  if (options.dtype === 'int8') return yield* toInt8(value, options);
   if (value instanceof NDArray)
     return options.dtype && options.dtype !== value.dtype ? yield* cast(value.data, value.shape, options) : value;
   if (isTypedArray(value)) return yield* cast(value, [value.length], options);
@@ -107,7 +108,6 @@ function* cast(data: TypedArray, shape: readonly number[], options: ConvertOptio
   if (data instanceof Uint8ClampedArray && dtype === 'uint8') {
     return new NDArray(new Uint8Array(data.buffer, data.byteOffset, data.length), shape, dtype);
   }
-  if (data instanceof Int8Array && dtype === 'int8') return new NDArray(data, shape, dtype);
   const result = allocate(dtype, data.length);
   const wide = data instanceof BigInt64Array || data instanceof BigUint64Array;
   const limit = dtype === 'int32' ? 2 ** 31 : Number.POSITIVE_INFINITY;
@@ -123,6 +123,27 @@ function* cast(data: TypedArray, shape: readonly number[], options: ConvertOptio
     if ((i & 0xffff) === 0xffff) yield;
   }
   return new NDArray(result, shape, dtype);
+}
+
+/** Weights of quantized layers: whole numbers within -127..127, which is what products of int8 take. */
+function* toInt8(value: ArrayInput, options: ConvertOptions): Generator<undefined, AnyArray> {
+  const given = value instanceof NDArray ? value.data : value;
+  const whole = given instanceof Int8Array;
+  const shape = value instanceof NDArray ? value.shape : [(value as TypedArray).length];
+  const array = whole ? new NDArray(given, shape, 'int8') : yield* convert(value, { ...options, dtype: 'float32' });
+  const data: Int8Array = whole ? given : new Int8Array(array.size);
+  for (let i = 0; i < data.length; i++) {
+    const number = array.data[i]!;
+    if (!Number.isInteger(number) || Math.abs(number) > 127)
+      throw new ChainruleError(
+        'ERR_CHAINRULE_VALUE',
+        `variable "${options.name ?? 'input'}" holds int8, whole numbers within -127..127, but element ${i} is ${number}. Write float32 weights into the float32 model and quantize it.`,
+        { details: { value: number } },
+      );
+    if (!whole) data[i] = number;
+    if ((i & 0xffff) === 0xffff) yield;
+  }
+  return whole ? array : new NDArray(data, array.shape, 'int8');
 }
 
 function ownDtype(data: TypedArray): DType | undefined {

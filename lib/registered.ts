@@ -77,7 +77,12 @@ export function sharedObjects(): Map<number, unknown> | undefined {
 }
 
 /** While set, objects that are serialised twice get an id, so that they are one again after loading. */
-let seen: Map<object, { shared_object_id?: number }> | undefined;
+let seen: Map<object, Noted> | undefined;
+
+interface Noted {
+  config?: unknown;
+  shared_object_id?: number;
+}
 
 export function inSaveScope<T>(fn: () => T): T {
   const outer = seen;
@@ -89,8 +94,11 @@ export function inSaveScope<T>(fn: () => T): T {
   }
 }
 
+/** What the description that is being made says of an object itself. */
+export const noted = (object: object): Noted | undefined => seen?.get(object);
+
 /** Notes the config of an object; the second one of the same object gives both an id. */
-export function noteShared(object: object, config: { shared_object_id?: number }): void {
+export function noteShared(object: object, config: Noted): void {
   const first = seen?.get(object);
   if (!seen) return;
   if (!first) {

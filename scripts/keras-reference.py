@@ -146,9 +146,14 @@ def int8():
     """What quantize("int8") makes of weights, and what the layers compute with them."""
     dense = keras.Sequential([keras.Input((37,)), layers.Dense(19, activation="relu"), layers.Dense(5)])
     embedding = keras.Sequential([keras.Input((4,), dtype="int32"), layers.Embedding(9, 21)])
+    einsum = keras.Sequential([keras.Input((3, 10)), layers.EinsumDense("abc,cde->abde", (None, 2, 7), bias_axes="de")])
     ids = np.arange(12, dtype="int32").reshape(3, 4) % 9
     result = {}
-    for name, model, x in (("dense", dense, wave((6, 37), 0) * np.float32(3)), ("embedding", embedding, ids)):
+    for name, model, x in (
+        ("dense", dense, wave((6, 37), 0) * np.float32(3)),
+        ("einsum", einsum, wave((4, 3, 10), 0) * np.float32(3)),
+        ("embedding", embedding, ids),
+    ):
         set_all(model)
         model.quantize("int8")
         result[name] = {

@@ -3,6 +3,7 @@ import { ChainruleError } from '../errors.js';
 import { type AttrValue, type DType, type NativeGraph, type NativeProgram, native } from '../native.js';
 import { type ArrayInput, isArrayInput, NDArray, shapeText } from '../ndarray.js';
 import { fromNested } from '../nested.js';
+import { type Keeper, noteKeeper } from './keepers.js';
 import { StateBundle } from './state.js';
 import { Dimension, isSymbolic, Tensor } from './tensor.js';
 import type { Variable } from './variable.js';
@@ -33,6 +34,8 @@ export class Trace {
   training: boolean | undefined;
   /** In the second of two calls at different lengths: both of them. */
   lengths: readonly [before: number, now: number] | undefined;
+  /** Whoever will keep the program. */
+  keeper: Keeper | undefined;
   private readonly path: string[] = [];
 
   /** What the description is compiled for. */
@@ -96,13 +99,18 @@ export class Trace {
 
   /** The variable's current value in program order. */
   read(variable: Variable): Tensor {
-    this.variables.add(variable);
+    this.note(variable);
     return this.tensor(this.graph.read(variable.native));
   }
 
   update(variable: Variable, value: Tensor): void {
-    this.variables.add(variable);
+    this.note(variable);
     this.graph.update(variable.native, this.lift(value, 'assign'));
+  }
+
+  private note(variable: Variable): void {
+    this.variables.add(variable);
+    if (this.keeper) noteKeeper(variable, this.keeper);
   }
 
   /** Names the layer whose ops follow, for messages and print-outs. */

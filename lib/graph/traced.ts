@@ -47,6 +47,7 @@ export function trace<T extends Structure<Tensor> = Record<string, Tensor>, O = 
   { batch, device = defaultDevice() }: TraceOptions = {},
 ): TracedFunction<T, O> {
   const known = new Map<string, Promise<Traced>>();
+  const keeper = { forget: () => known.clear() };
   return {
     async run(inputs: unknown, options: RunOptions = {}) {
       options.signal?.throwIfAborted();
@@ -63,6 +64,7 @@ export function trace<T extends Structure<Tensor> = Record<string, Tensor>, O = 
       if (!traced) {
         traced = build(() => {
           const current = new Trace(checkDevice(device, 'trace'));
+          current.keeper = keeper;
           const tensors = leaves.map(({ path }, i) => current.input(path || 'input', arrays[i]!.dtype, dims[i]!));
           return { current, call: () => fn(pack(inputs, tensors, isArrayInput) as T) };
         });

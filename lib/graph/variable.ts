@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import { ChainruleError } from '../errors.js';
 import { type DType, type NativeVariable, native } from '../native.js';
 import { type AnyArray, type ArrayInput, allocate, NDArray, shapeText } from '../ndarray.js';
-import { fromNestedAsync } from '../nested.js';
+import { type ConvertOptions, fromNested, fromNestedAsync } from '../nested.js';
 import { charge } from './budget.js';
 import { seedData } from './seed.js';
 import type { Shape, Tensor } from './tensor.js';
@@ -59,7 +59,7 @@ export class Variable {
     const initial = options.initialValue ?? 0;
     const stored = options.storedShape ?? this.shape;
     this.native = new native.Variable(name, this.dtype, stored, typeof initial === 'number' ? initial : 0);
-    if (initial instanceof NDArray) this.native.writeSync(this.checked(initial).data);
+    if (initial instanceof NDArray) this.native.writeSync(this.checked(fromNested(initial, this.conversion)).data);
     else if (typeof initial === 'function') this.pending = initial;
   }
 
@@ -96,9 +96,7 @@ export class Variable {
 
   /** Replaces the numbers between two steps. */
   async write(value: ArrayInput): Promise<void> {
-    const array = this.checked(
-      await fromNestedAsync(value, { name: this.name, dtype: this.dtype, allowNonFinite: true }),
-    );
+    const array = this.checked(await fromNestedAsync(value, this.conversion));
     this.pending = undefined;
     await this.native.write(array.data);
   }
@@ -116,12 +114,11 @@ export class Variable {
     return taken;
   }
 
+  private get conversion(): ConvertOptions {
+    return { name: this.path, dtype: this.dtype, allowNonFinite: true };
+  }
+
   private checked(array: AnyArray): AnyArray {
-    if (array.data instanceof Int8Array && array.data.includes(-128))
-      throw new ChainruleError(
-        'ERR_CHAINRULE_VALUE',
-        `variable "${this.path}" holds int8 numbers within -127..127, but got -128.`,
-      );
     const same = array.shape.length === this.shape.length && array.shape.every((dim, i) => dim === this.shape[i]);
     if (same) return array;
     throw new ChainruleError(

@@ -3,7 +3,7 @@ import type { Shape, Tensor } from '../graph/tensor.js';
 import { matmul } from '../ops/math.js';
 import { matmulInt8 } from '../ops/quantized.js';
 import { integerOption, KernelLayer, type KernelOptions, knownSize } from './kernel_layer.js';
-import type { Int8Weight } from './quantization.js';
+import { type Int8Weight, maxInt8Rows } from './quantization.js';
 
 export interface DenseOptions extends KernelOptions {
   /** Size of the output's last axis. */
@@ -23,7 +23,8 @@ export class Dense extends KernelLayer {
     this.supportsMasking = true;
   }
 
-  protected override kernelForm([features]: readonly number[]): Int8Weight {
+  protected override kernelForm([features]: readonly number[]): Int8Weight | undefined {
+    if (features! > maxInt8Rows) return undefined;
     return { weight: 'kernel', scale: 'kernelScale', matrix: [features!, this.units], scales: 'columns' };
   }
 

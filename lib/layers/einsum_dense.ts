@@ -7,7 +7,7 @@ import { einsum } from '../ops/einsum.js';
 import { matmulInt8 } from '../ops/quantized.js';
 import { reshapeDims } from '../ops/shape.js';
 import { KernelLayer, type KernelOptions } from './kernel_layer.js';
-import type { Int8Weight } from './quantization.js';
+import { type Int8Weight, maxInt8Rows } from './quantization.js';
 
 export interface EinsumDenseOptions extends Omit<KernelOptions, 'useBias'> {
   /** 'input,kernel->output'; an ellipsis may stand before or after the input's and the output's letters: '...x,xy->...y'. */
@@ -82,10 +82,12 @@ export class EinsumDense extends KernelLayer {
     if (summed === undefined) return undefined;
     const size = (axes: readonly number[]): number => axes.reduce((a, b) => a * b, 1);
     const columns = shape.slice(summed);
+    const rows = size(shape.slice(0, summed));
+    if (rows > maxInt8Rows) return undefined;
     return {
       weight: 'kernel',
       scale: 'kernelScale',
-      matrix: [size(shape.slice(0, summed)), size(columns)],
+      matrix: [rows, size(columns)],
       scales: 'columns',
       // As wide as the output, as in Keras.
       scaleShape: [...Array<number>(this.inputSpec!.rank! - summed).fill(1), ...columns],

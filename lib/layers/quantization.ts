@@ -1,5 +1,6 @@
 import type { Config, Serialized } from '../config.js';
 import { ChainruleError, shown } from '../errors.js';
+import { forgetReplaced } from '../graph/keepers.js';
 import { initialize, type Variable } from '../graph/variable.js';
 import { absMaxQuantize } from '../ops/quantized.js';
 import { reshape } from '../ops/shape.js';
@@ -21,6 +22,12 @@ export interface Int8Weight {
   /** Keras has no such form: it is made on demand only, and its files cannot hold it. */
   readonly onlyHere?: boolean;
 }
+
+/**
+ * Rows of a matrix of int8: sums of more products of numbers up to 127 may not fit into the int32 that they are made in
+ * (kInt8Depth in native/cpu/types.h).
+ */
+export const maxInt8Rows = Math.floor((2 ** 31 - 1) / 127 ** 2);
 
 const policy = /^(\w+)_from_float32$/;
 
@@ -81,7 +88,7 @@ export function addInt8(
   if (!form)
     throw new ChainruleError(
       'ERR_CHAINRULE_UNSUPPORTED',
-      `${layer.className} "${layer.name}": its ${name} cannot be stored as int8 here.`,
+      `${layer.className} "${layer.name}": its ${name} cannot be stored as int8 here (at most ${maxInt8Rows.toLocaleString('en-US')} rows).`,
     );
   const { matrix, scales, scaleShape } = form;
   const count = matrix[scales === 'rows' ? 0 : 1];
@@ -100,6 +107,8 @@ export function addInt8(
 export async function quantizeLayer(layer: Layer, form: Int8Weight): Promise<void> {
   const properties = layer as unknown as Record<string, Variable>;
   const old = properties[form.weight]!;
+  // A program that computes first values reads others as they are stored: those of weights that nothing used are zeros.
+  await initialize([old]);
   const { values, scale } = addInt8(layer, old.name, old.shape, form);
   values.path = old.path;
   scale.path = `${old.path}_scale`;
@@ -117,4 +126,5 @@ export async function quantizeLayer(layer: Layer, form: Int8Weight): Promise<voi
   layer.dtype = 'int8_from_float32';
   properties[form.weight] = values;
   properties[form.scale] = scale;
+  forgetReplaced(old);
 }

@@ -8,6 +8,7 @@ import { StateBundle } from '../graph/state.js';
 import { flatten, mapStructure } from '../graph/structure.js';
 import type { Shape, Tensor } from '../graph/tensor.js';
 import { currentTrace, Trace } from '../graph/trace.js';
+import type { Variable } from '../graph/variable.js';
 import { Layer, type LayerOptions, type ShapeStructure, type TensorStructure } from '../layers/layer.js';
 import type { QuantizationMode } from '../layers/quantization.js';
 import { SequenceLayer } from '../layers/recurrent/index.js';
@@ -28,7 +29,7 @@ import type { History } from './history.js';
 import { type PredictOptions, predict, RowPredictor } from './predict.js';
 import { type ProfileOptions, profile } from './profile.js';
 import { type Logs, type PredictProgram, ProgramCache, type StepProgram } from './programs.js';
-import { checkTrainable, type QuantizeOptions, quantizedLayers, quantizeModel } from './quantize.js';
+import { checkTrainable, fitting, type QuantizeOptions, quantizedLayers, quantizeModel } from './quantize.js';
 import type { SaveOptions } from './save.js';
 import { describeModel } from './saving/describe.js';
 import { type Batch, type StepContext, Trackers } from './step.js';
@@ -47,7 +48,6 @@ export interface TestSlot {
 export class Model<O = NDArray> extends Layer {
   /** @internal */ readonly trackers = new Trackers();
   /** @internal */ compiled: Compiled | undefined;
-  #fitting = false;
   #stop = false;
   #job: NativeJob<unknown> | undefined;
   readonly #trainState = new StateBundle();
@@ -151,7 +151,7 @@ export class Model<O = NDArray> extends Layer {
 
   /** Fixes optimizer, loss and metrics for fit and evaluate. */
   compile(options: CompileOptions = {}): void {
-    if (this.#fitting) throw busy(this.name);
+    if (fitting.has(this as unknown as Model)) throw busy(this.name);
     const device = this.device;
     this.compiled = compileModel(options);
     if (this.device !== device) this.forgetPrograms();
@@ -165,6 +165,12 @@ export class Model<O = NDArray> extends Layer {
     this.#trainPrograms.clear();
     this.#idleSlots = [];
     this.#row.forget();
+  }
+
+  /** @internal */
+  forget(replaced: Variable): void {
+    this.forgetPrograms();
+    this.compiled?.optimizer.forget([replaced]);
   }
 
   /** What compile asked for; before it, the default. */
@@ -396,11 +402,11 @@ export class Model<O = NDArray> extends Layer {
 
   /** Makes this the one fit of the model; the result ends it. @internal */
   beginFit(): () => void {
-    if (this.#fitting) throw busy(this.name);
-    this.#fitting = true;
+    if (fitting.has(this as unknown as Model)) throw busy(this.name);
+    fitting.add(this as unknown as Model);
     this.#stop = false;
     return () => {
-      this.#fitting = false;
+      fitting.delete(this as unknown as Model);
       this.#job = undefined;
     };
   }

@@ -45,6 +45,7 @@ export async function buildStep(
   // Describing takes milliseconds while V8 is cold: others get their turn in between.
   await nextTurn();
   const trace = new Trace(model.device);
+  trace.keeper = model;
   trace.state = state;
   const { logged, checks } = trace.run(() => {
     const inputs = inputsOf(trace, table, model);
@@ -116,6 +117,7 @@ export function describePredict(
   call: (x: TensorStructure) => unknown = (x) => model.predictStep(x),
 ): { trace: Trace; result: unknown; outputs: Tensor[] } {
   const trace = new Trace(model.device);
+  trace.keeper = model;
   trace.state = new StateBundle();
   const result = trace.run(() => {
     const inputs = inputsOf(trace, table, model);

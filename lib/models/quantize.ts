@@ -1,7 +1,7 @@
 import { ChainruleError, checkOptions, shown } from '../errors.js';
 import type { Variable } from '../graph/variable.js';
 import type { Layer } from '../layers/layer.js';
-import { type QuantizationMode, quantizationModes, quantizeLayer } from '../layers/quantization.js';
+import { maxInt8Rows, type QuantizationMode, quantizationModes, quantizeLayer } from '../layers/quantization.js';
 import type { Model } from './model.js';
 
 export interface QuantizeOptions {
@@ -27,12 +27,12 @@ export async function quantizeModel(model: Model, mode: QuantizationMode, option
   const able = all.filter(
     (layer) => layer.built && layer.int8Weight && (options.convolutions || !layer.int8Weight.onlyHere),
   );
-  const chosen = able.filter(picker(options.filters));
-  const again = chosen.find(({ quantization }) => quantization);
-  if (again)
+  const picked = able.filter(picker(options.filters));
+  const chosen = picked.filter(({ quantization }) => !quantization);
+  if (picked.length > 0 && chosen.length === 0)
     throw new ChainruleError(
       'ERR_CHAINRULE_STATE',
-      `quantize: layer "${again.name}" of model "${model.name}" is stored as ${again.quantization} already; quantize the float32 model once.`,
+      `quantize: layer "${picked[0]!.name}" of model "${model.name}" is stored as ${picked[0]!.quantization} already, and so is all else that ${options.filters === undefined ? 'int8 can store' : 'filters pick'}; quantize the float32 model once.`,
     );
   const owners = ownersOf(all);
   const shared = chosen.find((layer) => owners.get(weightOf(layer))! > 1);
@@ -44,22 +44,59 @@ export async function quantizeModel(model: Model, mode: QuantizationMode, option
   if (chosen.length === 0)
     throw new ChainruleError(
       'ERR_CHAINRULE_UNSUPPORTED',
-      `quantize: model "${model.name}" has no layer ${options.filters ? 'that filters pick and int8 can store' : 'that int8 can store'}: Dense, EinsumDense and Embedding can be (and not classes that extend them).`,
+      `quantize: model "${model.name}" has no layer ${options.filters ? 'that filters pick and int8 can store' : 'that int8 can store'}: Dense, EinsumDense and Embedding can be (not classes that extend them, nor kernels of more than ${maxInt8Rows.toLocaleString('en-US')} rows).`,
     );
-  const end = model.beginFit();
+  const end = begin(model, chosen);
   try {
     for (const layer of chosen) {
       const old = weightOf(layer);
-      await quantizeLayer(layer, layer.int8Weight!);
+      await quantizeLayer(layer, layer.int8Weight!).catch((error: unknown) => {
+        throw incomplete(error, layer, chosen);
+      });
       model.compiled?.optimizer.forget([old]);
     }
     // What is left must not hold on to memory that it shared with the old weights.
     const left = [...model.weights, ...(model.compiled?.optimizer.variables ?? [])];
     await Promise.all(left.map((variable) => variable.native.compact()));
   } finally {
-    for (const layer of all) if (isModel(layer)) layer.forgetPrograms();
     end();
   }
+}
+
+/** Models whose weights change now, and layers that are being quantized. */
+export const fitting = new Set<Model>();
+const changing = new Set<Layer>();
+
+/** Neither this model nor another one with these layers may train meanwhile; the result ends it. */
+function begin(model: Model, chosen: readonly Layer[]): () => void {
+  for (const other of fitting) {
+    const shared = other === model ? undefined : allLayers(other).find((layer) => chosen.includes(layer));
+    if (shared)
+      throw new ChainruleError(
+        'ERR_CHAINRULE_BUSY',
+        `quantize: model "${other.name}" is being fitted and computes with layer "${shared.name}", too; await that fit (or abort it) before.`,
+      );
+  }
+  const end = model.beginFit();
+  for (const layer of chosen) changing.add(layer);
+  return () => {
+    for (const layer of chosen) changing.delete(layer);
+    end();
+  };
+}
+
+/** Layers are changed one after another; an error says how far that went. */
+function incomplete(error: unknown, layer: Layer, chosen: readonly Layer[]): ChainruleError {
+  const done = chosen.slice(0, chosen.indexOf(layer)).map(({ name }) => `"${name}"`);
+  const state =
+    done.length > 0
+      ? `${done.join(', ')} ${done.length > 1 ? 'are' : 'is'} stored as int8 already`
+      : 'no layer was changed';
+  return new ChainruleError(
+    error instanceof ChainruleError ? error.code : 'ERR_CHAINRULE_STATE',
+    `quantize: layer "${layer.name}" failed (${error instanceof Error ? error.message : String(error)}); ${state}. quantize goes on with the others when it is called again.`,
+    { details: { layer: layer.name }, cause: error },
+  );
 }
 
 /** Layers with weights that are not in float32. */
@@ -69,7 +106,14 @@ export function quantizedLayers(model: Model): Layer[] {
 
 /** Weights in few bits have no gradient. */
 export function checkTrainable(model: Model): void {
-  const [first] = quantizedLayers(model);
+  const all = allLayers(model);
+  const busy = changing.size > 0 && all.find((layer) => changing.has(layer));
+  if (busy)
+    throw new ChainruleError(
+      'ERR_CHAINRULE_BUSY',
+      `fit: layer "${busy.name}" of model "${model.name}" is being quantized; quantized weights are for inference.`,
+    );
+  const first = all.find(({ quantization }) => quantization);
   if (!first) return;
   throw new ChainruleError(
     'ERR_CHAINRULE_STATE',
@@ -98,11 +142,22 @@ function ownersOf(layers: readonly Layer[]): Map<Variable, number> {
   return owners;
 }
 
-const isModel = (layer: Layer): layer is Model => 'forgetPrograms' in layer;
-
 function picker(filters: QuantizeOptions['filters']): (layer: Layer) => boolean {
   if (filters === undefined) return () => true;
   if (typeof filters === 'function') return filters;
-  const patterns = [filters].flat().map((pattern) => new RegExp(pattern as string | RegExp));
-  return ({ name }) => patterns.some((pattern) => pattern.test(name));
+  const patterns = [filters].flat().map(pattern);
+  return ({ name }) => patterns.some((one) => one.test(name));
+}
+
+/** Without the flags that make `test` remember where it was. */
+function pattern(given: unknown): RegExp {
+  if (given instanceof RegExp) return new RegExp(given.source, given.flags.replace(/[gy]/g, ''));
+  let why =
+    'a string, a RegExp, a list of those or a function of the layer is expected; leave filters out for all layers';
+  try {
+    if (typeof given === 'string') return new RegExp(given);
+  } catch (error) {
+    why = `${(error as Error).message}; escape what is meant literally, or pass (layer) => layer.name === …`;
+  }
+  throw new ChainruleError('ERR_CHAINRULE_OPTION', `quantize: filters is or holds ${shown(given)}: ${why}.`);
 }

@@ -4,6 +4,7 @@
 #include "base/panels.h"
 #include "cpu/kernel_table.h"
 #include "ops/epilogue.h"
+#include "ops/int8_scratch.h"
 #include "ops/panels.h"
 #include "ops/registry.h"
 #include "ops/window.h"
@@ -67,10 +68,9 @@ Lowering lower(const LowerContext& c) {
   const int64_t pixels = s.h * s.w * s.cin, imageBytes = panelRows(DType::i8, pixels), rowSize = s.ow * s.cout;
   const bool packed = c.in[1].layout == Layout::panel16;
   const int64_t blockRows = std::min(s.oh, (kPixels + s.ow - 1) / std::max<int64_t>(1, s.ow));
-  const size_t scaleOffset = size_t(s.n * imageBytes + 63) / 64 * 64,
-               weightOffset = scaleOffset + size_t(s.n * 4 + 63) / 64 * 64;
-  const size_t windowBytes = size_t(blockRows * s.ow * stride + 63) / 64 * 64,
-               ownScales = size_t(blockRows * s.ow * 4 + 63) / 64 * 64;
+  const Int8Scratch scratch(s.n, pixels, packed ? 0 : size_t(panelSize(DType::i8, depth, s.cout)));
+  // Of a member: windows as rows and the scale of their image for each.
+  const Int8Scratch own(blockRows * s.ow, depth, 0);
   const Epilogue epilogue = lowerEpilogue(c, 3);
   const bool inside = epilogue.takesBias();
   // What the kernels write for 0, which is what lies around an image.
@@ -81,18 +81,18 @@ Lowering lower(const LowerContext& c) {
 
   const auto launch = [=, &k = c.kernels, zero = zero[0]](const StepArgs& args) {
     int8_t* images = reinterpret_cast<int8_t*>(args.shared);
-    float* scales = reinterpret_cast<float*>(args.shared + scaleOffset);
-    const Range own = args.split(s.n);
-    if (!own.empty()) k.quantizeRows(args.in<float>(0), pixels, images, scales, own.begin, own.end);
+    float* scales = reinterpret_cast<float*>(args.shared + scratch.scales);
+    const Range mine = args.split(s.n);
+    if (!mine.empty()) k.quantizeRows(args.in<float>(0), pixels, images, scales, mine.begin, mine.end);
     const int8_t* weights = args.in<int8_t>(1);
     if (!packed) {
-      int8_t* made = reinterpret_cast<int8_t*>(args.shared + weightOffset);
+      int8_t* made = reinterpret_cast<int8_t*>(args.shared + scratch.weights);
       packInt8(weights, {depth, s.cout}, made, args.split(panels));
       weights = made;
     }
     args.barrier();
     int8_t* windows = reinterpret_cast<int8_t*>(args.own);
-    float* rowScales = reinterpret_cast<float*>(args.own + windowBytes);
+    float* rowScales = reinterpret_cast<float*>(args.own + own.scales);
     cpu::Int8Gemm gemm{.n = s.cout, .k = depth, .a = windows, .aScale = rowScales, .b = weights};
     gemm.bScale = args.in<float>(2);
     gemm.cRow = s.cout;
@@ -108,16 +108,15 @@ Lowering lower(const LowerContext& c) {
       gemm.c = args.out<float>() + row * rowSize;
       k.gemmInt8(gemm, 0, gemm.m, 0, panels);
       if (epilogue.remains(inside))
-        epilogue.apply(args, args.out<float>(), inside, row * rowSize, end * rowSize,
-                       args.own + windowBytes + ownScales);
+        epilogue.apply(args, args.out<float>(), inside, row * rowSize, end * rowSize, args.own + own.end);
       row = end;
     }
   };
   const double products = double(s.n * s.oh * s.ow * s.cout) * double(depth);
   return {.launch = launch,
           .cost = products * 0.008 + epilogue.cost,
-          .sharedScratch = weightOffset + (packed ? 0 : size_t(panelSize(DType::i8, depth, s.cout))),
-          .memberScratch = windowBytes + ownScales + epilogue.scratch,
+          .sharedScratch = scratch.end,
+          .memberScratch = own.end + epilogue.scratch,
           .flop = 2 * products};
 }
 

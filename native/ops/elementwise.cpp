@@ -20,9 +20,11 @@ void expectOneOf(const InferContext& c, size_t input, std::initializer_list<DTyp
 }
 
 void refuseInt8(const InferContext& c) {
-  for (const ValueType& type : c.in) {
-    if (type.dtype == DType::i8)
-      fail("DTYPE", "the dtype int8 is for stored weights of quantized layers; nothing is computed in it");
+  for (size_t i = 0; i < c.in.size(); ++i) {
+    if (c.in[i].dtype == DType::i8)
+      fail("DTYPE", "input ", i,
+           " has the dtype int8, which is for the stored weights of quantized layers; nothing is computed in it. "
+           "Call the layer, or pass other numbers as int32");
   }
 }
 

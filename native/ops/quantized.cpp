@@ -4,6 +4,7 @@
 #include "base/panels.h"
 #include "cpu/kernel_table.h"
 #include "ops/epilogue.h"
+#include "ops/int8_scratch.h"
 #include "ops/panels.h"
 #include "ops/registry.h"
 #include "ops/shape_rules.h"
@@ -31,17 +32,6 @@ std::vector<ValueType> infer(const InferContext& c) {
   out.push(w[1]);
   return {typeOf(DType::f32, out)};
 }
-
-// Where the parts of the shared scratch begin.
-struct Int8Scratch {
-  size_t scales = 0, weights = 0, end = 0;
-  Int8Scratch(int64_t rows, int64_t depth, size_t weightBytes) {
-    const auto padded = [](size_t bytes) { return (bytes + 63) / 64 * 64; };
-    scales = padded(size_t(rows * panelRows(DType::i8, depth)));
-    weights = scales + padded(size_t(rows) * 4);
-    end = weights + weightBytes;
-  }
-};
 
 Lowering lower(const LowerContext& c) {
   const Dims& w = c.in[1].dims;

@@ -47,9 +47,13 @@ int64_t firstBadOf(const ArrayRef& array, const Dataset::Check& check, int64_t b
     }
     case DType::u32:
       return firstOutside(static_cast<const uint32_t*>(array.data), check, begin, end);
-    default:
+    case DType::i8:
+      return firstOutside(static_cast<const int8_t*>(array.data), check, begin, end);
+    case DType::u8:
+    case DType::boolean:
       return firstOutside(static_cast<const uint8_t*>(array.data), check, begin, end);
   }
+  return -1;
 }
 
 }  // namespace

@@ -18,9 +18,9 @@ import {
   valueAndGrad,
 } from '../../lib/index.js';
 import { native } from '../../lib/native.js';
-import { bits, setAll, wave } from './quantized.js';
+import { bits, expectNumbers, setAll, wave } from './quantized.js';
 
-type Reference = Record<'dense' | 'embedding', { weights: number[][]; outputs: number[] }>;
+type Reference = Record<'dense' | 'einsum' | 'embedding', { weights: number[][]; outputs: number[] }>;
 const { int8: reference } = JSON.parse(readFileSync(join(__dirname, 'keras-reference.json'), 'utf8')) as {
   int8: Reference;
 };
@@ -34,6 +34,19 @@ describe('real Keras', () => {
       'dense',
       () => sequential([layers.dense({ units: 19, activation: 'relu', inputShape: [37] }), layers.dense({ units: 5 })]),
       () => wave([6, 37], 0, 3),
+    ],
+    [
+      'einsum',
+      () =>
+        sequential([
+          layers.einsumDense({
+            equation: 'abc,cde->abde',
+            outputShape: [null, 2, 7],
+            biasAxes: 'de',
+            inputShape: [3, 10],
+          }),
+        ]),
+      () => wave([4, 3, 10], 0, 3),
     ],
     [
       'embedding',
@@ -94,6 +107,7 @@ describe('accuracy', () => {
   test('a row is the same in any batch, and on the calling thread', async () => {
     const model = await wide();
     await model.quantize('int8');
+    await expectNumbers(model);
     const x = wave([50, 70], 1);
     const all = await model.predict(x, { batchSize: 50 });
     const one = await model.predict(x.rows(7, 8));
@@ -105,6 +119,7 @@ describe('accuracy', () => {
   test('what is not a number stays so, in its row only', async () => {
     const model = sequential([layers.dense({ units: 4, inputShape: [3] })]);
     await model.quantize('int8');
+    await expectNumbers(model);
     const rows = [
       [1, 2, 3],
       [1, Number.NaN, 3],
@@ -193,6 +208,7 @@ test('the float32 weights are let go, with the programs and slots that held them
 test('a clone is quantized, too, and takes the weights', async () => {
   const model = await wide();
   await model.quantize('int8');
+  await expectNumbers(model);
   const copy = cloneModel(model);
   await copy.setWeights(await model.getWeights());
   const x = wave([3, 70], 0);
@@ -211,6 +227,9 @@ describe('mistakes', () => {
       /Dense, EinsumDense and Embedding/,
     ],
     ['filters that pick none', () => dense().quantize('int8', { filters: 'conv' }), /filters pick/],
+    ['filters that are no pattern', () => dense().quantize('int8', { filters: '(' }), /quantize: filters .*escape/],
+    ['a number', () => dense().quantize('int8', { filters: 7 as never }), /quantize: filters .* 7: a string, a RegExp/],
+    ['null', () => dense().quantize('int8', { filters: null as never }), /quantize: filters .*leave filters out/],
     ['not built', () => sequential([layers.dense({ units: 2 })]).quantize('int8'), /not built/],
   ])('%s', async (_name, run, message) => {
     await expect(run()).rejects.toThrow(message);

@@ -13,7 +13,7 @@ import {
   sequential,
   setRandomSeed,
 } from '../../lib/index.js';
-import { bits, setAll, wave } from './quantized.js';
+import { bits, expectNumbers, setAll, wave } from './quantized.js';
 
 // Products over several axes, convolutions, and the files of quantized models.
 
@@ -98,6 +98,20 @@ describe('convolutions', () => {
     expect(model.layers.map(({ quantization }) => quantization)).toEqual([...Array(4).fill(undefined), 'int8']);
   });
 
+  test('may follow on the rest', async () => {
+    const model = make();
+    await model.quantize('int8');
+    await model.quantize('int8', { convolutions: true });
+    expect(model.layers.map(({ quantization }) => quantization)).toEqual([
+      undefined,
+      'int8',
+      undefined,
+      undefined,
+      'int8',
+    ]);
+    await expect(model.quantize('int8', { convolutions: true })).rejects.toThrow(/is stored as int8 already/);
+  });
+
   test('close to float32, the same in any batch; kept as weights, not as a model', async () => {
     setRandomSeed(4);
     const model = make();
@@ -139,6 +153,7 @@ describe('files', () => {
   test('a saved model predicts the same bits, and its weights are int8', async () => {
     const model = make();
     await model.quantize('int8');
+    await expectNumbers(model);
     const path = join(folder, 'model.keras');
     await model.save(path);
     const loaded = await loadModel(path);
@@ -147,9 +162,20 @@ describe('files', () => {
     await expect(loaded.quantize('int8')).rejects.toThrow(/is stored as int8 already/);
   });
 
+  test('a layer inside another one is not taken for one of the same name that the file tells of', async () => {
+    const x = input({ shape: [6, 16] });
+    const y = layers.multiHeadAttention({ numHeads: 2, keyDim: 8 }).apply(x, { value: x });
+    const model = functional({ inputs: x, outputs: layers.dense({ units: 16, name: 'query' }).apply(y) });
+    await model.quantize('int8', { filters: 'query' });
+    await expect(model.save(join(folder, 'two.keras'))).rejects.toThrow(
+      /layer "query" holds int8 weights inside another/,
+    );
+  });
+
   test.each(['weights.h5', 'safetensors'])('weights in .%s go into a quantized model only', async (kind) => {
     const [one, other, plain] = [make(), make(), make()];
     await one.quantize('int8');
+    await expectNumbers(one);
     await other.quantize('int8');
     const path = join(folder, `w.${kind}`);
     await one.saveWeights(path);

@@ -8,7 +8,7 @@ import { conv, convInt8, convTranspose } from '../../ops/conv.js';
 import type { Margins, Padding, Size } from '../../ops/window.js';
 import { type Regularizer, type RegularizerSpec, resolveRegularizer } from '../../regularizers/index.js';
 import { integerOption } from '../kernel_layer.js';
-import { addInt8, type Int8Weight } from '../quantization.js';
+import { addInt8, type Int8Weight, maxInt8Rows } from '../quantization.js';
 import { sizes } from '../spatial.js';
 import { ConvLayer, type ConvLayerOptions } from './conv_layer.js';
 
@@ -137,7 +137,7 @@ export class Conv2D extends Conv {
   /** Of windows of few numbers the layout costs more than the product saves. */
   protected override kernelForm(shape: readonly number[]): Int8Weight | undefined {
     const rows = shape.slice(0, 3).reduce((a, b) => a * b, 1);
-    if (this.groups > 1 || rows < 32) return undefined;
+    if (this.groups > 1 || rows < 32 || rows > maxInt8Rows) return undefined;
     const matrix = [rows, this.filters] as const;
     return { weight: 'kernel', scale: 'kernelScale', matrix, scales: 'columns', onlyHere: true };
   }

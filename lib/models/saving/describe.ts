@@ -1,8 +1,9 @@
 import type { Config, Serialized } from '../../config.js';
 import { ChainruleError } from '../../errors.js';
 import { layerFamily } from '../../layers/index.js';
+import type { Layer } from '../../layers/layer.js';
 import { policyOf } from '../../layers/quantization.js';
-import { findCustom, inSaveScope } from '../../registered.js';
+import { findCustom, inSaveScope, noted } from '../../registered.js';
 import type { Model } from '../model.js';
 import { quantizedLayers } from '../quantize.js';
 import { compileConfig } from './compile_config.js';
@@ -13,24 +14,20 @@ export function describeModel(model: Model, { compiled = true }: { compiled?: bo
     const saved = layerFamily.serialize(model);
     if (compiled && model.compiled) saved.compile_config = compileConfig(model.compiled);
     checkRegistered(saved, model.name);
-    checkQuantized(saved, model);
+    checkQuantized(model);
     return saved;
   });
 }
 
 /** Keras's files say of layers in a list or wrapper that they are quantized, but not of those that a layer makes itself. */
-function checkQuantized(root: Serialized, model: Model): void {
-  const said = new Set<unknown>();
-  const open: unknown[] = [root];
-  for (let value = open.pop(); value !== undefined; value = open.pop()) {
-    if (typeof value !== 'object' || value === null) continue;
-    const { name, dtype } = value as Config;
-    if (typeof dtype === 'object' && dtype !== null && policyOf(dtype)) said.add(name);
-    open.push(...(Object.values(value) as unknown[]).filter((item) => item !== undefined));
-  }
-  const lost = quantizedLayers(model).find((layer) => !said.has(layer.name) || layer.int8Weight?.onlyHere);
+function checkQuantized(model: Model): void {
+  const said = (layer: Layer): boolean => {
+    const { dtype } = (noted(layer)?.config ?? {}) as Config;
+    return typeof dtype === 'object' && dtype !== null && policyOf(dtype) !== undefined;
+  };
+  const lost = quantizedLayers(model).find((layer) => !said(layer) || layer.int8Weight?.onlyHere);
   if (!lost) return;
-  const why = said.has(lost.name)
+  const why = said(lost)
     ? `as a ${lost.className}, which Keras keeps in float32`
     : "inside another layer, of which Keras's files have no place to say so";
   throw new ChainruleError(
