@@ -38,11 +38,25 @@ function numberOf(key) {
   return Number(/^W(\d+)/.exec(key)?.[1] ?? 1000);
 }
 
+/** A line for each machine and commit, with what the machine reached in its runs. */
 function machines() {
-  return reports.map(({ date, git, host, config, floor, peers }) => {
+  const groups = new Map();
+  for (const { date, git, host, config, floor, peers } of reports) {
     const versions = Object.entries(peers).map(([name, version]) => `${name} ${version}`);
-    const limits = `${floor.gflops.toFixed(0)} GFLOP/s, ${floor.streamGBs.toFixed(0)} GB/s memory, ${floor.cacheGBs.toFixed(0)} GB/s cache`;
-    return `* ${date.slice(0, 10)}, commit ${git?.slice(0, 10) ?? 'unknown'}: ${host.cpu}, ${config.threads} threads (${host.isa}), Node ${host.node}, ${limits}${versions.length > 0 ? `; ${versions.join(', ')}` : ''}`;
+    const where = `${date.slice(0, 10)}, commit ${git?.slice(0, 10) ?? 'unknown'}: ${host.cpu}, ${config.threads} threads (${host.isa}), Node ${host.node}`;
+    const group = groups.get(where) ?? { floors: [], versions: new Set() };
+    group.floors.push(floor);
+    for (const version of versions) group.versions.add(version);
+    groups.set(where, group);
+  }
+  return [...groups].map(([where, { floors, versions }]) => {
+    const range = (name) => {
+      const values = floors.map((floor) => floor[name]);
+      const ends = [Math.min(...values), Math.max(...values)].map((value) => value.toFixed(0));
+      return [...new Set(ends)].join(' to ');
+    };
+    const limits = `${range('gflops')} GFLOP/s, ${range('streamGBs')} GB/s memory, ${range('cacheGBs')} GB/s cache`;
+    return `* ${where}, ${limits}${versions.size > 0 ? `; ${[...versions].join(', ')}` : ''}`;
   });
 }
 
