@@ -161,8 +161,8 @@ class Patterns {
     const ValueType type = rewrite_.old().type(node.first);
     if (type.dtype != DType::f32) return std::nullopt;
     const Sum sum{node.op->name, node.attrs.integers("axes"), node.scope};
-    for (size_t i = 0; i < sum.axes.size(); ++i) {  // of rows: only there are such sums dear
-      if (!sum.over(int(i))) return std::nullopt;
+    for (size_t i = 0; i < sum.axes.size(); ++i) {  // of rows: only there are such sums dear; a mean of none is no number
+      if (!sum.over(int(i)) || made_.type(in[0]).shape[int(i)] == Dim(0)) return std::nullopt;
     }
     const auto flat = withoutFactors(sum, in[0]);
     const bool keeps = node.attrs.integer("keepDims", 0) != 0;
@@ -195,7 +195,10 @@ class Patterns {
       const ValueId half = simplest(sum, a);
       return add("add", {half, half}, {}, sum.scope);
     }
-    if (op == "sub") return isMeanOf(sum, b, a) ? std::optional(zeros(sum, shape)) : std::nullopt;
+    if (op == "sub") {
+      const ValueId mean = meanOfDeviations(made_, producer, sum.axes);
+      return mean == kNone ? std::nullopt : std::optional(zeros(sum, shape, mean));
+    }
     for (const bool second : {true, false}) {
       const ValueId factor = second ? b : a, terms = second ? a : b;
       if (op == "add" || (op == "div" && !second) || !(made_.type(terms).shape == shape)) continue;
@@ -217,18 +220,14 @@ class Patterns {
     if (shape.empty() || shape == rest) return factor;
     return add("reshape", {factor}, attrs({{"shape", encoded(rest)}}), sum.scope);
   }
-  // Deviations from a mean have the sum 0.
-  bool isMeanOf(const Sum& sum, ValueId mean, ValueId value) const {
-    while (made_.nodeOf(mean).op->name == "reshape") mean = made_.nodeOf(mean).inputs[0];
-    const Node& node = made_.nodeOf(mean);
-    return node.op->name == "reduceMean" && node.inputs[0] == value && node.attrs.integers("axes") == sum.axes;
-  }
-  ValueId zeros(const Sum& sum, const Shape& space) {
+  // Deviations from a mean have the sum 0, or NaN where the mean has no number.
+  ValueId zeros(const Sum& sum, const Shape& space, ValueId mean) {
     Shape rest;
     for (int axis = 0; axis < space.size(); ++axis) {
       if (!sum.over(axis)) rest.push(space[axis]);
     }
-    return add("broadcastTo", {made_.scalar(0)}, attrs({{"shape", encoded(rest)}}), sum.scope);
+    if (!(made_.type(mean).shape == rest)) mean = add("reshape", {mean}, attrs({{"shape", encoded(rest)}}), sum.scope);
+    return add("mul", {mean, made_.scalar(0)}, {}, sum.scope);
   }
 
   bool once(ValueId old) const { return uses_[old] == 1; }

@@ -36,13 +36,8 @@ Graph joinMoments(const Graph& graph) {
     const Node* outer = meanOf(node.first);
     if (!outer || graph.nodeOf(node.inputs[0]).op->name != "square") continue;
     const Node& apart = graph.nodeOf(graph.nodeOf(node.inputs[0]).inputs[0]);
-    if (apart.op->name != "sub") continue;
-    ValueId middle = apart.inputs[1];
-    while (graph.nodeOf(middle).op->name == "reshape") middle = graph.nodeOf(middle).inputs[0];
-    const Node* inner = meanOf(middle);
-    if (!inner || inner->inputs[0] != apart.inputs[0] || inner->attrs.integers("axes") != node.attrs.integers("axes") ||
-        varianceOf[middle] != kNone)
-      continue;
+    const ValueId middle = meanOfDeviations(graph, apart, node.attrs.integers("axes"));
+    if (middle == kNone || !meanOf(middle) || varianceOf[middle] != kNone) continue;
     const Shape& shape = graph.type(middle).shape;
     Dim columns = product(shape);
     if (columns.perBatch || columns.value < kColumns) continue;

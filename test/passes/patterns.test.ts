@@ -150,14 +150,39 @@ describe('what is the same for all rows goes behind their sum', () => {
     expect(b.graph.compileSync([sum]).describe()).not.toMatch(/reduceSum %0 /);
   });
 
-  test('deviations from a mean have the sum 0', () => {
-    const { b, sum } = build(
-      (b, x, factor) =>
-        b.op('mul', [b.op('sub', [x, b.op('reduceMean', [x], { axes: [0, 1], keepDims: true })]), factor]),
-      'reduceSum',
-      false,
-    );
-    expect(evaluate(b, [sum], [[values, ...x]] as [number[], ...number[]][])[0]).toEqual([0, 0]);
+  describe('deviations from a mean', () => {
+    const sumOf = (data: number[], shape: number[], meanShape?: number[]) => {
+      const b = new Builder();
+      const x = b.input('x', -1, ...shape.slice(1));
+      const mean = b.op('reduceMean', [x], { axes: [0, 1], keepDims: !meanShape });
+      const wide = meanShape ? b.op('reshape', [mean], { shape: meanShape }) : mean;
+      const terms = b.op('mul', [b.op('sub', [x, wide]), b.graph.read(variable('factor', shape[2]!))]);
+      const outputs = [b.op('reduceSum', [terms], { axes: [0, 1], keepDims: false }), terms];
+      return evaluate(b, outputs, [[data, ...shape]] as [number[], ...number[]][]);
+    };
+
+    test('have the sum 0', () => {
+      expect(sumOf(values, x)[0]!.map(Math.abs)).toEqual([0, 0]);
+      expect(sumOf(values, x, [1, 1, 2])[0]!.map(Math.abs)).toEqual([0, 0]);
+    });
+
+    test.each([Number.NaN, Number.POSITIVE_INFINITY])('in a column with %d they have none', (value) => {
+      const data = values.map((number, i) => (i === 5 ? value : number));
+      const [[even, odd]] = sumOf(data, x) as [number[], number[]];
+      expect([Math.abs(even!), odd]).toEqual([0, Number.NaN]);
+    });
+
+    test.each([[[2, 1]], [[1, 1, 1, 2]]])('behind a mean of shape %j they are others', (meanShape) => {
+      const [found, terms] = sumOf(values.slice(0, 12), [3, 2, 2], meanShape) as [number[], number[]];
+      // With the further axis, the sums are over the images alone.
+      const columns = meanShape.length === 2 ? 2 : 4;
+      found.forEach((sum, i) => {
+        const own = terms.filter((_, at) => at % columns === i);
+        const size = own.reduce((a, v) => a + Math.abs(v), 0);
+        expect(Math.abs(sum - own.reduce((a, v) => a + v, 0))).toBeLessThanOrEqual(6 * 2 ** -24 * size);
+      });
+      expect(found.some((sum) => Math.abs(sum) > 0.1)).toBe(true);
+    });
   });
 });
 

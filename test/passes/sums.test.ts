@@ -139,6 +139,23 @@ describe('mean and variance in one pass', () => {
     }
   });
 
+  test.each([[[8, 1]], [[1, 1, 1, 8]]])('not behind a mean of shape %j, which lies along other axes', (shape) => {
+    const b = new Builder();
+    const x = b.input('x', -1, 8, 8);
+    const mean = b.op('reduceMean', [x], { axes: [0, 1] });
+    const apart = b.op('square', [b.op('sub', [x, b.op('reshape', [mean], { shape })])]);
+    const program = b.graph.compileSync([b.op('reduceMean', [apart], { axes: [0, 1] }), apart, mean]);
+    expect(program.describe()).not.toContain('moments');
+    const data = Float32Array.from({ length: 2 * 8 * 8 }, (_, i) => Math.sin(i * 1.7) + (i % 8));
+    const [found, squares] = program.runSync([{ data, shape: [2, 8, 8] }]).map(({ data }) => data as Float32Array);
+    found!.forEach((value, i) => {
+      const own = squares!.filter((_, at) => at % found!.length === i);
+      // Squares of one sign: a rounding for each of them and the division.
+      const exact = own.reduce((a, v) => a + v, 0) / own.length;
+      expect(Math.abs(value - exact)).toBeLessThanOrEqual((own.length + 1) * 2 ** -24 * exact);
+    });
+  });
+
   test('the squares may be read by something else', () => {
     const program = build(16, true);
     expect(program.describe()).toContain('moments');
