@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "ops/row_blocks.h"
 #include "passes/passes.h"
 #include "passes/rewrite.h"
 #include "plan/island_sums.h"
@@ -18,6 +19,18 @@ bool sumsRows(const Graph& graph, const Node& node) {
     if (axes[i] != int64_t(i)) return false;
   }
   return !axes.empty();
+}
+
+// Whether the sums of all chunks of rows are small beside the rows.
+bool fits(const Graph& graph, const Node& node) {
+  if (!sumsRows(graph, node)) return false;
+  const Shape& shape = graph.type(node.inputs[0]).shape;
+  int64_t columns = 1;
+  for (int axis = int(node.attrs.integers("axes").size()); axis < shape.size(); ++axis) {
+    if (shape[axis].perBatch) return false;
+    columns *= shape[axis].value;
+  }
+  return columns <= ops::RowBlocks::kBlock;
 }
 
 }  // namespace
@@ -40,7 +53,7 @@ Graph joinMoments(const Graph& graph) {
     if (middle == kNone || !meanOf(middle) || varianceOf[middle] != kNone) continue;
     const Shape& shape = graph.type(middle).shape;
     Dim columns = product(shape);
-    if (columns.perBatch || columns.value < kColumns) continue;
+    if (columns.perBatch || columns.value < kColumns || columns.value > ops::RowBlocks::kBlock) continue;
     varianceOf[middle] = node.first;
     meanBefore[node.first] = middle;
   }
@@ -87,7 +100,7 @@ Graph fuseSums(const Graph& graph) {
       bool read = leaves[value];
       for (NodeId user : users[value]) {
         const Node& sum = graph.nodes[user];
-        const size_t over = sumsRows(graph, sum) ? sum.attrs.integers("axes").size() : 0;
+        const size_t over = fits(graph, sum) ? sum.attrs.integers("axes").size() : 0;
         if (over == 0 || (axes > 0 && over != axes)) {
           read = true;
           continue;

@@ -74,6 +74,21 @@ describe.each(shapes)('sums over $about', ({ x: shape, axes }) => {
   });
 });
 
+// With more columns than a block has floats, the partial sums of few rows would be as large as the rows.
+test.each([8192, 8193])('few rows of %i columns', (columns) => {
+  const b = new Builder();
+  const x = b.input('x', 64, columns);
+  const square = b.op('square', [x]);
+  const axes = [0];
+  const mean = b.op('reduceMean', [x], { axes, keepDims: false });
+  const variance = b.op('reduceMean', [b.op('square', [b.op('sub', [x, mean])])], { axes, keepDims: false });
+  const sum = b.op('reduceSum', [square], { axes, keepDims: false });
+  const program = b.graph.compileSync([sum, mean, variance]);
+  const inside = columns <= 8192;
+  expect(program.describe().includes('islandSums')).toBe(inside);
+  expect(program.describe().includes('moments')).toBe(inside);
+});
+
 test('sums over different axes: those of the first kind inside, the others as before', () => {
   const b = new Builder();
   const y = b.op('square', [b.input('x', -1, 3, 4)]);
