@@ -171,6 +171,21 @@ describe('mean and variance in one pass', () => {
     });
   });
 
+  test('of which one is not read', () => {
+    const data = Float32Array.from({ length: 900 * 5 * 16 }, (_, i) => Math.sin(i * 1.7));
+    const bound = [{ data, shape: [900, 5, 16] }];
+    const [, expected] = build(16, false).runSync(bound);
+    const b = new Builder();
+    const x = b.input('x', -1, 5, 16);
+    const apart = b.op('sub', [x, b.op('reduceMean', [x], { axes: [0, 1], keepDims: false })]);
+    const variance = b.op('reduceMean', [b.op('square', [apart])], { axes: [0, 1], keepDims: false });
+    const program = b.graph.compileSync([variance]);
+    expect(program.describe()).toContain('moments');
+    const before = data.slice();
+    expect(program.runSync(bound)[0]).toEqual(expected);
+    expect(data).toEqual(before);
+  });
+
   test('the squares may be read by something else', () => {
     const program = build(16, true);
     expect(program.describe()).toContain('moments');
