@@ -166,7 +166,8 @@ class Patterns {
     const ValueType type = rewrite_.old().type(node.first);
     if (type.dtype != DType::f32) return std::nullopt;
     const Sum sum{node.op->name, node.attrs.integers("axes"), node.scope};
-    for (size_t i = 0; i < sum.axes.size(); ++i) {  // of rows: only there are such sums dear; a mean of none is no number
+    for (size_t i = 0; i < sum.axes.size();
+         ++i) {  // of rows: only there are such sums dear; a mean of none is no number
       if (!sum.over(int(i)) || made_.type(in[0]).shape[int(i)] == Dim(0)) return std::nullopt;
     }
     const auto flat = withoutFactors(sum, in[0]);

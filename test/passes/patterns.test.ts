@@ -149,7 +149,12 @@ describe('what is the same for all rows goes behind their sum where that is need
       'reduceSum',
       false,
     );
-    expect(b.graph.compileSync([sum, plain]).describe().match(/reduceSum|islandSums/g)).toHaveLength(2);
+    expect(
+      b.graph
+        .compileSync([sum, plain])
+        .describe()
+        .match(/reduceSum|islandSums/g),
+    ).toHaveLength(2);
   });
 
   test('a factor that keeps the sum within float32 stays where it is', () => {
