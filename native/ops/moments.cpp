@@ -42,7 +42,8 @@ Lowering lower(const LowerContext& c) {
     float* mean = reinterpret_cast<float*>(memory) + 2 * index * columns;
     return Moments{mean, mean + columns};
   };
-  const auto launch = [=, run = c.kernels.columnMoments](const StepArgs& args) {
+  const auto launch = [=, run = c.kernels.columnMoments, wantsMean = bool(c.used[0]),
+                       wantsVariance = bool(c.used[1])](const StepArgs& args) {
     const Range own = args.split(blocks.chunks);
     for (int64_t chunk = own.begin; chunk < own.end; ++chunk) {
       Moments sum = at(args.shared, chunk);
@@ -58,7 +59,9 @@ Lowering lower(const LowerContext& c) {
     }
     args.barrier();
     const Range part = args.split(columns, 16);
-    Moments all{args.out<float>(0), args.out<float>(1)};
+    // A part that nobody reads has no memory, yet the other one needs it.
+    const Moments spare = at(args.shared, blocks.chunks);
+    Moments all{wantsMean ? args.out<float>(0) : spare.mean, wantsVariance ? args.out<float>(1) : spare.squares};
     for (int64_t i = part.begin; i < part.end; ++i)
       all.mean[i] = all.squares[i] = std::numeric_limits<float>::quiet_NaN();
     for (int64_t chunk = 0; chunk < blocks.chunks && blocks.rows > 0; ++chunk) {
@@ -75,7 +78,7 @@ Lowering lower(const LowerContext& c) {
   };
   return {.launch = launch,
           .cost = double(c.in[0].count()) * 0.2,
-          .sharedScratch = size_t(2 * blocks.chunks * columns) * sizeof(float),
+          .sharedScratch = size_t(2 * (blocks.chunks + 1) * columns) * sizeof(float),
           .memberScratch = size_t(2 * columns) * sizeof(float)};
 }
 

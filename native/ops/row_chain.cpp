@@ -1,22 +1,14 @@
 #include "plan/row_chain.h"
 
-#include <array>
-#include <cstring>
-
 #include "ops/epilogue.h"
 #include "ops/registry.h"
-#include "ops/row_stage.h"
-#include "ops/window.h"
+#include "ops/row_chain_run.h"
 
 // Convolutions and pools that read each other's results, block by block: what lies between them never leaves the cache,
 // and what no window reads is not computed. Made by passes/row_chains.cpp.
 
 namespace chainrule::ops {
 namespace {
-
-constexpr int kStages = 4;
-constexpr int kSlots = 2 + kEpilogueInputs + 2;
-constexpr int kRows = 1, kColumns = 2;  // axes of an image
 
 InferContext stageContext(const Graph& graph, const RowChain::Stage& stage, std::span<const ValueType> in) {
   return {graph, stage.op->name, in, stage.attrs};
@@ -45,142 +37,6 @@ std::vector<ValueType> infer(const InferContext& c) {
 constexpr int64_t kBlock = 24 << 10;
 // Weights of more bytes than these come from afar, too often with fewer pixels in a block.
 constexpr int64_t kWeights = 64 << 10, kPixels = 96;
-// With fewer rows for each member, those that two members compute both would count: then the stages run one by one.
-constexpr int64_t kRowsOfMember = 4;
-constexpr int64_t kManyRows = 256;  // enough for any team
-
-struct Link {
-  RowStage stage;
-  Window window;
-  int64_t sourceRows = 0, rows = 0;  // of an image, before and behind the stage
-  int firstInput = 0, inputs = 0;    // of the node, without the stage's first
-  int64_t chunk = 1;                 // rows at a time
-  int64_t capacity = 0;              // rows of the block behind it
-  int64_t weights = 0;               // bytes
-  size_t preparedOffset = 0, blockOffset = 0, wholeOffset = 0;
-
-  int64_t firstSource(int64_t row) const { return window.first(kRows - 1, row); }
-  int64_t endSource(int64_t row) const { return std::max(firstSource(row), window.end(kRows - 1, row, sourceRows)); }
-};
-
-struct Chain {
-  std::vector<Link> links;
-  int64_t images = 0;
-  size_t wholeBytes = 0;
-  bool alwaysInSteps = false;
-
-  int64_t rows() const { return images * links.back().rows; }
-  bool mayRunInSteps() const { return alwaysInSteps || rows() < kManyRows; }
-  bool inSteps(int members) const {
-    return alwaysInSteps || (mayRunInSteps() && members > 1 && rows() < kRowsOfMember * members);
-  }
-};
-
-// A launch of a chain by one member.
-class Run {
- public:
-  Run(const Chain& chain, const StepArgs& args) : chain_(chain), args_(args), last_(int(chain.links.size()) - 1) {
-    for (int s = 0; s <= last_; ++s) {
-      const Link& link = chain.links[size_t(s)];
-      State& state = states_[size_t(s)];
-      state.args = args;
-      state.args.slots = state.slots.data();
-      state.args.operands = kIdentity.data();
-      state.args.inputs = 1 + link.inputs;
-      if (s == 0) state.slots[0] = const_cast<void*>(args.in<void>(0));
-      for (int i = 0; i < link.inputs; ++i)
-        state.slots[size_t(1 + i)] = const_cast<void*>(args.in<void>(link.firstInput + i));
-      if (link.stage.prepare) state.prepared = link.stage.prepare(state.args, args.shared + link.preparedOffset);
-    }
-  }
-
-  void run(int parts) {
-    State& end = states_[size_t(last_)];
-    for (int part = 0; part < parts; ++part) end.slots[size_t(end.args.inputs + part)] = args_.out<void>(part);
-    if (chain_.inSteps(args_.members))
-      inSteps();
-    else
-      inBlocks(args_.split(chain_.rows()));
-  }
-
- private:
-  static constexpr auto kIdentity = [] {
-    std::array<uint32_t, kSlots> numbers{};
-    for (uint32_t i = 0; i < kSlots; ++i) numbers[i] = i;
-    return numbers;
-  }();
-
-  struct State {
-    StepArgs args;
-    std::array<void*, kSlots> slots{};
-    const void* prepared = nullptr;
-    int64_t begin = 0, end = 0;  // rows in its block
-    int64_t limit = 0;           // rows of this image that this member needs
-  };
-
-  void inSteps() {
-    for (int s = 0; s <= last_; ++s) {
-      const Link& link = chain_.links[size_t(s)];
-      if (s < last_) setResult(s, reinterpret_cast<float*>(args_.shared + link.wholeOffset));
-      link.stage.runPart(states_[size_t(s)].args, states_[size_t(s)].prepared, args_.own);
-      if (s < last_) args_.barrier();
-    }
-  }
-
-  void inBlocks(Range own) {
-    const Link& end = chain_.links[size_t(last_)];
-    for (int64_t row = own.begin; row < own.end;) {
-      image_ = row / end.rows;
-      const int64_t first = row % end.rows, count = std::min(end.rows - first, own.end - row);
-      int64_t begin = first, limit = first + count;
-      for (int s = last_; s > 0; --s) {
-        const Link& link = chain_.links[size_t(s)];
-        limit = link.endSource(limit - 1), begin = link.firstSource(begin);
-        State& source = states_[size_t(s - 1)];
-        source.begin = source.end = begin, source.limit = limit;
-      }
-      for (int64_t r = first; r < first + count; r += end.chunk)
-        compute(last_, r, std::min(r + end.chunk, first + count));
-      row += count;
-    }
-  }
-
-  void compute(int s, int64_t begin, int64_t end) {
-    const Link& link = chain_.links[size_t(s)];
-    if (s > 0) need(s - 1, link.firstSource(begin), link.endSource(end - 1));
-    const State& state = states_[size_t(s)];
-    link.stage.run(state.args, state.prepared, {image_ * link.rows + begin, image_ * link.rows + end}, args_.own);
-  }
-
-  // Rows of the block behind stage s; it fills up when it has to take new ones.
-  void need(int s, int64_t begin, int64_t end) {
-    const Link& link = chain_.links[size_t(s)];
-    State& state = states_[size_t(s)];
-    if (end <= state.end) return;
-    float* block = reinterpret_cast<float*>(args_.own + link.blockOffset);
-    if (end > state.begin + link.capacity) {
-      const int64_t kept = std::max<int64_t>(0, state.end - begin), size = link.stage.rowSize;
-      if (kept > 0) std::memmove(block, block + (begin - state.begin) * size, size_t(kept * size) * sizeof(float));
-      state.begin = begin, state.end = begin + kept;
-    }
-    setResult(s, block - (image_ * link.rows + state.begin) * link.stage.rowSize);
-    const int64_t full = std::min(state.begin + link.capacity, state.limit);
-    for (; state.end < full; state.end = std::min(full, state.end + link.chunk))
-      compute(s, state.end, std::min(full, state.end + link.chunk));
-  }
-
-  void setResult(int s, float* result) {
-    State& state = states_[size_t(s)];
-    state.slots[size_t(state.args.inputs)] = result;
-    states_[size_t(s + 1)].slots[0] = result;
-  }
-
-  const Chain& chain_;
-  const StepArgs& args_;
-  const int last_;
-  int64_t image_ = 0;
-  std::array<State, kStages> states_;
-};
 
 // Whether an input of an epilogue has a pixel axis: then the result cannot be cut without cutting that input.
 bool hasPixels(std::span<const TensorType> in) {
@@ -222,6 +78,7 @@ void planBlocks(Chain& chain, std::span<const Dims> results, size_t& ownBytes) {
 
 Lowering lower(const LowerContext& c) {
   const RowChain& code = rowChainAttr(c.attrs());
+  if (code.stages.size() > RowChain::kLongest) fail("INTERNAL", "a chain of ", code.stages.size(), " stages");
   std::vector<ValueType> in;
   for (ValueId input : c.node.inputs) in.push_back(c.graph.type(input));
   Chain chain;
@@ -275,13 +132,14 @@ Lowering lower(const LowerContext& c) {
     lowering.flop += link.stage.flop;
   }
   planBlocks(chain, results, ownBytes);
-  for (size_t s = 0; chain.mayRunInSteps() && s + 1 < count; ++s) {
-    chain.links[s].wholeOffset = lowering.sharedScratch;
-    lowering.sharedScratch += size_t(elementCount(results[s]) * int64_t(sizeof(float)) + 63) / 64 * 64;
-  }
+  size_t whole[2] = {};  // in steps, each stage reads one and writes the other
+  for (size_t s = 0; chain.mayRunInSteps() && s + 1 < count; ++s)
+    whole[s % 2] = std::max(whole[s % 2], size_t(elementCount(results[s]) * int64_t(sizeof(float)) + 63) / 64 * 64);
+  for (size_t s = 0; s + 1 < count; ++s) chain.links[s].wholeOffset = lowering.sharedScratch + (s % 2) * whole[0];
+  lowering.sharedScratch += whole[0] + whole[1];
   lowering.memberScratch = ownBytes;
   lowering.launch = [chain = std::make_shared<const Chain>(std::move(chain)),
-                     parts = int(c.out.size())](const StepArgs& args) { Run(*chain, args).run(parts); };
+                     parts = int(c.out.size())](const StepArgs& args) { runChain(*chain, args, parts); };
   return lowering;
 }
 
@@ -295,7 +153,7 @@ std::string label(const Attrs& attrs) {  // "conv2d+add > maxPool"
 const OpDef table[] = {
     {.name = "rowChain",
      .minInputs = 1,
-     .maxInputs = kStages * (1 + kEpilogueInputs) + 1,
+     .maxInputs = int(RowChain::kLongest) * (1 + kEpilogueInputs) + 1,
      .infer = infer,
      .lower = lower,
      .label = label},

@@ -12,7 +12,12 @@ namespace {
 
 class Patterns {
  public:
-  explicit Patterns(const Graph& graph) : rewrite_(graph), made_(rewrite_.graph()), uses_(useCounts(graph)) {}
+  explicit Patterns(const Graph& graph) : rewrite_(graph), made_(rewrite_.graph()), uses_(useCounts(graph)) {
+    for (NodeId id = 0; id < graph.nodes.size(); ++id) {
+      const std::string_view op = graph.nodes[id].op->name;
+      if (op == "reduceMean" || op == "reduceSum") reductions_.push_back(id);
+    }
+  }
 
   Graph apply() {
     const Graph& graph = rewrite_.old();
@@ -155,14 +160,15 @@ class Patterns {
     return add("reshape", {flat}, target, node.scope);
   }
 
-  // What is the same for all summands goes behind the sum, so that sums of one tensor, as the gradients of a batch norm
-  // need them, are one.
+  // What is the same for all summands goes behind the sum where that of the terms alone is needed anyway, as for the
+  // gradients of a batch norm. Elsewhere it might be there to keep the sum within float32.
   std::optional<ValueId> simplerSum(const Node& node, const std::vector<ValueId>& in) {
     const ValueType type = rewrite_.old().type(node.first);
     if (type.dtype != DType::f32) return std::nullopt;
     const Sum sum{node.op->name, node.attrs.integers("axes"), node.scope};
-    for (size_t i = 0; i < sum.axes.size(); ++i) {  // of rows: only there are such sums dear
-      if (!sum.over(int(i))) return std::nullopt;
+    for (size_t i = 0; i < sum.axes.size();
+         ++i) {  // of rows: only there are such sums dear; a mean of none is no number
+      if (!sum.over(int(i)) || made_.type(in[0]).shape[int(i)] == Dim(0)) return std::nullopt;
     }
     const auto flat = withoutFactors(sum, in[0]);
     const bool keeps = node.attrs.integer("keepDims", 0) != 0;
@@ -180,55 +186,71 @@ class Patterns {
   ValueId plain(const Sum& sum, ValueId value) {
     return add(sum.op, {value}, attrs({{"axes", sum.axes}, {"keepDims", int64_t(0)}}), sum.scope);
   }
-  ValueId simplest(const Sum& sum, ValueId value) {
+  std::optional<ValueId> simplest(const Sum& sum, ValueId value) {
     const auto simpler = withoutFactors(sum, value);
-    return simpler ? *simpler : plain(sum, value);
+    return simpler || !isSummed(sum, value) ? simpler : std::optional(plain(sum, value));
+  }
+  // Whether the program has this sum of a value, here or later.
+  bool isSummed(const Sum& sum, ValueId value) const {
+    return std::any_of(reductions_.begin(), reductions_.end(), [&](NodeId id) {
+      const Node& node = rewrite_.old().nodes[id];
+      return node.op->name == sum.op && node.attrs.integers("axes") == sum.axes && rewrite_.has(node.inputs[0]) &&
+             rewrite_.mapped(node.inputs[0]) == value;
+    });
   }
   std::optional<ValueId> withoutFactors(const Sum& sum, ValueId value) {
     const Node producer = made_.nodeOf(value);
     const std::string_view op = producer.op->name;
     const Shape shape = made_.type(value).shape;
-    if (op == "neg") return add("neg", {simplest(sum, producer.inputs[0])}, {}, sum.scope);
+    if (op == "neg") {
+      const auto terms = simplest(sum, producer.inputs[0]);
+      return terms ? std::optional(add("neg", {*terms}, {}, sum.scope)) : std::nullopt;
+    }
     if (op != "mul" && op != "div" && op != "add" && op != "sub") return std::nullopt;
     const ValueId a = producer.inputs[0], b = producer.inputs[1];
     if (op == "add" && a == b) {
-      const ValueId half = simplest(sum, a);
-      return add("add", {half, half}, {}, sum.scope);
+      const auto half = simplest(sum, a);
+      return half ? std::optional(add("add", {*half, *half}, {}, sum.scope)) : std::nullopt;
     }
-    if (op == "sub") return isMeanOf(sum, b, a) ? std::optional(zeros(sum, shape)) : std::nullopt;
+    if (op == "sub") {
+      const ValueId mean = meanOfDeviations(made_, producer, sum.axes);
+      return mean == kNone ? std::nullopt : std::optional(zeros(sum, shape, mean));
+    }
     for (const bool second : {true, false}) {
       const ValueId factor = second ? b : a, terms = second ? a : b;
       if (op == "add" || (op == "div" && !second) || !(made_.type(terms).shape == shape)) continue;
-      const auto same = sameForAll(sum, factor, shape);
-      if (same) return add(op, {simplest(sum, terms), *same}, {}, sum.scope);
+      if (!isSameForAll(sum, factor, shape)) continue;
+      const auto plain = simplest(sum, terms);
+      if (plain) return add(op, {*plain, withoutAxes(sum, factor, shape)}, {}, sum.scope);
     }
     return std::nullopt;
   }
-  // The factor without the axes of the sum, if it does not change along them.
-  std::optional<ValueId> sameForAll(const Sum& sum, ValueId factor, const Shape& space) {
+  bool isSameForAll(const Sum& sum, ValueId factor, const Shape& space) const {
+    const Shape& shape = made_.type(factor).shape;
+    const int missing = space.size() - shape.size();
+    for (int axis = missing; axis < space.size(); ++axis) {
+      if (sum.over(axis) && !(shape[axis - missing] == Dim(1))) return false;
+    }
+    return true;
+  }
+  ValueId withoutAxes(const Sum& sum, ValueId factor, const Shape& space) {
     const Shape shape = made_.type(factor).shape;
     const int missing = space.size() - shape.size();
     Shape rest;
     for (int axis = 0; axis < space.size(); ++axis) {
-      const bool there = axis >= missing;
-      if (there && sum.over(axis) && !(shape[axis - missing] == Dim(1))) return std::nullopt;
-      if (!sum.over(axis)) rest.push(there ? shape[axis - missing] : Dim(1));
+      if (!sum.over(axis)) rest.push(axis >= missing ? shape[axis - missing] : Dim(1));
     }
     if (shape.empty() || shape == rest) return factor;
     return add("reshape", {factor}, attrs({{"shape", encoded(rest)}}), sum.scope);
   }
-  // Deviations from a mean have the sum 0.
-  bool isMeanOf(const Sum& sum, ValueId mean, ValueId value) const {
-    while (made_.nodeOf(mean).op->name == "reshape") mean = made_.nodeOf(mean).inputs[0];
-    const Node& node = made_.nodeOf(mean);
-    return node.op->name == "reduceMean" && node.inputs[0] == value && node.attrs.integers("axes") == sum.axes;
-  }
-  ValueId zeros(const Sum& sum, const Shape& space) {
+  // Deviations from a mean have the sum 0, or NaN where the mean has no number.
+  ValueId zeros(const Sum& sum, const Shape& space, ValueId mean) {
     Shape rest;
     for (int axis = 0; axis < space.size(); ++axis) {
       if (!sum.over(axis)) rest.push(space[axis]);
     }
-    return add("broadcastTo", {made_.scalar(0)}, attrs({{"shape", encoded(rest)}}), sum.scope);
+    if (!(made_.type(mean).shape == rest)) mean = add("reshape", {mean}, attrs({{"shape", encoded(rest)}}), sum.scope);
+    return add("mul", {mean, made_.scalar(0)}, {}, sum.scope);
   }
 
   bool once(ValueId old) const { return uses_[old] == 1; }
@@ -245,6 +267,7 @@ class Patterns {
   Rewrite rewrite_;
   Graph& made_;
   const std::vector<int> uses_;
+  std::vector<NodeId> reductions_;
 };
 
 }  // namespace

@@ -85,4 +85,25 @@ std::vector<int> useCounts(const Graph& graph) {
   return uses;
 }
 
+bool addsOnes(const Graph& graph, const Node& reshape) {
+  const Shape &from = graph.type(reshape.inputs[0]).shape, &to = graph.type(reshape.first).shape;
+  const int added = to.size() - from.size();
+  for (int axis = 0; axis < to.size(); ++axis) {
+    if (added < 0 || !(to[axis] == (axis < added ? Dim(1) : from[axis - added]))) return false;
+  }
+  return true;
+}
+
+ValueId meanOfDeviations(const Graph& graph, const Node& apart, const std::vector<int64_t>& axes) {
+  if (apart.op->name != "sub") return kNone;
+  const ValueId x = apart.inputs[0];
+  ValueId mean = apart.inputs[1];
+  while (graph.nodeOf(mean).op->name == "reshape" && addsOnes(graph, graph.nodeOf(mean)))
+    mean = graph.nodeOf(mean).inputs[0];
+  const Node& node = graph.nodeOf(mean);
+  const bool same = node.op->name == "reduceMean" && node.inputs[0] == x && node.attrs.integers("axes") == axes &&
+                    graph.type(apart.first).shape == graph.type(x).shape;
+  return same ? mean : kNone;
+}
+
 }  // namespace chainrule

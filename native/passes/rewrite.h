@@ -33,6 +33,11 @@ class Rewrite {
 std::vector<bool> liveNodes(const Graph& graph);
 // Nodes that depend on nothing but weights which this program doesn't change, and constants.
 std::vector<bool> fixedNodes(const Graph& graph);
+// Whether a reshape only puts axes of length 1 before the others.
+bool addsOnes(const Graph& graph, const Node& reshape);
+// The mean of `x` over `axes`, its leading ones, whose deviations `apart` = x - mean holds; kNone if it is another
+// value.
+ValueId meanOfDeviations(const Graph& graph, const Node& apart, const std::vector<int64_t>& axes);
 std::vector<int> useCounts(const Graph& graph);  // of values; outputs and updates count as uses
 
 }  // namespace chainrule

@@ -8,8 +8,6 @@
 namespace chainrule {
 namespace {
 
-constexpr size_t kLongest = 4;
-
 class Chaining {
  public:
   explicit Chaining(const Graph& graph) : graph_(graph), uses_(useCounts(graph)) {}
@@ -22,7 +20,7 @@ class Chaining {
       const Node& node = graph_.nodes[id];
       if (!node.op->lowerRows) continue;
       const NodeId producer = graph_.values[node.inputs[0]].node;
-      if (!follows(producer, id) || chains[producer].size() == kLongest) continue;
+      if (!follows(producer, id) || chains[producer].size() == RowChain::kLongest) continue;
       if (slides(id) && hasSlider(chains[producer])) continue;
       absorbed[producer] = true;
       chains[id] = chains[producer];

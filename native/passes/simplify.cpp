@@ -50,16 +50,6 @@ ValueId identity(const Graph& graph, const Node& node, const std::vector<ValueId
   return kNone;
 }
 
-// Whether a reshape only puts axes of length 1 before the others.
-bool addsOnes(const Graph& graph, const Node& reshape) {
-  const Shape &from = graph.type(reshape.inputs[0]).shape, &to = graph.type(reshape.first).shape;
-  const int added = to.size() - from.size();
-  for (int axis = 0; axis < to.size(); ++axis) {
-    if (added < 0 || !(to[axis] == (axis < added ? Dim(1) : from[axis - added]))) return false;
-  }
-  return true;
-}
-
 // The value that `value` only stretches.
 std::optional<ValueId> beforeBroadcast(const Graph& graph, ValueId value) {
   const Node& producer = graph.nodeOf(value);

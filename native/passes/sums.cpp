@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "ops/row_blocks.h"
 #include "passes/passes.h"
 #include "passes/rewrite.h"
 #include "plan/island_sums.h"
@@ -20,6 +21,18 @@ bool sumsRows(const Graph& graph, const Node& node) {
   return !axes.empty();
 }
 
+// Whether the sums of all chunks of rows are small beside the rows.
+bool fits(const Graph& graph, const Node& node) {
+  if (!sumsRows(graph, node)) return false;
+  const Shape& shape = graph.type(node.inputs[0]).shape;
+  int64_t columns = 1;
+  for (int axis = int(node.attrs.integers("axes").size()); axis < shape.size(); ++axis) {
+    if (shape[axis].perBatch) return false;
+    columns *= shape[axis].value;
+  }
+  return columns <= ops::RowBlocks::kBlock;
+}
+
 }  // namespace
 
 // A mean and the mean of squared deviations from it, over the same rows, become one op.
@@ -36,16 +49,11 @@ Graph joinMoments(const Graph& graph) {
     const Node* outer = meanOf(node.first);
     if (!outer || graph.nodeOf(node.inputs[0]).op->name != "square") continue;
     const Node& apart = graph.nodeOf(graph.nodeOf(node.inputs[0]).inputs[0]);
-    if (apart.op->name != "sub") continue;
-    ValueId middle = apart.inputs[1];
-    while (graph.nodeOf(middle).op->name == "reshape") middle = graph.nodeOf(middle).inputs[0];
-    const Node* inner = meanOf(middle);
-    if (!inner || inner->inputs[0] != apart.inputs[0] || inner->attrs.integers("axes") != node.attrs.integers("axes") ||
-        varianceOf[middle] != kNone)
-      continue;
+    const ValueId middle = meanOfDeviations(graph, apart, node.attrs.integers("axes"));
+    if (middle == kNone || !meanOf(middle) || varianceOf[middle] != kNone) continue;
     const Shape& shape = graph.type(middle).shape;
     Dim columns = product(shape);
-    if (columns.perBatch || columns.value < kColumns) continue;
+    if (columns.perBatch || columns.value < kColumns || columns.value > ops::RowBlocks::kBlock) continue;
     varianceOf[middle] = node.first;
     meanBefore[node.first] = middle;
   }
@@ -92,7 +100,7 @@ Graph fuseSums(const Graph& graph) {
       bool read = leaves[value];
       for (NodeId user : users[value]) {
         const Node& sum = graph.nodes[user];
-        const size_t over = sumsRows(graph, sum) ? sum.attrs.integers("axes").size() : 0;
+        const size_t over = fits(graph, sum) ? sum.attrs.integers("axes").size() : 0;
         if (over == 0 || (axes > 0 && over != axes)) {
           read = true;
           continue;

@@ -7,6 +7,7 @@ import { elementwiseCases } from './cases/elementwise.js';
 import { lookupCases } from './cases/lookup.js';
 import { matmulCases } from './cases/matmul.js';
 import { moveCases } from './cases/move.js';
+import { passCases } from './cases/passes.js';
 import { quantizedCases } from './cases/quantized.js';
 import { recurrentCases } from './cases/recurrent.js';
 import { emptyCases, reduceCases } from './cases/reduce.js';
@@ -29,6 +30,7 @@ export const cases: OpCase[] = [
   ...lookupCases,
   ...decomposeCases,
   ...quantizedCases,
+  ...passCases,
 ];
 
 /** Ops with rows of their own kind: what they draw is judged by statistics and by the Philox definition. */

@@ -9,8 +9,17 @@ import { bind, compileForward, drawInputs, nameOf } from './run.js';
 
 setFloat32MatmulPrecision('highest');
 
-/** Ops without a launch for GPUs: integer weights are for inference on the CPU. */
-const cpuOnly = ['matmulInt8', 'conv2dInt8', 'gatherInt8', 'toInt8'];
+/** Ops without a launch for GPUs: integer weights are for inference on the CPU, and what passes make for it. */
+const cpuOnly = [
+  'moments',
+  'winogradFilter',
+  'conv2dWinograd',
+  'conv2dFilterWinograd',
+  'matmulInt8',
+  'conv2dInt8',
+  'gatherInt8',
+  'toInt8',
+];
 
 test.skipIf(!cudaDevice).each(cpuOnly)('%s is refused by its name', async (op) => {
   const row = cases.find((one) => one.op === op)!;

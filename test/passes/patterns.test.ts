@@ -100,14 +100,14 @@ describe('the gradient of relu before a max pool', () => {
   });
 });
 
-describe('what is the same for all rows goes behind their sum', () => {
+describe('what is the same for all rows goes behind their sum where that is needed anyway', () => {
   const x = [3, 4, 2];
   const build = (of: (b: Builder, x: number, factor: number) => number, op: string, keepDims: boolean) => {
     const b = new Builder();
     const value = b.input('x', -1, 4, 2);
     const term = of(b, value, b.graph.read(variable('factor', 2)));
     const sum = b.op(op, [term], { axes: [0, 1], keepDims });
-    return { b, sum, term };
+    return { b, sum, term, plain: b.op(op, [value], { axes: [0, 1], keepDims: false }) };
   };
   const terms: Record<string, { of: (b: Builder, x: number, factor: number) => number; behind: string }> = {
     neg: { of: (b, x) => b.op('neg', [x]), behind: 'neg' },
@@ -126,10 +126,12 @@ describe('what is the same for all rows goes behind their sum', () => {
     for (const op of ['reduceSum', 'reduceMean']) {
       for (const keepDims of [false, true]) {
         const shown = build(terms[name]!.of, op, keepDims);
-        // The sum reads the input itself.
-        expect(shown.b.graph.compileSync([shown.sum]).describe()).toMatch(new RegExp(`${op} %0 `));
-        const { b, sum, term } = build(terms[name]!.of, op, keepDims);
-        const [found, all] = evaluate(b, [sum, term], [[values, ...x]] as [number[], ...number[]][]);
+        // One sum, of the input itself.
+        const text = shown.b.graph.compileSync([shown.sum, shown.plain]).describe();
+        expect(text).toMatch(new RegExp(`${op} %0 `));
+        expect(text.match(/reduce(Sum|Mean)/g)).toHaveLength(1);
+        const { b, sum, term, plain } = build(terms[name]!.of, op, keepDims);
+        const [found, all] = evaluate(b, [sum, term, plain], [[values, ...x]] as [number[], ...number[]][]);
         const exact = [0, 1].map((column) => all!.reduce((a, v, i) => a + (i % 2 === column ? v : 0), 0));
         const count = op === 'reduceMean' ? 12 : 1;
         exact.forEach((value, i) => {
@@ -142,22 +144,73 @@ describe('what is the same for all rows goes behind their sum', () => {
   });
 
   test('a factor of each row stays where it is', () => {
-    const { b, sum } = build(
+    const { b, sum, plain } = build(
       (b, x) => b.op('mul', [x, b.op('reduceMax', [x], { axes: [2], keepDims: true })]),
       'reduceSum',
       false,
     );
-    expect(b.graph.compileSync([sum]).describe()).not.toMatch(/reduceSum %0 /);
+    expect(
+      b.graph
+        .compileSync([sum, plain])
+        .describe()
+        .match(/reduceSum|islandSums/g),
+    ).toHaveLength(2);
   });
 
-  test('deviations from a mean have the sum 0', () => {
-    const { b, sum } = build(
-      (b, x, factor) =>
-        b.op('mul', [b.op('sub', [x, b.op('reduceMean', [x], { axes: [0, 1], keepDims: true })]), factor]),
-      'reduceSum',
-      false,
-    );
-    expect(evaluate(b, [sum], [[values, ...x]] as [number[], ...number[]][])[0]).toEqual([0, 0]);
+  test('a factor that keeps the sum within float32 stays where it is', () => {
+    const { b, sum } = build((b, x) => b.op('mul', [x, b.scalar(1 / 16)]), 'reduceSum', false);
+    const large = 2 ** 127;
+    const found = evaluate(b, [sum], [[Array<number>(24).fill(large), ...x]] as [number[], ...number[]][]);
+    expect(found).toEqual([[large * 0.75, large * 0.75]]);
+  });
+
+  test('so the gradients of a batch norm take two sums', () => {
+    const b = new Builder();
+    const [value, seed] = [b.input('x', -1, 5, 16), b.input('seed', -1, 5, 16)];
+    const [scale, offset] = ['scale', 'offset'].map((name) => b.graph.read(variable(name, 16))) as [number, number];
+    const mean = (of: number) => b.op('reduceMean', [of], { axes: [0, 1], keepDims: false });
+    const apart = () => b.op('sub', [value, mean(value)]);
+    const deviation = b.op('sqrt', [b.op('add', [mean(b.op('square', [apart()])), b.scalar(1e-3)])]);
+    const y = b.op('add', [b.op('mul', [apart(), b.op('div', [scale, deviation])]), offset]);
+    const gradients = b.graph.gradients(y, [value, scale, offset], seed);
+    const text = b.graph.compileSync(gradients).describe();
+    expect(text).toContain('moments');
+    expect(text.match(/reduceSum|reduceMean|islandSums/g)).toHaveLength(2);
+  });
+
+  describe('deviations from a mean', () => {
+    const sumOf = (data: number[], shape: number[], meanShape?: number[]) => {
+      const b = new Builder();
+      const x = b.input('x', -1, ...shape.slice(1));
+      const mean = b.op('reduceMean', [x], { axes: [0, 1], keepDims: !meanShape });
+      const wide = meanShape ? b.op('reshape', [mean], { shape: meanShape }) : mean;
+      const terms = b.op('mul', [b.op('sub', [x, wide]), b.graph.read(variable('factor', shape[2]!))]);
+      const outputs = [b.op('reduceSum', [terms], { axes: [0, 1], keepDims: false }), terms];
+      return evaluate(b, outputs, [[data, ...shape]] as [number[], ...number[]][]);
+    };
+
+    test('have the sum 0', () => {
+      expect(sumOf(values, x)[0]!.map(Math.abs)).toEqual([0, 0]);
+      expect(sumOf(values, x, [1, 1, 2])[0]!.map(Math.abs)).toEqual([0, 0]);
+    });
+
+    test.each([Number.NaN, Number.POSITIVE_INFINITY])('in a column with %d they have none', (value) => {
+      const data = values.map((number, i) => (i === 5 ? value : number));
+      const [[even, odd]] = sumOf(data, x) as [number[], number[]];
+      expect([Math.abs(even!), odd]).toEqual([0, Number.NaN]);
+    });
+
+    test.each([[[2, 1]], [[1, 1, 1, 2]]])('behind a mean of shape %j they are others', (meanShape) => {
+      const [found, terms] = sumOf(values.slice(0, 12), [3, 2, 2], meanShape) as [number[], number[]];
+      // With the further axis, the sums are over the images alone.
+      const columns = meanShape.length === 2 ? 2 : 4;
+      found.forEach((sum, i) => {
+        const own = terms.filter((_, at) => at % columns === i);
+        const size = own.reduce((a, v) => a + Math.abs(v), 0);
+        expect(Math.abs(sum - own.reduce((a, v) => a + v, 0))).toBeLessThanOrEqual(6 * 2 ** -24 * size);
+      });
+      expect(found.some((sum) => Math.abs(sum) > 0.1)).toBe(true);
+    });
   });
 });
 

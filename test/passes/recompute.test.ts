@@ -1,5 +1,8 @@
-import { expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
+import { type Bound, native } from '../../lib/native.js';
 import { Builder, variable } from '../ir/builder.js';
+
+afterAll(() => native.configure({ threads: native.info().threads, parallelThreshold: 10000 }));
 
 /** As a batch norm and its gradient: x - mean and the relu of it are read before a product, and again after it. */
 function build(kept: boolean) {
@@ -26,4 +29,63 @@ test('what is cheap and read again later is computed again, with the same bits',
   const [expected] = once.runSync([{ data, shape: [64, 16] }]);
   expect(found!.data).toEqual(expected!.data);
   expect((found!.data as Float32Array).some((value) => value !== 0)).toBe(true);
+});
+
+interface Row {
+  about: string;
+  /** What is read before the product and after it; `x` is in memory anyway, and so is `other`. */
+  value: (b: Builder, x: number, other: number) => number;
+  again: boolean;
+  commits?: boolean;
+}
+const plus = (b: Builder, x: number, times: number): number =>
+  times === 0 ? x : b.op('add', [plus(b, x, times - 1), b.graph.read(variable('offset', 16))]);
+const rows: Row[] = [
+  { about: 'a step', value: (b, x) => plus(b, x, 1), again: true },
+  { about: 'as many steps as are allowed', value: (b, x) => plus(b, x, 6), again: true },
+  { about: 'more', value: (b, x) => plus(b, x, 7), again: false },
+  { about: 'a dear step', value: (b, x) => b.op('exp', [x]), again: false },
+  { about: 'two tensors', value: (b, x, other) => b.op('sub', [x, other]), again: false },
+  { about: 'one of two tensors, twice', value: (b, x) => b.op('sub', [plus(b, x, 1), x]), again: true },
+  { about: 'what becomes a weight', value: (b, x) => plus(b, x, 1), again: false, commits: true },
+];
+
+describe.each(rows)('$about', ({ value, again, commits }) => {
+  const shape = [64, 16];
+  const make = (kept: boolean) => {
+    const b = new Builder();
+    const [x, other] = [b.input('x', ...shape), b.input('other', ...shape)];
+    const peaks = [x, other].map((tensor) => b.op('reduceMax', [tensor], { axes: [0], keepDims: true }));
+    const made = value(b, x, other);
+    const weight = variable('state', ...shape);
+    if (commits) b.graph.update(weight, made);
+    const product = b.op('matmul', [
+      b.op('mul', [made, b.graph.read(variable('factor', 16))]),
+      b.graph.read(variable('kernel', 16, 16)),
+    ]);
+    const result = b.op('mul', [b.op('tanh', [product]), made]);
+    return { program: b.graph.compileSync(kept ? [result, ...peaks, made] : [result, ...peaks]), weight };
+  };
+
+  test(again ? 'is computed again' : 'stays in memory', async () => {
+    const [own, once] = [make(false), make(true)];
+    // Written once and read twice, or only the factor of the product leaves the program before it.
+    const first = own.program.describe().match(/island .* -> (.*)\n/)![1]!;
+    expect(first.split('], ')).toHaveLength(again ? 1 : 2);
+    const bound = [1, 2].map((seed) => ({
+      data: Float32Array.from({ length: 64 * 16 }, (_, i) => Math.sin(i * 1.7 * seed)),
+      shape,
+    }));
+    const expected = once.program.runSync(bound);
+    const same = (found: readonly Bound[]): void =>
+      found.forEach(({ data }, i) => {
+        expect(data).toEqual(expected[i]!.data);
+      });
+    same(own.program.runSync(bound));
+    for (const threads of [1, 2, 3]) {
+      native.configure({ threads, parallelThreshold: 0 });
+      same(await own.program.run(bound).promise);
+    }
+    if (commits) expect(own.weight.readSync()).toEqual(expected.at(-1)!.data);
+  });
 });

@@ -1,4 +1,5 @@
 import { afterAll, describe, expect, test } from 'vitest';
+import { compute, NDArray, ops } from '../../lib/index.js';
 import { type Bound, type NativeProgram, native } from '../../lib/native.js';
 import { Builder, variable } from '../ir/builder.js';
 
@@ -247,4 +248,51 @@ test('a NaN of the convolution reaches the maximum, and of equal zeros the first
     ])
     .map((result) => Array.from(result.data));
   expect(out).toEqual([Number.NaN, 0]);
+});
+
+test('windows wholly below the image see nothing', async () => {
+  // So many rows of padding that reading what lies there would leave the process's memory.
+  const below = 200_000;
+  const kernel = Array.from({ length: 16 }, (_, i) => [i - 4]);
+  const run = (x: NDArray) =>
+    compute(() =>
+      ops.conv(ops.averagePool(x, 2), [[kernel]], {
+        padding: [
+          [0, below],
+          [0, 0],
+        ],
+      }),
+    );
+  const b = new Builder();
+  const pooled = b.op('avgPool', [b.input('x', -1, 8, 2, 16)], { size: [2, 2], strides: [2, 2], padding: none });
+  const attrs = { strides: [1, 1], padding: [0, below, 0, 0] };
+  const chained = b.op('conv2d', [pooled, b.graph.read(variable('kernel', 1, 1, 16, 1))], attrs);
+  expect(b.graph.compileSync([chained]).describe(2)).toContain('avgPool > conv2d');
+  const data = Float32Array.from({ length: 2 * 8 * 2 * 16 }, (_, i) => (i * 7) % 23);
+  const found = (await run(new NDArray(data, [2, 8, 2, 16]))).data;
+  expect(found).toHaveLength(2 * (4 + below));
+  const at = (image: number, y: number, x: number, c: number): number => data[((image * 8 + y) * 2 + x) * 16 + c]!;
+  const expected = new Float32Array(found.length);
+  for (const image of [0, 1]) {
+    for (const y of [0, 1, 2, 3]) {
+      kernel.forEach(([weight], c) => {
+        const pool = [0, 1].flatMap((i) => [0, 1].map((j) => at(image, 2 * y + i, j, c)));
+        expected[image * (4 + below) + y]! += (weight! * pool.reduce((a, b) => a + b, 0)) / 4;
+      });
+    }
+  }
+  expect(bytes([{ data: found as Float32Array, shape: [] }]).equals(bytes([{ data: expected, shape: [] }]))).toBe(true);
+});
+
+test('stages that run one by one share two tensors', () => {
+  const b = new Builder();
+  const none = { strides: [1, 1] };
+  const filter = (...shape: number[]): number => b.graph.read(variable('filter', ...shape));
+  let y = b.op('conv2d', [b.input('x', -1, 100, 100, 4), filter(1, 1, 4, 64)], none);
+  y = b.op('conv2d', [y, filter(3, 3, 1, 64)], { ...none, groups: 64, padding: [1, 1, 1, 1] });
+  y = b.op('conv2d', [y, filter(1, 1, 1, 64)], { ...none, groups: 64 });
+  const text = b.graph.compileSync([b.op('conv2d', [y, filter(1, 1, 64, 4)], none)]).describe(1);
+  expect(text.split(' > ')).toHaveLength(4);
+  const tensor = 100 * 100 * 64 * 4;
+  expect(text).toContain(`arena ${2 * tensor} bytes`);
 });

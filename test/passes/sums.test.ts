@@ -74,6 +74,21 @@ describe.each(shapes)('sums over $about', ({ x: shape, axes }) => {
   });
 });
 
+// With more columns than a block has floats, the partial sums of few rows would be as large as the rows.
+test.each([8192, 8193])('few rows of %i columns', (columns) => {
+  const b = new Builder();
+  const x = b.input('x', 64, columns);
+  const square = b.op('square', [x]);
+  const axes = [0];
+  const mean = b.op('reduceMean', [x], { axes, keepDims: false });
+  const variance = b.op('reduceMean', [b.op('square', [b.op('sub', [x, mean])])], { axes, keepDims: false });
+  const sum = b.op('reduceSum', [square], { axes, keepDims: false });
+  const program = b.graph.compileSync([sum, mean, variance]);
+  const inside = columns <= 8192;
+  expect(program.describe().includes('islandSums')).toBe(inside);
+  expect(program.describe().includes('moments')).toBe(inside);
+});
+
 test('sums over different axes: those of the first kind inside, the others as before', () => {
   const b = new Builder();
   const y = b.op('square', [b.input('x', -1, 3, 4)]);
@@ -137,6 +152,38 @@ describe('mean and variance in one pass', () => {
         expect(again[1]!.data).toEqual(variance);
       }
     }
+  });
+
+  test.each([[[8, 1]], [[1, 1, 1, 8]]])('not behind a mean of shape %j, which lies along other axes', (shape) => {
+    const b = new Builder();
+    const x = b.input('x', -1, 8, 8);
+    const mean = b.op('reduceMean', [x], { axes: [0, 1] });
+    const apart = b.op('square', [b.op('sub', [x, b.op('reshape', [mean], { shape })])]);
+    const program = b.graph.compileSync([b.op('reduceMean', [apart], { axes: [0, 1] }), apart, mean]);
+    expect(program.describe()).not.toContain('moments');
+    const data = Float32Array.from({ length: 2 * 8 * 8 }, (_, i) => Math.sin(i * 1.7) + (i % 8));
+    const [found, squares] = program.runSync([{ data, shape: [2, 8, 8] }]).map(({ data }) => data as Float32Array);
+    found!.forEach((value, i) => {
+      const own = squares!.filter((_, at) => at % found!.length === i);
+      // Squares of one sign: a rounding for each of them and the division.
+      const exact = own.reduce((a, v) => a + v, 0) / own.length;
+      expect(Math.abs(value - exact)).toBeLessThanOrEqual((own.length + 1) * 2 ** -24 * exact);
+    });
+  });
+
+  test('of which one is not read', () => {
+    const data = Float32Array.from({ length: 900 * 5 * 16 }, (_, i) => Math.sin(i * 1.7));
+    const bound = [{ data, shape: [900, 5, 16] }];
+    const [, expected] = build(16, false).runSync(bound);
+    const b = new Builder();
+    const x = b.input('x', -1, 5, 16);
+    const apart = b.op('sub', [x, b.op('reduceMean', [x], { axes: [0, 1], keepDims: false })]);
+    const variance = b.op('reduceMean', [b.op('square', [apart])], { axes: [0, 1], keepDims: false });
+    const program = b.graph.compileSync([variance]);
+    expect(program.describe()).toContain('moments');
+    const before = data.slice();
+    expect(program.runSync(bound)[0]).toEqual(expected);
+    expect(data).toEqual(before);
   });
 
   test('the squares may be read by something else', () => {

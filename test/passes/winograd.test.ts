@@ -48,13 +48,44 @@ const integers = (batch: number, shape: readonly number[], seed: number, scale =
     shape: dims,
   };
 };
+const reals = (batch: number, shape: readonly number[], seed: number): Bound => {
+  const dims = [batch, ...shape];
+  const count = dims.reduce((a, n) => a * n, 1);
+  return { data: Float32Array.from({ length: count }, (_, i) => Math.sin(i * 1.7 + seed)), shape: dims };
+};
 const weights = (conv: Convolution) => {
   const filter = variable('filter', ...filterOf(conv));
   filter.writeSync(filter.readSync().map((value) => Math.round(3 * value)));
   return filter;
 };
+const realWeights = (conv: Convolution): Float32Array =>
+  variable('filter', ...filterOf(conv)).readSync() as Float32Array;
 const bytes = (outputs: readonly Bound[]): Buffer =>
   Buffer.concat(outputs.map(({ data }) => Buffer.from(data.buffer, data.byteOffset, data.byteLength)));
+
+/** The bits of real numbers, which tell orders of sums apart: at any number of threads, and for each image alone. */
+async function steady(own: NativeProgram, shapes: readonly number[][], ofImages: number): Promise<void> {
+  const batch = 40;
+  const bound = shapes.map((shape, seed) => reals(batch, shape, seed));
+  const expected = own.runSync(bound);
+  for (const threads of [1, 2, 3, 8]) {
+    native.configure({ threads, parallelThreshold: 0 });
+    const found = bytes(await own.run(bound).promise);
+    expect(found.equals(bytes(expected)), `${threads} threads`).toBe(true);
+  }
+  for (const [begin, end] of [
+    [0, 1],
+    [1, 4],
+    [17, 40],
+  ] as const) {
+    const rows = ({ data, shape }: Bound): Bound => {
+      const size = data.length / batch;
+      return { data: data.slice(begin * size, end * size), shape: [end - begin, ...shape.slice(1)] };
+    };
+    const found = (await own.run(bound.map(rows)).promise).slice(0, ofImages);
+    expect(bytes(found).equals(bytes(expected.slice(0, ofImages).map(rows))), `images ${begin} to ${end}`).toBe(true);
+  }
+}
 
 async function compare(own: NativeProgram, other: NativeProgram, inputs: (batch: number) => Bound[]): Promise<void> {
   for (const batch of [1, 3, 40]) {
@@ -91,6 +122,8 @@ describe.each(convolutions)('a convolution, $about', (conv) => {
     expect(direct.describe(1)).not.toContain('inograd');
     const others = finish.endsWith('tensor') ? [outputOf(conv)] : [];
     await compare(own, direct, (batch) => [conv.x, ...others].map((shape, seed) => integers(batch, shape, seed)));
+    filter.writeSync(realWeights(conv));
+    await steady(own, [conv.x, ...others], 1);
   });
 
   test('gradients', async () => {
@@ -107,6 +140,8 @@ describe.each(convolutions)('a convolution, $about', (conv) => {
     const [own, direct] = [build(), under('direct', build)];
     expect(own.describe(1)).toMatch(/conv2dWinograd(.|\n)*conv2dFilterWinograd/);
     await compare(own, direct, (batch) => [integers(batch, conv.x, 0), integers(batch, outputOf(conv), 1)]);
+    filter.writeSync(realWeights(conv));
+    await steady(own, [conv.x, outputOf(conv)], 1);
   });
 
   test('a row has the bits that it has in a batch; new weights are seen', () => {

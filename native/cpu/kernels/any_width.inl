@@ -3,6 +3,7 @@
 #include "cpu/kernels/island_ops.inl"
 #include "cpu/kernels/island.inl"
 #include "cpu/kernels/reduce.inl"
+#include "cpu/kernels/moments.inl"
 #include "cpu/kernels/rows.inl"
 #include "cpu/kernels/attention.inl"
 #include "cpu/kernels/copy.inl"

@@ -244,10 +244,11 @@ static void depthwiseGradientOne(const ConvShape& s, const float* dy, int64_t i,
   }
 }
 
-// The taps t of an axis that reach pixel i: i + pad = output * stride + t * dilation. They are `step` apart, and the
-// outputs `stride / ...` one (or with stride 1, `dilation`) below each other.
+// The taps t of an axis that reach pixel i: i + pad = output * stride + t * dilation. With stride 1 these are all taps,
+// their outputs `dilation` apart; with dilation 1 every stride-th, their outputs one apart. Each output is below the
+// one before.
 struct Reaching {
-  int64_t first, count;  // taps first, first + step, ...
+  int64_t first, count;  // taps first, first + stride, ...
   int64_t output;        // that of the first tap
 };
 CHAINRULE_INLINE Reaching reaching(int64_t i, int64_t stride, int64_t pad, int64_t dilation, int64_t taps,

@@ -119,8 +119,7 @@ static void outputTiles(const ConvShape& s, const float* products, int64_t step,
         outputTransform(load(m), load(m + 4 * step), load(m + 8 * step), load(m + 12 * step), column);
         columnsOf[0][c] = column[0], columnsOf[1][c] = column[1];
       }
-      const Float offset =
-          bias ? (count == lanes ? load(bias + channel) : loadPartial(bias + channel, count)) : Float(0.0f);
+      const Float offset = bias ? loadSome(bias + channel, count) : Float(0.0f);
 #pragma GCC unroll 2
       for (int r = 0; r < 2; ++r) {
         if (r == 1 && down < 0) break;
@@ -132,10 +131,7 @@ static void outputTiles(const ConvShape& s, const float* products, int64_t step,
           if (c == 1 && right < 0) break;
           Float value = bias ? out[c] + offset : out[c];
           if (activation.relu) value = relu(value, activation.ceiling);
-          if (count == lanes)
-            store(to + (c == 1 ? right : 0), value);
-          else
-            storePartial(to + (c == 1 ? right : 0), value, count);
+          storeSome(to + (c == 1 ? right : 0), value, count);
         }
       }
     }

@@ -33,7 +33,7 @@ static void gradientTiles(const ConvShape& s, const float* dy, float* z, int64_t
         for (int r = 0; r < 2; ++r) {
           if ((r == 1 && !down) || (c == 1 && !right)) continue;
           const float* from = pixel + (r * s.ow + c) * s.cout + channel;
-          d[r] = count == lanes ? load(from) : loadPartial(from, count);
+          d[r] = loadSome(from, count);
         }
         outputTransformBack(d[0], d[1], column);
 #pragma GCC unroll 4
@@ -73,11 +73,7 @@ static void filterTaps(const ConvShape& s, const float* sums, int64_t step, floa
         filterTransformBack(rows[r][0], rows[r][1], rows[r][2], rows[r][3], taps);
 #pragma GCC unroll 3
         for (int c = 0; c < 3; ++c) {
-          float* place = to + (3 * r + c) * s.cin * rowStride;
-          if (columns - j >= lanes)
-            store(place, taps[c]);
-          else
-            storePartial(place, taps[c], int(columns - j));
+          storeSome(to + (3 * r + c) * s.cin * rowStride, taps[c], int(least(lanes, columns - j)));
         }
       }
     }
