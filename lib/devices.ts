@@ -46,7 +46,7 @@ export function listDevices(): Promise<DeviceList> {
  */
 export function setFloat32MatmulPrecision(precision: 'high' | 'highest', where = 'setFloat32MatmulPrecision'): void {
   if (precision !== 'high' && precision !== 'highest') {
-    throw new ChainruleError('ERR_CHAINRULE_VALUE', `${where} takes 'high' or 'highest', got ${String(precision)}.`);
+    throw new ChainruleError('ERR_CHAINRULE_VALUE', `${where} takes 'high' or 'highest', got "${String(precision)}".`);
   }
   native.configure({ matmulPrecision: precision });
 }
@@ -61,7 +61,7 @@ export function setConvAlgorithm(algorithm: 'auto' | 'direct' | 'winograd', wher
   if (algorithm !== 'auto' && algorithm !== 'direct' && algorithm !== 'winograd') {
     throw new ChainruleError(
       'ERR_CHAINRULE_VALUE',
-      `${where} takes 'auto', 'direct' or 'winograd', got ${String(algorithm)}.`,
+      `${where} takes 'auto', 'direct' or 'winograd', got "${String(algorithm)}".`,
     );
   }
   native.configure({ convAlgorithm: algorithm });

@@ -28,7 +28,7 @@ export async function fit(
   checkFitOptions(options);
   if (!(x instanceof Dataset) && given === undefined) checkTargets('fit', y, fitOptionNames);
   model.needCompiled('fit');
-  checkTrainable(model);
+  checkTrainable(model, 'fit');
   options.signal?.throwIfAborted();
   const end = model.beginFit();
   let resume: Resume | undefined;

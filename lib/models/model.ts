@@ -241,7 +241,7 @@ export class Model<O = NDArray> extends Layer {
     y?: DataInput,
     options: { sampleWeight?: DataInput; signal?: AbortSignal } = {},
   ): Promise<Logs> {
-    checkTrainable(this);
+    checkTrainable(this, 'trainOnBatch');
     const end = this.beginFit();
     try {
       return await onBatch(this as unknown as Model, 'train', { x, y, ...options });
@@ -441,6 +441,6 @@ export class Model<O = NDArray> extends Layer {
 function busy(name: string): ChainruleError {
   return new ChainruleError(
     'ERR_CHAINRULE_BUSY',
-    `model "${name}" is being fitted; await that fit (or abort it) before the next. Predict and evaluate may run meanwhile.`,
+    `model "${name}" is being fitted; await that fit (or abort it) before the next one, or before quantize. Predict and evaluate may run meanwhile.`,
   );
 }

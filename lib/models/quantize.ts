@@ -20,7 +20,7 @@ export async function quantizeModel(model: Model, mode: QuantizationMode, option
   if (!quantizationModes.includes(mode))
     throw new ChainruleError(
       'ERR_CHAINRULE_OPTION',
-      `quantize: the mode is one of ${quantizationModes.map((one) => `'${one}'`).join(', ')}, got ${shown(mode)}.`,
+      `quantize: the mode is ${quantizationModes.map((one) => `'${one}'`).join(' or ')}, got ${shown(mode)}. Keras's other modes are not here yet.`,
     );
   model.needBuilt('quantize');
   const all = allLayers(model);
@@ -44,7 +44,7 @@ export async function quantizeModel(model: Model, mode: QuantizationMode, option
   if (chosen.length === 0)
     throw new ChainruleError(
       'ERR_CHAINRULE_UNSUPPORTED',
-      `quantize: model "${model.name}" has no layer ${options.filters ? 'that filters pick and int8 can store' : 'that int8 can store'}: Dense, EinsumDense and Embedding can be (not classes that extend them, nor kernels of more than ${maxInt8Rows.toLocaleString('en-US')} rows).`,
+      `quantize: model "${model.name}" has no layer ${options.filters ? 'that filters pick and int8 can store' : 'that int8 can store'}: Dense, EinsumDense and Embedding can be (not classes that extend them, nor kernels of more than ${maxInt8Rows.toLocaleString('en-US')} rows), and with { convolutions: true } Conv2D of one group and 32 or more numbers a window.`,
     );
   const end = begin(model, chosen);
   try {
@@ -105,19 +105,19 @@ export function quantizedLayers(model: Model): Layer[] {
 }
 
 /** Weights in few bits have no gradient. */
-export function checkTrainable(model: Model): void {
+export function checkTrainable(model: Model, where: 'fit' | 'trainOnBatch'): void {
   const all = allLayers(model);
   const busy = changing.size > 0 && all.find((layer) => changing.has(layer));
   if (busy)
     throw new ChainruleError(
       'ERR_CHAINRULE_BUSY',
-      `fit: layer "${busy.name}" of model "${model.name}" is being quantized; quantized weights are for inference.`,
+      `${where}: layer "${busy.name}" of model "${model.name}" is being quantized; quantized weights are for inference.`,
     );
   const first = all.find(({ quantization }) => quantization);
   if (!first) return;
   throw new ChainruleError(
     'ERR_CHAINRULE_STATE',
-    `fit: model "${model.name}" is quantized (layer "${first.name}" holds ${first.quantization} weights), which is for inference. Train first and quantize afterwards, or load the file of the float32 model.`,
+    `${where}: model "${model.name}" is quantized (layer "${first.name}" holds ${first.quantization} weights), which is for inference. Train first and quantize afterwards, or load the file of the float32 model.`,
   );
 }
 

@@ -196,7 +196,7 @@ describe('the choice', () => {
     for (const text of small()) expect(text).not.toContain('inograd');
     for (const text of under('winograd', small)) expect(text).toContain('conv2dWinograd');
     expect(under('direct', () => made([12, 12, 64], [3, 3, 64, 64]))).not.toContain('inograd');
-    expect(() => setConvAlgorithm('fft' as 'auto')).toThrow(/'auto', 'direct' or 'winograd', got fft/);
+    expect(() => setConvAlgorithm('fft' as 'auto')).toThrow(/'auto', 'direct' or 'winograd', got "fft"/);
   });
 
   test('a padding of which the gradient would need less than none stays direct', () => {
