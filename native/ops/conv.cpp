@@ -1,5 +1,6 @@
 #include "cpu/kernel_table.h"
 #include "cpu/split.h"
+#include "ops/chunks.h"
 #include "ops/conv_forward.h"
 #include "ops/panels.h"
 #include "ops/registry.h"
@@ -147,11 +148,7 @@ Lowering lowerFilter(const LowerContext& c) {
                              panelStride, panel, items.begin, items.end, args.own);
       }
     }
-    if (split.chunks == 1) return;
-    args.barrier();
-    const Range part = args.split(size, 16);
-    if (!part.empty())
-      k.reduceOuter(cpu::Reduce::sum, DType::f32, target, split.chunks, size, args.out<float>(), part.begin, part.end);
+    if (split.chunks > 1) addChunks(args, k, target, split.chunks, size, args.out<float>());
   };
   return {.launch = launch,
           .cost = costOf(shape),

@@ -1,5 +1,6 @@
 #include "cpu/kernel_table.h"
 #include "cpu/split.h"
+#include "ops/chunks.h"
 #include "ops/epilogue.h"
 #include "ops/matmul.h"
 #include "ops/panels.h"
@@ -103,10 +104,7 @@ Lowering lowerSingle(const LowerContext& c, Product p) {
         part.c = partial + chunk * outCount;
         k.gemm(part, 0, p.m, panel, panel + 1, args.own);
       }
-      args.barrier();
-      const Range range = args.split(outCount, 16);
-      if (!range.empty())
-        k.reduceOuter(cpu::Reduce::sum, DType::f32, partial, chunks, outCount, gemm.c, range.begin, range.end);
+      addChunks(args, k, partial, chunks, outCount, gemm.c);
       if (epilogue.run) {
         args.barrier();
         const Range elements = args.split(p.m * p.n, cpu::kIslandTile);

@@ -1,6 +1,7 @@
 #include "cpu/winograd.h"
 
 #include "cpu/kernel_table.h"
+#include "ops/chunks.h"
 #include "ops/epilogue.h"
 #include "ops/panels.h"
 #include "ops/registry.h"
@@ -182,11 +183,7 @@ Lowering lowerGradient(const LowerContext& c) {
     if (!items.empty())
       k.winogradBackwardFilter(shape, args.in<float>(0), args.in<float>(1), target, size, rowStride, panelStride, panel,
                                items.begin, items.end, args.own);
-    if (split.chunks == 1) return;
-    args.barrier();
-    const Range part = args.split(size, 16);
-    if (!part.empty())
-      k.reduceOuter(cpu::Reduce::sum, DType::f32, target, split.chunks, size, args.out<float>(), part.begin, part.end);
+    if (split.chunks > 1) addChunks(args, k, target, split.chunks, size, args.out<float>());
   };
   const int64_t tiles = shape.n * cpu::winogradTileRows(shape) * cpu::winogradTileColumns(shape);
   const double flop = 2.0 * double(cpu::kWinogradPoints * tiles * shape.cin * shape.cout);

@@ -163,17 +163,7 @@ CHAINRULE_INLINE int laneBits(Mask m) {
   const uint32x4_t low{1, 2, 4, 8}, high{16, 32, 64, 128};
   return int(vaddvq_u32(vorrq_u32(vandq_u32(m.low, low), vandq_u32(m.high, high))));
 }
-// The lanes of the mask, side by side; up to a whole vector is written. Returns their number.
-CHAINRULE_INLINE int storeLanes(int32_t* p, Int a, Mask m) {
-  int32_t all[lanes];
-  store(all, a);
-  int count = 0;
-  for (int i = 0, bits = laneBits(m); i < lanes; ++i) {
-    p[count] = all[i];
-    count += bits >> i & 1;
-  }
-  return count;
-}
+#include "cpu/simd/store_lanes.inl"
 CHAINRULE_INLINE Float select(Mask m, Float a, Float b) {
   return {vbslq_f32(m.low, a.low, b.low), vbslq_f32(m.high, a.high, b.high)};
 }

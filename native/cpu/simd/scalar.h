@@ -170,17 +170,7 @@ CHAINRULE_INLINE int laneBits(Mask m) {
   return bits;
 }
 CHAINRULE_INLINE bool any(Mask m) { return laneBits(m) != 0; }
-// The lanes of the mask, side by side; up to a whole vector is written. Returns their number.
-CHAINRULE_INLINE int storeLanes(int32_t* p, Int a, Mask m) {
-  int32_t all[lanes];
-  store(all, a);
-  int count = 0;
-  for (int i = 0, bits = laneBits(m); i < lanes; ++i) {
-    p[count] = all[i];
-    count += bits >> i & 1;
-  }
-  return count;
-}
+#include "cpu/simd/store_lanes.inl"
 CHAINRULE_INLINE Float select(Mask m, Float a, Float b) { return Raw((RawInt(a.v) & m.v) | (RawInt(b.v) & ~m.v)); }
 CHAINRULE_INLINE Int select(Mask m, Int a, Int b) { return (a.v & m.v) | (b.v & ~m.v); }
 CHAINRULE_INLINE Int toLanes(Mask m) { return m.v & 1; }
