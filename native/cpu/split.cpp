@@ -9,7 +9,7 @@ namespace chainrule::cpu {
 int64_t gemmScratchBytes(const Gemm& gemm) {
   // A block of A, see kBlockRows and kBlockK (a last block of k may be half as long again).
   if (gemm.m <= 6 || gemm.k < 64) return 0;
-  return std::min<int64_t>(gemm.m, 144) * std::min<int64_t>(gemm.k, 576) * 4 + 64;
+  return std::min<int64_t>(gemm.m, 144) * std::min<int64_t>(gemm.k, 1152) * 4 + 64;
 }
 
 int64_t gemmChunks(int64_t m, int64_t n, int64_t k) {

@@ -5,6 +5,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "cpu/barrier.h"
+
 namespace chainrule::cpu {
 
 template <typename Signature>
@@ -39,21 +41,14 @@ class Team {
 
   int size() const { return size_; }
   void run(FunctionRef<void(int member)> body);
-  // Every member calls it, in the same order. What members wrote before is visible to all after.
-  void barrier(int member);
+  // Where every member waits, in the same order.
+  Barrier& barrier();
 
  private:
   struct Body;
   int size_;
   std::unique_ptr<Body> body_;
 };
-
-// What this process may use: CPUs of the affinity mask, and the cgroup quota in CPUs (0 = none).
-struct CpuLimits {
-  int affinity = 1;
-  double quota = 0;
-};
-CpuLimits cpuLimits();
 
 // The part of [0, count) that belongs to `member` of `size`, cut at multiples of `grain`. Equal parts to within one
 // grain.

@@ -38,7 +38,10 @@ void JsQueue::call(napi_env env, napi_value, void*, void* data) {
 
 Environment::Environment(Napi::Env env) : queue(std::make_shared<JsQueue>(env)) {
   // Before handles die: the lane stops at its next step boundary.
-  env.AddCleanupHook([this] { lane_.reset(); });
+  env.AddCleanupHook([this] {
+    lane_.reset();
+    crew.dismiss();
+  });
 }
 
 Environment::~Environment() = default;

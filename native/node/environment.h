@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "runtime/crew.h"
 #include "runtime/lane.h"
 
 namespace chainrule::node {
@@ -39,6 +40,7 @@ struct Environment {
 
   std::shared_ptr<JsQueue> queue;
   Machine inlineMachine;  // for runs on the JavaScript thread
+  Crew crew{inlineMachine};
   Napi::FunctionReference errorClass, graphClass, variableClass, programClass, datasetClass;
 
  private:

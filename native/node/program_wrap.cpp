@@ -100,8 +100,9 @@ Napi::Value ProgramWrap::runSync(const Napi::CallbackInfo& call) {
       results.push_back({type, Buffer(size_t(type.bytes()))});
       out.push_back(results.back().data.data());
     }
-    program_->run(Environment::of(call.Env()).inlineMachine,
-                  {batch, in, out, integerOption(options, "rowOffset", 0), true, false});
+    Environment& environment = Environment::of(call.Env());
+    program_->run(environment.inlineMachine,
+                  {batch, in, out, integerOption(options, "rowOffset", 0), &environment.crew, false});
     return boundListOf(call.Env(), std::move(results));
   });
 }
@@ -117,7 +118,8 @@ Napi::Value ProgramWrap::runRowSync(const Napi::CallbackInfo& call) {
     }
     const void* in[] = {row.array.data};
     void* results[] = {const_cast<void*>(out.array.data)};
-    program_->run(Environment::of(call.Env()).inlineMachine, {1, in, results, 0, true, false});
+    Environment& environment = Environment::of(call.Env());
+    program_->run(environment.inlineMachine, {1, in, results, 0, &environment.crew, false});
     return call.Env().Undefined();
   });
 }

@@ -134,7 +134,9 @@ Lowering lowerSingle(const LowerContext& c, Product p) {
       epilogue.apply(args, gemm.c, biasInside, row * p.n, end * p.n, args.own + gemmScratch);
     }
   };
-  Lowering result{.launch = launch, .cost = double(p.m) * double(p.n) * double(p.k) * 0.025 + 20 + epilogue.cost};
+  // Few rows wait for B.
+  const double cost = double(p.n) * double(p.k) * (0.025 * double(p.m) + 0.08) + 20 + epilogue.cost;
+  Lowering result{.launch = launch, .cost = cost};
   result.flop = 2.0 * double(p.m) * double(p.n) * double(p.k);
   result.sharedScratch = size_t(packedBytes + (chunks > 1 ? chunks * outCount * 4 : 0));
   result.memberScratch = gemmScratch + epilogue.scratch;

@@ -90,7 +90,7 @@ struct StepArgs {
   int member = 0;
   int members = 1;
   void* team = nullptr;
-  void (*meet)(void* team, int member) = nullptr;
+  void (*meet)(void* team) = nullptr;
   Fault* fault = nullptr;
   size_t step = 0;               // number in the walk
   DeviceQueue* queue = nullptr;  // where a device's launch puts its kernels; then pointers are the device's
@@ -107,7 +107,7 @@ struct StepArgs {
     return static_cast<T*>(slots[operands[inputs + i]]);
   }
   void barrier() const {
-    if (members > 1) meet(team, member);
+    if (members > 1) meet(team);
   }
   // This member's share of `total` items, in multiples of `grain`.
   Range split(int64_t total, int64_t grain = 1) const {

@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-#include "cpu/team.h"
+#include "cpu/limits.h"
 
 namespace chainrule {
 namespace {
@@ -96,10 +96,24 @@ int CoreArbiter::lease(void* lane, int wanted) {
   return std::min(wanted, 1 + spare / greedy);
 }
 
+int CoreArbiter::borrow(void* run, int wanted) {
+  const std::lock_guard guard(mutex());
+  const bool shared =
+      std::any_of(leases().begin(), leases().end(), [](const Lease& lease) { return lease.wanted > 1; });
+  const int spare = threadLimit().threads - int(leases().size());
+  const int size = shared ? 1 : std::clamp(spare, 1, wanted);
+  leases().push_back({run, size});
+  return size;
+}
+
+// One who had a single core leaves the others' shares as they are.
 void CoreArbiter::release(void* lane) {
   const std::lock_guard guard(mutex());
-  std::erase_if(leases(), [&](const Lease& lease) { return lease.lane == lane; });
-  ++generation_;
+  const auto own =
+      std::find_if(leases().begin(), leases().end(), [&](const Lease& lease) { return lease.lane == lane; });
+  if (own == leases().end()) return;
+  if (own->wanted > 1) ++generation_;
+  leases().erase(own);
 }
 
 }  // namespace chainrule

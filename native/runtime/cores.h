@@ -20,6 +20,8 @@ class CoreArbiter {
 
   // A lane says that it has work which could use `wanted` threads, and learns how many it may use now (at least 1).
   int lease(void* lane, int wanted);
+  // The same for one run beside the lanes: it takes what they have left, and nothing from a lane that has a team.
+  int borrow(void* run, int wanted);
   void release(void* lane);
   // Changes whenever a lane's share may have changed; lanes compare it between steps.
   uint64_t generation() const { return generation_.load(std::memory_order_relaxed); }

@@ -36,7 +36,7 @@ bool RunJob::step(Machine& machine) {
   }
   const int repeats = std::max(1, timedRepeats);
   for (int i = 0; i < repeats; ++i) {
-    program->run(machine, {batch, in, out, rowOffset, false, timedRepeats > 0});
+    program->run(machine, {batch, in, out, rowOffset, nullptr, timedRepeats > 0});
   }
   return false;
 }
@@ -143,7 +143,7 @@ bool EpochJob::step(Machine& machine) {
   const std::vector<const void*> inputs = gather(machine, firstRow, batch);
   const std::vector<void*> outputs = outputsAt(firstRow - options_.firstStep * options_.batchSize, batch);
   const bool last = done_ + 1 == options_.steps;
-  program_->run(machine, {batch, inputs, outputs, firstRow, false, false, !options_.collect && !last});
+  program_->run(machine, {batch, inputs, outputs, firstRow, nullptr, false, !options_.collect && !last});
   ++done_;
   if (last) program_->settle(true);
   const auto time = std::chrono::steady_clock::now();

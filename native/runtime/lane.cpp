@@ -95,10 +95,10 @@ void Lane::loop() {
     if (!team_ || team_->size() != size) team_ = std::make_unique<cpu::Team>(size);
     team_->run([this, size](int member) {
       if (member != 0) {
-        machine_.follow(*team_, member);
+        machine_.follow(team_->barrier(), member);
         return;
       }
-      machine_.enter(*team_);
+      machine_.enter(team_->barrier());
       drain(size);
       machine_.leave();
     });

@@ -14,7 +14,7 @@ double now() {
 
 constexpr size_t kHugePage = 1 << 21, kHugeFrom = 1 << 18;
 
-void meetTeam(void* team, int member) { static_cast<cpu::Team*>(team)->barrier(member); }
+void meetTeam(void* team) { static_cast<cpu::Barrier*>(team)->wait(); }
 
 }  // namespace
 
@@ -46,29 +46,29 @@ std::byte* Machine::scratchOf(int member) const {
   return scratch_.size() == 0 ? nullptr : scratch_.data() + member * scratchBytes_;
 }
 
-void Machine::enter(cpu::Team& team) { team_ = &team; }
+void Machine::enter(cpu::Barrier& team) { team_ = &team; }
 
-void Machine::follow(cpu::Team& team, int member) {
+void Machine::follow(cpu::Barrier& team, int member) {
   for (;;) {
-    team.barrier(member);
+    team.wait();
     if (!part_) return;
     (*part_)(member);
-    team.barrier(member);
+    team.wait();
   }
 }
 
 void Machine::leave() {
   part_ = nullptr;
-  team_->barrier(0);
+  team_->wait();
   team_ = nullptr;
 }
 
 void Machine::share(Part part) {
   if (members() == 1) return part(0);
   part_ = &part;
-  team_->barrier(0);
+  team_->wait();
   part(0);
-  team_->barrier(0);
+  team_->wait();
 }
 
 void Machine::walk(const std::vector<Step>& steps, const Frame& frame) {
@@ -104,7 +104,7 @@ void Machine::walkAs(const std::vector<Step>& steps, const Frame& frame, int mem
   bool open = false;  // the last step was parallel and nobody has met since
   for (size_t i = 0; i < steps.size(); ++i) {
     const Step& step = steps[i];
-    if (open || (step.parallel && i > 0)) team_->barrier(member);
+    if (open || (step.parallel && i > 0)) team_->wait();
     open = step.parallel;
     if (!step.parallel && member != 0) continue;
     const double start = frame.times && member == 0 ? now() : 0;

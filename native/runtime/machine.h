@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "base/buffer.h"
+#include "cpu/barrier.h"
 #include "cpu/team.h"
 #include "plan/plan.h"
 
@@ -25,9 +26,11 @@ class Machine {
   // Memory for one batch of an epoch's rows and outputs: valid until the next step, so all jobs of a lane share it.
   std::byte* staging(int64_t bytes);
 
-  // Inside Team::run, member 0 walks and the others follow until it says leave().
-  void enter(cpu::Team& team);
-  void follow(cpu::Team& team, int member);
+  // Member 0 of a team enters and walks; the others, each on a thread of its own, follow until it says leave(). Between
+  // rest() and the next enter() it walks alone, and they wait.
+  void enter(cpu::Barrier& team);
+  void follow(cpu::Barrier& team, int member);
+  void rest() { team_ = nullptr; }
   void leave();
   int members() const { return team_ ? team_->size() : 1; }
 
@@ -44,7 +47,7 @@ class Machine {
 
   Buffer arena_, staging_, scratch_;
   int64_t scratchBytes_ = 0;  // of each member
-  cpu::Team* team_ = nullptr;
+  cpu::Barrier* team_ = nullptr;
   const Part* part_ = nullptr;  // null tells the followers to go
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <optional>
 
 #include "cpu/float_mode.h"
 #include "cpu/kernel_table.h"
@@ -199,7 +200,7 @@ void Program::lockAndRun(Machine& machine, const Request& request, std::shared_p
   const auto take = [&](auto& lock, std::shared_mutex& mutex) {
     lock = std::remove_reference_t<decltype(lock)>(mutex, std::try_to_lock);
     if (lock.owns_lock()) return;
-    if (request.inlineThread && domain->stepCost.load() > kInlineWait) {
+    if (request.crew && domain->stepCost.load() > kInlineWait) {
       fail("BUSY",
            "a training step of this model is running on the executor. Use await model.predict(x), or wait for fit to "
            "end");
@@ -264,7 +265,9 @@ void Program::touchUpdated() {
 }
 
 void Program::walk(Machine& machine, const Request& request, Prepared& prepared) {
-  Binding& binding = prepared.bindings[request.inlineThread ? 1 : 0];
+  std::optional<Crew::Shift> shift;
+  if (request.crew && prepared.plan.parallel) shift.emplace(*request.crew);
+  Binding& binding = prepared.bindings[request.crew ? 1 : 0];
   bind(prepared, binding, machine, request);
   Fault fault;
   Frame frame{binding.slots.data(), request.rowOffset, &fault, nullptr};
@@ -348,7 +351,7 @@ void Program::bind(Prepared& prepared, Binding& binding, Machine& machine, const
   if (binding.slots.size() != plan.slots.size() || binding.arena != arena) {
     if (!binding.persistent) {
       std::shared_ptr<Persistent> own;
-      std::shared_ptr<Persistent>& kept = plan.prologueOfAny ? persistent_[request.inlineThread ? 1 : 0] : own;
+      std::shared_ptr<Persistent>& kept = plan.prologueOfAny ? persistent_[request.crew ? 1 : 0] : own;
       if (!kept) kept = std::make_shared<Persistent>(Buffer(size_t(plan.persistentBytes)));
       binding.persistent = kept;
     }

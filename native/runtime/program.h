@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "passes/passes.h"
+#include "runtime/crew.h"
 #include "runtime/device_plan.h"
 #include "runtime/floor.h"
 #include "runtime/machine.h"
@@ -48,7 +49,7 @@ class Program {
     std::span<const void* const> inputs;
     std::span<void* const> outputs;
     int64_t rowOffset = 0;
-    bool inlineThread = false;  // on a JavaScript thread, beside the lane
+    Crew* crew = nullptr;  // on a JavaScript thread, beside the lane: who may share the work
     bool timed = false;
     bool detached = false;  // the outputs aren't wanted: on a device the step may still run on return
   };

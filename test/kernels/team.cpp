@@ -14,9 +14,9 @@ KERNEL_CASE(teamBarriers) {
       team.run([&](int member) {
         for (int step = 0; step < 200; ++step) {
           ++counts[member];
-          team.barrier(member);
+          team.barrier().wait();
           for (int64_t c : counts) wrong += c != counts[0];
-          team.barrier(member);
+          team.barrier().wait();
         }
       });
     }

@@ -1,7 +1,7 @@
 // Matrix product: five loops around the micro-kernel. Blocks of k continue each other's chains through C.
 
-constexpr int64_t kBlockK = 384;     // 24 KB of a panel stay in L1
-constexpr int64_t kBlockRows = 144;  // 216 KB of A stay in L2
+constexpr int64_t kBlockK = lanes == 16 ? 768 : 384;  // narrow panels stay in L1, pairs of them in L2
+constexpr int64_t kBlockRows = 144;                   // 216 or 432 KB of A stay in L2
 
 // Columns 0 to 7 of the rows [from, from + 8) of a tile of `count` rows.
 CHAINRULE_INLINE void packEights(const float* a, int64_t aRow, int64_t count, int64_t from, float* out) {
@@ -42,7 +42,7 @@ static void packA(const Gemm& g, int64_t row, int64_t rows, int64_t k0, int64_t 
 CHAINRULE_INLINE bool packsA(const Gemm& g, int64_t rows, int64_t panels) {
   if (rows <= kTileRows || panels < 8 || g.k < 64) return false;
   const int64_t stride = g.aCol == 1 ? g.aRow : g.aCol;
-  return stride % 512 == 0 || g.k > 2 * kBlockK;
+  return stride % 512 == 0 || g.k > 768;
 }
 
 // The last panel, of at most half the usual columns, and perhaps the one before it: panels from p on.

@@ -28,7 +28,7 @@ void benchTeam() {
   double barrier = 0;
   team.run([&](int member) {
     const double start = now();
-    for (int i = 0; i < 100000; ++i) team.barrier(member);
+    for (int i = 0; i < 100000; ++i) team.barrier().wait();
     if (member == 0) barrier = (now() - start) / 100000;
   });
   std::printf("team of 2: run() %.2f us, barrier %.0f ns\n", region * 1e6, barrier * 1e9);

@@ -90,6 +90,7 @@ void benchMatrices() {
   benchGemm("gemm cube", 192, 192, 192);
   for (int64_t k : {64, 128, 250, 256, 500, 1000}) benchGemm("gemm tile", 6, 16, k);
   for (int64_t k : {64, 128, 250, 256, 500}) benchGemm("gemm tile", 96, 16, k);
+  for (int64_t k : {64, 128, 130, 250, 256, 260, 500, 512, 784}) benchGemm("gemm two", 96, 32, k);
   benchGemm("gemm k=4", 480, 480, 4);
   benchGemm("gemm k=16", 480, 480, 16);
   benchPack(1024, 1024);
