@@ -17,9 +17,19 @@ struct Activation {
   bool relu = false;
   float ceiling = std::numeric_limits<float>::infinity();
 };
+// What it does with another array that lies as the result does: adds it, or lets the result be 0 where it isn't
+// positive.
+enum class Combine : uint8_t { none, add, whenPositive };
+// All of that: activation(result + bias, combined with other).
+struct Finish {
+  const float* bias = nullptr;  // one value a column, or null
+  Activation activation = {};
+  Combine combine = Combine::none;
+  const float* other = nullptr;  // every element where the result has it
+};
 enum class Reduce : uint8_t { sum, prod, max, min, any, all };
 
-// C[M][N] = activation((accumulate ? C : 0) + A[M][K] * B[K][N] + bias). Every element is one FMA chain over k.
+// C[M][N] = finish((accumulate ? C : 0) + A[M][K] * B[K][N]). Every element is one FMA chain over k.
 struct Gemm {
   int64_t m = 0, n = 0, k = 0;
   const float* a = nullptr;
@@ -29,10 +39,9 @@ struct Gemm {
   int64_t bPanel = 0;          // k * 16 for packed panels (more if k is a slice); 16 for a row-major B
   float* c = nullptr;          // element (i, 16 p + j) at c[i * cRow + p * cPanel + j]
   int64_t cRow = 0, cPanel = kPanel;
-  bool cPadded = false;         // all 16 columns of the last panel may be written (C is in panel layout itself)
-  bool accumulate = false;      // false: C is never read
-  const float* bias = nullptr;  // n values or null
-  Activation activation = {};
+  bool cPadded = false;     // all 16 columns of the last panel may be written (C is in panel layout itself)
+  bool accumulate = false;  // false: C is never read
+  Finish finish = {};
 };
 
 // C[M][N] = activation(A[M][K] * B[K][N] / (aScale[M] * bScale[N]) + bias). All bytes lie within -127..127, and k is at

@@ -1,5 +1,7 @@
 #include "ops/conv_forward.h"
 
+#include "cpu/conv_rows.h"
+
 namespace chainrule::ops {
 
 double ConvForward::flop() const {
@@ -10,7 +12,8 @@ ConvForward lowerConvForward(const LowerContext& c, const Dims& out) {
   const TensorType result[] = {{DType::f32, out, Layout::rowMajor}};
   ConvForward conv;
   conv.shape = convShape(c.attrs(), c.in[0].dims, c.in[1].dims, out);
-  conv.epilogue = lowerEpilogue({c.graph, c.node, c.batch, c.in, result, c.kernels, c.used}, 2);
+  conv.epilogue = lowerEpilogue({c.graph, c.node, c.batch, c.in, result, c.kernels, c.used}, 2,
+                                cpu::convIsPointwise(conv.shape) && !isDepthwise(conv.shape));
   conv.kernels = &c.kernels;
   conv.rowSize = conv.shape.ow * conv.shape.cout;
   if (!isDepthwise(conv.shape)) {
@@ -34,20 +37,19 @@ const float* ConvForward::filter(const StepArgs& args, std::byte* memory) const 
 
 void ConvForward::run(const StepArgs& args, const float* filter, float* y, Range rows, Range panelRange,
                       std::byte* own) const {
-  const bool inside = epilogue.takesBias();
-  const float* bias = inside ? args.in<float>(epilogue.biasInput) : nullptr;
-  const auto activation = inside ? epilogue.activation : cpu::Activation();
   if (rows.empty()) return;
+  const cpu::Finish finish = epilogue.finish(args);
   if (isDepthwise(shape)) {
-    kernels->depthwiseForward(shape, args.in<float>(0), filter, bias, activation, y, rows.begin, rows.end);
+    kernels->depthwiseForward(shape, args.in<float>(0), filter, finish.bias, finish.activation, y, rows.begin,
+                              rows.end);
   } else if (!panelRange.empty()) {
-    kernels->convForward(shape, args.in<float>(0), filter, bias, activation, y, rows.begin, rows.end, panelRange.begin,
+    kernels->convForward(shape, args.in<float>(0), filter, finish, y, rows.begin, rows.end, panelRange.begin,
                          panelRange.end, own);
   }
 }
 
 void ConvForward::finish(const StepArgs& args, float* y, Range elements, std::byte* own) const {
-  if (finishes()) epilogue.apply(args, y, epilogue.takesBias(), elements.begin, elements.end, own + islandOffset);
+  if (finishes()) epilogue.apply(args, y, epilogue.begins(), elements.begin, elements.end, own + islandOffset);
 }
 
 RowStage convRowStage(const LowerContext& c) {

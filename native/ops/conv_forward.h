@@ -30,7 +30,7 @@ struct ConvForward {
     finish(args, y, {rows.begin * rowSize, rows.end * rowSize}, own);
   }
   // What is left of the epilogue, over a range of elements.
-  bool finishes() const { return epilogue.remains(epilogue.takesBias()); }
+  bool finishes() const { return epilogue.remains(epilogue.begins()); }
   void finish(const StepArgs& args, float* y, Range elements, std::byte* own) const;
 };
 

@@ -72,7 +72,7 @@ Lowering lower(const LowerContext& c) {
   // Of a member: windows as rows and the scale of their image for each.
   const Int8Scratch own(blockRows * s.ow, depth, 0);
   const Epilogue epilogue = lowerEpilogue(c, 3);
-  const bool inside = epilogue.takesBias();
+  const bool inside = epilogue.begins();
   // What the kernels write for 0, which is what lies around an image.
   const float nothing = 0;
   float unused;

@@ -15,29 +15,36 @@ struct Epilogue {
   int extraInputs = 0;
   double cost = 0;
   size_t scratch = 0;
-  // Set if the island adds a bias over the last axis to the result, perhaps with relu next: kernels do that in
-  // registers, and `rest` is what then remains (null: nothing).
+  // What kernels do in registers: the island begins with a bias over the last axis, or, for those that take one, with
+  // another operand like the result, perhaps with relu next. `rest` is what then remains (null: nothing).
   int biasInput = -1;
+  int otherInput = -1;
+  cpu::Combine combine = cpu::Combine::none;
   cpu::Activation activation;
   IslandRun rest;
 
-  bool takesBias() const { return biasInput >= 0; }
-  // What there is to run over a result; `biased`: with bias and activation already in it.
-  bool remains(bool biased) const { return bool(biased ? rest : run); }
-  void apply(const StepArgs& args, void* result, bool biased, int64_t begin, int64_t end, std::byte* own) const {
+  bool begins() const { return biasInput >= 0 || otherInput >= 0; }
+  // What kernels take of it.
+  cpu::Finish finish(const StepArgs& args) const {
+    return {biasInput >= 0 ? args.in<float>(biasInput) : nullptr, activation, combine,
+            otherInput >= 0 ? args.in<float>(otherInput) : nullptr};
+  }
+  // What there is to run over a result; `begun`: with what kernels do already in it.
+  bool remains(bool begun) const { return bool(begun ? rest : run); }
+  void apply(const StepArgs& args, void* result, bool begun, int64_t begin, int64_t end, std::byte* own) const {
     if (begin >= end) return;
     void* in[kEpilogueInputs + 1];
     void* out[1] = {result};
     int count = 0;
     in[count++] = result;
     for (int i = firstInput; i < firstInput + extraInputs; ++i) {
-      if (!biased || i != biasInput) in[count++] = const_cast<void*>(args.in<void>(i));
+      if (!begun || (i != biasInput && i != otherInput)) in[count++] = const_cast<void*>(args.in<void>(i));
     }
-    (biased ? rest : run)(in, out, begin, end, own);
+    (begun ? rest : run)(in, out, begin, end, own);
   }
 };
 
-// `opInputs`: how many of the node's inputs are the op's own.
-Epilogue lowerEpilogue(const LowerContext& c, int opInputs);
+// `opInputs`: how many of the node's inputs are the op's own. `takesOther`: the kernel reads another operand, too.
+Epilogue lowerEpilogue(const LowerContext& c, int opInputs, bool takesOther = false);
 
 }  // namespace chainrule::ops

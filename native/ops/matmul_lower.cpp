@@ -65,15 +65,14 @@ Lowering lowerSingle(const LowerContext& c, Product p) {
   const bool packs = !p.direct && (!p.panels || p.tb);
   const int64_t packedBytes = packs ? panels * p.k * 64 : 0;
   const int64_t outCount = outPanel ? panels * p.m * 16 : p.m * p.n;
-  const Epilogue epilogue = lowerEpilogue(c, 2);
+  const Epilogue epilogue = lowerEpilogue(c, 2, true);
   cpu::Gemm shape = gemmOf(p, nullptr, nullptr, nullptr);
   if (outPanel) {
     shape.cRow = 16;
     shape.cPanel = p.m * 16;
     shape.cPadded = true;
   }
-  const bool biasInside = epilogue.takesBias() && chunks == 1;
-  if (biasInside) shape.activation = epilogue.activation;
+  const bool inside = epilogue.begins() && chunks == 1;
   const size_t gemmScratch = size_t((cpu::gemmScratchBytes(shape) + 63) / 64 * 64);
   // Rows of a block whose output stays in L2 until the epilogue has run over it.
   const int64_t blockRows = std::max<int64_t>(6, (1 << 15) / std::max<int64_t>(1, p.n) / 6 * 6);
@@ -83,14 +82,18 @@ Lowering lowerSingle(const LowerContext& c, Product p) {
     gemm.a = args.in<float>(0);
     gemm.b = args.in<float>(1);
     gemm.c = args.out<float>();
+    // By rows every member reads all of B, by panels all of A and the panels that it packed itself.
+    const int64_t enough = 4 * args.members;
+    const bool favorsPanels = p.m < p.n && panels >= enough && !epilogue.remains(inside);
+    const bool byRows = args.members == 1 || (!favorsPanels && (p.m + 5) / 6 >= std::min<int64_t>(panels, enough));
     if (packs) {
       float* packed = reinterpret_cast<float*>(args.shared);
       const Range range = args.split(panels);
       pack(k, p, gemm.b, packed, range.begin, range.end);
-      args.barrier();
+      if (byRows || chunks > 1) args.barrier();
       gemm.b = packed;
     }
-    if (biasInside) gemm.bias = args.in<float>(epilogue.biasInput);
+    if (inside) gemm.finish = epilogue.finish(args);
     if (chunks > 1) {
       float* partial = reinterpret_cast<float*>(args.shared + packedBytes);
       const Range items = args.split(chunks * panels);
@@ -112,26 +115,25 @@ Lowering lowerSingle(const LowerContext& c, Product p) {
       }
       return;
     }
-    const bool byRows = (p.m + 5) / 6 >= std::min<int64_t>(panels, 4 * args.members) || args.members == 1;
     if (!byRows) {
       const Range range = args.split(panels);
       if (!range.empty()) k.gemm(gemm, 0, p.m, range.begin, range.end, args.own);
-      if (epilogue.remains(biasInside)) {
+      if (epilogue.remains(inside)) {
         args.barrier();
         const Range elements = args.split(p.m * p.n, cpu::kIslandTile);
-        epilogue.apply(args, gemm.c, biasInside, elements.begin, elements.end, args.own);
+        epilogue.apply(args, gemm.c, inside, elements.begin, elements.end, args.own);
       }
       return;
     }
     const Range rows = args.split(p.m, 6);
-    if (!epilogue.remains(biasInside)) {
+    if (!epilogue.remains(inside)) {
       if (!rows.empty()) k.gemm(gemm, rows.begin, rows.end, 0, panels, args.own);
       return;
     }
     for (int64_t row = rows.begin; row < rows.end; row += blockRows) {
       const int64_t end = std::min(row + blockRows, rows.end);
       k.gemm(gemm, row, end, 0, panels, args.own);
-      epilogue.apply(args, gemm.c, biasInside, row * p.n, end * p.n, args.own + gemmScratch);
+      epilogue.apply(args, gemm.c, inside, row * p.n, end * p.n, args.own + gemmScratch);
     }
   };
   // Few rows wait for B.

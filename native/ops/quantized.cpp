@@ -40,7 +40,7 @@ Lowering lower(const LowerContext& c) {
   const int64_t panels = cpu::panelCount(shape.n);
   const Int8Scratch scratch(shape.m, shape.k, packed ? 0 : size_t(panelSize(DType::i8, shape.k, shape.n)));
   const Epilogue epilogue = lowerEpilogue(c, 3);
-  if (epilogue.takesBias()) shape.activation = epilogue.activation;
+  if (epilogue.begins()) shape.activation = epilogue.activation;
   // Rows of a block whose output stays in L2 until the epilogue has run over it.
   const int64_t blockRows = std::max<int64_t>(4, (1 << 15) / std::max<int64_t>(1, shape.n) / 4 * 4);
 
@@ -53,7 +53,7 @@ Lowering lower(const LowerContext& c) {
     gemm.b = args.in<int8_t>(1);
     gemm.bScale = args.in<float>(2);
     gemm.c = args.out<float>();
-    if (epilogue.takesBias()) gemm.bias = args.in<float>(epilogue.biasInput);
+    if (epilogue.begins()) gemm.bias = args.in<float>(epilogue.biasInput);
     const Range own = args.split(shape.m);
     if (!own.empty()) k.quantizeRows(args.in<float>(0), shape.k, rows, scales, own.begin, own.end);
     if (!packed) {
@@ -63,20 +63,20 @@ Lowering lower(const LowerContext& c) {
     }
     args.barrier();
     const bool byRows = (shape.m + 3) / 4 >= std::min<int64_t>(panels, 4 * args.members) || args.members == 1;
-    const bool remains = epilogue.remains(epilogue.takesBias());
+    const bool remains = epilogue.remains(epilogue.begins());
     if (!byRows) {
       const Range range = args.split(panels);
       if (!range.empty()) k.gemmInt8(gemm, 0, shape.m, range.begin, range.end);
       if (!remains) return;
       args.barrier();
       const Range elements = args.split(shape.m * shape.n, cpu::kIslandTile);
-      return epilogue.apply(args, gemm.c, epilogue.takesBias(), elements.begin, elements.end, args.own);
+      return epilogue.apply(args, gemm.c, epilogue.begins(), elements.begin, elements.end, args.own);
     }
     const Range part = args.split(shape.m, 4);
     for (int64_t row = part.begin; row < part.end;) {
       const int64_t end = remains ? std::min(row + blockRows, part.end) : part.end;
       k.gemmInt8(gemm, row, end, 0, panels);
-      if (remains) epilogue.apply(args, gemm.c, epilogue.takesBias(), row * shape.n, end * shape.n, args.own);
+      if (remains) epilogue.apply(args, gemm.c, epilogue.begins(), row * shape.n, end * shape.n, args.own);
       row = end;
     }
   };

@@ -77,7 +77,7 @@ void Run::project(int64_t begin, int64_t end, const RecurrentPart& part) const {
   cpu::Gemm g{.n = r.gateRow(), .k = r.in};
   g.b = at(f.kernel);
   g.bPanel = r.in * 16;
-  g.bias = r.hasBias ? at(f.bias) : nullptr;
+  g.finish.bias = r.hasBias ? at(f.bias) : nullptr;
   if (rows >= steps) {  // a product for each step
     g.m = r.n;
     g.aRow = sequenceRow;
@@ -111,7 +111,7 @@ void Run::multiply(const float* a, const float* packed, int64_t count, const flo
   g.c = c;
   g.cRow = r.columns(count);
   g.accumulate = accumulate;
-  g.bias = bias;
+  g.finish.bias = bias;
   k.gemm(g, part.rows.begin, part.rows.end, panels.begin, panels.end, args.own);
 }
 

@@ -74,7 +74,7 @@ struct Winograd {
   size_t zeros = 0, input = 0, island = 0, bytes = 0;  // offsets in a member's scratch, and its size
 
   int64_t tiles() const { return rows * columns; }
-  bool finishes() const { return epilogue.remains(epilogue.takesBias()); }
+  bool finishes() const { return epilogue.remains(epilogue.begins()); }
   // Where the pixels of a row of tiles begin.
   int64_t startOf(int64_t row) const {
     const int64_t perImage = cpu::winogradTileRows(shape);
@@ -86,14 +86,13 @@ struct Winograd {
     if (!own.empty()) kernels->winogradInput(shape, args.in<float>(0), none, v, step, own.begin, own.end);
   }
   void multiply(const StepArgs& args, const float* v, int64_t step, Range own, Range ownPanels) const {
-    const bool inside = epilogue.takesBias();
-    kernels->winogradForward(shape, v, step, args.in<float>(1), inside ? args.in<float>(epilogue.biasInput) : nullptr,
-                             inside ? epilogue.activation : cpu::Activation(), args.out<float>(), own.begin, own.end,
-                             ownPanels.begin, ownPanels.end, args.own);
+    const cpu::Finish finish = epilogue.finish(args);
+    kernels->winogradForward(shape, v, step, args.in<float>(1), finish.bias, finish.activation, args.out<float>(),
+                             own.begin, own.end, ownPanels.begin, ownPanels.end, args.own);
   }
   void finish(const StepArgs& args, Range elements) const {
     if (finishes())
-      epilogue.apply(args, args.out<float>(), epilogue.takesBias(), elements.begin, elements.end, args.own + island);
+      epilogue.apply(args, args.out<float>(), epilogue.begins(), elements.begin, elements.end, args.own + island);
   }
 
   void launch(const StepArgs& args) const {

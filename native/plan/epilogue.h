@@ -37,6 +37,7 @@ inline int onlyReader(const IslandCode& code, size_t value) {
 
 inline EpilogueParts takeApart(const IslandCode& code, std::span<const TensorType> in, const Dims& out) {
   EpilogueParts parts;
+  parts.rest = code;
   const size_t inputs = code.inputs.size();
   const int sum = onlyReader(code, 0);
   if (sum < 0) return parts;
@@ -55,6 +56,7 @@ inline EpilogueParts takeApart(const IslandCode& code, std::span<const TensorTyp
   parts.relu = next >= 0 && code.instructions[size_t(next)].name == "relu";
   if (parts.relu) result = inputs + size_t(next);
 
+  parts.rest = {};
   std::vector<uint16_t> number(inputs + code.instructions.size(), 0);  // what went into the kernel is its result, 0
   for (size_t i = 0; i < inputs; ++i) {
     if (i == bias) continue;
@@ -72,6 +74,19 @@ inline EpilogueParts takeApart(const IslandCode& code, std::span<const TensorTyp
   return parts;
 }
 
+// The instruction that reads the result first goes away, and so does its operand `input`: the kernel did it.
+inline void takeFirst(IslandCode& rest, int first, int input = -1) {
+  const size_t inputs = rest.inputs.size(), result = inputs + size_t(first);
+  const auto number = [&](uint16_t value) {
+    if (value == result) return uint16_t(0);
+    return uint16_t(value - (value > result) - (input >= 0 && value > input));
+  };
+  rest.instructions.erase(rest.instructions.begin() + first);
+  for (auto& other : rest.instructions) other.a = number(other.a), other.b = number(other.b), other.c = number(other.c);
+  for (auto& output : rest.outputs) output.value = number(output.value);
+  if (input >= 0) rest.inputs.erase(rest.inputs.begin() + input);
+}
+
 // The number that the result of relu is at most, as in relu6, where that comes next: taken out of the rest.
 inline float takeCeiling(EpilogueParts& parts) {
   IslandCode& rest = parts.rest;
@@ -79,17 +94,40 @@ inline float takeCeiling(EpilogueParts& parts) {
   const int first = parts.relu ? onlyReader(rest, 0) : -1;
   if (first < 0) return none;
   const IslandCode::Instruction step = rest.instructions[size_t(first)];
-  const size_t limit = step.a == 0 ? step.b : step.a, inputs = rest.inputs.size(), result = inputs + size_t(first);
+  const size_t limit = step.a == 0 ? step.b : step.a, inputs = rest.inputs.size();
   if (step.name != "minimum" || limit == 0 || limit >= inputs || !rest.inputs[limit].constant) return none;
   const float ceiling = std::bit_cast<float>(rest.inputs[limit].bits);
   if (!(ceiling > 0)) return none;  // of two zeros the one that minimum takes
-  const auto number = [&](uint16_t value) {
-    return value == result ? uint16_t(0) : uint16_t(value - (value > result));
-  };
-  rest.instructions.erase(rest.instructions.begin() + first);
-  for (auto& other : rest.instructions) other.a = number(other.a), other.b = number(other.b), other.c = number(other.c);
-  for (auto& output : rest.outputs) output.value = number(output.value);
+  takeFirst(rest, first);
   return ceiling;
+}
+
+// An operand of the result's own shape that comes next in the program: a sum, or the gate of whenPositive.
+struct EpilogueOperand {
+  int input = -1;  // among the inputs that aren't constants
+  bool adds = false;
+};
+inline EpilogueOperand takeOperand(IslandCode& rest, std::span<const TensorType> in, const Dims& out) {
+  const int first = onlyReader(rest, 0);
+  if (first < 0) return {};
+  const IslandCode::Instruction step = rest.instructions[size_t(first)];
+  const size_t operand = step.a == 0 ? step.b : step.a;
+  const bool adds = step.name == "add";
+  if (!adds && !(step.name == "whenPositive" && step.b == 0)) return {};
+  if (operand == 0 || operand >= rest.inputs.size() || rest.inputs[operand].constant) return {};
+  if (onlyReader(rest, operand) != first) return {};
+  int bound = 0;
+  for (size_t i = 0; i < operand; ++i) bound += !rest.inputs[i].constant;
+  const TensorType& type = in[size_t(bound)];
+  if (type.dtype != DType::f32 || type.dims != out) return {};
+  takeFirst(rest, first, int(operand));
+  return {bound, adds};
+}
+inline bool takeRelu(IslandCode& rest) {
+  const int first = onlyReader(rest, 0);
+  if (first < 0 || rest.instructions[size_t(first)].name != "relu") return false;
+  takeFirst(rest, first);
+  return true;
 }
 
 }  // namespace chainrule

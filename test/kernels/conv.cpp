@@ -107,7 +107,8 @@ void checkConv(const ConvShape& s, bool integersOnly) {
     Scratch scratch(convScratchBytes(s));
     randomSplit(s.n * s.oh, [&](int64_t b, int64_t end) {
       randomSplit(panels, [&](int64_t p, int64_t q) {
-        table->convForward(s, x.data(), packed.data(), bias.data(), activation, y.data(), b, end, p, q, scratch.data());
+        table->convForward(s, x.data(), packed.data(), Finish{bias.data(), activation}, y.data(), b, end, p, q,
+                           scratch.data());
       });
     });
     randomSplit(s.n * s.h, [&](int64_t b, int64_t end) {

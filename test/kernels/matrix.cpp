@@ -18,9 +18,11 @@ void checkGemm(int64_t m, int64_t n, int64_t k) {
   const Layout la = randomLayout(m, k), lb = randomLayout(k, n);
   const bool integersOnly = pick(0, 1), accumulate = pick(0, 3) == 0, bias = pick(0, 1), panelC = pick(0, 3) == 0;
   const Activation activation{pick(0, 3) == 0, pick(0, 1) ? 0.5f : INFINITY};
-  std::vector<float> a = floats(la.size), b = floats(lb.size), biases = floats(n), start = floats(m * n);
+  const Combine combine = Combine(pick(0, 2));
+  std::vector<float> a = floats(la.size), b = floats(lb.size), biases = floats(n), start = floats(m * n),
+                     other = floats(m * n);
   if (integersOnly) {
-    for (auto* v : {&a, &b, &biases, &start}) {
+    for (auto* v : {&a, &b, &biases, &start, &other}) {
       for (float& x : *v) x = float(int(x * 8));
     }
   }
@@ -34,9 +36,11 @@ void checkGemm(int64_t m, int64_t n, int64_t k) {
         size += std::fabs(p);
       }
       if (bias) sum += biases[j], size += std::fabs(biases[j]);
+      if (combine == Combine::add) sum += other[i * n + j], size += std::fabs(other[i * n + j]);
+      if (combine == Combine::whenPositive && !(other[i * n + j] > 0)) sum = 0;
       if (activation.relu) sum = std::clamp<double>(sum, 0, activation.ceiling);
       exact[i * n + j] = sum;
-      bound[i * n + j] = integersOnly ? 0 : (double(k) + 4) * 0x1p-24 * size;
+      bound[i * n + j] = integersOnly ? 0 : (double(k) + 5) * 0x1p-24 * size;
     }
   }
   const int64_t panels = panelCount(n);
@@ -61,7 +65,12 @@ void checkGemm(int64_t m, int64_t n, int64_t k) {
     g.a = a.data(), g.aRow = la.rowStride, g.aCol = la.colStride;
     g.b = packed.data(), g.bPanel = k * kPanel;
     g.c = c.data(), g.cRow = panelC ? kPanel : n, g.cPanel = panelC ? m * kPanel : kPanel, g.cPadded = panelC;
-    g.accumulate = accumulate, g.bias = bias ? biases.data() : nullptr, g.activation = activation;
+    g.accumulate = accumulate, g.finish = {bias ? biases.data() : nullptr, activation, combine, nullptr};
+    std::vector<float> beside(c.size(), 0.0f);  // `other` where C has its elements
+    for (int64_t i = 0; i < m; ++i) {
+      for (int64_t j = 0; j < n; ++j) beside[i * g.cRow + j / kPanel * g.cPanel + j % kPanel] = other[i * n + j];
+    }
+    if (combine != Combine::none) g.finish.other = beside.data();
     if (accumulate) {
       for (int64_t i = 0; i < m; ++i) {
         for (int64_t j = 0; j < panels * kPanel; ++j) {

@@ -70,8 +70,8 @@ std::vector<float> direct(const KernelTable& k, const Layer& l) {
   const ConvShape& s = l.shape;
   std::vector<float> y(l.y.size(), NAN);
   Scratch scratch(convScratchBytes(s));
-  k.convForward(s, l.x.data(), packed(k, l).data(), l.bias.data(), Activation{l.relu}, y.data(), 0, s.n * s.oh, 0,
-                panelCount(s.cout), scratch.data());
+  k.convForward(s, l.x.data(), packed(k, l).data(), Finish{l.bias.data(), Activation{l.relu}}, y.data(), 0, s.n * s.oh,
+                0, panelCount(s.cout), scratch.data());
   return y;
 }
 

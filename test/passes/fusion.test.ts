@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { NativeProgram } from '../../lib/native.js';
 import { Builder, evaluate, variable } from '../ir/builder.js';
 
 const body = (text: string) =>
@@ -57,22 +58,49 @@ describe('fusion', () => {
       'relu is read twice': (b, sum, x) => b.op('mul', [b.op('relu', [sum]), b.op('sub', [x, b.op('relu', [sum])])]),
       'no relu': (b, sum, x) => b.op('div', [x, b.op('exp', [sum])]),
       'the bias is read again': (b, sum) => b.op('mul', [b.op('relu', [sum]), b.graph.read(bias)]),
+      'another operand': (b, sum, x) => b.op('add', [x, sum]),
+      'another operand, relu and a ceiling': (b, sum, x) =>
+        b.op('minimum', [b.op('relu', [b.op('add', [sum, x])]), b.scalar(0.5)]),
+      'another operand that is read again': (b, sum, x) => b.op('mul', [b.op('add', [sum, x]), x]),
+      'an operand of one row': (b, sum) => b.op('add', [sum, b.graph.read(row)]),
+      'twice itself': (b, sum) => b.op('add', [sum, sum]),
+      'a gate': (b, sum, x) => b.op('whenPositive', [x, sum]),
+      'a gate and more': (b, sum, x) => b.op('exp', [b.op('whenPositive', [x, sum])]),
+      'itself a gate': (b, sum, x) => b.op('whenPositive', [sum, x]),
+      'relu, then a gate': (b, sum, x) => b.op('whenPositive', [x, b.op('relu', [sum])]),
     };
+    const row = variable('row', 1, 20);
     const [kernel, bias] = [variable('kernel', 20, 20), variable('bias', 20)];
-    const program = (then: Behind, keep: boolean) => {
-      const b = new Builder();
-      const x = b.input('x', -1, 20);
-      const product = b.op('matmul', [x, b.graph.read(kernel)]);
-      const y = then(b, b.op('add', [product, b.graph.read(bias)]), x);
-      return b.graph.compileSync(keep ? [y, product] : [y]);
+    const products: Record<string, (b: Builder, x: number) => number> = {
+      matmul: (b, x) => b.op('matmul', [x, b.graph.read(kernel)]),
+      'pointwise conv2d': (b, x) => {
+        const filter = b.op('reshape', [b.graph.read(kernel)], { shape: [1, 1, 20, 20] });
+        return b.op('conv2d', [x, filter], { strides: [1, 1] });
+      },
     };
+    const program = (product: string, biased: boolean, then: Behind, keep: boolean) => {
+      const b = new Builder();
+      const x = product === 'matmul' ? b.input('x', -1, 20) : b.input('x', -1, 1, 1, 20);
+      const made = products[product]!(b, x);
+      const y = then(b, biased ? b.op('add', [made, b.graph.read(bias)]) : made, x);
+      return b.graph.compileSync(keep ? [y, made] : [y]);
+    };
+    const all = Object.keys(behind).flatMap((name) =>
+      Object.keys(products).flatMap((product) => [true, false].map((biased) => ({ name, product, biased }))),
+    );
 
-    test.each(Object.keys(behind))('has the bits of steps of their own: %s', (name) => {
-      const [fused, apart] = [program(behind[name]!, false), program(behind[name]!, true)];
+    test.each(all)('has the bits of steps of their own: $product, bias $biased, $name', ({ name, product, biased }) => {
+      const [fused, apart] = [true, false].map((one) => program(product, biased, behind[name]!, !one)) as [
+        NativeProgram,
+        NativeProgram,
+      ];
       expect(body(fused.describe(3))).toHaveLength(1);
       expect(body(apart.describe(3)).length).toBeGreaterThan(1);
       for (const rows of [1, 7, 40]) {
-        const x = { data: Float32Array.from({ length: rows * 20 }, (_, i) => Math.sin(i * i)), shape: [rows, 20] };
+        const x = {
+          data: Float32Array.from({ length: rows * 20 }, (_, i) => Math.sin(i * i)),
+          shape: product === 'matmul' ? [rows, 20] : [rows, 1, 1, 20],
+        };
         expect(fused.runSync([x])[0]!.data).toEqual(apart.runSync([x])[0]!.data);
       }
     });

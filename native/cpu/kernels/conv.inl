@@ -175,27 +175,26 @@ struct ConvScratch {
   }
 };
 
-static void convForward(const ConvShape& s, const float* x, const float* panels, const float* bias,
-                        Activation activation, float* y, int64_t rowBegin, int64_t rowEnd, int64_t panelBegin,
-                        int64_t panelEnd, void* scratch) {
+static void convForward(const ConvShape& s, const float* x, const float* panels, const Finish& finish, float* y,
+                        int64_t rowBegin, int64_t rowEnd, int64_t panelBegin, int64_t panelEnd, void* scratch) {
   if (convIsPointwise(s)) {
     Gemm g;
     g.m = s.n * s.h * s.w, g.n = s.cout, g.k = s.cin;
     g.a = x, g.aRow = s.cin;
     g.b = panels, g.bPanel = s.cin * kPanel;
     g.c = y, g.cRow = s.cout;
-    g.bias = bias, g.activation = activation;
+    g.finish = finish;
     return gemm(g, rowBegin * s.ow, rowEnd * s.ow, panelBegin, panelEnd, scratch);
   }
   const ConvRows rows = convForwardRows(s);
   const ConvScratch memory(scratch, rows, s.kh * s.kw, rows.block);
   if (convIsNarrow(s)) {
-    return convNarrow(s, rows, x, panels, bias, activation, y, rowBegin, rowEnd, panelBegin, panelEnd, memory.slots,
-                      reinterpret_cast<int32_t*>(memory.runs));
+    return convNarrow(s, rows, x, panels, finish.bias, finish.activation, y, rowBegin, rowEnd, panelBegin, panelEnd,
+                      memory.slots, reinterpret_cast<int32_t*>(memory.runs));
   }
   const bool whole = s.dilationW == 1 && s.groups == 1;  // a row of the window is contiguous
-  const JobContext context{panels, s.filterRows(), s.groupIn(), s.groupOut(),   s.strideW * s.cin,
-                           s.cout, bias,           activation,  memory.segments};
+  const JobContext context{panels, s.filterRows(), s.groupIn(),       s.groupOut(),   s.strideW * s.cin,
+                           s.cout, finish.bias,    finish.activation, memory.segments};
   SourceRows source{rows, x, memory.slots};
   for (int64_t row = rowBegin; row < rowEnd;) {
     const int64_t image = row / s.oh, oi = row % s.oh, count = least(least(rows.block, s.oh - oi), rowEnd - row);

@@ -49,17 +49,24 @@ CHAINRULE_INLINE bool packsA(const Gemm& g, int64_t rows, int64_t panels) {
 static void multiplyHalf(const Gemm& g, int64_t row, int64_t rows, int64_t k0, int64_t k1, int64_t p, int64_t count) {
   const RowTiles tilesOfRows(rows, count == 2 ? 4 : 8);
   const int64_t columns = g.n - (panelCount(g.n) - 1) * kPanel;
-  TileOutput out{nullptr,     g.cRow,
-                 g.cPanel,    columns,
-                 columns,     k0 > 0 || g.accumulate,
-                 k1 == g.k,   g.bias ? g.bias + p * kPanel : nullptr,
-                 g.activation};
+  TileOutput out{nullptr,
+                 g.cRow,
+                 g.cPanel,
+                 columns,
+                 columns,
+                 k0 > 0 || g.accumulate,
+                 k1 == g.k,
+                 g.finish.bias ? g.finish.bias + p * kPanel : nullptr,
+                 g.finish.activation,
+                 g.finish.combine};
   for (int64_t t = 0; t < tilesOfRows.count; ++t) {
-    const int64_t start = row + tilesOfRows.startOf(t), at = tilesOfRows.rowsOf(t) - 1;
+    const int64_t start = row + tilesOfRows.startOf(t), last = tilesOfRows.rowsOf(t) - 1;
     const Segment segment{g.a + start * g.aRow + k0 * g.aCol, g.b + p * g.bPanel + k0 * g.bRow, k1 - k0};
     const TileInput in{&segment, 1, 0, 0, g.aRow, g.aCol, g.bRow, g.bPanel};
-    out.c = g.c + start * g.cRow + p * g.cPanel;
-    (count == 2 ? tileTable.oneAndHalf : tileTable.half)[at](in, out);
+    const int64_t at = start * g.cRow + p * g.cPanel;
+    out.c = g.c + at;
+    if (g.finish.other) out.other = g.finish.other + at;
+    (count == 2 ? tileTable.oneAndHalf : tileTable.half)[last](in, out);
   }
 }
 
@@ -78,11 +85,16 @@ static void multiplyBlock(const Gemm& g, const float* packed, int64_t row, int64
     const bool streams = wide == 0 && p + 1 < panelEnd && g.bRow == kPanel && rows >= 24 && k1 - k0 >= 192;
     const int64_t valid =
         p + (1 << wide) == panels ? g.n - (panels - 1) * kPanel : kPanel;  // columns of the last of these panels
-    TileOutput out{nullptr,     g.cRow,
-                   g.cPanel,    g.cPadded ? kPanel : valid,
-                   valid,       k0 > 0 || g.accumulate,
-                   k1 == g.k,   g.bias ? g.bias + p * kPanel : nullptr,
-                   g.activation};
+    TileOutput out{nullptr,
+                   g.cRow,
+                   g.cPanel,
+                   g.cPadded ? kPanel : valid,
+                   valid,
+                   k0 > 0 || g.accumulate,
+                   k1 == g.k,
+                   g.finish.bias ? g.finish.bias + p * kPanel : nullptr,
+                   g.finish.activation,
+                   g.finish.combine};
     for (int64_t t = 0; t < tilesOfRows.count; ++t) {
       const int64_t count = tilesOfRows.rowsOf(t), start = tilesOfRows.startOf(t);
       const float* b = g.b + p * g.bPanel + k0 * g.bRow;
@@ -94,7 +106,9 @@ static void multiplyBlock(const Gemm& g, const float* packed, int64_t row, int64
         in.ahead = b + g.bPanel + from * kPanel;
         in.aheadLines = to - from;
       }
-      out.c = g.c + (row + start) * g.cRow + p * g.cPanel;
+      const int64_t at = (row + start) * g.cRow + p * g.cPanel;
+      out.c = g.c + at;
+      if (g.finish.other) out.other = g.finish.other + at;
       tiles[count - 1][wide](in, out);  // later tiles have fewer rows, so theirs are at least as wide
     }
     p += 1 << wide;

@@ -25,6 +25,8 @@ struct TileOutput {
   bool finish;          // the last part of the chain: add bias, apply the activation
   const float* bias;    // of the tile's first column, or null
   Activation activation;
+  Combine combine = Combine::none;
+  const float* other = nullptr;  // beside c
 };
 
 constexpr int kVectors = kPanel / lanes;         // of a panel's row
@@ -68,6 +70,20 @@ CHAINRULE_INLINE void finishTile(const TileOutput& out, Float (&acc)[rows][width
       const Float bias = row.read(out.bias + j * lanes, j);
 #pragma GCC unroll 12
       for (int r = 0; r < rows; ++r) acc[r][j] = acc[r][j] + bias;
+    }
+  }
+  if (out.finish && out.combine != Combine::none) {
+    const TileRow<width, whole> row(out.columns);
+#pragma GCC unroll 12
+    for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 8
+      for (int j = 0; j < width; ++j) {
+        const Float other = row.read(out.other + r * out.cRow + j / kVectors * out.cPanel + j % kVectors * lanes, j);
+        if (out.combine == Combine::add)
+          acc[r][j] = acc[r][j] + other;
+        else
+          acc[r][j] = select(other > Float(0.0f), acc[r][j], Float(0.0f));
+      }
     }
   }
   if (out.finish && out.activation.relu) {

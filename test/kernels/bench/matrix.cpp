@@ -53,8 +53,8 @@ void benchConv(const char* name, int64_t n, int64_t h, int64_t w, int64_t cin, i
                            std::to_string(w) + "x" + std::to_string(cin) + "->" + std::to_string(cout) + " k" +
                            std::to_string(kernel);
   report(text + " fwd", best([&] {
-           kernels().convForward(s, x.data(), packed.data(), bias.data(), Activation{true}, y.data(), 0, n * s.oh, 0,
-                                 panels, scratch);
+           kernels().convForward(s, x.data(), packed.data(), Finish{bias.data(), Activation{true}}, y.data(), 0,
+                                 n * s.oh, 0, panels, scratch);
          }),
          flops);
   report(text + " dX", best([&] {

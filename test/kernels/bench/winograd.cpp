@@ -24,7 +24,7 @@ void benchLayer(int64_t n, int64_t size, int64_t cin, int64_t cout) {
   std::snprintf(text, sizeof text, "winograd %lldx%lldx%lldx%lld->%lld", (long long)n, (long long)size, (long long)size,
                 (long long)cin, (long long)cout);
   const double direct = best([&] {
-    k.convForward(s, x.data(), packed.data(), bias.data(), Activation{true}, y.data(), 0, n * size, 0, panels,
+    k.convForward(s, x.data(), packed.data(), Finish{bias.data(), Activation{true}}, y.data(), 0, n * size, 0, panels,
                   scratch.data());
   });
   const double filter = best([&] { k.winogradFilter(packed.data(), cin, u.data(), 0, panels); });
