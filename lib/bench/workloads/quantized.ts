@@ -8,6 +8,7 @@ import { batchOf, withFixedWeights } from './models.js';
 
 // W2 and W5 after model.quantize('int8').
 
+/** From the calling thread, where onnxruntime-node, too, runs a session. */
 function dense(rows: number): Unit {
   return {
     name: `int8-m${rows}`,
@@ -22,11 +23,9 @@ function dense(rows: number): Unit {
         const x = new NDArray(uniform(1, rows, 1024), [rows, 1024]);
         const [row, out] = [uniform(1, 1024), new Float32Array(1024)];
         return {
-          // A row as a request handler predicts it; a batch with all threads, as peers have them.
           call: () => {
-            if (rows > 1) return model.predict(x, { batchSize: rows });
-            model.predictSync(row, out);
-            return undefined;
+            if (rows > 1) model.predictSync(x);
+            else model.predictSync(row, out);
           },
         };
       }),

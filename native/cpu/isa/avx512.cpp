@@ -26,11 +26,8 @@
 #endif
 
 namespace chainrule::cpu::avx512 {
-// acc += a * b in the register where acc is, as in avx2.h.
-CHAINRULE_INLINE void fuseInto(__m512& acc, __m512 a, __m512 b) {
-  asm("vfmadd231ps %2, %1, %0" : "+v"(acc) : "v"(a), "v"(b));
-}
 // clang-format off
+#include "cpu/simd/avx512_fma.h"
 #include "cpu/kernels/wide.inl"
 // clang-format on
 extern const KernelTable table;

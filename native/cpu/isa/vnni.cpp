@@ -9,8 +9,8 @@
 #include "cpu/kernel_table.h"
 #include "cpu/simd/inline.h"
 
-// VNNI, an instruction that multiplies unsigned by signed bytes and adds up four products, on vectors of 8: in the form
-// of AVX-VNNI, and in that of processors with AVX-512. Only the kernels of bytes are compiled again, the rest is AVX2's
+// VNNI, an instruction that multiplies unsigned by signed bytes and adds up four products: on vectors of 8 in the form
+// of AVX-VNNI, on vectors of 16 with AVX-512. Only the kernels of bytes are compiled again, the rest is AVX2's
 // or AVX-512's.
 // x comes with 128 added to every byte; int8Tile takes 128 times the sum of w off again.
 
@@ -43,11 +43,12 @@ CHAINRULE_INLINE void accumulateSigned(Int& acc, Int w, Int x) {
 #endif
 namespace chainrule::cpu::avx512vnni {
 // clang-format off
-#include "cpu/simd/avx2.h"
+#include "cpu/simd/avx512_fma.h"
+#include "cpu/simd/avx512.h"
 constexpr int32_t kFlip = 128;
-CHAINRULE_INLINE void accumulateQuads(Int& acc, Int w, Int x) { acc.v = _mm256_dpbusd_epi32(acc.v, x.v, w.v); }
+CHAINRULE_INLINE void accumulateQuads(Int& acc, Int w, Int x) { acc.v = _mm512_dpbusd_epi32(acc.v, x.v, w.v); }
 CHAINRULE_INLINE void accumulateSigned(Int& acc, Int w, Int x) {
-  acc.v = _mm256_dpbusd_epi32(acc.v, _mm256_abs_epi8(x.v), _mm256_sign_epi8(w.v, x.v));
+  acc.v = _mm512_dpbusd_epi32(acc.v, _mm512_abs_epi8(x.v), signBytes(w, x).v);
 }
 #include "cpu/simd/functions.inl"
 #include "cpu/kernels/quantized.inl"

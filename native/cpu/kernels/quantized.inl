@@ -96,7 +96,7 @@ static void int8Tile(const Int8Gemm& g, int64_t row, int64_t panel, Int* excess)
   }
 }
 
-constexpr int kInt8Rows = 4;
+constexpr int kInt8Rows = lanes == 16 ? 8 : 4;  // chains of two panels that hide the latency of their instruction
 
 template <int panels>
 static void int8Rows(const Int8Gemm& g, int64_t rowBegin, int64_t rowEnd, int64_t panel) {
@@ -109,6 +109,10 @@ static void int8Rows(const Int8Gemm& g, int64_t rowBegin, int64_t rowEnd, int64_
   };
   int64_t row = rowBegin;
   for (; row + kInt8Rows <= rowEnd; row += kInt8Rows) tile(RowCount<kInt8Rows>{}, row);
+  if (rowEnd - row >= 4) {
+    tile(RowCount<4>{}, row);
+    row += 4;
+  }
   switch (rowEnd - row) {
     case 1:
       return tile(RowCount<1>{}, row);
@@ -127,7 +131,9 @@ static void gemmInt8(const Int8Gemm& g, int64_t rowBegin, int64_t rowEnd, int64_
     const int64_t end = least(row + blockRows, rowEnd);
     int64_t p = panelBegin;
     // A single row waits for the sums before it unless there are several next to each other.
-    for (; end - row == 1 && p + 2 * wide <= panelEnd; p += 2 * wide) int8Rows<2 * wide>(g, row, end, p);
+    Int excess[2 * wide * (kPanel / lanes)];
+    for (; end - row == 1 && p + 2 * wide <= panelEnd; p += 2 * wide)
+      int8Tile<1, 2 * wide, kFlip != 0>(g, row, p, excess);
     for (; p + wide <= panelEnd; p += wide) int8Rows<wide>(g, row, end, p);
     for (; p < panelEnd; ++p) int8Rows<1>(g, row, end, p);
   }

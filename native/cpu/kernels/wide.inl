@@ -6,6 +6,7 @@ namespace narrow {
 #include "cpu/kernels/eights.inl"
 }  // namespace narrow
 #include "cpu/simd/avx512.h"
+#include "cpu/simd/avx512_bytes.h"
 #include "cpu/simd/functions.inl"
 // clang-format on
 

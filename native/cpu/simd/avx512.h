@@ -69,13 +69,9 @@ CHAINRULE_INLINE Int shiftRightLogical(Int a) {
   return _mm512_srli_epi32(a.v, bits);
 }
 
-// As in avx2_bytes.h.
-constexpr int32_t kFlip = 0;
-CHAINRULE_INLINE void accumulateQuads(Int& acc, Int w, Int x) {
-  const __m512i sign =
-      _mm512_mask_sub_epi8(w.v, _mm512_movepi8_mask(x.v), _mm512_set1_epi32(0), w.v);  // -w where x is negative
-  const __m512i pairs = _mm512_maddubs_epi16(_mm512_abs_epi8(x.v), sign);
-  acc.v = _mm512_add_epi32(acc.v, _mm512_madd_epi16(pairs, _mm512_set1_epi32(0x10001)));
+// Bytes of w, negated where those of x are negative.
+CHAINRULE_INLINE Int signBytes(Int w, Int x) {
+  return _mm512_mask_sub_epi8(w.v, _mm512_movepi8_mask(x.v), _mm512_set1_epi32(0), w.v);
 }
 
 CHAINRULE_INLINE Float operator+(Float a, Float b) { return _mm512_add_ps(a.v, b.v); }
