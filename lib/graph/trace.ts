@@ -1,7 +1,7 @@
 import { type Device, defaultDevice } from '../devices.js';
 import { ChainruleError } from '../errors.js';
 import { type AttrValue, type DType, type NativeGraph, type NativeProgram, native } from '../native.js';
-import { type ArrayInput, isArrayInput, NDArray, shapeText } from '../ndarray.js';
+import { type ArrayInput, computeDtype, isArrayInput, NDArray, shapeText } from '../ndarray.js';
 import { fromNested } from '../nested.js';
 import { type Keeper, noteKeeper } from './keepers.js';
 import { StateBundle } from './state.js';
@@ -37,6 +37,8 @@ export class Trace {
   /** Whoever will keep the program. */
   keeper: Keeper | undefined;
   private readonly path: string[] = [];
+  /** Values of variables that are stored as bfloat16 → those values as float32. */
+  private readonly widened = new Map<number, number>();
 
   /** What the description is compiled for. */
   constructor(readonly device: Device = defaultDevice()) {}
@@ -88,7 +90,7 @@ export class Trace {
     if (operand instanceof Dimension) return this.graph.op('batchSize', [], { scale: operand.factor })[0]!;
     if (isArrayInput(operand)) {
       const array = operand instanceof NDArray ? operand : fromNested(operand, { name: op, allowNonFinite: true });
-      return this.graph.constant(array.data, array.dtype, array.shape);
+      return this.graph.constant(array.data, computeDtype(array.dtype), array.shape);
     }
     if (isReadable(operand)) return this.read(operand).id;
     throw new ChainruleError(
@@ -97,15 +99,32 @@ export class Trace {
     );
   }
 
-  /** The variable's current value in program order. */
+  /** The variable's current value in program order, as what is computed with. */
   read(variable: Variable): Tensor {
     this.note(variable);
-    return this.tensor(this.graph.read(variable.native));
+    const stored = this.graph.read(variable.native);
+    if (variable.dtype !== 'bfloat16') return this.tensor(stored);
+    // The same tensor every time: gradients towards the variable are those towards it.
+    const known = this.widened.get(stored) ?? this.convert(stored, 'float32');
+    this.widened.set(stored, known);
+    return this.tensor(known);
   }
 
   update(variable: Variable, value: Tensor): void {
     this.note(variable);
-    this.graph.update(variable.native, this.lift(value, 'assign'));
+    const id = this.lift(value, 'assign');
+    const rounds = variable.dtype === 'bfloat16' && value.dtype === 'float32';
+    this.graph.update(variable.native, rounds ? this.convert(id, 'bfloat16') : id);
+  }
+
+  private convert(id: number, dtype: DType): number {
+    return this.graph.op('cast', [id], { dtype })[0]!;
+  }
+
+  /** The id of a result; JavaScript has no arrays of bfloat16. */
+  private liftOutput(output: Tensor): number {
+    const id = this.lift(output, 'output');
+    return output.dtype === 'bfloat16' ? this.convert(id, 'float32') : id;
   }
 
   private note(variable: Variable): void {
@@ -128,14 +147,14 @@ export class Trace {
   /** Finishes the graph and compiles it off the main thread. */
   compile(outputs: readonly Tensor[]): Promise<NativeProgram> {
     return this.graph.compile(
-      outputs.map((output) => this.lift(output, 'output')),
+      outputs.map((output) => this.liftOutput(output)),
       this.device,
     );
   }
 
   compileSync(outputs: readonly Tensor[]): NativeProgram {
     return this.graph.compileSync(
-      outputs.map((output) => this.lift(output, 'output')),
+      outputs.map((output) => this.liftOutput(output)),
       this.device,
     );
   }

@@ -125,9 +125,22 @@ export abstract class Layer extends Module {
     return undefined;
   }
 
+  /** Properties whose weights `model.quantize('bfloat16')` stores so. @internal */
+  get bfloat16Properties(): readonly string[] {
+    return [];
+  }
+
+  /** The shape in which programs see a weight that is stored as bfloat16. @internal */
+  storedShape(shape: readonly number[]): readonly number[] {
+    return shape;
+  }
+
+  /** 'bfloat16' where weights are stored so; their layer computes in float32 all the same. @internal */
+  weightsStoredAs: 'bfloat16' | undefined;
+
   /** How the weights are stored, where `model.quantize` made it something else than float32. */
   get quantization(): QuantizationMode | undefined {
-    return modeOf(this.dtype);
+    return modeOf(this.dtype) ?? this.weightsStoredAs;
   }
 
   /** Files that a layer keeps beside its weights (a vocabulary), by name. */

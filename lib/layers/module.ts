@@ -61,6 +61,14 @@ export abstract class Module extends Configured {
     if (at >= 0) this.#own.splice(at, 1);
   }
 
+  /** Puts another variable in the place of a weight, here and in the property that holds it. @internal */
+  replaceWeight(old: Variable, made: Variable): void {
+    const at = this.#own.indexOf(old);
+    if (at >= 0) this.#own[at] = made;
+    const properties = this as unknown as Record<string, unknown>;
+    for (const key of Object.keys(this)) if (properties[key] === old) properties[key] = made;
+  }
+
   /** Layers in the properties of this one. */
   get sublayers(): Layer[] {
     return tracked(this, isModule).layers;
@@ -97,7 +105,8 @@ export abstract class Module extends Configured {
   /** Freezes or thaws this layer and all layers inside. */
   set trainable(value: boolean) {
     this.#trainable = value;
-    for (const variable of this.ownWeights) if (!frozen.has(variable)) variable.trainable = value;
+    for (const variable of this.ownWeights)
+      if (!frozen.has(variable)) variable.trainable = value && variable.dtype !== 'bfloat16';
     for (const layer of this.sublayers) layer.trainable = value;
   }
 
