@@ -18,6 +18,8 @@ export interface VariableOptions {
   dtype?: DType;
   /** Optimizers change it (default true). */
   trainable?: boolean;
+  /** Layers that compute on bfloat16 read it rounded to that (default true). */
+  autocast?: boolean;
   /** The shape in which programs see it, of as many elements, where that is another one. @internal */
   storedShape?: readonly number[];
 }
@@ -32,6 +34,7 @@ export class Variable {
   readonly native: NativeVariable;
   readonly shape: readonly number[];
   readonly dtype: DType;
+  readonly autocast: boolean;
   trainable: boolean;
   regularizer: Penalty | undefined;
   constraint: Penalty | undefined;
@@ -55,6 +58,7 @@ export class Variable {
     this.shape = shape as readonly number[];
     charge(name, this.shape);
     this.dtype = options.dtype ?? 'float32';
+    this.autocast = options.autocast ?? true;
     this.trainable = options.trainable ?? true;
     this.path = name;
     const initial = options.initialValue ?? 0;

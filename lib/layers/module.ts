@@ -18,6 +18,8 @@ export interface WeightOptions {
   constraint?: ConstraintSpec;
   trainable?: boolean;
   dtype?: DType;
+  /** Layers of the policy mixedBfloat16 read it rounded (default true); false keeps statistics exact. */
+  autocast?: boolean;
   /** See VariableOptions. @internal */
   storedShape?: readonly number[];
 }
@@ -45,6 +47,7 @@ export abstract class Module extends Configured {
       initialValue: fill ?? ((size, dtype) => cast(initializer.call(size, dtype), dtype)),
       dtype: options.dtype ?? 'float32',
       trainable: (options.trainable ?? true) && this.#trainable,
+      ...(options.autocast !== undefined && { autocast: options.autocast }),
       ...(options.storedShape && { storedShape: options.storedShape }),
     });
     variable.regularizer = resolveRegularizer(options.regularizer);

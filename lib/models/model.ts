@@ -173,6 +173,11 @@ export class Model<O = NDArray> extends Layer {
     this.compiled?.optimizer.forget([replaced]);
   }
 
+  /** Layers round what they give; a model only passes it on. */
+  protected override get rounds(): boolean {
+    return false;
+  }
+
   /** What compile asked for; before it, the default. */
   get device(): Device {
     const device = this.compiled?.options.device ?? defaultDevice();

@@ -66,6 +66,12 @@ export async function quantizeModel(model: Model, mode: QuantizationMode, option
       'ERR_CHAINRULE_STATE',
       `quantize: layer "${picked[0]!.name}" of model "${model.name}" is stored as ${picked[0]!.quantization} already, and so is all else that ${options.filters === undefined ? `${mode} can store` : 'filters pick'}; quantize the float32 model once.`,
     );
+  const mixed = mode === 'int8' && chosen.find(({ dtype }) => dtype !== 'float32');
+  if (mixed)
+    throw new ChainruleError(
+      'ERR_CHAINRULE_UNSUPPORTED',
+      `quantize: layer "${mixed.name}" has the dtype ${mixed.dtype}; int8 is made of layers of float32. Leave it out by filters.`,
+    );
   const owners = ownersOf(all);
   for (const layer of chosen) {
     const shared = weights(layer, options).find((weight) => owners.get(weight)! > 1);

@@ -1,6 +1,6 @@
 import { ChainruleError } from '../errors.js';
 import { emit } from '../graph/emit.js';
-import { Dimension, Tensor } from '../graph/tensor.js';
+import { Dimension, isSymbolic, Tensor } from '../graph/tensor.js';
 import { type Operand, Scalar } from '../graph/trace.js';
 import { Variable } from '../graph/variable.js';
 import type { DType } from '../native.js';
@@ -48,7 +48,8 @@ export function unify(a: Operand, b: Operand, atLeast?: DType): [Operand, Operan
 
 function to(operand: Operand, dtype: DType): Operand {
   if (typeof operand === 'number') return new Scalar(operand, dtype);
-  return dtypeOf(operand) === dtype ? operand : cast(operand, dtype);
+  const from = dtypeOf(operand);
+  return from === dtype || (from && computeDtype(from) === dtype) ? operand : cast(operand, dtype);
 }
 
 /**
@@ -68,7 +69,8 @@ export function cast(x: Operand, dtype: DType): Tensor {
 
 /** Any operand as a tensor of the active trace (or as the symbolic tensor that it is). */
 export function tensor(x: Operand): Tensor {
-  if (x instanceof Tensor) return x;
+  // What is recorded of a symbolic tensor takes it as float32 when it is traced.
+  if (x instanceof Tensor) return x.dtype === 'bfloat16' && !isSymbolic(x) ? cast(x, 'float32') : x;
   if (x instanceof Variable) return x.read();
   const operand = known(x);
   const dtype = dtypeOf(operand) ?? 'float32';
@@ -87,12 +89,11 @@ export function isOperand(value: unknown): value is Operand {
 
 /** As tensor, in float32: for ops that are defined on floats only. */
 export function float(x: Operand): Tensor {
-  return cast(x, 'float32');
+  return x instanceof Tensor && x.dtype === 'bfloat16' ? tensor(x) : cast(x, 'float32');
 }
 
 export function unary(op: string, x: Operand): Tensor {
-  const operand = tensor(x);
-  return emit(op, [operand.dtype === 'bfloat16' ? float(operand) : operand]);
+  return emit(op, [tensor(x)]);
 }
 
 /** A unary op on floats: integers are converted first, as Keras does. */

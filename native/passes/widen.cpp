@@ -4,11 +4,14 @@
 namespace chainrule {
 namespace {
 
-// What stands in memory as bfloat16 and is cast to float32 only to be computed with, or kNone.
+// What a variable holds as bfloat16 and is cast to float32 to be computed with, or kNone. Values that were rounded in
+// the same program are cheaper where they are, in float32.
 ValueId storedBefore(const Graph& graph, ValueId value) {
   const Node& node = graph.nodeOf(value);
   if (node.op->name != "cast" || graph.type(value).dtype != DType::f32) return kNone;
-  return graph.type(node.inputs[0]).dtype == DType::bf16 ? node.inputs[0] : kNone;
+  const bool stored =
+      graph.type(node.inputs[0]).dtype == DType::bf16 && graph.nodeOf(node.inputs[0]).op->name == "variable";
+  return stored ? node.inputs[0] : kNone;
 }
 
 }  // namespace

@@ -43,7 +43,7 @@ const unsafe = new Set([
   'NNXLayer',
 ]);
 /** What layers compute with; those of Hashing say what its integers are. */
-const policies = new Set(['float32', 'int64', 'int32', 'string']);
+const policies = new Set(['float32', 'mixed_bfloat16', 'int64', 'int32', 'string']);
 /** Parts of rules that quantized layers look at themselves. */
 const quantizers = new Set(['Int8QuantizationConfig', 'AbsMaxQuantizer']);
 /** Marks that stand for values, not objects. */
