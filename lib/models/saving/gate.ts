@@ -94,7 +94,7 @@ function inspect(saved: Partial<Serialized>, key: string, found: Found): void {
     if (!knownFunction(String(config), saved.registered_name)) count(found.unknown, `function "${String(config)}"`);
   } else if (name === 'DTypePolicy') {
     if (!policies.has(String((config as Config).name)))
-      found.options.push(`dtype policy "${String((config as Config).name)}"`);
+      found.options.push(`dtype policy "${String((config as Config).name)}" (float32 and mixed_bfloat16 are)`);
   } else if (policyOf(saved) !== undefined) {
     if (!modeOf(policyOf(saved)!)) found.options.push(`dtype policy "${policyOf(saved)}"`);
   } else if (quantizers.has(name)) return;
