@@ -45,6 +45,7 @@ export {
   RNNCell,
   type TensorStructure,
 } from './layers/index.js';
+export { type DtypePolicy, getDtypePolicy, setDtypePolicy } from './layers/precision.js';
 export * as losses from './losses/index.js';
 export { Loss } from './losses/index.js';
 export * as metrics from './metrics/index.js';

@@ -6,8 +6,11 @@
 import { ChainruleError } from './errors.js';
 import { loadAddon } from './native-loader.js';
 
-/** int8 is what quantized weights are stored in; nothing else is computed with it. */
-export type DType = 'float32' | 'int32' | 'uint8' | 'bool' | 'uint32' | 'int8';
+/**
+ * int8 is what quantized weights are stored in; nothing else is computed with it. bfloat16, the upper half of a float32,
+ * is for storage, too: it is widened where it is computed with, and its numbers stand in Float32Arrays at the border.
+ */
+export type DType = 'float32' | 'int32' | 'uint8' | 'bool' | 'uint32' | 'int8' | 'bfloat16';
 export type NativeArray = Float32Array | Int32Array | Uint8Array | Uint32Array | Int8Array;
 export type AttrValue = number | string | boolean | readonly number[];
 /** Bytes of one array for a run: its data and its concrete shape. */

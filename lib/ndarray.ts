@@ -26,6 +26,7 @@ const arrayTypes = {
   bool: Uint8Array,
   uint32: Uint32Array,
   int8: Int8Array,
+  bfloat16: Float32Array,
 };
 
 /** A typed array of the dtype, filled with zeros. */
@@ -33,9 +34,14 @@ export function allocate(dtype: DType, size: number): NativeArray {
   return new arrayTypes[dtype](size);
 }
 
-/** Bytes of one number of the dtype. */
+/** Bytes that one number of the dtype takes where it is stored. */
 export function elementBytes(dtype: DType): number {
-  return arrayTypes[dtype].BYTES_PER_ELEMENT;
+  return dtype === 'bfloat16' ? 2 : arrayTypes[dtype].BYTES_PER_ELEMENT;
+}
+
+/** What is computed with where numbers of the dtype are stored. */
+export function computeDtype(dtype: DType): DType {
+  return dtype === 'bfloat16' ? 'float32' : dtype;
 }
 
 export function sizeOf(shape: readonly number[]): number {

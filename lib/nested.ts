@@ -5,6 +5,7 @@ import {
   type AnyArray,
   type ArrayInput,
   allocate,
+  computeDtype,
   isPresent,
   isTypedArray,
   NDArray,
@@ -47,8 +48,10 @@ export async function fromNestedAsync(value: ArrayInput, options: ConvertOptions
 /** Yields now and then, so that the caller may let others run. */
 function* convert(value: ArrayInput, options: ConvertOptions): Generator<undefined, AnyArray> {
   if (options.dtype === 'int8') return yield* toInt8(value, options);
-  if (value instanceof NDArray)
-    return options.dtype && options.dtype !== value.dtype ? yield* cast(value.data, value.shape, options) : value;
+  if (value instanceof NDArray) {
+    const dtype = options.dtype ?? computeDtype(value.dtype);
+    return dtype === value.dtype ? value : yield* cast(value.data, value.shape, { ...options, dtype });
+  }
   if (isTypedArray(value)) return yield* cast(value, [value.length], options);
   if (typeof value === 'string') throw notANumber(value, [], options);
   const { shape, boolean } = shapeOf(value, options);

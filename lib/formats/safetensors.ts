@@ -1,8 +1,9 @@
 import { ChainruleError } from '../errors.js';
 import type { DType, NativeArray } from '../native.js';
-import { type AnyArray, NDArray } from '../ndarray.js';
+import { type AnyArray, elementBytes, NDArray } from '../ndarray.js';
+import { narrowBfloat16, widenBfloat16 } from './bfloat16.js';
 
-/** Arrays by name, with text about them. */
+/** Arrays by name, with text about them. Those of bfloat16 hold numbers that it holds exactly. */
 export interface TensorFile {
   tensors: Map<string, AnyArray>;
   metadata: Map<string, string>;
@@ -15,6 +16,7 @@ const names: Record<DType, string> = {
   bool: 'BOOL',
   uint32: 'U32',
   int8: 'I8',
+  bfloat16: 'BF16',
 };
 const readers: Record<string, { dtype: DType; size: number; read: (bytes: ArrayBuffer) => NativeArray }> = {
   F32: { dtype: 'float32', size: 4, read: (bytes) => new Float32Array(bytes) },
@@ -22,11 +24,12 @@ const readers: Record<string, { dtype: DType; size: number; read: (bytes: ArrayB
   U32: { dtype: 'uint32', size: 4, read: (bytes) => new Uint32Array(bytes) },
   U8: { dtype: 'uint8', size: 1, read: (bytes) => new Uint8Array(bytes) },
   I8: { dtype: 'int8', size: 1, read: (bytes) => new Int8Array(bytes) },
+  BF16: { dtype: 'bfloat16', size: 2, read: (bytes) => widenBfloat16(new Uint16Array(bytes)) },
   BOOL: { dtype: 'bool', size: 1, read: (bytes) => new Uint8Array(bytes) },
   F64: { dtype: 'float32', size: 8, read: (bytes) => Float32Array.from(new Float64Array(bytes)) },
   I64: { dtype: 'int32', size: 8, read: (bytes) => Int32Array.from(new BigInt64Array(bytes), toInt32) },
 };
-const sizes: Record<string, number> = { F16: 2, BF16: 2, I16: 2, U16: 2, U64: 8, F8_E4M3: 1, F8_E5M2: 1 };
+const sizes: Record<string, number> = { F16: 2, I16: 2, U16: 2, U64: 8, F8_E4M3: 1, F8_E5M2: 1 };
 const maxHeader = 100_000_000;
 
 /** The bytes of a safetensors file, data starting at a multiple of 64. */
@@ -34,8 +37,8 @@ export function writeSafetensors({ tensors, metadata }: TensorFile): Uint8Array 
   const header: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
   if (metadata.size > 0) header.__metadata__ = Object.fromEntries(metadata);
   let offset = 0;
-  for (const [name, { data, shape, dtype }] of tensors) {
-    header[name] = { dtype: names[dtype], shape, data_offsets: [offset, (offset += data.byteLength)] };
+  for (const [name, { size, shape, dtype }] of tensors) {
+    header[name] = { dtype: names[dtype], shape, data_offsets: [offset, (offset += size * elementBytes(dtype))] };
   }
   const json = new TextEncoder().encode(JSON.stringify(header));
   const padded = Math.ceil((json.length + 8) / 64) * 64 - 8;
@@ -43,7 +46,8 @@ export function writeSafetensors({ tensors, metadata }: TensorFile): Uint8Array 
   new DataView(file.buffer).setBigUint64(0, BigInt(padded), true);
   file.set(json, 8);
   let at = 8 + padded;
-  for (const { data } of tensors.values()) {
+  for (const { data: numbers, dtype } of tensors.values()) {
+    const data = dtype === 'bfloat16' ? narrowBfloat16(numbers as Float32Array) : numbers;
     file.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
     at += data.byteLength;
   }

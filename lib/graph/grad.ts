@@ -1,5 +1,5 @@
 import { ChainruleError } from '../errors.js';
-import { shapeText } from '../ndarray.js';
+import { computeDtype, shapeText } from '../ndarray.js';
 import { emit } from './emit.js';
 import { mapStructure } from './structure.js';
 import { isTensor, Tensor } from './tensor.js';
@@ -66,7 +66,7 @@ export function customGradient(
   return (...inputs) => {
     const trace = currentTrace('customGradient');
     const { value, gradient } = fn(...inputs);
-    const dy = trace.op('placeholder', [], { dtype: value.dtype, shape: [...value.dims] })[0]!;
+    const dy = trace.op('placeholder', [], { dtype: computeDtype(value.dtype), shape: [...value.dims] })[0]!;
     const result = gradient(dy);
     const grads = isTensor(result) ? [result] : result;
     if (grads.length !== inputs.length) {

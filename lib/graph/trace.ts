@@ -1,7 +1,7 @@
 import { type Device, defaultDevice } from '../devices.js';
 import { ChainruleError } from '../errors.js';
 import { type AttrValue, type DType, type NativeGraph, type NativeProgram, native } from '../native.js';
-import { type ArrayInput, isArrayInput, NDArray, shapeText } from '../ndarray.js';
+import { type ArrayInput, computeDtype, isArrayInput, NDArray, shapeText } from '../ndarray.js';
 import { fromNested } from '../nested.js';
 import { type Keeper, noteKeeper } from './keepers.js';
 import { StateBundle } from './state.js';
@@ -32,11 +32,16 @@ export class Trace {
   state: StateBundle = StateBundle.shared;
   /** The training flag of the layer call being traced; inner layers inherit it. */
   training: boolean | undefined;
+  /** The layer being traced reads its weights rounded to bfloat16. */
+  rounds = false;
   /** In the second of two calls at different lengths: both of them. */
   lengths: readonly [before: number, now: number] | undefined;
   /** Whoever will keep the program. */
   keeper: Keeper | undefined;
   private readonly path: string[] = [];
+  /** Values of bfloat16 → those values as float32; values of variables → rounded to bfloat16. */
+  private readonly widened = new Map<number, number>();
+  private readonly rounded = new Map<number, number>();
 
   /** What the description is compiled for. */
   constructor(readonly device: Device = defaultDevice()) {}
@@ -60,7 +65,7 @@ export class Trace {
   }
 
   input(name: string, dtype: DType, dims: readonly number[]): Tensor {
-    return this.tensor(this.graph.input(name, dtype, dims));
+    return this.tensor(this.graph.input(name, computeDtype(dtype), dims));
   }
 
   tensor(id: number): Tensor {
@@ -70,7 +75,12 @@ export class Trace {
   op(name: string, operands: readonly Operand[], attrs?: Record<string, AttrValue>): Tensor[] {
     const ids = this.graph.op(
       name,
-      operands.map((operand) => this.lift(operand, name)),
+      operands.map((operand) => {
+        const id = this.lift(operand, name);
+        // Nothing is computed in bfloat16: an op takes the numbers as float32.
+        const stored = operand instanceof Tensor && operand.dtype === 'bfloat16' && name !== 'cast';
+        return stored ? this.widen(id) : id;
+      }),
       attrs ?? {},
     );
     return ids.map((id) => this.tensor(id));
@@ -88,7 +98,7 @@ export class Trace {
     if (operand instanceof Dimension) return this.graph.op('batchSize', [], { scale: operand.factor })[0]!;
     if (isArrayInput(operand)) {
       const array = operand instanceof NDArray ? operand : fromNested(operand, { name: op, allowNonFinite: true });
-      return this.graph.constant(array.data, array.dtype, array.shape);
+      return this.graph.constant(array.data, computeDtype(array.dtype), array.shape);
     }
     if (isReadable(operand)) return this.read(operand).id;
     throw new ChainruleError(
@@ -97,15 +107,42 @@ export class Trace {
     );
   }
 
-  /** The variable's current value in program order. */
+  /** The variable's current value in program order, as what is computed with. */
   read(variable: Variable): Tensor {
     this.note(variable);
-    return this.tensor(this.graph.read(variable.native));
+    const stored = this.graph.read(variable.native);
+    // The same tensor every time: gradients towards the variable are those towards it.
+    if (variable.dtype === 'bfloat16') return this.tensor(this.widen(stored));
+    if (!this.rounds || variable.dtype !== 'float32' || !variable.autocast) return this.tensor(stored);
+    const known = this.rounded.get(stored) ?? this.convert(stored, 'bfloat16');
+    this.rounded.set(stored, known);
+    return this.tensor(this.widen(known));
+  }
+
+  /** A value of bfloat16 as float32. */
+  private widen(id: number): number {
+    const known = this.widened.get(id) ?? this.convert(id, 'float32');
+    this.widened.set(id, known);
+    return known;
   }
 
   update(variable: Variable, value: Tensor): void {
     this.note(variable);
-    this.graph.update(variable.native, this.lift(value, 'assign'));
+    const id = this.lift(value, 'assign');
+    const [from, to] = [this.graph.dtype(id), variable.dtype];
+    if (from === 'bfloat16' && to === 'float32') this.graph.update(variable.native, this.widen(id));
+    else if (from === 'float32' && to === 'bfloat16') this.graph.update(variable.native, this.convert(id, to));
+    else this.graph.update(variable.native, id);
+  }
+
+  private convert(id: number, dtype: DType): number {
+    return this.graph.op('cast', [id], { dtype })[0]!;
+  }
+
+  /** The id of a result; JavaScript has no arrays of bfloat16. */
+  private liftOutput(output: Tensor): number {
+    const id = this.lift(output, 'output');
+    return output.dtype === 'bfloat16' ? this.widen(id) : id;
   }
 
   private note(variable: Variable): void {
@@ -128,14 +165,14 @@ export class Trace {
   /** Finishes the graph and compiles it off the main thread. */
   compile(outputs: readonly Tensor[]): Promise<NativeProgram> {
     return this.graph.compile(
-      outputs.map((output) => this.lift(output, 'output')),
+      outputs.map((output) => this.liftOutput(output)),
       this.device,
     );
   }
 
   compileSync(outputs: readonly Tensor[]): NativeProgram {
     return this.graph.compileSync(
-      outputs.map((output) => this.lift(output, 'output')),
+      outputs.map((output) => this.liftOutput(output)),
       this.device,
     );
   }

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import { ChainruleError } from '../errors.js';
 import { type DType, type NativeVariable, native } from '../native.js';
-import { type AnyArray, type ArrayInput, allocate, NDArray, shapeText } from '../ndarray.js';
+import { type AnyArray, type ArrayInput, allocate, computeDtype, NDArray, shapeText } from '../ndarray.js';
 import { type ConvertOptions, fromNested, fromNestedAsync } from '../nested.js';
 import { charge } from './budget.js';
 import { seedData } from './seed.js';
@@ -14,9 +14,12 @@ export type InitialValue = number | AnyArray | ((shape: readonly number[], dtype
 export interface VariableOptions {
   /** A number, an array, or a function that describes the value (run once, off the main thread). Default 0. */
   initialValue?: InitialValue;
+  /** How it is stored. Of bfloat16 `read` gives float32, and what is assigned or written is rounded to the nearest. */
   dtype?: DType;
   /** Optimizers change it (default true). */
   trainable?: boolean;
+  /** Layers that compute on bfloat16 read it rounded to that (default true). */
+  autocast?: boolean;
   /** The shape in which programs see it, of as many elements, where that is another one. @internal */
   storedShape?: readonly number[];
 }
@@ -31,6 +34,7 @@ export class Variable {
   readonly native: NativeVariable;
   readonly shape: readonly number[];
   readonly dtype: DType;
+  readonly autocast: boolean;
   trainable: boolean;
   regularizer: Penalty | undefined;
   constraint: Penalty | undefined;
@@ -54,6 +58,7 @@ export class Variable {
     this.shape = shape as readonly number[];
     charge(name, this.shape);
     this.dtype = options.dtype ?? 'float32';
+    this.autocast = options.autocast ?? true;
     this.trainable = options.trainable ?? true;
     this.path = name;
     const initial = options.initialValue ?? 0;
@@ -115,7 +120,7 @@ export class Variable {
   }
 
   private get conversion(): ConvertOptions {
-    return { name: this.path, dtype: this.dtype, allowNonFinite: true };
+    return { name: this.path, dtype: computeDtype(this.dtype), allowNonFinite: true };
   }
 
   private checked(array: AnyArray): AnyArray {
@@ -189,7 +194,7 @@ function describe(variables: readonly Variable[]): { trace: Trace; restore: () =
         const initial = variable.takePending();
         if (typeof initial !== 'function') continue;
         taken.push([variable, initial]);
-        trace.update(variable, initial(variable.shape, variable.dtype));
+        trace.update(variable, initial(variable.shape, computeDtype(variable.dtype)));
       }
     });
   } catch (error) {

@@ -4,6 +4,7 @@ import type { Shape, Tensor } from '../graph/tensor.js';
 import { type Initializer, initializerFamily, VarianceScaling } from '../initializers/index.js';
 import { shapeText } from '../ndarray.js';
 import { einsum } from '../ops/einsum.js';
+import { matmul } from '../ops/math.js';
 import { matmulInt8 } from '../ops/quantized.js';
 import { reshapeDims } from '../ops/shape.js';
 import { KernelLayer, type KernelOptions } from './kernel_layer.js';
@@ -53,10 +54,11 @@ export class EinsumDense extends KernelLayer {
   }
 
   override call(x: Tensor): Tensor {
-    if (!this.kernelScale) return this.finish(einsum(this.equation, x, this.kernel));
-    const summed = this.summedAxes!;
+    const summed = this.quantization && this.summedAxes;
+    if (!summed) return this.finish(einsum(this.equation, x, this.kernel));
+    // What is stored in fewer bits is a matrix.
     const rows = reshapeDims(x, [...x.dims.slice(0, -summed), x.dims.slice(-summed).reduce((a, b) => a * b)]);
-    const product = matmulInt8(rows, this.kernel, this.kernelScale);
+    const product = this.kernelScale ? matmulInt8(rows, this.kernel, this.kernelScale) : matmul(rows, this.kernel);
     return this.finish(reshapeDims(product, [...rows.dims.slice(0, -1), ...this.kernel.shape.slice(summed)]));
   }
 
@@ -80,18 +82,23 @@ export class EinsumDense extends KernelLayer {
   protected override kernelForm(shape: readonly number[]): Int8Weight | undefined {
     const summed = this.summedAxes;
     if (summed === undefined) return undefined;
-    const size = (axes: readonly number[]): number => axes.reduce((a, b) => a * b, 1);
-    const columns = shape.slice(summed);
-    const rows = size(shape.slice(0, summed));
+    const [rows, columns] = this.storedShape(shape) as readonly [number, number];
     if (rows > maxInt8Rows) return undefined;
     return {
       weight: 'kernel',
       scale: 'kernelScale',
-      matrix: [rows, size(columns)],
+      matrix: [rows, columns],
       scales: 'columns',
       // As wide as the output, as in Keras.
-      scaleShape: [...Array<number>(this.inputSpec!.rank! - summed).fill(1), ...columns],
+      scaleShape: [...Array<number>(this.inputSpec!.rank! - summed).fill(1), ...shape.slice(summed)],
     };
+  }
+
+  override storedShape(shape: readonly number[]): readonly number[] {
+    const summed = this.summedAxes;
+    if (summed === undefined) return shape;
+    const size = (axes: readonly number[]): number => axes.reduce((a, b) => a * b, 1);
+    return [size(shape.slice(0, summed)), size(shape.slice(summed))];
   }
 
   /** Sizes by letter, from the input and the asked output, and what the weights' shapes follow from them. */

@@ -70,12 +70,16 @@ export class Embedding extends Layer {
     return { weight: 'embeddings', scale: 'embeddingsScale', matrix, scales: 'rows' };
   }
 
+  override get bfloat16Properties(): readonly string[] {
+    return ['embeddings'];
+  }
+
   override getConfig(): Config {
     return { ...super.getConfig(), quantization_config: quantizationConfig(this) };
   }
 
   override build(): void {
-    if (this.quantization) {
+    if (this.quantization === 'int8') {
       const { values, scale } = addInt8(this, 'embeddings', [this.inputDim, this.outputDim], this.int8Weight);
       this.embeddings = values;
       this.embeddingsScale = scale;

@@ -73,12 +73,16 @@ export abstract class KernelLayer extends Layer {
     return this.storesInt8 ? this.kernelForm(this.kernel.shape) : undefined;
   }
 
+  override get bfloat16Properties(): readonly string[] {
+    return ['kernel'];
+  }
+
   protected addWeights(
     kernel: readonly number[],
     bias: readonly number[] | undefined,
     kernelInitializer = this.kernelInitializer,
   ): void {
-    if (this.quantization) {
+    if (this.quantization === 'int8') {
       const { values, scale } = addInt8(this, 'kernel', kernel, this.kernelForm(kernel));
       this.kernel = values;
       this.kernelScale = scale;

@@ -11,6 +11,7 @@ import { sum } from '../ops/reduce.js';
 import { type Regularizer, type RegularizerSpec, resolveRegularizer } from '../regularizers/index.js';
 import { checkInput, type InputSpec } from './input_spec.js';
 import { inScope, Module } from './module.js';
+import { getDtypePolicy, narrowed, policyName, rounded, unsupported, widened } from './precision.js';
 import { type Int8Weight, modeOf, policyOf, type QuantizationMode, quantizedPolicy } from './quantization.js';
 
 export type TensorStructure = Structure<Tensor>;
@@ -26,7 +27,7 @@ export interface LayerOptions {
   inputShape?: Shape;
   /** A penalty on the layer's output, divided by the batch size. */
   activityRegularizer?: RegularizerSpec;
-  /** 'float32'; in files also what `model.quantize` makes of it. */
+  /** The policy by which the layer computes: 'float32' or 'mixedBfloat16'; by default that of setDtypePolicy. */
   dtype?: string | Serialized;
 }
 
@@ -106,12 +107,16 @@ export abstract class Layer extends Module {
 
   /** The name of a dtype policy, which must be one that the layer computes with. */
   protected policy(dtype: LayerOptions['dtype']): string {
-    const name = typeof dtype === 'object' ? (policyOf(dtype) ?? dtype.config?.name) : (dtype ?? 'float32');
-    if (name === 'float32' || (this.storesInt8 && name === 'int8_from_float32')) return name as string;
-    throw new ChainruleError(
-      'ERR_CHAINRULE_UNSUPPORTED',
-      `${this.className}: dtype "${String(name)}" is not supported; layers compute in float32.`,
-    );
+    const name = typeof dtype === 'object' ? (policyOf(dtype) ?? dtype.config?.name) : (dtype ?? getDtypePolicy());
+    const known = policyName(String(name));
+    if (known) return known;
+    if (this.storesInt8 && name === 'int8_from_float32') return name as string;
+    throw unsupported(this.className, name);
+  }
+
+  /** Inputs, weights and outputs are rounded to bfloat16. Models leave that to their layers. */
+  protected get rounds(): boolean {
+    return this.dtype === 'mixed_bfloat16';
   }
 
   /** The class itself, and not only one that it extends, can store a weight as int8. @internal */
@@ -125,9 +130,22 @@ export abstract class Layer extends Module {
     return undefined;
   }
 
+  /** Properties whose weights `model.quantize('bfloat16')` stores so. @internal */
+  get bfloat16Properties(): readonly string[] {
+    return [];
+  }
+
+  /** The shape in which programs see a weight that is stored as bfloat16. @internal */
+  storedShape(shape: readonly number[]): readonly number[] {
+    return shape;
+  }
+
+  /** 'bfloat16' where weights are stored so; their layer computes in float32 all the same. @internal */
+  weightsStoredAs: 'bfloat16' | undefined;
+
   /** How the weights are stored, where `model.quantize` made it something else than float32. */
   get quantization(): QuantizationMode | undefined {
-    return modeOf(this.dtype);
+    return modeOf(this.dtype) ?? this.weightsStoredAs;
   }
 
   /** Files that a layer keeps beside its weights (a vocabulary), by name. */
@@ -256,8 +274,9 @@ export abstract class Layer extends Module {
     const seen = flatten(further).some((leaf) => isTensor(leaf.item)) ? own : mask;
     return trace.scope(this.name, () =>
       inScope(this.name, () => {
-        const outer = trace.training;
+        const outer = { training: trace.training, rounds: trace.rounds };
         trace.training = training;
+        trace.rounds = this.rounds;
         try {
           if (this.inputSpec && isTensor(ready)) checkInput(this, this.inputSpec, ready);
           if (!this.built) this.build(this.shapesOf(ready, options));
@@ -267,7 +286,8 @@ export abstract class Layer extends Module {
         } catch (error) {
           throw this.#located(error, ready);
         } finally {
-          trace.training = outer;
+          trace.training = outer.training;
+          trace.rounds = outer.rounds;
         }
       }),
     );
@@ -280,11 +300,9 @@ export abstract class Layer extends Module {
         `layer "${this.name}" (${this.className}): inputs must be tensors, got ${leaf === null ? 'null' : typeof leaf}.`,
       );
     }
-    const value = tensor(leaf as Operand);
-    if (!this.autocast || value.dtype === 'float32') return value;
-    const converted = cast(value, 'float32');
-    converted.mask = value.mask;
-    return converted;
+    const value = isTensor(leaf) ? leaf : tensor(leaf as Operand);
+    if (value.dtype === 'float32') return this.rounds ? rounded(value) : value;
+    return this.autocast || value.dtype === 'bfloat16' ? widened(value) : value;
   }
 
   #finish(trace: Trace, inputs: TensorStructure, result: TensorStructure, mask: Tensor | undefined): TensorStructure {
@@ -306,7 +324,7 @@ export abstract class Layer extends Module {
       for (const output of outputs as Tensor[])
         trace.losses.push(divide(this.activityRegularizer.apply(output), batchOf(output)));
     }
-    return result;
+    return this.rounds ? (mapStructure(result, (leaf) => narrowed(leaf as Tensor)) as TensorStructure) : result;
   }
 
   /** Adds the layer to an error that does not name one yet. */

@@ -18,6 +18,8 @@ export interface WeightOptions {
   constraint?: ConstraintSpec;
   trainable?: boolean;
   dtype?: DType;
+  /** Layers of the policy mixedBfloat16 read it rounded (default true); false keeps statistics exact. */
+  autocast?: boolean;
   /** See VariableOptions. @internal */
   storedShape?: readonly number[];
 }
@@ -45,6 +47,7 @@ export abstract class Module extends Configured {
       initialValue: fill ?? ((size, dtype) => cast(initializer.call(size, dtype), dtype)),
       dtype: options.dtype ?? 'float32',
       trainable: (options.trainable ?? true) && this.#trainable,
+      ...(options.autocast !== undefined && { autocast: options.autocast }),
       ...(options.storedShape && { storedShape: options.storedShape }),
     });
     variable.regularizer = resolveRegularizer(options.regularizer);
@@ -59,6 +62,14 @@ export abstract class Module extends Configured {
   removeWeight(variable: Variable): void {
     const at = this.#own.indexOf(variable);
     if (at >= 0) this.#own.splice(at, 1);
+  }
+
+  /** Puts another variable in the place of a weight, here and in the property that holds it. @internal */
+  replaceWeight(old: Variable, made: Variable): void {
+    const at = this.#own.indexOf(old);
+    if (at >= 0) this.#own[at] = made;
+    const properties = this as unknown as Record<string, unknown>;
+    for (const key of Object.keys(this)) if (properties[key] === old) properties[key] = made;
   }
 
   /** Layers in the properties of this one. */
@@ -97,7 +108,8 @@ export abstract class Module extends Configured {
   /** Freezes or thaws this layer and all layers inside. */
   set trainable(value: boolean) {
     this.#trainable = value;
-    for (const variable of this.ownWeights) if (!frozen.has(variable)) variable.trainable = value;
+    for (const variable of this.ownWeights)
+      if (!frozen.has(variable)) variable.trainable = value && variable.dtype !== 'bfloat16';
     for (const layer of this.sublayers) layer.trainable = value;
   }
 

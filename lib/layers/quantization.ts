@@ -7,8 +7,8 @@ import { reshape } from '../ops/shape.js';
 import type { Layer } from './layer.js';
 
 /** How `model.quantize` stores weights. */
-export type QuantizationMode = 'int8';
-export const quantizationModes: readonly QuantizationMode[] = ['int8'];
+export type QuantizationMode = 'int8' | 'bfloat16';
+export const quantizationModes: readonly QuantizationMode[] = ['int8', 'bfloat16'];
 
 /** The weight that a layer can store as int8: a matrix, with a scale for each row or column. */
 export interface Int8Weight {
@@ -31,9 +31,9 @@ export const maxInt8Rows = Math.floor((2 ** 31 - 1) / 127 ** 2);
 
 const policy = /^(\w+)_from_float32$/;
 
-/** The mode in the name of a dtype policy, as in 'int8_from_float32'. */
-export function modeOf(dtype: string): QuantizationMode | undefined {
-  return quantizationModes.find((mode) => mode === policy.exec(dtype)?.[1]);
+/** The mode in the name of a dtype policy of Keras's, as in 'int8_from_float32'. */
+export function modeOf(dtype: string): 'int8' | undefined {
+  return policy.exec(dtype)?.[1] === 'int8' ? 'int8' : undefined;
 }
 
 /** What Keras's QuantizedDTypePolicy says, as the name of a policy; undefined where it is none. */
@@ -42,7 +42,7 @@ export function policyOf({ class_name: name, config }: Partial<Serialized>): str
 }
 
 /** How Keras writes the policy of a quantized layer. */
-export const quantizedPolicy = (mode: QuantizationMode): Serialized => ({
+export const quantizedPolicy = (mode: 'int8'): Serialized => ({
   module: 'keras.dtype_policies',
   class_name: 'QuantizedDTypePolicy',
   config: { mode, source_name: 'float32' },
@@ -64,7 +64,8 @@ const int8Config = (): Serialized =>
   });
 
 /** What stands in the config of a layer. */
-export const quantizationConfig = (layer: Layer): Serialized | null => (layer.quantization ? int8Config() : null);
+export const quantizationConfig = (layer: Layer): Serialized | null =>
+  layer.quantization === 'int8' ? int8Config() : null;
 
 /** Refuses other rules than those of a mode's default. */
 export function checkQuantizationConfig(layer: Layer, given: unknown): void {

@@ -3,14 +3,25 @@ import { ChainruleError } from '../errors.js';
 import type { CallOptions } from '../graph/history.js';
 import { flatten, mapStructure, type Structure } from '../graph/structure.js';
 import { isSymbolic, type Tensor } from '../graph/tensor.js';
+import { bfloat16Weights, storeBfloat16 } from '../layers/bfloat16.js';
 import { InputLayer, input } from '../layers/input.js';
 import { isLayer, type Layer } from '../layers/layer.js';
 import { Functional } from './functional.js';
 import type { Model } from './model.js';
+import { allLayers } from './quantize.js';
 import { Sequential } from './sequential.js';
 
 /** A model of the same architecture with new weights and, inside, layers of the same names. */
 export function cloneModel<M extends Model>(model: M): M {
+  const copy = withoutStorage(model);
+  const copies = allLayers(copy);
+  for (const [i, layer] of allLayers(model).entries()) {
+    if (layer.weightsStoredAs) for (const weight of bfloat16Weights(copies[i]!)) storeBfloat16(copies[i]!, weight);
+  }
+  return copy;
+}
+
+function withoutStorage<M extends Model>(model: M): M {
   if (model instanceof Sequential) {
     const copy = new Sequential(model.layers.map(cloneLayer), { name: model.name });
     if (model.built && !copy.built) copy.build(model.inputs[0]!.shape);
@@ -24,7 +35,7 @@ export function cloneModel<M extends Model>(model: M): M {
 }
 
 function cloneLayer(layer: Layer): Layer {
-  if (layer instanceof Sequential || layer instanceof Functional) return cloneModel(layer);
+  if (layer instanceof Sequential || layer instanceof Functional) return withoutStorage(layer);
   const make = layer.constructor as new (options: Record<string, unknown>) => Layer;
   const inputShape = layer.inputShape && { inputShape: layer.inputShape };
   return new make({ ...optionsFromConfig(layer.getConfig()), ...inputShape });

@@ -14,6 +14,7 @@ import { LegacyFile } from './saving/legacy_file.js';
 import { matchWeights } from './saving/match.js';
 import { loadLegacyOptimizer, loadOptimizer } from './saving/optimizer_state.js';
 import { assign, namedArrays, sizeOfWeights } from './saving/read_weights.js';
+import { restoreStorage } from './saving/storage.js';
 import { flattenTree, saveableTree } from './saving/tree.js';
 
 export interface LoadOptions {
@@ -74,7 +75,9 @@ async function loadKeras(path: string, { compile = true, customObjects = {}, sig
       const files = assets.get(place);
       if (files) layer.loadAssets?.(files);
     }
-    await assign(matchWeights(tree, root, path), signal);
+    const matches = matchWeights(tree, root, path);
+    const stored = restoreStorage(tree, matches);
+    await assign(stored ? matchWeights(saveableTree(model), root, path) : matches, signal);
     const compiled = description.compile_config;
     if (compiled && Object.keys(compiled).length > 0) {
       inLoadScope(scope, () => model.compile(compileOptions(compiled)));

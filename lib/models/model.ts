@@ -173,10 +173,15 @@ export class Model<O = NDArray> extends Layer {
     this.compiled?.optimizer.forget([replaced]);
   }
 
+  /** Layers round what they give; a model only passes it on. */
+  protected override get rounds(): boolean {
+    return false;
+  }
+
   /** What compile asked for; before it, the default. */
   get device(): Device {
     const device = this.compiled?.options.device ?? defaultDevice();
-    return device === 'auto' && quantizedLayers(this).length > 0 ? 'cpu' : device;
+    return device === 'auto' && quantizedLayers(this, 'int8').length > 0 ? 'cpu' : device;
   }
 
   /** The optimizer of compile. */
@@ -336,6 +341,7 @@ export class Model<O = NDArray> extends Layer {
    * Stores weights in fewer bits, for inference on the CPU: afterwards predict and evaluate use them, and the float32
    * ones are let go. 'int8' is Keras's: kernels and embeddings as int8 with a scale for each column (row), and products
    * of integers, every row of the input scaled by its largest magnitude (https://keras.io/guides/quantization_overview/).
+   * 'bfloat16' halves the memory of kernels and embeddings: they are rounded to the nearest, and computed with in float32.
    */
   async quantize(mode: QuantizationMode, options: QuantizeOptions = {}): Promise<void> {
     await quantizeModel(this as unknown as Model, mode, options);

@@ -1,5 +1,6 @@
 import { ChainruleError, checkOptions, shown } from '../errors.js';
 import type { Variable } from '../graph/variable.js';
+import { bfloat16Weights, quantizeBfloat16 } from '../layers/bfloat16.js';
 import type { Layer } from '../layers/layer.js';
 import { maxInt8Rows, type QuantizationMode, quantizationModes, quantizeLayer } from '../layers/quantization.js';
 import type { Model } from './model.js';
@@ -8,11 +9,38 @@ export interface QuantizeOptions {
   /** Only layers whose name a pattern is found in, or that a function picks (default: all that can be). */
   filters?: string | RegExp | readonly (string | RegExp)[] | ((layer: Layer) => boolean);
   /**
-   * Also the kernels of Conv2D, every image being scaled by its largest magnitude (default false). Keras leaves them in
+   * For 'int8' also the kernels of Conv2D, every image being scaled by its largest magnitude (default false). Keras leaves them in
    * float32, so such a model cannot be saved as .keras; saveWeights keeps its weights.
    */
   convolutions?: boolean;
 }
+
+/** What a mode stores, and how. */
+interface Storage {
+  /** Weights that it can store of a layer: those in float32, and those that it stored already. */
+  weights(layer: Layer, options: QuantizeOptions): Variable[];
+  store(layer: Layer): Promise<void>;
+  /** The layers that it can store, for messages. */
+  able: string;
+}
+
+const storages: Readonly<Record<QuantizationMode, Storage>> = {
+  int8: {
+    weights: (layer, { convolutions }) => {
+      const form = layer.int8Weight;
+      return form && (convolutions || !form.onlyHere)
+        ? [(layer as unknown as Record<string, Variable>)[form.weight]!]
+        : [];
+    },
+    store: (layer) => quantizeLayer(layer, layer.int8Weight!),
+    able: `Dense, EinsumDense and Embedding can be (not classes that extend them, nor kernels of more than ${maxInt8Rows.toLocaleString('en-US')} rows), and with { convolutions: true } Conv2D of one group and 32 or more numbers a window`,
+  },
+  bfloat16: {
+    weights: bfloat16Weights,
+    store: quantizeBfloat16,
+    able: 'Dense, EinsumDense, Embedding, convolutions with one kernel and recurrent layers can be',
+  },
+};
 
 /** Keras's model.quantize (https://keras.io/api/models/model/): layer by layer, so that memory never grows by more than one. */
 export async function quantizeModel(model: Model, mode: QuantizationMode, options: QuantizeOptions): Promise<void> {
@@ -22,38 +50,50 @@ export async function quantizeModel(model: Model, mode: QuantizationMode, option
       'ERR_CHAINRULE_OPTION',
       `quantize: the mode is ${quantizationModes.map((one) => `'${one}'`).join(' or ')}, got ${shown(mode)}. Keras's other modes are not here yet.`,
     );
+  if (mode === 'bfloat16' && options.convolutions !== undefined)
+    throw new ChainruleError(
+      'ERR_CHAINRULE_OPTION',
+      "quantize: convolutions is an option of 'int8'; 'bfloat16' stores those, too. Leave layers out by filters.",
+    );
   model.needBuilt('quantize');
+  const { weights, store, able } = storages[mode];
   const all = allLayers(model);
-  const able = all.filter(
-    (layer) => layer.built && layer.int8Weight && (options.convolutions || !layer.int8Weight.onlyHere),
-  );
-  const picked = able.filter(picker(options.filters));
+  const pick = picker(options.filters);
+  const picked = all.filter((layer) => layer.built && weights(layer, options).length > 0 && pick(layer));
   const chosen = picked.filter(({ quantization }) => !quantization);
   if (picked.length > 0 && chosen.length === 0)
     throw new ChainruleError(
       'ERR_CHAINRULE_STATE',
-      `quantize: layer "${picked[0]!.name}" of model "${model.name}" is stored as ${picked[0]!.quantization} already, and so is all else that ${options.filters === undefined ? 'int8 can store' : 'filters pick'}; quantize the float32 model once.`,
+      `quantize: layer "${picked[0]!.name}" of model "${model.name}" is stored as ${picked[0]!.quantization} already, and so is all else that ${options.filters === undefined ? `${mode} can store` : 'filters pick'}; quantize the float32 model once.`,
     );
-  const owners = ownersOf(all);
-  const shared = chosen.find((layer) => owners.get(weightOf(layer))! > 1);
-  if (shared)
+  const mixed = mode === 'int8' && chosen.find(({ dtype }) => dtype !== 'float32');
+  if (mixed)
     throw new ChainruleError(
       'ERR_CHAINRULE_UNSUPPORTED',
-      `quantize: another layer computes with the ${shared.int8Weight!.weight} of "${shared.name}", too (SpectralNormalization?); leave it out by filters.`,
+      `quantize: layer "${mixed.name}" has the dtype ${mixed.dtype}; int8 is made of layers of float32. Leave it out by filters.`,
     );
+  const owners = ownersOf(all);
+  for (const layer of chosen) {
+    const shared = weights(layer, options).find((weight) => owners.get(weight)! > 1);
+    if (shared)
+      throw new ChainruleError(
+        'ERR_CHAINRULE_UNSUPPORTED',
+        `quantize: another layer computes with the ${shared.name} of "${layer.name}", too (SpectralNormalization?); leave it out by filters.`,
+      );
+  }
   if (chosen.length === 0)
     throw new ChainruleError(
       'ERR_CHAINRULE_UNSUPPORTED',
-      `quantize: model "${model.name}" has no layer ${options.filters ? 'that filters pick and int8 can store' : 'that int8 can store'}: Dense, EinsumDense and Embedding can be (not classes that extend them, nor kernels of more than ${maxInt8Rows.toLocaleString('en-US')} rows), and with { convolutions: true } Conv2D of one group and 32 or more numbers a window.`,
+      `quantize: model "${model.name}" has no layer ${options.filters ? `that filters pick and ${mode} can store` : `that ${mode} can store`}: ${able}.`,
     );
   const end = begin(model, chosen);
   try {
     for (const layer of chosen) {
-      const old = weightOf(layer);
-      await quantizeLayer(layer, layer.int8Weight!).catch((error: unknown) => {
-        throw incomplete(error, layer, chosen);
+      const old = weights(layer, options);
+      await store(layer).catch((error: unknown) => {
+        throw incomplete(error, mode, layer, chosen);
       });
-      model.compiled?.optimizer.forget([old]);
+      model.compiled?.optimizer.forget(old);
     }
     // What is left must not hold on to memory that it shared with the old weights.
     const left = [...model.weights, ...(model.compiled?.optimizer.variables ?? [])];
@@ -86,11 +126,11 @@ function begin(model: Model, chosen: readonly Layer[]): () => void {
 }
 
 /** Layers are changed one after another; an error says how far that went. */
-function incomplete(error: unknown, layer: Layer, chosen: readonly Layer[]): ChainruleError {
+function incomplete(error: unknown, mode: QuantizationMode, layer: Layer, chosen: readonly Layer[]): ChainruleError {
   const done = chosen.slice(0, chosen.indexOf(layer)).map(({ name }) => `"${name}"`);
   const state =
     done.length > 0
-      ? `${done.join(', ')} ${done.length > 1 ? 'are' : 'is'} stored as int8 already`
+      ? `${done.join(', ')} ${done.length > 1 ? 'are' : 'is'} stored as ${mode} already`
       : 'no layer was changed';
   return new ChainruleError(
     error instanceof ChainruleError ? error.code : 'ERR_CHAINRULE_STATE',
@@ -99,9 +139,9 @@ function incomplete(error: unknown, layer: Layer, chosen: readonly Layer[]): Cha
   );
 }
 
-/** Layers with weights that are not in float32. */
-export function quantizedLayers(model: Model): Layer[] {
-  return allLayers(model).filter(({ quantization }) => quantization);
+/** Layers with weights that are stored so. */
+export function quantizedLayers(model: Model, mode: QuantizationMode): Layer[] {
+  return allLayers(model).filter(({ quantization }) => quantization === mode);
 }
 
 /** Weights in few bits have no gradient. */
@@ -121,7 +161,7 @@ export function checkTrainable(model: Model, where: 'fit' | 'trainOnBatch'): voi
   );
 }
 
-function allLayers(root: Layer): Layer[] {
+export function allLayers(root: Layer): Layer[] {
   const found = new Set<Layer>();
   const visit = (layer: Layer): void => {
     if (found.has(layer)) return;
@@ -131,8 +171,6 @@ function allLayers(root: Layer): Layer[] {
   visit(root);
   return [...found];
 }
-
-const weightOf = (layer: Layer): Variable => (layer as unknown as Record<string, Variable>)[layer.int8Weight!.weight]!;
 
 /** How many layers hold a variable themselves. */
 function ownersOf(layers: readonly Layer[]): Map<Variable, number> {

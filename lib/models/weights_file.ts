@@ -4,7 +4,7 @@ import { openHdf5, planHdf5 } from '../formats/hdf5/index.js';
 import { readSafetensors, writeSafetensors } from '../formats/safetensors.js';
 import type { Variable } from '../graph/variable.js';
 import type { Layer } from '../layers/layer.js';
-import { type AnyArray, shapeText } from '../ndarray.js';
+import { type AnyArray, computeDtype, NDArray, shapeText } from '../ndarray.js';
 import type { Model } from './model.js';
 import { KerasArchive, readWhole, sniff } from './saving/archive.js';
 import { matchLegacy } from './saving/legacy_file.js';
@@ -45,7 +45,12 @@ export async function saveWeights(model: Model, path: string, options: { signal?
     await writeAtomically(path, planHdf5(weightGroups(tree, optimizer, values)).pieces(), { signal });
     return;
   }
-  const tensors = new Map(paths.map(([name, variable]) => [name, values.get(variable)!]));
+  const tensors = new Map(
+    paths.map(([name, variable]) => {
+      const { data, shape } = values.get(variable)!;
+      return [name, new NDArray(data, shape, variable.dtype)];
+    }),
+  );
   await writeAtomically(path, writeSafetensors({ tensors, metadata: new Map([['format', 'chainrule']]) }), { signal });
 }
 
@@ -87,7 +92,8 @@ async function loadSafetensors(model: Model, content: Uint8Array, path: string):
         `"${name}" has shape ${shapeText(array.shape)}, ${variable.path} has ${shapeText(variable.shape)}`,
         model,
       );
-    if (array.dtype !== variable.dtype)
+    // bfloat16 is widened exactly, and rounded to.
+    if (computeDtype(array.dtype) !== computeDtype(variable.dtype))
       throw mismatch(path, `"${name}" is ${array.dtype}, ${variable.path} is ${variable.dtype}`, model);
     pairs.push([variable, array]);
   }

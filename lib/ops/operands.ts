@@ -1,10 +1,10 @@
 import { ChainruleError } from '../errors.js';
 import { emit } from '../graph/emit.js';
-import { Dimension, Tensor } from '../graph/tensor.js';
+import { Dimension, isSymbolic, Tensor } from '../graph/tensor.js';
 import { type Operand, Scalar } from '../graph/trace.js';
 import { Variable } from '../graph/variable.js';
 import type { DType } from '../native.js';
-import { NDArray, shapeText } from '../ndarray.js';
+import { computeDtype, NDArray, shapeText } from '../ndarray.js';
 import { fromNested } from '../nested.js';
 
 /** A tensor, a variable (its current value), the batch size, a number or an array. */
@@ -21,13 +21,9 @@ function wider(a: DType, b: DType): DType {
 
 /** The dtype that an operand brings along; a plain number has none and takes the other's. */
 function dtypeOf(operand: Operand): DType | undefined {
-  if (
-    operand instanceof Tensor ||
-    operand instanceof Variable ||
-    operand instanceof NDArray ||
-    operand instanceof Scalar
-  )
-    return operand.dtype;
+  if (operand instanceof Tensor || operand instanceof Scalar) return operand.dtype;
+  // What is stored as bfloat16 is read as float32.
+  if (operand instanceof Variable || operand instanceof NDArray) return computeDtype(operand.dtype);
   return operand instanceof Dimension ? 'int32' : typeof operand === 'boolean' ? 'bool' : undefined;
 }
 
@@ -40,7 +36,7 @@ function known(operand: Operand): Operand {
 /** Casts both operands to their common dtype, as numpy would; numbers adapt to the tensor. */
 export function unify(a: Operand, b: Operand, atLeast?: DType): [Operand, Operand] {
   const [left, right] = [known(a), known(b)];
-  const dtypes = [dtypeOf(left), dtypeOf(right)].filter((dtype) => dtype !== undefined);
+  const dtypes = [dtypeOf(left), dtypeOf(right)].filter((dtype) => dtype !== undefined).map(computeDtype);
   let target = dtypes.length === 0 ? 'float32' : dtypes.reduce(wider);
   for (const operand of [left, right]) {
     if (typeof operand === 'number')
@@ -52,11 +48,18 @@ export function unify(a: Operand, b: Operand, atLeast?: DType): [Operand, Operan
 
 function to(operand: Operand, dtype: DType): Operand {
   if (typeof operand === 'number') return new Scalar(operand, dtype);
-  return dtypeOf(operand) === dtype ? operand : cast(operand, dtype);
+  const from = dtypeOf(operand);
+  return from === dtype || (from && computeDtype(from) === dtype) ? operand : cast(operand, dtype);
 }
 
-/** Converts the dtype; floats are cut towards zero when they become integers. */
+/**
+ * Converts the dtype; floats are cut towards zero when they become integers. bfloat16 is for storage: float32 is rounded
+ * to the nearest, halves to even, and what computes with the result takes it as float32 again.
+ */
 export function cast(x: Operand, dtype: DType): Tensor {
+  // Other dtypes go through float32, as numbers do.
+  if (dtype === 'bfloat16' && !(x instanceof Tensor && x.dtype === dtype))
+    return emit('cast', [cast(x, 'float32')], { dtype });
   const operand = typeof x === 'number' ? new Scalar(x, dtype) : known(x);
   if (operand instanceof Tensor && operand.dtype === dtype) return operand;
   const same = dtypeOf(operand) === dtype;
@@ -66,7 +69,8 @@ export function cast(x: Operand, dtype: DType): Tensor {
 
 /** Any operand as a tensor of the active trace (or as the symbolic tensor that it is). */
 export function tensor(x: Operand): Tensor {
-  if (x instanceof Tensor) return x;
+  // What is recorded of a symbolic tensor takes it as float32 when it is traced.
+  if (x instanceof Tensor) return x.dtype === 'bfloat16' && !isSymbolic(x) ? cast(x, 'float32') : x;
   if (x instanceof Variable) return x.read();
   const operand = known(x);
   const dtype = dtypeOf(operand) ?? 'float32';
@@ -85,7 +89,7 @@ export function isOperand(value: unknown): value is Operand {
 
 /** As tensor, in float32: for ops that are defined on floats only. */
 export function float(x: Operand): Tensor {
-  return cast(x, 'float32');
+  return x instanceof Tensor && x.dtype === 'bfloat16' ? tensor(x) : cast(x, 'float32');
 }
 
 export function unary(op: string, x: Operand): Tensor {

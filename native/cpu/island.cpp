@@ -183,8 +183,10 @@ Opcode opcodeFor(std::string_view name, DType operand) {
 
 Opcode castOpcode(DType from, DType to) {
   if (from == to) return Opcode::none;
+  if (from == DType::bf16) return castOpcode(DType::f32, to);  // its lanes are floats
   if (from == DType::f32) {
     if (to == DType::boolean) return Opcode::castF32ToBool;
+    if (to == DType::bf16) return Opcode::castF32ToBf16;
     if (to == DType::u32) return Opcode::castF32ToU32;
     return Opcode::castF32ToI32;  // a u8 store keeps the low byte
   }

@@ -21,7 +21,7 @@ constexpr int kIslandOutputs = 16;
 constexpr int kIslandTile = 512;  // elements
 
 struct IslandInput {
-  DType dtype = DType::f32;           // u8 and boolean widen to i32 lanes
+  DType dtype = DType::f32;           // u8 and boolean widen to i32 lanes, bf16 to f32
   int64_t strides[kIslandRank] = {};  // in elements, one per axis of the iteration space; 0 = broadcast
 };
 struct IslandInstruction {
@@ -30,7 +30,7 @@ struct IslandInstruction {
 };
 struct IslandOutput {
   uint8_t value = 0;
-  DType dtype = DType::f32;  // u8 keeps the low byte, boolean stores lane != 0
+  DType dtype = DType::f32;  // u8 keeps the low byte, bf16 the upper half, boolean stores lane != 0
 };
 
 // A fused elementwise program over an iteration space. Values are numbered: inputs, then constants, then one per

@@ -33,11 +33,12 @@ enum class Reduce : uint8_t { sum, prod, max, min, any, all };
 struct Gemm {
   int64_t m = 0, n = 0, k = 0;
   const float* a = nullptr;
-  int64_t aRow = 0, aCol = 1;  // element (i, k) at a[i * aRow + k * aCol]
-  const float* b = nullptr;    // element (k, 16 p + j) at b[p * bPanel + k * bRow + j]
-  int64_t bRow = kPanel;       // 16 for packed panels; the leading dimension for a row-major B
-  int64_t bPanel = 0;          // k * 16 for packed panels (more if k is a slice); 16 for a row-major B
-  float* c = nullptr;          // element (i, 16 p + j) at c[i * cRow + p * cPanel + j]
+  int64_t aRow = 0, aCol = 1;        // element (i, k) at a[i * aRow + k * aCol]
+  const float* b = nullptr;          // element (k, 16 p + j) at b[p * bPanel + k * bRow + j]
+  int64_t bRow = kPanel;             // 16 for packed panels; the leading dimension for a row-major B
+  int64_t bPanel = 0;                // k * 16 for packed panels (more if k is a slice); 16 for a row-major B
+  const uint16_t* halves = nullptr;  // in place of b: B as panels of bfloat16 (base/panels.h), bPanel of these apart
+  float* c = nullptr;                // element (i, 16 p + j) at c[i * cRow + p * cPanel + j]
   int64_t cRow = 0, cPanel = kPanel;
   bool cPadded = false;     // all 16 columns of the last panel may be written (C is in panel layout itself)
   bool accumulate = false;  // false: C is never read

@@ -6,6 +6,18 @@
 #include "ir/expr.h"
 
 namespace chainrule {
+namespace {
+
+void checkStored(const Graph& graph, const Node& node, const std::vector<ValueType>& types) {
+  for (size_t i = 0; i < types.size(); ++i) {
+    if (types[i].dtype != DType::bf16 || node.op->view || node.attrs.extra ||
+        (node.op->widens && node.op->widens(graph, node, int(i))))
+      continue;
+    fail("DTYPE", "input ", i, " has the dtype bfloat16, which numbers are stored in. Convert it to float32 with cast");
+  }
+}
+
+}  // namespace
 
 std::vector<ValueId> Graph::add(std::string_view opName, std::vector<ValueId> inputIds, Attrs attributes) {
   const OpDef* op = findOp(opName);
@@ -30,15 +42,17 @@ NodeId Graph::addNode(const OpDef& op, std::vector<ValueId> inputIds, Attrs attr
     if (id >= values.size()) fail("INTERNAL", std::string(op.name), ": value ", id, " is not in this graph");
     types.push_back(values[id].type);
   }
+  Node node{&op, std::move(inputIds), std::move(attributes), ValueId(values.size()), 0, where};
   std::vector<ValueType> parts;
   try {
-    parts = op.infer({*this, op.name, types, attributes});
+    checkStored(*this, node, types);
+    parts = op.infer({*this, op.name, types, node.attrs});
   } catch (const Error& error) {
     const std::string place = where.empty() ? "" : ", in layer \"" + where + "\"";
     throw Error(error.code(), std::string(op.name) + ": " + error.what() + place);
   }
+  node.parts = uint16_t(parts.size());
   const NodeId id = NodeId(nodes.size());
-  Node node{&op, std::move(inputIds), std::move(attributes), ValueId(values.size()), uint16_t(parts.size()), where};
   nodes.push_back(std::move(node));
   for (size_t part = 0; part < parts.size(); ++part) values.push_back({parts[part], id, uint16_t(part)});
   return id;
@@ -58,6 +72,7 @@ ValueId Graph::constant(Constant data) {
 }
 
 ValueId Graph::scalar(double value, DType dtype) {
+  if (dtype == DType::bf16) fail("DTYPE", "a number is float32 before it is stored as bfloat16. Convert it with cast");
   for (const auto& [key, id] : scalars_) {
     // Compared by bits, so that -0 and NaN are numbers of their own.
     if (key.second == dtype && std::memcmp(&key.first, &value, sizeof value) == 0) return id;

@@ -78,6 +78,8 @@ struct OpDef {
   int64_t (*viewOffset)(const Graph&, const Attrs&) = nullptr;
   // An op that joins its inputs in its output's memory: where input i may be computed in place, or -1.
   int64_t (*inputOffset)(const Graph&, const Attrs&, int input, Layout layout) = nullptr;
+  // Whether an input may be bfloat16, which the op widens as it reads. Null: none may, and values are cast before.
+  bool (*widens)(const Graph&, const Node&, int input) = nullptr;
   bool needsRows = false;  // picks rows out of its first input: unpacking all of it first would be a waste
 };
 

@@ -1,3 +1,6 @@
+#include <algorithm>
+
+#include "base/bfloat16.h"
 #include "node/classes.h"
 #include "node/convert.h"
 
@@ -6,10 +9,14 @@ namespace {
 
 const napi_type_tag kTag = {0x6368616972756c65, 0x7661726961626c65};
 
+// JavaScript has no array of bfloat16: such numbers cross the border as float32.
+DType borderDType(DType dtype) { return dtype == DType::bf16 ? DType::f32 : dtype; }
+
 void checkArray(const Variable& variable, const ArrayRef& array) {
   const bool bytes = byteSize(array.dtype) == 1 && byteSize(variable.dtype) == 1;
-  if (array.dtype != variable.dtype && !bytes) {
-    fail("DTYPE", "variable \"", variable.name, "\" is ", dtypeName(variable.dtype), ", got ", dtypeName(array.dtype));
+  const DType want = borderDType(variable.dtype);
+  if (array.dtype != want && !bytes) {
+    fail("DTYPE", "variable \"", variable.name, "\" is ", dtypeName(want), ", got ", dtypeName(array.dtype));
   }
   if (elementCount(array.dims) != elementCount(variable.dims)) {
     fail("SHAPE", "variable \"", variable.name, "\" has shape ", toString(variable.dims), " = ",
@@ -21,7 +28,26 @@ Buffer copyOf(const Variable& variable) {
   Buffer data(size_t(elementCount(variable.dims) * byteSize(variable.dtype)));
   const auto lock = lockExclusive(variable);
   if (data.size() > 0) variable.read(data.data());
-  return data;
+  if (variable.dtype != DType::bf16) return data;
+  const int64_t count = elementCount(variable.dims);
+  Buffer wide(size_t(count) * sizeof(float));
+  const auto* halves = reinterpret_cast<const uint16_t*>(data.data());
+  std::transform(halves, halves + count, reinterpret_cast<float*>(wide.data()), widenBfloat16);
+  return wide;
+}
+
+// `data` is of the border's dtype and checked.
+void writeTo(Variable& variable, const void* data) {
+  Buffer narrow;
+  if (variable.dtype == DType::bf16) {
+    const int64_t count = elementCount(variable.dims);
+    narrow = Buffer(size_t(count) * sizeof(uint16_t));
+    const auto* numbers = static_cast<const float*>(data);
+    std::transform(numbers, numbers + count, reinterpret_cast<uint16_t*>(narrow.data()), roundToBfloat16);
+    data = narrow.data();
+  }
+  const auto lock = lockExclusive(variable);
+  variable.write(static_cast<const std::byte*>(data));
 }
 
 // V8 collects sooner when it knows what its small handles hold. Fails while an environment goes away, which is no
@@ -97,7 +123,7 @@ Napi::Value VariableWrap::read(const Napi::CallbackInfo& call) {
     const auto data = std::make_shared<Buffer>();
     auto work = [variable = variable_, data] { *data = copyOf(*variable); };
     return submit(call.Env(), task(std::move(work)), [variable = variable_, data](Napi::Env env) {
-      return typedArrayOf(env, variable->dtype, std::move(*data), elementCount(variable->dims));
+      return typedArrayOf(env, borderDType(variable->dtype), std::move(*data), elementCount(variable->dims));
     });
   });
 }
@@ -106,10 +132,7 @@ Napi::Value VariableWrap::write(const Napi::CallbackInfo& call) {
   return guarded(call.Env(), [&] {
     const Column column = columnFrom(typedArrayFrom(call[0]), false);
     checkArray(*variable_, column.array);
-    auto work = [variable = variable_, column] {
-      const auto lock = lockExclusive(*variable);
-      variable->write(static_cast<const std::byte*>(column.array.data));
-    };
+    auto work = [variable = variable_, column] { writeTo(*variable, column.array.data); };
     return submit(call.Env(), task(std::move(work)), [](Napi::Env env) { return env.Undefined(); });
   });
 }
@@ -126,7 +149,7 @@ Napi::Value VariableWrap::compact(const Napi::CallbackInfo& call) {
 
 Napi::Value VariableWrap::readSync(const Napi::CallbackInfo& call) {
   return guarded(call.Env(), [&] {
-    return typedArrayOf(call.Env(), variable_->dtype, copyOf(*variable_), elementCount(variable_->dims));
+    return typedArrayOf(call.Env(), borderDType(variable_->dtype), copyOf(*variable_), elementCount(variable_->dims));
   });
 }
 
@@ -134,8 +157,7 @@ Napi::Value VariableWrap::writeSync(const Napi::CallbackInfo& call) {
   return guarded(call.Env(), [&] {
     const BoundArray bound = typedArrayFrom(call[0]);
     checkArray(*variable_, bound.array);
-    const auto lock = lockExclusive(*variable_);
-    variable_->write(static_cast<const std::byte*>(bound.array.data));
+    writeTo(*variable_, bound.array.data);
     return call.Env().Undefined();
   });
 }

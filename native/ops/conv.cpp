@@ -18,7 +18,7 @@ Window windowOfFilter(const InferContext& c) {
 
 std::vector<ValueType> infer(const InferContext& c) {
   expectDType(c, 0, DType::f32);
-  expectDType(c, 1, DType::f32);
+  if (c.in[1].dtype != DType::bf16) expectDType(c, 1, DType::f32);
   expectRank(c, 0, 4);
   expectRank(c, 1, 4);
   const Shape &x = c.in[0].shape, &w = c.in[1].shape;
@@ -159,6 +159,7 @@ Lowering lowerFilter(const LowerContext& c) {
 
 // Packed filters only for one group: with more, panels would not line up with the groups.
 bool oneGroup(const Graph&, const Node& node) { return node.attrs.integer("groups", 1) == 1; }
+bool widens(const Graph& graph, const Node& node, int input) { return input == 1 && oneGroup(graph, node); }
 bool depthwise(const Graph& graph, const Node& node) {
   const int64_t groups = node.attrs.integer("groups", 1);
   return groups > 1 && Dim(groups) == graph.type(node.inputs[0]).shape[3];
@@ -179,7 +180,8 @@ const OpDef table[] = {
      .columnsInput = filterInput,
      .window = windowOfFilter,
      .lowerRows = convRowStage,
-     .channelwise = depthwise},
+     .channelwise = depthwise,
+     .widens = widens},
     {.name = "conv2dInput",
      .minInputs = 2,
      .maxInputs = 2,

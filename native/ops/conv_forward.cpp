@@ -1,6 +1,7 @@
 #include "ops/conv_forward.h"
 
 #include "cpu/conv_rows.h"
+#include "ops/panels.h"
 
 namespace chainrule::ops {
 
@@ -19,8 +20,12 @@ ConvForward lowerConvForward(const LowerContext& c, const Dims& out) {
   if (!isDepthwise(conv.shape)) {
     conv.packed = c.in[1].layout == Layout::panel16;
     conv.panels = cpu::panelCount(conv.shape.groupOut()) * conv.shape.groups;
-    conv.filterBytes = conv.packed ? 0 : size_t(conv.panels * conv.shape.filterRows() * 64);
+    conv.halves = c.in[1].dtype == DType::bf16;
+    conv.streams = conv.halves && conv.packed && cpu::convIsPointwise(conv.shape);
+    conv.filterBytes =
+        conv.streams || (conv.packed && !conv.halves) ? 0 : size_t(conv.panels * conv.shape.filterRows() * 64);
     conv.islandOffset = size_t((cpu::convScratchBytes(conv.shape) + 63) / 64 * 64);
+    if (conv.streams) conv.islandOffset += cpu::kWidenedBytes;
   }
   conv.scratchBytes = conv.islandOffset + conv.epilogue.scratch;
   return conv;
@@ -30,7 +35,11 @@ const float* ConvForward::filter(const StepArgs& args, std::byte* memory) const 
   const float* given = args.in<float>(1);
   if (filterBytes == 0) return given;
   float* made = reinterpret_cast<float*>(memory);
-  packFilter(*kernels, shape, given, made, args.split(panels));
+  const Range range = args.split(panels);
+  if (halves)
+    widenToPanels(*kernels, args.in<uint16_t>(1), packed, {shape.filterRows(), shape.cout}, made, range);
+  else
+    packFilter(*kernels, shape, given, made, range);
   args.barrier();
   return made;
 }
@@ -42,7 +51,17 @@ void ConvForward::run(const StepArgs& args, const float* filter, float* y, Range
   if (isDepthwise(shape)) {
     kernels->depthwiseForward(shape, args.in<float>(0), filter, finish.bias, finish.activation, y, rows.begin,
                               rows.end);
-  } else if (!panelRange.empty()) {
+  } else if (panelRange.empty()) {
+    return;
+  } else if (streams) {
+    cpu::Gemm g{.m = shape.n * shape.h * shape.w, .n = shape.cout, .k = shape.cin, .a = args.in<float>(0)};
+    g.aRow = shape.cin;
+    g.halves = args.in<uint16_t>(1);
+    g.bPanel = panelSize(DType::bf16, shape.cin, 16);
+    g.c = y, g.cRow = shape.cout;
+    g.finish = finish;
+    kernels->gemmHalves(g, rows.begin * shape.ow, rows.end * shape.ow, panelRange.begin, panelRange.end, own);
+  } else {
     kernels->convForward(shape, args.in<float>(0), filter, finish, y, rows.begin, rows.end, panelRange.begin,
                          panelRange.end, own);
   }

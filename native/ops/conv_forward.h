@@ -12,9 +12,11 @@ struct ConvForward {
   ConvShape shape;
   Epilogue epilogue;
   const cpu::KernelTable* kernels = nullptr;
-  bool packed = false;  // the filter arrives in panels
-  int64_t panels = 0;   // of all groups
-  int64_t rowSize = 0;  // floats of an output row
+  bool packed = false;   // the filter arrives in panels
+  bool halves = false;   // of bfloat16
+  bool streams = false;  // such a filter is that of a product, which widens it as it goes
+  int64_t panels = 0;    // of all groups
+  int64_t rowSize = 0;   // floats of an output row
   size_t filterBytes = 0, scratchBytes = 0, islandOffset = 0;
 
   int64_t rows() const { return shape.n * shape.oh; }

@@ -96,13 +96,19 @@ std::vector<ValueType> inferCast(const InferContext& c) {
   refuseInt8(c);
   const auto to = dtypeFromName(c.attrs.text("dtype", ""));
   if (!to || *to == DType::i8)
-    fail("DTYPE", "there is no dtype \"", c.attrs.text("dtype", ""), "\". Use float32, int32, uint8, bool or uint32");
+    fail("DTYPE", "there is no dtype \"", c.attrs.text("dtype", ""),
+         "\". Use float32, int32, uint8, bool, uint32 or bfloat16");
+  if (*to == DType::bf16) expectOneOf(c, 0, {DType::f32, DType::bf16});  // others round twice: through float32
   return {typeOf(*to, c.in[0].shape)};
 }
 
 std::vector<ValueId> gradientOfCast(GradientContext& c) {
-  return {c.in(0).dtype() == DType::f32 ? c.grad().id : kNone};
+  // Gradients of bfloat16 are float32: rounding is taken as it stands for, with the derivative 1.
+  const DType from = c.in(0).dtype();
+  return {from == DType::f32 || from == DType::bf16 ? c.grad().id : kNone};
 }
+
+bool anyInput(const Graph&, const Node&, int) { return true; }
 
 OpDef define(std::string_view name, int arity, std::vector<ValueType> (*rule)(const InferContext&),
              std::vector<ValueId> (*gradient)(GradientContext&), bool differentiable) {
@@ -114,6 +120,12 @@ OpDef define(std::string_view name, int arity, std::vector<ValueType> (*rule)(co
   op.lower = lowerElementwise;
   op.elementwise = op.inPlace = true;
   op.differentiable = differentiable;
+  return op;
+}
+
+OpDef defineCast() {
+  OpDef op = define("cast", 1, inferCast, gradientOfCast, true);
+  op.widens = anyInput;
   return op;
 }
 
@@ -131,7 +143,7 @@ const OpDef table[] = {
 #define TERNARY(name, kind, forward, ga, gb, gc) \
   define(#name, 3, infer<Kind::kind>, formula::gradientOf_##name, anyGradient(#ga ", " #gb ", " #gc)),
 #include "ops/elementwise.def"
-    define("cast", 1, inferCast, gradientOfCast, true),
+    defineCast(),
 };
 
 }  // namespace

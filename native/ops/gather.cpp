@@ -16,7 +16,7 @@ std::vector<ValueType> inferGather(const InferContext& c) {
   if (table.empty()) fail("SHAPE", "a scalar has no rows to gather");
   Shape out = c.in[1].shape;
   for (int i = 1; i < table.size(); ++i) out.push(table[i]);
-  return {typeOf(c.in[0].dtype, out)};
+  return {typeOf(c.in[0].dtype == DType::bf16 ? DType::f32 : c.in[0].dtype, out)};
 }
 
 std::vector<ValueId> gradientOfGather(GradientContext& c) {
@@ -49,14 +49,19 @@ struct GatherFault {
 Lowering lowerGather(const LowerContext& c) {
   const int64_t rows = c.in[0].dims[0], count = c.in[1].count();
   const int64_t rowBytes = rows == 0 ? 0 : c.in[0].bytes() / rows;
+  const bool halves = c.in[0].dtype == DType::bf16;
   const GatherFault fault(c);
   return {.launch =
-              [=, gather = c.kernels.gatherRows](const StepArgs& args) {
+              [=, &k = c.kernels](const StepArgs& args) {
                 const Range range = args.split(count, 16);
                 int64_t bad = INT64_MAX;
-                if (!range.empty())
-                  gather(args.in<void>(0), rows, rowBytes, args.in<int32_t>(1), args.out<void>(), range.begin,
-                         range.end, &bad);
+                if (range.empty()) return;
+                if (halves)
+                  k.gatherBfloat16(args.in<uint16_t>(0), rows, rowBytes / 2, args.in<int32_t>(1), args.out<float>(),
+                                   range.begin, range.end, &bad);
+                else
+                  k.gatherRows(args.in<void>(0), rows, rowBytes, args.in<int32_t>(1), args.out<void>(), range.begin,
+                               range.end, &bad);
                 if (bad != INT64_MAX) fault.report(args, bad);
               },
           .cost = double(count) * (5 + double(rowBytes) * 0.05)};
@@ -108,7 +113,7 @@ Lowering lowerGatherGradient(const LowerContext& c) {
 // The sum or mean of a bag of rows for each list of indices, as reduceSum(gather(table, indices), axis of the list) has
 // it and with its bits; the rows stay in cache.
 std::vector<ValueType> inferGatherReduce(const InferContext& c) {
-  expectDType(c, 0, DType::f32);
+  if (c.in[0].dtype != DType::bf16) expectDType(c, 0, DType::f32);
   expectDType(c, 1, DType::i32);
   Shape out = c.in[1].shape;
   out.pop();
@@ -121,9 +126,9 @@ Lowering lowerGatherReduce(const LowerContext& c) {
                 width = c.in[0].count() / std::max<int64_t>(rows, 1);
   const int64_t bags = length == 0 ? 0 : c.in[1].count() / length;
   const int64_t chunkRows = cpu::reduceChunkRows(length, width), chunks = (length + chunkRows - 1) / chunkRows;
-  const bool mean = c.attrs().integer("mean", 0) != 0;
+  const bool mean = c.attrs().integer("mean", 0) != 0, halves = c.in[0].dtype == DType::bf16;
   const GatherFault fault(c);
-  const auto launch = [=, gather = c.kernels.gatherRows, reduce = c.kernels.reduceOuter](const StepArgs& args) {
+  const auto launch = [=, &k = c.kernels](const StepArgs& args) {
     float* const bag = reinterpret_cast<float*>(args.own);
     float* const partial = bag + chunkRows * width;
     int64_t bad = INT64_MAX;
@@ -133,11 +138,16 @@ Lowering lowerGatherReduce(const LowerContext& c) {
       for (int64_t chunk = 0; chunk < chunks; ++chunk) {
         const int64_t first = i * length + chunk * chunkRows, count = std::min(chunkRows, length - chunk * chunkRows);
         int64_t found = INT64_MAX;
-        gather(args.in<void>(0), rows, width * 4, args.in<int32_t>(1) + first, bag, 0, count, &found);
+        const int32_t* const ids = args.in<int32_t>(1) + first;
+        if (halves)
+          k.gatherBfloat16(args.in<uint16_t>(0), rows, width, ids, bag, 0, count, &found);
+        else
+          k.gatherRows(args.in<void>(0), rows, width * 4, ids, bag, 0, count, &found);
         if (found != INT64_MAX) bad = std::min(bad, first + found);
-        reduce(cpu::Reduce::sum, DType::f32, bag, count, width, chunks > 1 ? partial + chunk * width : out, 0, width);
+        k.reduceOuter(cpu::Reduce::sum, DType::f32, bag, count, width, chunks > 1 ? partial + chunk * width : out, 0,
+                      width);
       }
-      if (chunks > 1) reduce(cpu::Reduce::sum, DType::f32, partial, chunks, width, out, 0, width);
+      if (chunks > 1) k.reduceOuter(cpu::Reduce::sum, DType::f32, partial, chunks, width, out, 0, width);
       for (int64_t k = 0; mean && k < width; ++k) out[k] /= float(length);
     }
     if (bad != INT64_MAX) fault.report(args, bad);
@@ -164,6 +174,8 @@ Lowering lowerOneHot(const LowerContext& c) {
           .cost = double(count * depth) * 0.1 + double(count)};
 }
 
+bool widensTable(const Graph&, const Node&, int input) { return input == 0; }
+
 const OpDef table[] = {
     {.name = "gather",
      .minInputs = 2,
@@ -171,6 +183,7 @@ const OpDef table[] = {
      .infer = inferGather,
      .gradient = gradientOfGather,
      .lower = lowerGather,
+     .widens = widensTable,
      .needsRows = true},
     {.name = "gatherInt8",
      .minInputs = 3,
@@ -190,6 +203,7 @@ const OpDef table[] = {
      .infer = inferGatherReduce,
      .lower = lowerGatherReduce,
      .differentiable = false,
+     .widens = widensTable,
      .needsRows = true},
     {.name = "oneHot",
      .minInputs = 1,

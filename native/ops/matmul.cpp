@@ -8,7 +8,7 @@ namespace {
 
 std::vector<ValueType> infer(const InferContext& c) {
   expectDType(c, 0, DType::f32);
-  expectDType(c, 1, DType::f32);
+  if (c.in[1].dtype != DType::bf16) expectDType(c, 1, DType::f32);
   const Shape &a = c.in[0].shape, &b = c.in[1].shape;
   if (a.size() < 2 || b.size() < 2) {
     fail("SHAPE", "needs at least two dimensions each, got ", toString(a), " x ", toString(b),
@@ -68,6 +68,12 @@ bool takesPanel(const Graph& graph, const Node& node) {
   return isSingle(graph, node) && !(graph.type(node.inputs[1]).shape.back() == Dim(1));
 }
 
+// The right side of a product that takes it in panels as they are.
+bool widens(const Graph& graph, const Node& node, int input) {
+  const auto [ta, tb] = transposes(node.attrs);
+  return input == 1 && !ta && !tb && takesPanel(graph, node);
+}
+
 // A right side shared by all rows.
 int columnsInput(const Graph& graph, const Node& node) {
   return graph.type(node.inputs[1]).shape.size() == 2 && !transposes(node.attrs).b ? 1 : -1;
@@ -83,7 +89,8 @@ const OpDef table[] = {{.name = "matmul",
                         .takesPanel = takesPanel,
                         .panelOutput = isSingle,
                         .panelInput = 1,
-                        .columnsInput = columnsInput}};
+                        .columnsInput = columnsInput,
+                        .widens = widens}};
 
 }  // namespace
 

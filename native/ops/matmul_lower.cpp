@@ -14,6 +14,7 @@ struct Product {
   bool ta = false, tb = false;
   bool panels = false;  // B arrives packed: [K][N] if !tb, of the matrix [N][K] if tb
   bool direct = false;  // B is used where it lies
+  bool halves = false;  // B is bfloat16
 };
 
 // Packed panels of W (K x N, tb: the product wants W^T with N rows) from the panels of W itself, by 16 x 16 blocks.
@@ -61,7 +62,7 @@ Lowering lowerSingle(const LowerContext& c, Product p) {
   const bool outPanel = c.out[0].layout == Layout::panel16;
   const int64_t panels = cpu::panelCount(p.n), chunks = chunksOf(p);
   // The last panel must not read past B; a single row of B is the same either way.
-  p.direct = !p.panels && p.n % 16 == 0 && (p.k == 1 || (!p.tb && p.m <= 8));
+  p.direct = !p.panels && !p.halves && p.n % 16 == 0 && (p.k == 1 || (!p.tb && p.m <= 8));
   const bool packs = !p.direct && (!p.panels || p.tb);
   const int64_t packedBytes = packs ? panels * p.k * 64 : 0;
   const int64_t outCount = outPanel ? panels * p.m * 16 : p.m * p.n;
@@ -73,7 +74,10 @@ Lowering lowerSingle(const LowerContext& c, Product p) {
     shape.cPadded = true;
   }
   const bool inside = epilogue.begins() && chunks == 1;
-  const size_t gemmScratch = size_t((cpu::gemmScratchBytes(shape) + 63) / 64 * 64);
+  const bool streams = p.halves && p.panels;
+  if (streams) shape.bPanel = panelSize(DType::bf16, p.k, 16);
+  const auto multiply = streams ? k.gemmHalves : k.gemm;
+  const size_t gemmScratch = size_t((cpu::gemmScratchBytes(shape) + 63) / 64 * 64 + (streams ? cpu::kWidenedBytes : 0));
   // Rows of a block whose output stays in L2 until the epilogue has run over it.
   const int64_t blockRows = std::max<int64_t>(6, (1 << 15) / std::max<int64_t>(1, p.n) / 6 * 6);
 
@@ -81,6 +85,7 @@ Lowering lowerSingle(const LowerContext& c, Product p) {
     cpu::Gemm gemm = shape;
     gemm.a = args.in<float>(0);
     gemm.b = args.in<float>(1);
+    if (streams) gemm.halves = args.in<uint16_t>(1);
     gemm.c = args.out<float>();
     // By rows every member reads all of B, by panels all of A and the panels that it packed itself.
     const int64_t enough = 4 * args.members;
@@ -89,7 +94,10 @@ Lowering lowerSingle(const LowerContext& c, Product p) {
     if (packs) {
       float* packed = reinterpret_cast<float*>(args.shared);
       const Range range = args.split(panels);
-      pack(k, p, gemm.b, packed, range.begin, range.end);
+      if (p.halves)
+        widenToPanels(k, args.in<uint16_t>(1), false, {p.k, p.n}, packed, range);
+      else
+        pack(k, p, gemm.b, packed, range.begin, range.end);
       if (byRows || chunks > 1) args.barrier();
       gemm.b = packed;
     }
@@ -117,7 +125,7 @@ Lowering lowerSingle(const LowerContext& c, Product p) {
     }
     if (!byRows) {
       const Range range = args.split(panels);
-      if (!range.empty()) k.gemm(gemm, 0, p.m, range.begin, range.end, args.own);
+      if (!range.empty()) multiply(gemm, 0, p.m, range.begin, range.end, args.own);
       if (epilogue.remains(inside)) {
         args.barrier();
         const Range elements = args.split(p.m * p.n, cpu::kIslandTile);
@@ -127,12 +135,12 @@ Lowering lowerSingle(const LowerContext& c, Product p) {
     }
     const Range rows = args.split(p.m, 6);
     if (!epilogue.remains(inside)) {
-      if (!rows.empty()) k.gemm(gemm, rows.begin, rows.end, 0, panels, args.own);
+      if (!rows.empty()) multiply(gemm, rows.begin, rows.end, 0, panels, args.own);
       return;
     }
     for (int64_t row = rows.begin; row < rows.end; row += blockRows) {
       const int64_t end = std::min(row + blockRows, rows.end);
-      k.gemm(gemm, row, end, 0, panels, args.own);
+      multiply(gemm, row, end, 0, panels, args.own);
       epilogue.apply(args, gemm.c, inside, row * p.n, end * p.n, args.own + gemmScratch);
     }
   };
@@ -225,6 +233,7 @@ Lowering lowerMatmul(const LowerContext& c) {
             .ta = ta,
             .tb = tb};
   p.panels = c.in[1].layout == Layout::panel16;
+  p.halves = c.in[1].dtype == DType::bf16;
   const bool single = b.size() == 2 && (a.size() == 2 || !ta);
   if (!single) return lowerBatched(c, p);
   p.m = p.n == 0 ? 0 : c.out[0].count() / p.n;

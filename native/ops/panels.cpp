@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/bfloat16.h"
 #include "base/panels.h"
 #include "cpu/kernel_table.h"
 #include "ops/registry.h"
@@ -9,21 +10,14 @@
 
 namespace chainrule::ops {
 
-void packInt8(const int8_t* rowMajor, PanelShape shape, int8_t* panels, Range range) {
-  const int64_t bytes = panelSize(DType::i8, shape.rows, 16);
-  if (!range.empty()) std::fill(panels + range.begin * bytes, panels + range.end * bytes, int8_t(0));
+void widenToPanels(const cpu::KernelTable& k, const uint16_t* matrix, bool packed, PanelShape shape, float* panels,
+                   Range range) {
+  if (packed) return k.widenPanels(matrix, shape.rows, panels, range.begin, range.end);
   const int64_t end = std::min(range.end * 16, shape.columns);
+  if (!range.empty()) std::fill(panels + range.begin * shape.rows * 16, panels + range.end * shape.rows * 16, 0.0f);
   for (int64_t row = 0; row < shape.rows; ++row) {
     for (int64_t column = range.begin * 16; column < end; ++column)
-      panels[panelIndex(DType::i8, shape.rows, row, column)] = rowMajor[row * shape.columns + column];
-  }
-}
-
-void unpackInt8(const int8_t* panels, PanelShape shape, int8_t* rowMajor, Range range) {
-  const int64_t end = std::min(range.end * 16, shape.columns);
-  for (int64_t row = 0; row < shape.rows; ++row) {
-    for (int64_t column = range.begin * 16; column < end; ++column)
-      rowMajor[row * shape.columns + column] = panels[panelIndex(DType::i8, shape.rows, row, column)];
+      panels[panelIndex(DType::f32, shape.rows, row, column)] = widenBfloat16(matrix[row * shape.columns + column]);
   }
 }
 
@@ -34,10 +28,10 @@ std::vector<ValueType> inferUnpack(const InferContext& c) { return {{c.in[0].dty
 
 Lowering lowerPack(const LowerContext& c) {
   const PanelShape shape = panelShape(c.in[0].dims);
-  const bool bytes = c.in[0].dtype == DType::i8;
-  const auto launch = [shape, bytes, packB = c.kernels.packB](const StepArgs& args) {
+  const auto launch = [shape, dtype = c.in[0].dtype, packB = c.kernels.packB](const StepArgs& args) {
     const Range range = args.split(shape.panels());
-    if (bytes) return packInt8(args.in<int8_t>(0), shape, args.out<int8_t>(), range);
+    if (dtype == DType::i8) return packGroups(dtype, args.in<int8_t>(0), shape, args.out<int8_t>(), range);
+    if (dtype == DType::bf16) return packGroups(dtype, args.in<uint16_t>(0), shape, args.out<uint16_t>(), range);
     packB(args.in<float>(0), shape.columns, 1, shape.rows, shape.columns, args.out<float>(), range.begin, range.end);
   };
   return {.launch = launch, .cost = double(shape.size()) * 0.3};
@@ -45,10 +39,10 @@ Lowering lowerPack(const LowerContext& c) {
 
 Lowering lowerUnpack(const LowerContext& c) {
   const PanelShape shape = panelShape(c.in[0].dims);
-  const bool bytes = c.in[0].dtype == DType::i8;
-  const auto launch = [shape, bytes, unpackB = c.kernels.unpackB](const StepArgs& args) {
+  const auto launch = [shape, dtype = c.in[0].dtype, unpackB = c.kernels.unpackB](const StepArgs& args) {
     const Range range = args.split(shape.panels());
-    if (bytes) return unpackInt8(args.in<int8_t>(0), shape, args.out<int8_t>(), range);
+    if (dtype == DType::i8) return unpackGroups(dtype, args.in<int8_t>(0), shape, args.out<int8_t>(), range);
+    if (dtype == DType::bf16) return unpackGroups(dtype, args.in<uint16_t>(0), shape, args.out<uint16_t>(), range);
     unpackB(args.in<float>(0), shape.rows, shape.columns, args.out<float>(), shape.columns, 1, range.begin, range.end);
   };
   return {.launch = launch, .cost = double(shape.size()) * 0.3};
@@ -83,10 +77,16 @@ Lowering lowerScale(const LowerContext& c) {
   return {.launch = launch, .cost = double(shape.size()) * 0.5};
 }
 bool always(const Graph&, const Node&) { return true; }
+bool anyInput(const Graph&, const Node&, int) { return true; }
 
 const OpDef table[] = {
-    {.name = "packPanels", .minInputs = 1, .maxInputs = 1, .infer = inferPack, .lower = lowerPack},
-    {.name = "unpackPanels", .minInputs = 1, .maxInputs = 1, .infer = inferUnpack, .lower = lowerUnpack},
+    {.name = "packPanels", .minInputs = 1, .maxInputs = 1, .infer = inferPack, .lower = lowerPack, .widens = anyInput},
+    {.name = "unpackPanels",
+     .minInputs = 1,
+     .maxInputs = 1,
+     .infer = inferUnpack,
+     .lower = lowerUnpack,
+     .widens = anyInput},
     {.name = "scalePanels",
      .minInputs = 2,
      .maxInputs = 2,

@@ -16,7 +16,7 @@ namespace {
 
 // transposed: of the convolution that takes gradients of outputs to those of inputs.
 std::vector<ValueType> inferFilter(const InferContext& c) {
-  expectDType(c, 0, DType::f32);
+  if (c.in[0].dtype != DType::bf16) expectDType(c, 0, DType::f32);
   expectRank(c, 0, 4);
   const Shape& w = c.in[0].shape;
   if (w[0].value != 3 || w[1].value != 3) fail("SHAPE", "takes a filter of 3 x 3, got ", toString(w));
@@ -29,6 +29,7 @@ Lowering lowerFilter(const LowerContext& c) {
   const Dims& w = c.in[0].dims;
   const bool transposed = c.attrs().integer("transposed", 0), packed = c.in[0].layout == Layout::panel16;
   const int64_t panels = c.out[0].dims[0], channels = c.out[0].dims[2], size = 9 * channels * cpu::kPanel;
+  const bool halves = c.in[0].dtype == DType::bf16;
   const PanelShape matrix = panelShape(w);
   const ConvShape shape{.cin = w[2], .kh = 3, .kw = 3, .cout = w[3]};
   const auto launch = [=, &k = c.kernels](const StepArgs& args) {
@@ -37,11 +38,13 @@ Lowering lowerFilter(const LowerContext& c) {
     const Range own = args.split(panels);
     for (int64_t p = own.begin; p < own.end; ++p) {
       const float* from = filter + p * size;
-      if (transposed)
+      if (halves)
+        widenToPanels(k, args.in<uint16_t>(0), packed, matrix, panel - p * size, {p, p + 1});
+      else if (transposed)
         k.convPackTransposed(shape, filter, packed, panel - p * size, p, p + 1);
       else if (!packed)
         k.packB(filter, matrix.columns, 1, matrix.rows, matrix.columns, panel - p * size, p, p + 1);
-      if (transposed || !packed) from = panel;
+      if (transposed || halves || !packed) from = panel;
       k.winogradFilter(from, channels, out + p * cpu::kWinogradPoints * channels * cpu::kPanel, 0, 1);
     }
   };
@@ -195,6 +198,8 @@ Lowering lowerGradient(const LowerContext& c) {
 
 bool always(const Graph&, const Node&) { return true; }
 
+bool widens(const Graph&, const Node& node, int) { return node.attrs.integer("transposed", 0) == 0; }
+
 const OpDef table[] = {
     {.name = "winogradFilter",
      .minInputs = 1,
@@ -202,7 +207,8 @@ const OpDef table[] = {
      .infer = inferFilter,
      .lower = lowerFilter,
      .takesPanel = always,
-     .panelInput = 0},
+     .panelInput = 0,
+     .widens = widens},
     {.name = "conv2dWinograd",
      .minInputs = 2,
      .maxInputs = 2 + kEpilogueInputs,

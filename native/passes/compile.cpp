@@ -19,6 +19,7 @@ constexpr Pass passes[] = {
     {recompute, true},
     {foldAffine, true},
     {nullptr, true, chooseConvAlgorithms},
+    {widenInPlace, true},
     {chooseLayouts, true},
     {fuse},
     {fuseSums, true},

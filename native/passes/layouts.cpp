@@ -85,6 +85,13 @@ Graph chooseLayouts(const Graph& graph) {
   Graph& made = rewrite.graph();
   decide(graph, made.variables);
   const std::vector<int> uses = useCounts(graph);
+  const std::vector<bool> fixed = fixedNodes(graph);
+  // Weights that were computed of others (rounded to bfloat16), once: then they may as well be packed.
+  const auto packsOnce = [&](const Node& node, size_t input) {
+    const NodeId producer = graph.values[node.inputs[input]].node;
+    return fixed[producer] && !fixed[graph.values[node.first].node] && graph.nodes[producer].op->elementwise &&
+           graph.type(node.inputs[input]).dtype == DType::f32 && takesPanel(graph, node, input);
+  };
 
   // The one pack that a weight gradient goes into tells its producer the layout to write.
   const auto writesPanel = [&](ValueId value) {
@@ -109,6 +116,8 @@ Graph chooseLayouts(const Graph& graph) {
       const bool accepted = node.op->inputOffset || takesPanel(graph, node, i);  // a pack converts by itself
       if (made.type(inputs[i]).layout == Layout::panel16 && !accepted) {
         inputs[i] = made.addOne("unpackPanels", {inputs[i]});
+      } else if (packsOnce(node, i)) {
+        inputs[i] = made.addOne("packPanels", {inputs[i]});
       }
     }
     Attrs attrs = node.attrs;

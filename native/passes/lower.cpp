@@ -94,6 +94,11 @@ class Lowerer {
   Lowering lowerOnDevice(const LowerContext& context) {
     Lowering lowering;
     if (!context.node.op->elementwise) {
+      const OpDef& op = *context.node.op;
+      for (size_t i = 0; i < context.in.size(); ++i) {
+        if (context.in[i].dtype == DType::bf16 && op.widens && op.widens(graph_, context.node, int(i)))
+          fail("UNSUPPORTED", std::string(op.name), " takes bfloat16 on the CPU only. Cast it to float32");
+      }
       options_.device->lower(context, lowering).orThrow();
       return lowering;
     }

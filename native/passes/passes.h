@@ -19,6 +19,7 @@ Graph foldAffine(const Graph& graph);     // factors behind a convolution or pro
 Graph joinMoments(const Graph& graph);    // mean and variance of rows in one op
 Graph recompute(const Graph& graph);      // cheap elementwise values that gradients read again
 Graph chooseConvAlgorithms(const Graph& graph, ConvAlgorithm algorithm);  // Winograd where it pays
+Graph widenInPlace(const Graph& graph);   // weights stored as bfloat16 go as they are into ops that widen them
 Graph chooseLayouts(const Graph& graph);  // panel16 for weights that matmul and conv2d read; conversions elsewhere
 Graph fuse(const Graph& graph);           // islands of elementwise nodes; islands as epilogues
 Graph fuseSums(const Graph& graph);       // sums of an island's results inside it

@@ -69,7 +69,12 @@ std::vector<bool> fixedNodes(const Graph& graph) {
     if (node.op->name == "group") {
       for (int variable : members(node.attrs.integer("group", 0))) all &= !changed[size_t(variable)];
     }
-    for (ValueId input : node.inputs) all &= fixed[graph.values[input].node];
+    // A widened copy of a variable that is kept would take the memory that storing bfloat16 has saved.
+    const bool computes = node.op->elementwise || node.attrs.extra;
+    for (ValueId input : node.inputs) {
+      const bool widens = computes && graph.type(input).dtype == DType::bf16 && graph.nodeOf(input).op->source;
+      all &= fixed[graph.values[input].node] && !widens;
+    }
     fixed[id] = all;
   }
   return fixed;

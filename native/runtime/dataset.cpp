@@ -52,6 +52,8 @@ int64_t firstBadOf(const ArrayRef& array, const Dataset::Check& check, int64_t b
     case DType::u8:
     case DType::boolean:
       return firstOutside(static_cast<const uint8_t*>(array.data), check, begin, end);
+    case DType::bf16:  // never at the border
+      break;
   }
   return -1;
 }

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <map>
 
+#include "base/bfloat16.h"
 #include "base/panels.h"
 
 namespace chainrule {
@@ -24,7 +25,7 @@ size_t paddedBytes(const Variable& variable) { return size_t((variable.bytes() +
 template <typename Visit>
 void eachPanelRun(DType type, const Dims& dims, Visit visit) {
   const int64_t columns = dims.back(), rows = columns == 0 ? 0 : elementCount(dims) / columns;
-  const int64_t bytes = byteSize(type), run = type == DType::i8 ? 1 : 16;
+  const int64_t bytes = byteSize(type), run = panelGroup(type) > 1 ? 1 : 16;
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t column = 0; column < columns; column += run) {
       visit(panelIndex(type, rows, row, column) * bytes, (row * columns + column) * bytes,
@@ -80,6 +81,7 @@ Variable::Variable(std::string name, DType dtype, Dims dims, double fill)
   if (dtype == DType::f32) std::fill_n(reinterpret_cast<float*>(data()), count, float(fill));
   if (dtype == DType::i32) std::fill_n(reinterpret_cast<int32_t*>(data()), count, int32_t(fill));
   if (dtype == DType::u32) std::fill_n(reinterpret_cast<uint32_t*>(data()), count, uint32_t(fill));
+  if (dtype == DType::bf16) std::fill_n(reinterpret_cast<uint16_t*>(data()), count, roundToBfloat16(float(fill)));
   if (byteSize(dtype) == 1) std::fill_n(reinterpret_cast<uint8_t*>(data()), count, uint8_t(fill));
 }
 

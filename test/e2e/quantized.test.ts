@@ -1,15 +1,15 @@
 import { expect, test } from 'vitest';
 import { drawDigits, type Images } from '../../examples/quickstart/digits.js';
-import { layers, NDArray, type Sequential, sequential, setRandomSeed } from '../../lib/index.js';
+import { cloneModel, layers, NDArray, type Sequential, sequential, setRandomSeed } from '../../lib/index.js';
 
-// What int8 costs of a trained model's accuracy. docs/quantization.md states the figures.
+// What int8 and bfloat16 cost of a trained model's accuracy. docs/quantization.md states the figures.
 
 const train = drawDigits(4000, 1);
 const held = drawDigits(2000, 2);
 
 const images = ({ pixels, count }: Images): NDArray => new NDArray(pixels, [count, 28, 28, 1]);
 
-/** With how many images of `held` may be decided in another way than in float32. */
+/** With how many images of `held` int8 may decide in another way than float32; bfloat16 decides alike. */
 const models: Record<string, [build: () => Sequential, others: number]> = {
   'dense network': [
     () =>
@@ -42,6 +42,19 @@ function best(p: NDArray, row: number): number {
   return found;
 }
 
+/** Shares of the images that each prediction decides rightly, that both decide alike, and how far they are apart. */
+function compare(exact: NDArray, other: NDArray): { right: number; rightOther: number; others: number; apart: number } {
+  const rows = Array.from({ length: held.count }, (_, row) => [best(exact, row), best(other, row)] as const);
+  const share = (test: (a: number, b: number, label: number) => boolean): number =>
+    rows.filter(([a, b], row) => test(a, b, held.labels[row]!)).length / held.count;
+  return {
+    right: share((a, _, label) => a === label),
+    rightOther: share((_, b, label) => b === label),
+    others: rows.filter(([a, b]) => a !== b).length,
+    apart: exact.data.reduce((most, value, i) => Math.max(most, Math.abs(value - other.data[i]!)), 0),
+  };
+}
+
 test.each(Object.entries(models))(
   'a %s decides as in float32',
   { timeout: 120_000 },
@@ -51,23 +64,22 @@ test.each(Object.entries(models))(
     model.compile({ optimizer: 'adam', loss: 'sparseCategoricalCrossentropy' });
     await model.fit(images(train), train.labels, { epochs: 4, batchSize: 64, verbose: 0 });
     const exact = await model.predict(images(held));
+    const copy = cloneModel(model);
+    await copy.setWeights(await model.getWeights());
     await model.quantize('int8', { convolutions: true });
-    const int8 = await model.predict(images(held));
-    const [right, rightInt8, same] = [0, 0, 0].map((_, what) => {
-      let count = 0;
-      for (let row = 0; row < held.count; row++) {
-        const [a, b] = [best(exact, row), best(int8, row)];
-        count += Number(what === 2 ? a === b : (what === 0 ? a : b) === held.labels[row]);
-      }
-      return count / held.count;
-    }) as [number, number, number];
-    const deviation = exact.data.reduce((most, value, i) => Math.max(most, Math.abs(value - int8.data[i]!)), 0);
-    console.log(
-      `accuracy ${right} in float32, ${rightInt8} in int8; ${same} decided alike; probabilities differ by ${deviation.toFixed(4)} at most`,
-    );
-    expect(right).toBeGreaterThan(0.9);
-    expect(Math.round((1 - same) * held.count)).toBeLessThanOrEqual(others);
-    expect(rightInt8).toBeGreaterThanOrEqual(right - 0.003);
-    expect(deviation).toBeLessThan(0.05);
+    await copy.quantize('bfloat16');
+    const int8 = compare(exact, await model.predict(images(held)));
+    const bfloat16 = compare(exact, await copy.predict(images(held)));
+    for (const [mode, { right, rightOther, others: differently, apart }] of Object.entries({ int8, bfloat16 }))
+      console.log(
+        `accuracy ${right} in float32, ${rightOther} in ${mode}; ${differently} decided differently; probabilities differ by ${apart.toFixed(4)} at most`,
+      );
+    expect(int8.right).toBeGreaterThan(0.9);
+    expect(int8.others).toBeLessThanOrEqual(others);
+    expect(int8.rightOther).toBeGreaterThanOrEqual(int8.right - 0.003);
+    expect(int8.apart).toBeLessThan(0.05);
+    expect(bfloat16.others).toBeLessThanOrEqual(1);
+    expect(bfloat16.rightOther).toBeGreaterThanOrEqual(bfloat16.right - 0.001);
+    expect(bfloat16.apart).toBeLessThan(0.01);
   },
 );

@@ -93,6 +93,18 @@ describe('HDF5 files that are written', () => {
     expect(root.attributes.get('name')).toBe('root');
   });
 
+  test('bfloat16 takes two bytes, as a float that HDF5 knows', async () => {
+    const numbers = Float32Array.of(1.5, -2, 2 ** -126, 1.0078125, Number.POSITIVE_INFINITY, -0, 3.3895313892515355e38);
+    const root = group({ halves: array('bfloat16', [7], numbers) });
+    const halves = openHdf5(await bytesOf(root), 'test.h5').dataset('halves')!;
+    expect([halves.kind, halves.byteLength]).toEqual(['bfloat16', 14]);
+    expect([...(await halves.read()).data]).toEqual([...numbers]);
+    const file = new h5wasm.File(await write(root), 'r');
+    const { size, type } = (file.get('halves') as H5wasm.Dataset).metadata;
+    expect([size, type]).toEqual([2, 1]); // 1: floats
+    file.close();
+  });
+
   test.each([1, 8, 9, 256, 257, 3000])('a group of %i members is found by name in both libraries', async (count) => {
     const members = Object.fromEntries(
       Array.from({ length: count }, (_, i) => [String(i), array('float32', [1], Float32Array.of(i))]),

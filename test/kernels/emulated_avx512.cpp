@@ -100,6 +100,9 @@ CHAINRULE_INLINE void _mm512_mask_storeu_ps(void* p, __mmask16 m, __m512 a) {
 CHAINRULE_INLINE __m512i _mm512_cvtepu8_epi32(__m128i a) {
   return {_mm256_cvtepu8_epi32(a), _mm256_cvtepu8_epi32(_mm_srli_si128(a, 8))};
 }
+CHAINRULE_INLINE __m512i _mm512_cvtepu16_epi32(__m256i a) {
+  return {_mm256_cvtepu16_epi32(_mm256_castsi256_si128(a)), _mm256_cvtepu16_epi32(_mm256_extracti128_si256(a, 1))};
+}
 CHAINRULE_INLINE __m512i _mm512_maskz_compress_epi32(__mmask16 m, __m512i a) {
   int32_t all[16], kept[16] = {};
   __builtin_memcpy(all, &a, 64);
@@ -115,6 +118,14 @@ CHAINRULE_INLINE __m128i _mm512_cvtepi32_epi8(__m512i a) {  // keeps the low byt
   _mm512_storeu_si512(lane, a);
   for (int i = 0; i < 16; ++i) bytes[i] = uint8_t(lane[i]);
   return _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes));
+}
+
+CHAINRULE_INLINE __m256i _mm512_cvtepi32_epi16(__m512i a) {  // keeps the low halves
+  int32_t lane[16];
+  uint16_t halves[16];
+  _mm512_storeu_si512(lane, a);
+  for (int i = 0; i < 16; ++i) halves[i] = uint16_t(lane[i]);
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(halves));
 }
 
 // Masks: bit i is lane i.

@@ -1,3 +1,4 @@
+#include "base/bfloat16.h"
 #include "check.h"
 
 // Random elementwise programs over random strided operands, against an element-by-element evaluation.
@@ -71,6 +72,9 @@ Lane evaluate(Opcode op, Lane a, Lane b, Lane c) {
     case Opcode::castI32ToU8:
       y.i = a.i & 255;
       break;
+    case Opcode::castF32ToBf16:
+      y.f = widenBfloat16(roundToBfloat16(a.f));
+      break;
     case Opcode::select_f32:
       y.f = a.i ? b.f : c.f;
       break;
@@ -99,7 +103,7 @@ constexpr Pick picks[] = {
     {Opcode::mul_i32, "iii"},          {Opcode::maximum_i32, "iii"},  {Opcode::greaterEqual_i32, "iii"},
     {Opcode::castI32ToF32, "if"},      {Opcode::castI32ToBool, "ii"}, {Opcode::castI32ToU8, "ii"},
     {Opcode::select_f32, "ifff"},      {Opcode::select_i32, "iiii"},  {Opcode::floorDivide_i32, "iii"},
-    {Opcode::sub_f32, "fff"},
+    {Opcode::sub_f32, "fff"},          {Opcode::castF32ToBf16, "ff"},
 };
 
 struct Program {
@@ -122,8 +126,8 @@ void randomSpace(Island& island) {
 
 void randomInput(Program& program, IslandInput& input) {
   Island& island = program.island;
-  const DType dtypes[] = {DType::f32, DType::f32, DType::f32, DType::i32, DType::u8, DType::boolean};
-  input.dtype = dtypes[pick(0, 5)];
+  const DType dtypes[] = {DType::f32, DType::f32, DType::f32, DType::i32, DType::u8, DType::boolean, DType::bf16};
+  input.dtype = dtypes[pick(0, 6)];
   // Broadcast some axes; now and then permute or pad the rest.
   const int style = int(pick(0, 5));
   int64_t stride = 1, span = 1;
@@ -146,6 +150,9 @@ void randomInput(Program& program, IslandInput& input) {
     if (input.dtype == DType::f32) {
       const float v = uniform(-3, 3);
       std::memcpy(&memory[i * 4], &v, 4);
+    } else if (input.dtype == DType::bf16) {
+      const uint16_t v = roundToBfloat16(uniform(-3, 3));
+      std::memcpy(&memory[i * 2], &v, 2);
     } else if (input.dtype == DType::i32) {
       const int32_t v = int32_t(pick(-9, 9));
       std::memcpy(&memory[i * 4], &v, 4);
@@ -163,7 +170,8 @@ Program randomProgram() {
   island.inputCount = int(pick(1, 5));
   for (int i = 0; i < island.inputCount; ++i) {
     randomInput(program, island.inputs[i]);
-    program.types.push_back(island.inputs[i].dtype == DType::f32 ? 'f' : 'i');
+    const DType dtype = island.inputs[i].dtype;
+    program.types.push_back(dtype == DType::f32 || dtype == DType::bf16 ? 'f' : 'i');
   }
   island.constantCount = int(pick(1, 3));
   for (int i = 0; i < island.constantCount; ++i) {
@@ -195,7 +203,8 @@ Program randomProgram() {
                           ? 0
                           : int(program.types.size()) - 1 - int(pick(0, std::min(2, island.instructionCount - 1)));
     const DType integerTypes[] = {DType::i32, DType::u8, DType::boolean};
-    island.outputs[i] = {uint8_t(value), program.types[value] == 'f' ? DType::f32 : integerTypes[pick(0, 2)]};
+    const DType floatType = pick(0, 3) ? DType::f32 : DType::bf16;
+    island.outputs[i] = {uint8_t(value), program.types[value] == 'f' ? floatType : integerTypes[pick(0, 2)]};
   }
   return program;
 }
@@ -218,6 +227,8 @@ std::vector<std::vector<uint8_t>> reference(const Program& program, int64_t elem
       Lane lane{};
       if (byteSize(island.inputs[i].dtype) == 4)
         std::memcpy(&lane, p, 4);
+      else if (island.inputs[i].dtype == DType::bf16)
+        lane.i = int32_t(uint32_t(p[1]) << 24 | uint32_t(p[0]) << 16);
       else
         lane.i = *p;
       values[count++] = lane;
@@ -232,6 +243,8 @@ std::vector<std::vector<uint8_t>> reference(const Program& program, int64_t elem
       const DType dtype = island.outputs[i].dtype;
       if (byteSize(dtype) == 4)
         std::memcpy(&outputs[i][e * 4], &lane, 4);
+      else if (dtype == DType::bf16)  // the upper half
+        std::memcpy(&outputs[i][e * 2], reinterpret_cast<const uint8_t*>(&lane) + 2, 2);
       else
         outputs[i][e] = dtype == DType::boolean ? lane.i != 0 : uint8_t(lane.i);
     }
@@ -338,4 +351,6 @@ KERNEL_CASE(islandOpcodes) {
   expect(opcodeFor("nothing", DType::f32) == Opcode::none, "unknown op");
   expect(castOpcode(DType::u8, DType::f32) == Opcode::castI32ToF32, "u8 to f32");
   expect(castOpcode(DType::boolean, DType::i32) == Opcode::none, "bool to i32");
+  expect(castOpcode(DType::f32, DType::bf16) == Opcode::castF32ToBf16, "f32 to bf16");
+  expect(castOpcode(DType::bf16, DType::f32) == Opcode::none, "bf16 to f32");
 }

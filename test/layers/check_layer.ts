@@ -10,6 +10,7 @@ import {
   type Tensor,
 } from '../../lib/index.js';
 import type { AnyArray } from '../../lib/ndarray.js';
+import { checkMixed } from './mixed_precision.js';
 import { type Ref, ref, sizeOf } from './reference.js';
 
 export interface LayerCase {
@@ -93,6 +94,7 @@ export async function checkLayer({
   for (const [i, gradient] of numeric.entries())
     close(got.grads[i]!.data, gradient, `${layer.className} gradient ${i}`);
 
+  await checkMixed(make, arrays as AnyArray[], training);
   roundTrip(layer, config);
   if (shapes.length === 1 && !training) await anyBatch(layer, arrays[0]!);
 }

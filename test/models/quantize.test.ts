@@ -219,7 +219,11 @@ describe('mistakes', () => {
   const dense = () => sequential([layers.dense({ units: 2, inputShape: [2] })]);
 
   test.each([
-    ['an unknown mode', () => dense().quantize('int3' as never), /the mode is 'int8', got the string "int3"/],
+    [
+      'an unknown mode',
+      () => dense().quantize('int3' as never),
+      /the mode is 'int8' or 'bfloat16', got the string "int3"/,
+    ],
     ['a misspelt option', () => dense().quantize('int8', { filter: 'x' } as never), /filters/],
     [
       'no layer',

@@ -162,6 +162,8 @@ export const u32 = argument('uint32');
 export const u8 = argument('uint8');
 export const bool = argument('bool');
 export const i8 = argument('int8');
+/** Numbers that bfloat16 holds; they come as float32 and are cast. */
+export const bf16 = argument('bfloat16');
 
 /** A tensor whose element at an index is what `pick` finds. */
 export function build(shape: number[], pick: (index: number[]) => number): Values {

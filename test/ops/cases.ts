@@ -1,6 +1,7 @@
 import type { OpCase } from './case.js';
 import { alongCases } from './cases/along.js';
 import { attentionCases } from './cases/attention.js';
+import { bfloat16Cases } from './cases/bfloat16.js';
 import { broadcastCases } from './cases/broadcast.js';
 import { decomposeCases } from './cases/decompose.js';
 import { elementwiseCases } from './cases/elementwise.js';
@@ -30,6 +31,7 @@ export const cases: OpCase[] = [
   ...lookupCases,
   ...decomposeCases,
   ...quantizedCases,
+  ...bfloat16Cases,
   ...passCases,
 ];
 

@@ -1,4 +1,11 @@
-import { type Bound, type DType, type NativeArray, type NativeProgram, native } from '../../lib/native.js';
+import {
+  type Bound,
+  type DType,
+  type NativeArray,
+  type NativeGraph,
+  type NativeProgram,
+  native,
+} from '../../lib/native.js';
 import {
   type Argument,
   type Attrs,
@@ -17,7 +24,7 @@ import {
 export const nameOf = (row: { op: string; about: string }): string => `${row.op}: ${row.about}`;
 
 export const arrayOf = (dtype: DType, data: ArrayLike<number>): NativeArray =>
-  dtype === 'float32'
+  dtype === 'float32' || dtype === 'bfloat16'
     ? Float32Array.from(data)
     : dtype === 'int32'
       ? Int32Array.from(data)
@@ -60,12 +67,20 @@ export const bind = (row: OpCase, inputs: Values[]): Bound[] =>
 export const batchOf = (row: OpCase): number =>
   [...(row.rows ?? [1])].filter((n) => n > 0 && n < 40).sort((a, b) => b - a)[0] ?? row.rows![0]!;
 
+/** JavaScript has no arrays of bfloat16: an input comes as float32. */
+function inputOf(graph: NativeGraph, i: number, dtype: DType, shape: readonly number[]): number {
+  if (dtype !== 'bfloat16') return graph.input(`x${i}`, dtype, shape);
+  return graph.op('cast', [graph.input(`x${i}`, 'float32', shape)], { dtype })[0]!;
+}
+
 /** The op alone, as the product would run it: batch symbolic wherever the row says so. */
 export function compileForward(row: OpCase, device = 'cpu'): { program: NativeProgram; dtype: DType } {
   const graph = new native.Graph();
-  const ids = row.inputs.map(({ dtype, shape }, i) => graph.input(`x${i}`, dtype, shape));
+  const ids = row.inputs.map(({ dtype, shape }, i) => inputOf(graph, i, dtype, shape));
   const out = graph.op(row.op, ids.slice(0, row.takes), row.attrs ?? {})[row.part ?? 0]!;
-  return { program: graph.compileSync([out], device), dtype: graph.dtype(out) };
+  const dtype = graph.dtype(out);
+  const result = dtype === 'bfloat16' ? graph.op('cast', [out], { dtype: 'float32' })[0]! : out;
+  return { program: graph.compileSync([result], device), dtype };
 }
 
 /**

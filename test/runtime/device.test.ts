@@ -6,6 +6,7 @@ import {
   type Model,
   NDArray,
   sequential,
+  setDtypePolicy,
   setFloat32MatmulPrecision,
   setRandomSeed,
   trace,
@@ -119,6 +120,32 @@ describe.skipIf(!cudaDevice)('on a CUDA device', () => {
     model.compile({ optimizer: 'sgd', loss: 'sparseCategoricalCrossentropy', device: cudaDevice as Device });
     close((await model.predict<NDArray>(x)).data, halved.data, 1e-5);
     close(model.predictSync(x.data.subarray(0, 20)), halved.data.subarray(0, 4), 1e-5);
+  });
+
+  test('weights stored as bfloat16 are widened there', async () => {
+    const { shape, build } = networks['layer norm and GELU']!;
+    const { model, x } = await trained(build, shape, 'cpu');
+    await model.quantize('bfloat16');
+    const here = await model.predict<NDArray>(x);
+    model.compile({ device: cudaDevice as Device });
+    close((await model.predict<NDArray>(x)).data, here.data, 1e-5);
+  });
+
+  test('mixed precision learns as on the CPU, but for numbers that lie between two of bfloat16', async () => {
+    const mixed = async (device: Device) => {
+      setDtypePolicy('mixedBfloat16');
+      try {
+        const { shape, build } = networks['layer norm and GELU']!;
+        return await trained(build, shape, device);
+      } finally {
+        setDtypePolicy('float32');
+      }
+    };
+    const [here, there] = [await mixed('cpu'), await mixed(cudaDevice as Device)];
+    // Sums in another order may be rounded to the neighbour: by 1/256 of them, here and there.
+    close(there.history.loss!, here.history.loss!, 0.01);
+    close(there.prediction.data, here.prediction.data, 0.02);
+    expect(there.weights.map(({ dtype }) => dtype)).toEqual(here.weights.map(({ dtype }) => dtype));
   });
 
   test('callbacks see the logs, and a learning rate changed in between counts', async () => {

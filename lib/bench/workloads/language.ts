@@ -128,9 +128,10 @@ async function languageModel(size: Size): Promise<LanguageModel> {
 const TOKENS = 200;
 
 /** Greedy tokens one by one, each fed to the next step, from an empty cache. */
-async function decoding(): Promise<Ready> {
+async function decoding(weights: 'float32' | 'bfloat16'): Promise<Ready> {
   const size = { layers: 6, width: 384, heads: 6, context: 256 };
   const model = await languageModel(size);
+  if (weights === 'bfloat16') await model.quantize(weights);
   const shape = [1, size.context, size.heads, size.width / size.heads];
   const cache = (name: string) => new Variable(name, shape, { trainable: false });
   const caches = model.blocks.map((_, i) => ({ keys: cache(`keys_${i}`), values: cache(`values_${i}`) }));
@@ -179,7 +180,14 @@ export const babyGpt: Workload = {
       what: 'a greedy token with a cache of keys and values, 10.6 M parameters',
       flop: 21.3e6,
       bytes: 42.6e6,
-      contender: () => callContender(decoding),
+      contender: () => callContender(() => decoding('float32')),
+    },
+    {
+      name: 'decode-bf16',
+      what: 'the same with weights stored as bfloat16',
+      flop: 21.3e6,
+      bytes: 21.4e6,
+      contender: () => callContender(() => decoding('bfloat16')),
     },
   ],
 };

@@ -1,4 +1,5 @@
 import * as layers from '../../layers/index.js';
+import type { QuantizationMode } from '../../layers/quantization.js';
 import { sequential } from '../../models/index.js';
 import { NDArray } from '../../ndarray.js';
 import { uniform } from '../data.js';
@@ -6,20 +7,22 @@ import { callContender, type Unit, type Workload } from '../workload.js';
 import { digitsConvnet } from './convolutional.js';
 import { batchOf, withFixedWeights } from './models.js';
 
-// W2 and W5 after model.quantize('int8').
+// W2 and W5 after model.quantize.
 
 /** From the calling thread, where onnxruntime-node, too, runs a session. */
-function dense(rows: number): Unit {
+function dense(mode: QuantizationMode, rows: number): Unit {
+  const short = mode === 'int8' ? mode : 'bf16';
   return {
-    name: `int8-m${rows}`,
-    what: `Dense(1024) with int8 weights, ${rows === 1 ? '1 row' : `${rows} rows`}`,
-    // No floor by operations: the machine's peak is measured in float32.
-    bytes: 1024 ** 2 + 4 * (2 * 1024 + 2 * rows * 1024),
+    name: `${short}-m${rows}`,
+    what: `Dense(1024) with ${mode} weights, ${rows === 1 ? '1 row' : `${rows} rows`}`,
+    // No floor by operations of int8: the machine's peak is measured in float32.
+    ...(mode === 'bfloat16' && { flop: 2 * rows * 1024 ** 2 }),
+    bytes: (mode === 'int8' ? 1 : 2) * 1024 ** 2 + 4 * (2 * 1024 + 2 * rows * 1024),
     from: 'cache',
     contender: () =>
       callContender(async () => {
         const model = await withFixedWeights(sequential([layers.dense({ units: 1024, inputShape: [1024] })]));
-        await model.quantize('int8');
+        await model.quantize(mode);
         const x = new NDArray(uniform(1, rows, 1024), [rows, 1024]);
         const [row, out] = [uniform(1, 1024), new Float32Array(1024)];
         return {
@@ -34,10 +37,12 @@ function dense(rows: number): Unit {
 
 export const quantized: Workload = {
   id: 'W18',
-  name: 'int8 inference',
+  name: 'inference with weights in fewer bits',
   units: [
-    dense(1),
-    dense(64),
+    dense('int8', 1),
+    dense('int8', 64),
+    dense('bfloat16', 1),
+    dense('bfloat16', 64),
     {
       name: 'int8-cnn',
       what: 'predictions of 128 images',

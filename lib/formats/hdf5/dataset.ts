@@ -30,8 +30,8 @@ export class Hdf5Dataset {
     return (this.cached ??= readAttributes(this.file, this.heap, this.messages));
   }
 
-  /** What the elements are; bfloat16 is known by an attribute, as Keras writes it. */
-  get kind(): Datatype['kind'] | 'bfloat16' {
+  /** What the elements are; Keras's bfloat16 is opaque and known by an attribute. */
+  get kind(): Datatype['kind'] {
     const { kind } = this.datatype;
     if (kind !== 'opaque') return kind;
     return this.attributes.get('dtype') === 'bfloat16' ? 'bfloat16' : 'opaque';

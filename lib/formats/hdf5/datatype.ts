@@ -1,8 +1,9 @@
 import type { Cursor } from './bytes.js';
 
-/** How one element stands in the file. `opaque` is raw bytes: Keras stores bfloat16 so. */
+/** How one element stands in the file. `opaque` is raw bytes: Keras stores bfloat16 so, where HDF5 has a float for it. */
 export type ElementKind =
   | 'float16'
+  | 'bfloat16'
   | 'float32'
   | 'float64'
   | 'int8'
@@ -80,12 +81,13 @@ function integer(cursor: Cursor, bits: number, size: number): Datatype {
   return { kind: `${bits & 8 ? '' : 'u'}int${precision}` as ElementKind, size };
 }
 
-/** Size, exponent's place and width, mantissa's width, bias: IEEE 754 only. */
-const floats: Record<number, { kind: ElementKind; layout: readonly number[] }> = {
-  2: { kind: 'float16', layout: [15, 0, 16, 10, 5, 0, 10, 15] },
-  4: { kind: 'float32', layout: [31, 0, 32, 23, 8, 0, 23, 127] },
-  8: { kind: 'float64', layout: [63, 0, 64, 52, 11, 0, 52, 1023] },
-};
+/** Sign's place, offset, precision, exponent's place and width, mantissa's place and width, bias: IEEE 754 and bfloat16 only. */
+const floats: readonly { size: number; kind: ElementKind; layout: readonly number[] }[] = [
+  { size: 2, kind: 'float16', layout: [15, 0, 16, 10, 5, 0, 10, 15] },
+  { size: 2, kind: 'bfloat16', layout: [15, 0, 16, 7, 8, 0, 7, 127] },
+  { size: 4, kind: 'float32', layout: [31, 0, 32, 23, 8, 0, 23, 127] },
+  { size: 8, kind: 'float64', layout: [63, 0, 64, 52, 11, 0, 52, 1023] },
+];
 
 function float(cursor: Cursor, bits: number, size: number): Datatype {
   const { file } = cursor;
@@ -100,8 +102,8 @@ function float(cursor: Cursor, bits: number, size: number): Datatype {
     cursor.u8(),
     cursor.u32(),
   ];
-  const known = floats[size];
-  if (!known || known.layout.some((value, i) => value !== found[i]))
+  const known = floats.find((one) => one.size === size && one.layout.every((value, i) => value === found[i]));
+  if (!known)
     throw file.unsupported(`a datatype of floating-point numbers with ${found[2]} bits that are not IEEE 754`);
   return { kind: known.kind, size };
 }

@@ -2,8 +2,8 @@ import { ChainruleError } from '../../errors.js';
 import { ByteWriter } from './byte_writer.js';
 import { messageType } from './header.js';
 
-/** Elements that are written. `string` is text of a fixed number of bytes, in UTF-8, padded with NUL. */
-export type WrittenKind = 'float32' | 'int32' | 'int64' | 'uint32' | 'uint8' | 'int8' | 'bool' | 'string';
+/** Elements that are written: bfloat16 as a float of 16 bits, which HDF5 itself widens when it is read. `string` is text of a fixed number of bytes, in UTF-8, padded with NUL. */
+export type WrittenKind = 'float32' | 'bfloat16' | 'int32' | 'int64' | 'uint32' | 'uint8' | 'int8' | 'bool' | 'string';
 /** A value of an attribute: texts, whole numbers and lists of either. */
 export type WrittenAttribute = string | number | readonly string[] | readonly number[];
 
@@ -21,7 +21,8 @@ const integers: Partial<Record<WrittenKind, { size: number; signed: boolean }>> 
 /** Bytes of one element. */
 export function elementSize(kind: WrittenKind, textBytes = 1): number {
   if (kind === 'string') return Math.max(1, textBytes);
-  return kind === 'float32' ? 4 : (integers[kind]?.size ?? 1);
+  if (kind === 'float32' || kind === 'bfloat16') return kind === 'float32' ? 4 : 2;
+  return integers[kind]?.size ?? 1;
 }
 
 /** A datatype message, version 1, as h5py writes it. */
@@ -39,6 +40,9 @@ export function datatypeBytes(kind: WrittenKind, textBytes?: number): Uint8Array
   else if (kind === 'float32') {
     // Little-endian, implied leading bit, sign at 31; exponent 8 bits at 23, mantissa 23 bits at 0, bias 127.
     head(1, 0x1f20).u16(0).u16(32).u8(23).u8(8).u8(0).u8(23).u32(127);
+  } else if (kind === 'bfloat16') {
+    // The same with a mantissa of 7 bits.
+    head(1, 0x0f20).u16(0).u16(16).u8(7).u8(8).u8(0).u8(7).u32(127);
   } else if (kind === 'bool') {
     head(8, 2);
     out.u8(0x10).u8(8).u8(0).u8(0).u32(1).u16(0).u16(8);

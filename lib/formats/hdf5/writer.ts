@@ -1,3 +1,4 @@
+import { narrowBfloat16 } from '../bfloat16.js';
 import { ByteWriter } from './byte_writer.js';
 import { messageType } from './header.js';
 import { signature } from './superblock.js';
@@ -27,7 +28,7 @@ export interface WrittenGroup {
 export interface WrittenDataset {
   kind: WrittenKind;
   shape: readonly number[];
-  /** The numbers in row-major order, int64 as int32; texts as strings. Asked for when their turn comes. */
+  /** The numbers in row-major order, int64 as int32, bfloat16 as float32; texts as strings. Asked for when their turn comes. */
   read(): Numbers | readonly string[] | Promise<Numbers>;
   /** Of texts: bytes of each. */
   textBytes?: number;
@@ -151,6 +152,11 @@ async function* piecesOf(dataset: WrittenDataset, bytes: number): AsyncGenerator
     const numbers = values as Int32Array;
     for (let at = 0; at < numbers.length; at += step)
       yield new Uint8Array(BigInt64Array.from(numbers.subarray(at, at + step) as never, BigInt).buffer);
+  } else if (dataset.kind === 'bfloat16') {
+    const step = pieceBytes / 2;
+    const numbers = values as Float32Array;
+    for (let at = 0; at < numbers.length; at += step)
+      yield new Uint8Array(narrowBfloat16(numbers.subarray(at, at + step)).buffer);
   } else {
     const { buffer, byteOffset } = values as Numbers;
     for (let at = 0; at < bytes; at += pieceBytes)

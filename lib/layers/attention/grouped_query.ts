@@ -77,7 +77,7 @@ export class GroupedQueryAttention extends ProjectedAttention {
     this.keyDense = heads(key, 'key', this.numKeyValueHeads);
     if (this.useGate) this.gateDense = heads(query, 'gate', this.numQueryHeads, 'sigmoid');
     this.valueDense = heads(value, 'value', this.numKeyValueHeads);
-    this.softmaxLayer = new Softmax();
+    this.softmaxLayer = new Softmax({ dtype: this.dtype });
     this.dropoutLayer = this.makeDropout();
     this.outputDense = this.dense('attention_output', 'abcd,cde->abe', [null, features], 'e');
     this.outputDense.build([null, null, this.numQueryHeads, this.headDim]);

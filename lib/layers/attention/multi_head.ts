@@ -96,7 +96,10 @@ export class MultiHeadAttention extends ProjectedAttention {
     const { products, mix, scoresRank } = attention(rank, this.attentionAxes);
     this.#equations = { products, mix };
     this.#scoresRank = scoresRank;
-    this.softmaxLayer = new Softmax({ axis: this.attentionAxes.map((_, i) => i - this.attentionAxes!.length) });
+    this.softmaxLayer = new Softmax({
+      dtype: this.dtype,
+      axis: this.attentionAxes.map((_, i) => i - this.attentionAxes!.length),
+    });
     this.dropoutLayer = this.makeDropout();
 
     const output = this.outputShape ?? [query.at(-1)!];

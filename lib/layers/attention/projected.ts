@@ -251,7 +251,7 @@ export abstract class ProjectedAttention extends Layer {
   }
 
   protected makeDropout(): Dropout {
-    return new Dropout({ rate: this.dropout, ...(this.seed !== undefined && { seed: this.seed }) });
+    return new Dropout({ rate: this.dropout, dtype: this.dtype, ...(this.seed !== undefined && { seed: this.seed }) });
   }
 
   /** A projection of its own initializers. */
@@ -264,6 +264,7 @@ export abstract class ProjectedAttention extends Layer {
   ): EinsumDense {
     return new EinsumDense({
       name,
+      dtype: this.dtype,
       equation,
       outputShape,
       ...(this.useBias && { biasAxes }),

@@ -54,8 +54,12 @@ abstract class Filters extends ConvLayer {
     return this.storesInt8 ? this.kernelForm(this.kernel.shape) : undefined;
   }
 
+  override get bfloat16Properties(): readonly string[] {
+    return ['kernel'];
+  }
+
   protected addKernel(shape: readonly number[]): void {
-    if (this.quantization) {
+    if (this.quantization === 'int8') {
       const { values, scale } = addInt8(this, 'kernel', shape, this.kernelForm(shape));
       this.kernel = values;
       this.kernelScale = scale;

@@ -94,7 +94,7 @@ export class BatchNormalization extends AffineNormalization {
     this.inputSpec = { rank: inputShape.length, axes: { [this.axis]: shape[0]! } };
     this.addAffine(shape);
     const moving = (name: string, initializer: InitializerSpec): Variable =>
-      this.addWeight(name, shape, { initializer, trainable: false });
+      this.addWeight(name, shape, { initializer, trainable: false, autocast: false });
     this.movingMean = moving('moving_mean', this.movingMeanInitializer);
     this.movingVariance = moving('moving_variance', this.movingVarianceInitializer);
     if (!this.renorm) return;

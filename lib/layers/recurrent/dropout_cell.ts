@@ -145,6 +145,10 @@ export abstract class DropoutRNNCell extends RNNCell {
     });
   }
 
+  override get bfloat16Properties(): readonly string[] {
+    return ['kernel', 'recurrentKernel'];
+  }
+
   protected get biasShape(): number[] {
     return [this.gates * this.units];
   }

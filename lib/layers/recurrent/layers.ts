@@ -46,7 +46,7 @@ export function ofCell<O extends object>(cell: abstract new (options: O) => Laye
   const own = new Set(Object.keys(optionTable(cell)));
   checkIsOptions(cell.name.replace(/Cell$/, ''), options, [...own]);
   for (const inherited of Object.keys(optionTable(Layer))) own.delete(inherited);
-  const entries = Object.entries(options).filter(([key]) => own.has(key) || key === 'trainable');
+  const entries = Object.entries(options).filter(([key]) => own.has(key) || key === 'trainable' || key === 'dtype');
   return { ...Object.fromEntries(entries), name } as O;
 }
 

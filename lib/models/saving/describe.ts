@@ -25,7 +25,7 @@ function checkQuantized(model: Model): void {
     const { dtype } = (noted(layer)?.config ?? {}) as Config;
     return typeof dtype === 'object' && dtype !== null && policyOf(dtype) !== undefined;
   };
-  const lost = quantizedLayers(model).find((layer) => !said(layer) || layer.int8Weight?.onlyHere);
+  const lost = quantizedLayers(model, 'int8').find((layer) => !said(layer) || layer.int8Weight?.onlyHere);
   if (!lost) return;
   const why = said(lost)
     ? `as a ${lost.className}, which Keras keeps in float32`

@@ -43,7 +43,7 @@ const unsafe = new Set([
   'NNXLayer',
 ]);
 /** What layers compute with; those of Hashing say what its integers are. */
-const policies = new Set(['float32', 'int64', 'int32', 'string']);
+const policies = new Set(['float32', 'mixed_bfloat16', 'int64', 'int32', 'string']);
 /** Parts of rules that quantized layers look at themselves. */
 const quantizers = new Set(['Int8QuantizationConfig', 'AbsMaxQuantizer']);
 /** Marks that stand for values, not objects. */
@@ -94,7 +94,7 @@ function inspect(saved: Partial<Serialized>, key: string, found: Found): void {
     if (!knownFunction(String(config), saved.registered_name)) count(found.unknown, `function "${String(config)}"`);
   } else if (name === 'DTypePolicy') {
     if (!policies.has(String((config as Config).name)))
-      found.options.push(`dtype policy "${String((config as Config).name)}"`);
+      found.options.push(`dtype policy "${String((config as Config).name)}" (float32 and mixed_bfloat16 are)`);
   } else if (policyOf(saved) !== undefined) {
     if (!modeOf(policyOf(saved)!)) found.options.push(`dtype policy "${policyOf(saved)}"`);
   } else if (quantizers.has(name)) return;

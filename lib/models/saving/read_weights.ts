@@ -1,7 +1,7 @@
 import { ChainruleError } from '../../errors.js';
 import { Hdf5Dataset, Hdf5Group } from '../../formats/hdf5/index.js';
 import { pause } from '../../formats/pause.js';
-import { type AnyArray, NDArray } from '../../ndarray.js';
+import { type AnyArray, computeDtype, NDArray } from '../../ndarray.js';
 import { fromNestedAsync } from '../../nested.js';
 import type { Match } from './match.js';
 
@@ -12,12 +12,13 @@ export async function assign(matches: readonly Match[], signal?: AbortSignal): P
     signal?.throwIfAborted();
     const { data, dtype } = await dataset.read();
     const array = new NDArray(data, variable.shape, dtype) as AnyArray;
-    if (dtype !== variable.dtype && (dtype === 'float32' || variable.dtype === 'bool'))
+    const wanted = computeDtype(variable.dtype);
+    if (dtype !== wanted && (dtype === 'float32' || wanted === 'bool'))
       throw new ChainruleError(
         'ERR_CHAINRULE_FORMAT',
         `"${dataset.path}" holds ${dtype}, but ${variable.path} is ${variable.dtype}.`,
       );
-    values.push(await fromNestedAsync(array, { name: dataset.path, dtype: variable.dtype, allowNonFinite: true }));
+    values.push(await fromNestedAsync(array, { name: dataset.path, dtype: wanted, allowNonFinite: true }));
     await pause();
   }
   for (const [i, { variable }] of matches.entries()) await variable.write(values[i]!);

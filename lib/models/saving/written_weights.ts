@@ -1,6 +1,6 @@
 import type { WrittenDataset, WrittenGroup } from '../../formats/hdf5/index.js';
 import type { Variable } from '../../graph/variable.js';
-import type { AnyArray } from '../../ndarray.js';
+import { type AnyArray, computeDtype } from '../../ndarray.js';
 import type { Optimizer } from '../../optimizers/optimizer.js';
 import { flattenTree, type Saveable } from './tree.js';
 
@@ -14,7 +14,7 @@ export function weightGroups(
   for (const { path, layer, variables } of flattenTree(tree)) {
     const vars = put(root, path, layer.name, variables, values);
     for (const [name, { dtype, shape, data }] of layer.savedArrays?.() ?? [])
-      vars.members.set(name, { kind: dtype, shape, read: () => data });
+      vars.members.set(name, { kind: computeDtype(dtype), shape, read: () => data });
   }
   if (optimizer) put(root, 'optimizer', optimizer.name, optimizer.variables, values);
   return root;

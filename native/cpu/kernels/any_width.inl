@@ -10,6 +10,7 @@
 #include "cpu/kernels/pack.inl"
 #include "cpu/kernels/tile.inl"
 #include "cpu/kernels/gemm.inl"
+#include "cpu/kernels/bfloat16.inl"
 #include "cpu/kernels/vector.inl"
 #include "cpu/kernels/quantized.inl"
 #include "cpu/kernels/pool.inl"

@@ -45,27 +45,28 @@ CHAINRULE_INLINE bool packsA(const Gemm& g, int64_t rows, int64_t panels) {
   return stride % 512 == 0 || g.k > 768;
 }
 
+// Tiles of the panels from p on, of which the last has `valid` columns.
+CHAINRULE_INLINE TileOutput tileOutput(const Gemm& g, int64_t p, int64_t columns, int64_t valid, bool accumulate,
+                                       bool finish) {
+  const float* bias = g.finish.bias ? g.finish.bias + p * kPanel : nullptr;
+  return {nullptr, g.cRow, g.cPanel, columns, valid, accumulate, finish, bias, g.finish.activation, g.finish.combine};
+}
+CHAINRULE_INLINE void moveTo(TileOutput& out, const Gemm& g, int64_t row, int64_t panel) {
+  const int64_t at = row * g.cRow + panel * g.cPanel;
+  out.c = g.c + at;
+  if (g.finish.other) out.other = g.finish.other + at;
+}
+
 // The last panel, of at most half the usual columns, and perhaps the one before it: panels from p on.
 static void multiplyHalf(const Gemm& g, int64_t row, int64_t rows, int64_t k0, int64_t k1, int64_t p, int64_t count) {
   const RowTiles tilesOfRows(rows, count == 2 ? 4 : 8);
   const int64_t columns = g.n - (panelCount(g.n) - 1) * kPanel;
-  TileOutput out{nullptr,
-                 g.cRow,
-                 g.cPanel,
-                 columns,
-                 columns,
-                 k0 > 0 || g.accumulate,
-                 k1 == g.k,
-                 g.finish.bias ? g.finish.bias + p * kPanel : nullptr,
-                 g.finish.activation,
-                 g.finish.combine};
+  TileOutput out = tileOutput(g, p, columns, columns, k0 > 0 || g.accumulate, k1 == g.k);
   for (int64_t t = 0; t < tilesOfRows.count; ++t) {
     const int64_t start = row + tilesOfRows.startOf(t), last = tilesOfRows.rowsOf(t) - 1;
     const Segment segment{g.a + start * g.aRow + k0 * g.aCol, g.b + p * g.bPanel + k0 * g.bRow, k1 - k0};
     const TileInput in{&segment, 1, 0, 0, g.aRow, g.aCol, g.bRow, g.bPanel};
-    const int64_t at = start * g.cRow + p * g.cPanel;
-    out.c = g.c + at;
-    if (g.finish.other) out.other = g.finish.other + at;
+    moveTo(out, g, start, p);
     (count == 2 ? tileTable.oneAndHalf : tileTable.half)[last](in, out);
   }
 }
@@ -85,16 +86,7 @@ static void multiplyBlock(const Gemm& g, const float* packed, int64_t row, int64
     const bool streams = wide == 0 && p + 1 < panelEnd && g.bRow == kPanel && rows >= 24 && k1 - k0 >= 192;
     const int64_t valid =
         p + (1 << wide) == panels ? g.n - (panels - 1) * kPanel : kPanel;  // columns of the last of these panels
-    TileOutput out{nullptr,
-                   g.cRow,
-                   g.cPanel,
-                   g.cPadded ? kPanel : valid,
-                   valid,
-                   k0 > 0 || g.accumulate,
-                   k1 == g.k,
-                   g.finish.bias ? g.finish.bias + p * kPanel : nullptr,
-                   g.finish.activation,
-                   g.finish.combine};
+    TileOutput out = tileOutput(g, p, g.cPadded ? kPanel : valid, valid, k0 > 0 || g.accumulate, k1 == g.k);
     for (int64_t t = 0; t < tilesOfRows.count; ++t) {
       const int64_t count = tilesOfRows.rowsOf(t), start = tilesOfRows.startOf(t);
       const float* b = g.b + p * g.bPanel + k0 * g.bRow;
@@ -106,9 +98,7 @@ static void multiplyBlock(const Gemm& g, const float* packed, int64_t row, int64
         in.ahead = b + g.bPanel + from * kPanel;
         in.aheadLines = to - from;
       }
-      const int64_t at = (row + start) * g.cRow + p * g.cPanel;
-      out.c = g.c + at;
-      if (g.finish.other) out.other = g.finish.other + at;
+      moveTo(out, g, row + start, p);
       tiles[count - 1][wide](in, out);  // later tiles have fewer rows, so theirs are at least as wide
     }
     p += 1 << wide;

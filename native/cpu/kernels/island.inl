@@ -13,8 +13,18 @@ static void widenBytes(int32_t* dst, const uint8_t* src, int64_t n) {
   for (; i + lanes <= n; i += lanes) store(dst + i, loadBytes(src + i));
   for (; i < n; ++i) dst[i] = src[i];
 }
+// What a lane holds of an element in memory: a byte's number, a bfloat16 as the float that it is.
+CHAINRULE_INLINE int32_t laneOf(int32_t element) { return element; }
+CHAINRULE_INLINE int32_t laneOf(uint8_t element) { return element; }
+CHAINRULE_INLINE int32_t laneOf(uint16_t element) { return int32_t(uint32_t(element) << 16); }
+static void widenHalves(int32_t* dst, const uint16_t* src, int64_t n) {
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) store(dst + i, shiftLeft<16>(loadHalves(src + i)));
+  for (; i < n; ++i) dst[i] = laneOf(src[i]);
+}
 CHAINRULE_INLINE void widenRun(int32_t* dst, const int32_t* src, int64_t n) { copyWords(dst, src, n); }
 CHAINRULE_INLINE void widenRun(int32_t* dst, const uint8_t* src, int64_t n) { widenBytes(dst, src, n); }
+CHAINRULE_INLINE void widenRun(int32_t* dst, const uint16_t* src, int64_t n) { widenHalves(dst, src, n); }
 
 // Elements [start, start + n) of a strided input, run by run along the last axis.
 template <typename T>
@@ -34,7 +44,7 @@ static void expandStrided(int32_t* dst, const T* src, const Island& island, cons
     if (stride == 1) {
       widenRun(dst, src + offset, run);
     } else {
-      for (int64_t i = 0; i < run; ++i) dst[i] = int32_t(src[offset + i * stride]);
+      for (int64_t i = 0; i < run; ++i) dst[i] = laneOf(src[offset + i * stride]);
     }
     dst += run;
     n -= run;
@@ -87,7 +97,7 @@ struct IslandRun {
 CHAINRULE_INLINE int32_t* tileOf(IslandRun& run, int reg) {
   return run.scratch + int64_t(run.island.tileOf[reg]) * kIslandTile;
 }
-CHAINRULE_INLINE bool isWide(DType type) { return type != DType::u8 && type != DType::boolean; }
+CHAINRULE_INLINE bool isWide(DType type) { return type != DType::u8 && type != DType::boolean && type != DType::bf16; }
 
 template <typename T>
 static void prepareInput(IslandRun& run, int i, const T* base, int64_t start, int64_t n, bool tail) {
@@ -124,7 +134,7 @@ static void prepareInput(IslandRun& run, int i, const T* base, int64_t start, in
       }
       if (input.strides[last] == 0) {  // a column: one value per row
         if (row != run.phase[i] || n > run.filled[i]) {
-          splat(tile, int32_t(base[offset]), n);
+          splat(tile, laneOf(base[offset]), n);
           run.phase[i] = row;
           run.filled[i] = n;
         }
@@ -145,12 +155,12 @@ CHAINRULE_INLINE void fetchAhead(const IslandRun& run, int64_t start, int64_t n)
   const Island& island = run.island;
   for (int i = 0; i < island.inputCount; ++i) {
     if (island.access[i] != Island::Access::inPlace) continue;
-    const int64_t size = isWide(island.inputs[i].dtype) ? 4 : 1;
+    const int64_t size = byteSize(island.inputs[i].dtype);
     const char* next = static_cast<const char*>(run.inputs[i]) + (start + n) * size;
     for (int64_t byte = 0; byte < n * size; byte += 64) __builtin_prefetch(next + byte);
   }
   for (int i = 0; i < island.outputCount; ++i) {
-    const int64_t size = isWide(island.outputs[i].dtype) ? 4 : 1;
+    const int64_t size = byteSize(island.outputs[i].dtype);
     const char* next = static_cast<const char*>(run.outputs[i]) + (start + n) * size;
     for (int64_t byte = 0; byte < n * size; byte += 64) __builtin_prefetch(next + byte, 1);
   }
@@ -160,8 +170,11 @@ CHAINRULE_INLINE void fetchAhead(const IslandRun& run, int64_t start, int64_t n)
 static void runTile(IslandRun& run, int64_t start, int64_t n, bool tail) {
   const Island& island = run.island;
   for (int i = 0; i < island.inputCount; ++i) {
-    if (isWide(island.inputs[i].dtype))
+    const DType dtype = island.inputs[i].dtype;
+    if (isWide(dtype))
       prepareInput(run, i, static_cast<const int32_t*>(run.inputs[i]), start, n, tail);
+    else if (dtype == DType::bf16)
+      prepareInput(run, i, static_cast<const uint16_t*>(run.inputs[i]), start, n, tail);
     else
       prepareInput(run, i, static_cast<const uint8_t*>(run.inputs[i]), start, n, tail);
   }
@@ -182,8 +195,14 @@ static void runTile(IslandRun& run, int64_t start, int64_t n, bool tail) {
       if (from != to) copyWords(to, from, n);
       continue;
     }
-    uint8_t* to = static_cast<uint8_t*>(run.outputs[i]) + start;
     int64_t k = 0;
+    if (dtype == DType::bf16) {
+      uint16_t* to = static_cast<uint16_t*>(run.outputs[i]) + start;
+      for (; k + lanes <= n; k += lanes) storeHalves(to + k, shiftRightLogical<16>(load(from + k)));
+      for (; k < n; ++k) to[k] = uint16_t(uint32_t(from[k]) >> 16);
+      continue;
+    }
+    uint8_t* to = static_cast<uint8_t*>(run.outputs[i]) + start;
     for (; k + lanes <= n; k += lanes) {
       const Int value = load(from + k);
       storeBytes(to + k, dtype == DType::boolean ? toLanes(value != Int(0)) : value);
@@ -214,8 +233,11 @@ static void island(const Island& island, const void* const* inputs, void* const*
   for (int i = 0; i < island.inputCount; ++i) {
     run.phase[i] = -1;
     if (island.access[i] != Island::Access::scalar) continue;
-    const bool wide = isWide(island.inputs[i].dtype);
-    splat(tileOf(run, i), wide ? *static_cast<const int32_t*>(inputs[i]) : *static_cast<const uint8_t*>(inputs[i]),
+    const DType dtype = island.inputs[i].dtype;
+    splat(tileOf(run, i),
+          isWide(dtype)          ? *static_cast<const int32_t*>(inputs[i])
+          : dtype == DType::bf16 ? laneOf(*static_cast<const uint16_t*>(inputs[i]))
+                                 : *static_cast<const uint8_t*>(inputs[i]),
           longest);
   }
   for (int i = 0; i < island.constantCount; ++i) {

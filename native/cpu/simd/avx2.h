@@ -50,6 +50,14 @@ CHAINRULE_INLINE void storeBytes(uint8_t* p, Int a) {  // the low byte of each l
   _mm_storel_epi64(reinterpret_cast<__m128i*>(p), both);
 }
 
+CHAINRULE_INLINE Int loadHalves(const uint16_t* p) {
+  return _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+CHAINRULE_INLINE void storeHalves(uint16_t* p, Int a) {  // of lanes within 0..65535
+  const __m128i both = _mm_packus_epi32(_mm256_castsi256_si128(a.v), _mm256_extracti128_si256(a.v, 1));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), both);
+}
+
 CHAINRULE_INLINE Float operator+(Float a, Float b) { return _mm256_add_ps(a.v, b.v); }
 CHAINRULE_INLINE Float operator-(Float a, Float b) { return _mm256_sub_ps(a.v, b.v); }
 CHAINRULE_INLINE Float operator*(Float a, Float b) { return _mm256_mul_ps(a.v, b.v); }

@@ -48,6 +48,13 @@ CHAINRULE_INLINE void storeBytes(uint8_t* p, Int a) {  // the low byte of each l
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a.v));
 }
 
+CHAINRULE_INLINE Int loadHalves(const uint16_t* p) {
+  return _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
+CHAINRULE_INLINE void storeHalves(uint16_t* p, Int a) {  // of lanes within 0..65535
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(a.v));
+}
+
 CHAINRULE_INLINE Int operator+(Int a, Int b) { return _mm512_add_epi32(a.v, b.v); }
 CHAINRULE_INLINE Int operator-(Int a, Int b) { return _mm512_sub_epi32(a.v, b.v); }
 CHAINRULE_INLINE Int operator*(Int a, Int b) { return _mm512_mullo_epi32(a.v, b.v); }

@@ -3,4 +3,5 @@
 #include "cpu/simd/math.inl"
 #include "cpu/simd/trigonometry.inl"
 #include "cpu/simd/power.inl"
+#include "cpu/simd/bfloat16.inl"
 #include "cpu/simd/generic.inl"

@@ -82,6 +82,14 @@ CHAINRULE_INLINE void storeBytes(uint8_t* p, Int a) {  // the low byte of each l
   vst1_u8(p, vmovn_u16(vcombine_u16(vmovn_u32(unsignedOf(a.low)), vmovn_u32(unsignedOf(a.high)))));
 }
 
+CHAINRULE_INLINE Int loadHalves(const uint16_t* p) {
+  const uint16x8_t halves = vld1q_u16(p);
+  return {signedOf(vmovl_u16(vget_low_u16(halves))), signedOf(vmovl_u16(vget_high_u16(halves)))};
+}
+CHAINRULE_INLINE void storeHalves(uint16_t* p, Int a) {  // of lanes within 0..65535
+  vst1q_u16(p, vcombine_u16(vmovn_u32(unsignedOf(a.low)), vmovn_u32(unsignedOf(a.high))));
+}
+
 CHAINRULE_INLINE Float operator+(Float a, Float b) { return {vaddq_f32(a.low, b.low), vaddq_f32(a.high, b.high)}; }
 CHAINRULE_INLINE Float operator-(Float a, Float b) { return {vsubq_f32(a.low, b.low), vsubq_f32(a.high, b.high)}; }
 CHAINRULE_INLINE Float operator*(Float a, Float b) { return {vmulq_f32(a.low, b.low), vmulq_f32(a.high, b.high)}; }

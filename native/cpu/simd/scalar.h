@@ -8,6 +8,7 @@ using Raw = float __attribute__((vector_size(32), aligned(16)));
 using RawInt = int32_t __attribute__((vector_size(32), aligned(16)));
 using RawUnsigned = uint32_t __attribute__((vector_size(32), aligned(16)));
 using RawByte = uint8_t __attribute__((vector_size(8)));
+using RawHalf = uint16_t __attribute__((vector_size(16)));
 using RawDouble = double __attribute__((vector_size(64), aligned(16)));
 using RawLong = int64_t __attribute__((vector_size(64), aligned(16)));
 using RawUnsignedLong = uint64_t __attribute__((vector_size(64), aligned(16)));
@@ -78,6 +79,16 @@ CHAINRULE_INLINE Int loadBytes(const uint8_t* p) {
 CHAINRULE_INLINE void storeBytes(uint8_t* p, Int a) {
   const RawByte b = __builtin_convertvector(a.v & 255, RawByte);
   __builtin_memcpy(p, &b, 8);
+}
+
+CHAINRULE_INLINE Int loadHalves(const uint16_t* p) {
+  RawHalf h;
+  __builtin_memcpy(&h, p, 16);
+  return __builtin_convertvector(h, RawInt);
+}
+CHAINRULE_INLINE void storeHalves(uint16_t* p, Int a) {  // of lanes within 0..65535
+  const RawHalf h = __builtin_convertvector(a.v, RawHalf);
+  __builtin_memcpy(p, &h, 16);
 }
 
 CHAINRULE_INLINE Float operator+(Float a, Float b) { return a.v + b.v; }

@@ -32,6 +32,9 @@ DEVICE int64_t islandOffset(const Island& island, int input, int64_t i) {
 }
 
 DEVICE bool islandBytes(DType dtype) { return dtype == DType::u8 || dtype == DType::boolean; }
+DEVICE uint32_t islandHalf(const void* data, int64_t i) {
+  return uint32_t(static_cast<const uint16_t*>(data)[i]) << 16;
+}
 
 // Asks for an input's elements from `first` on.
 template <typename Island>
@@ -59,6 +62,11 @@ DEVICE void islandRequest(const Island& island, int input, IslandWords& to, int6
       offset[i] = islandOffset(island, input, first + i < island.elements ? first + i : island.elements - 1);
     }
   }
+  if (in.dtype == DType::bf16) {
+#pragma unroll
+    for (int i = 0; i < kIslandNear; ++i) to.word[i] = islandHalf(in.data, offset[i]);
+    return;
+  }
   if (!islandBytes(in.dtype)) {
 #pragma unroll
     for (int i = 0; i < kIslandNear; ++i) copyAsync<4>(&to.word[i], words + offset[i]);
@@ -80,6 +88,13 @@ DEVICE void islandUnpack(IslandWords& words) {
 }
 
 DEVICE void islandStore(const IslandOutput& out, int64_t first, int64_t elements, const IslandWords& words) {
+  if (out.dtype == DType::bf16) {
+    uint16_t* const to = static_cast<uint16_t*>(out.data) + first;
+    for (int i = 0; i < kIslandNear; ++i) {
+      if (first + i < elements) to[i] = uint16_t(words.word[i] >> 16);
+    }
+    return;
+  }
   if (!islandBytes(out.dtype)) {
     uint32_t* const to = static_cast<uint32_t*>(out.data) + first;
     if (out.wide && first + kIslandNear <= elements) {
@@ -121,8 +136,9 @@ DEVICE void islandRun(const Island& island) {
       scalars[k] = island.constants[k];
     } else {
       const IslandInput& in = island.inputs[inputs + k - island.constantCount];
-      scalars[k] = islandBytes(in.dtype) ? uint32_t(*static_cast<const uint8_t*>(in.data))
-                                         : *static_cast<const uint32_t*>(in.data);
+      scalars[k] = islandBytes(in.dtype)     ? uint32_t(*static_cast<const uint8_t*>(in.data))
+                   : in.dtype == DType::bf16 ? islandHalf(in.data, 0)
+                                             : *static_cast<const uint32_t*>(in.data);
     }
   }
   const auto request = [&](int64_t tile, int stage) {

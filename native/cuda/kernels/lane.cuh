@@ -102,6 +102,7 @@ DEVICE Int toInt(Float a) {
 #include "cpu/simd/math.inl"
 #include "cpu/simd/trigonometry.inl"
 #include "cpu/simd/power.inl"
+#include "cpu/simd/bfloat16.inl"
 // clang-format on
 
 }  // namespace chainrule::cuda::lane

@@ -16,6 +16,7 @@ constexpr int64_t kBlockSharedBytes = 96 << 10;
 constexpr int64_t kBytesUnderWay = 40 << 10;  // that hide the latency of a multiprocessor's memory
 
 bool isByte(DType dtype) { return dtype == DType::u8 || dtype == DType::boolean; }
+bool isWord(DType dtype) { return byteSize(dtype) == 4; }
 bool aligned(const void* data, uintptr_t bytes) { return reinterpret_cast<uintptr_t>(data) % bytes == 0; }
 
 // Whether every four neighbours of an input start at a multiple of four elements.
@@ -59,11 +60,11 @@ bool fitsSmall(const DeviceIsland& island) {
 constexpr int64_t kChainElements = 1 << 13, kChainThreads = 256;
 bool isChain(const DeviceIsland& island) {
   if (island.elements < kChainElements || island.inputCount < 1 || island.inputCount > 3 || island.outputCount != 1 ||
-      isByte(island.outputs[0].dtype) || !island.outputs[0].wide || island.codeCount < 1 || island.codeCount > 8)
+      !isWord(island.outputs[0].dtype) || !island.outputs[0].wide || island.codeCount < 1 || island.codeCount > 8)
     return false;
   for (int i = 0; i < island.inputCount + island.scalarInputCount; ++i) {
     const IslandInput& in = island.inputs[i];
-    if (isByte(in.dtype)) return false;
+    if (!isWord(in.dtype)) return false;
     if (i < island.inputCount && (in.access != IslandAccess::same || in.move != IslandMove::four)) return false;
   }
   for (int k = 0; k < island.codeCount; ++k) {
@@ -137,7 +138,7 @@ void IslandLaunch::run(Queue& queue, const void* const* in, void* const* out) co
       input.move = fours && aligned(input.data, 4) ? IslandMove::packed : IslandMove::bytes;
       island.packed |= input.move == IslandMove::packed;
     } else {
-      input.move = fours && aligned(input.data, 16) ? IslandMove::four : IslandMove::words;
+      input.move = fours && isWord(input.dtype) && aligned(input.data, 16) ? IslandMove::four : IslandMove::words;
     }
   }
   for (int i = 0; i < island.outputCount; ++i) {

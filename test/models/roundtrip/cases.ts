@@ -69,6 +69,10 @@ export const cases: Record<string, RoundTrip> = {
     [4, 5, 2],
     { prepare: (model) => model.quantize('int8') },
   ),
+  'Dense in bfloat16': of(() => layers.dense({ units: 5, activation: 'relu' }), [9], {
+    prepare: (model) => model.quantize('bfloat16'),
+  }),
+  'LSTM in bfloat16': of(() => layers.lstm({ units: 5 }), [3, 4], { prepare: (model) => model.quantize('bfloat16') }),
   'Dense with rules': of(
     () =>
       layers.dense({
