@@ -1,7 +1,6 @@
 #include "cpu/kernel_table.h"
 #include "ops/normed_rows.h"
 #include "ops/registry.h"
-#include "ops/row_blocks.h"
 #include "ops/shape_rules.h"
 
 // Layer and RMS norm with their weights, made by passes/layer_norms.cpp: one pass over memory forward; backward one,
@@ -59,10 +58,13 @@ Lowering lower(const LowerContext& c) {
 
 // Rows whose terms are added one by one; sums of them are added then, which keeps both short.
 constexpr int64_t kSummed = 32;
+// Rows are summed in chunks for the team, by their number alone: a few, so that the sums are small beside the rows.
+constexpr int64_t kChunks = 64, kFewRows = 8;
 
 Lowering lowerGradient(const LowerContext& c) {
   const NormedRows rows(c);
-  const RowBlocks blocks(c.in[0].dims, size_t(c.in[0].dims.size() - normedAxes(c.attrs())));
+  const int64_t chunkRows = std::max(kFewRows, (rows.count + kChunks - 1) / kChunks + 3) / 4 * 4;  // the kernel takes 4
+  const int64_t chunks = std::max<int64_t>(1, (rows.count + chunkRows - 1) / chunkRows);
   const cpu::LayerNormGradient norm{.n = rows.n, .centred = has(c.attrs(), "centred")};
   const bool gamma = has(c.attrs(), "gamma");
   const bool wanted[2] = {c.used[1], c.used[2]};
@@ -82,31 +84,32 @@ Lowering lowerGradient(const LowerContext& c) {
     const int64_t n = rows.n;
     float* const partial = reinterpret_cast<float*>(args.shared);  // by chunk: sums for gamma and for beta
     float* const summed = reinterpret_cast<float*>(args.own);
-    own.gammaSum = summed;
-    own.betaSum = summed + n;
-    const Range chunks = args.split(blocks.chunks);
-    for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
+    const Range mine = args.split(chunks);
+    for (int64_t chunk = mine.begin; chunk < mine.end; ++chunk) {
       float* const sum = partial + chunk * 2 * n;
+      const int64_t begin = chunk * chunkRows, end = std::min(rows.count, begin + chunkRows);
       std::fill_n(sum, 2 * n, 0.0f);
-      const int64_t end = std::min(rows.count, (chunk + 1) * blocks.chunkRows);
-      for (int64_t row = chunk * blocks.chunkRows; row < end; row += kSummed) {
-        std::fill_n(summed, 2 * n, 0.0f);
+      for (int64_t row = begin; row < end; row += kSummed) {
+        float* const target = row == begin ? sum : summed;
+        if (target == summed) std::fill_n(summed, 2 * n, 0.0f);
+        own.gammaSum = target;
+        own.betaSum = target + n;
         run(own, row, std::min(end, row + kSummed));
-        for (int64_t i = 0; i < 2 * n; ++i) sum[i] += summed[i];
+        for (int64_t i = 0; target == summed && i < 2 * n; ++i) sum[i] += summed[i];
       }
     }
     args.barrier();
     const Range columns = args.split(n, 16);
     for (int weight = 0; weight < 2 && !columns.empty(); ++weight) {
       if (wanted[weight])
-        reduce(cpu::Reduce::sum, DType::f32, partial + weight * n, blocks.chunks, 2 * n, args.out<float>(1 + weight),
+        reduce(cpu::Reduce::sum, DType::f32, partial + weight * n, chunks, 2 * n, args.out<float>(1 + weight),
                columns.begin, columns.end);
     }
   };
   const size_t pair = size_t(2 * rows.n) * sizeof(float);
   return {.launch = launch,
           .cost = double(c.in[0].count()) * 0.4 + double(rows.count) * 5,
-          .sharedScratch = sums ? size_t(blocks.chunks) * pair : 0,
+          .sharedScratch = sums ? size_t(chunks) * pair : 0,
           .memberScratch = sums ? pair : 0};
 }
 
