@@ -69,6 +69,33 @@ struct PoolShape {
   constexpr bool wideIndex() const { return kh * kw > 256; }  // argmax is i32 instead of u8
 };
 
+// Rows of n floats: y = (x - mean) * scale * gamma + beta with scale = 1 / sqrt(mean((x - mean)^2) + epsilon); not
+// centred: mean = 0.
+struct LayerNorm {
+  int64_t n = 0;
+  float epsilon = 0;
+  bool centred = true;
+  const float* x = nullptr;
+  const float *gamma = nullptr, *beta = nullptr;  // n floats; null: 1 and 0
+  float* y = nullptr;
+  float *mean = nullptr, *scale = nullptr;  // of each row, or null
+};
+
+// With g = dy * gamma and u = (x - mean) * scale: dx = scale * (g - mean(g) - u * mean(g * u)), without mean(g) if not
+// centred.
+struct LayerNormGradient {
+  int64_t n = 0;
+  bool centred = true;
+  const float *dy = nullptr, *x = nullptr;
+  bool standardized = false;    // x holds u
+  const float* mean = nullptr;  // of each row; null: 0
+  const float* scale = nullptr;
+  const float* gamma = nullptr;  // n floats; null: 1
+  float* dx = nullptr;
+  // n sums each, or null: dy * u and dy of the rows are added.
+  float *gammaSum = nullptr, *betaSum = nullptr;
+};
+
 // A random tensor of rows: element e of the local row r is that of global row rowOffset + r in draw `draw` of the key's
 // stream.
 struct RandomStream {

@@ -19,6 +19,7 @@ std::span<const OpDef> groupOps();
 std::span<const OpDef> islandOps();
 std::span<const OpDef> islandSumsOps();
 std::span<const OpDef> joinOps();
+std::span<const OpDef> layerNormOps();
 std::span<const OpDef> matmulOps();
 std::span<const OpDef> momentsOps();
 std::span<const OpDef> moveOps();

@@ -1,4 +1,5 @@
 #include "cpu/kernel_table.h"
+#include "ops/normed_rows.h"
 #include "ops/registry.h"
 #include "ops/shape_rules.h"
 
@@ -9,13 +10,12 @@
 namespace chainrule::ops {
 namespace {
 
-int64_t axesOf(const Attrs& attrs) { return attrs.integer("axes", 1); }
 bool centred(const Attrs& attrs) { return attrs.integer("centred", 1) != 0; }
 
 std::vector<ValueType> infer(const InferContext& c) {
   expectDType(c, 0, DType::f32);
   const Shape& x = c.in[0].shape;
-  const int64_t axes = axesOf(c.attrs);
+  const int64_t axes = normedAxes(c.attrs);
   if (axes < 1 || axes > x.size()) fail("SHAPE", "cannot take the last ", axes, " axes of ", toString(x));
   Shape scale = x;
   for (int i = x.size() - int(axes); i < x.size(); ++i) {
@@ -33,7 +33,7 @@ std::vector<ValueType> inferGradient(const InferContext& c) {
 // reduceSum or reduceMean over the axes, kept as ones.
 Expr overRows(std::string_view op, GradientContext& c, Expr x) {
   std::vector<int64_t> last;
-  for (int64_t i = x.shape().size() - axesOf(c.attrs()); i < x.shape().size(); ++i) last.push_back(i);
+  for (int64_t i = x.shape().size() - normedAxes(c.attrs()); i < x.shape().size(); ++i) last.push_back(i);
   return reduce(op, x, last, true);
 }
 
@@ -44,7 +44,7 @@ std::vector<ValueId> gradient(GradientContext& c) {
   if (toRows != kNone) dx = apply("standardizeGradient", {Expr{&c.graph, toRows}, y, scale}, c.attrs());
   if (toScale != kNone) {  // d scale / dx = -scale^2 y / n
     int64_t n = 1;
-    for (int64_t i = y.shape().size() - axesOf(c.attrs()); i < y.shape().size(); ++i) n *= y.shape()[int(i)].value;
+    for (int64_t i = y.shape().size() - normedAxes(c.attrs()); i < y.shape().size(); ++i) n *= y.shape()[int(i)].value;
     const Expr more = -(Expr{&c.graph, toScale} * (scale * scale) * y / number(y, double(n)));
     dx = dx.id == kNone ? more : dx + more;
   }
@@ -60,38 +60,33 @@ std::vector<ValueId> gradientOfGradient(GradientContext& c) {
   return {dg.id, dy.id, dScale.id};
 }
 
-struct Rows {
-  int64_t count = 1, n = 1;
-};
-Rows rowsOf(const LowerContext& c) {
-  Rows rows;
-  const Dims& dims = c.in[0].dims;
-  for (int i = 0; i < dims.size(); ++i) (i < dims.size() - axesOf(c.attrs()) ? rows.count : rows.n) *= dims[i];
-  return rows;
-}
-
 Lowering lower(const LowerContext& c) {
-  const Rows rows = rowsOf(c);
-  const float epsilon = float(c.attrs().real("epsilon", 0));
-  const bool wantsScale = c.used[1];
+  const NormedRows rows(c);
+  cpu::LayerNorm norm{.n = rows.n, .epsilon = float(c.attrs().real("epsilon", 0)), .centred = centred(c.attrs())};
   return {.launch =
-              [=, run = c.kernels.standardize, mean = centred(c.attrs())](const StepArgs& args) {
-                const Range own = args.split(rows.count);
-                if (!own.empty())
-                  run(args.in<float>(0), args.out<float>(0), wantsScale ? args.out<float>(1) : nullptr, rows.n, epsilon,
-                      mean, own.begin, own.end);
+              [=, run = c.kernels.layerNorm, wantsScale = bool(c.used[1])](const StepArgs& args) {
+                cpu::LayerNorm own = norm;
+                own.x = args.in<float>(0);
+                own.y = args.out<float>(0);
+                if (wantsScale) own.scale = args.out<float>(1);
+                const Range part = args.split(rows.count);
+                run(own, part.begin, part.end);
               },
           .cost = double(c.in[0].count()) * 0.25 + double(rows.count) * 5};
 }
 
 Lowering lowerGradient(const LowerContext& c) {
-  const Rows rows = rowsOf(c);
+  const NormedRows rows(c);
+  const cpu::LayerNormGradient norm{.n = rows.n, .centred = centred(c.attrs()), .standardized = true};
   return {.launch =
-              [=, run = c.kernels.standardizeBackward, mean = centred(c.attrs())](const StepArgs& args) {
-                const Range own = args.split(rows.count);
-                if (!own.empty())
-                  run(args.in<float>(0), args.in<float>(1), args.in<float>(2), args.out<float>(), rows.n, mean,
-                      own.begin, own.end);
+              [=, run = c.kernels.layerNormBackward](const StepArgs& args) {
+                cpu::LayerNormGradient own = norm;
+                own.dy = args.in<float>(0);
+                own.x = args.in<float>(1);
+                own.scale = args.in<float>(2);
+                own.dx = args.out<float>();
+                const Range part = args.split(rows.count);
+                run(own, part.begin, part.end);
               },
           .cost = double(c.in[0].count()) * 0.3 + double(rows.count) * 5};
 }
@@ -103,7 +98,8 @@ const OpDef table[] = {
      .maxInputs = 3,
      .infer = inferGradient,
      .gradient = gradientOfGradient,
-     .lower = lowerGradient},
+     .lower = lowerGradient,
+     .inPlace = true},
 };
 
 }  // namespace

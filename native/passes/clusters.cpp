@@ -82,8 +82,11 @@ class Clustering {
       if (island < 0 || !(space(members_[size_t(island)][0]) == space(id))) continue;
       if (std::find(candidates.begin(), candidates.end(), island) == candidates.end()) candidates.push_back(island);
     }
+    for (size_t i = 1; i < candidates.size(); ++i) {
+      if (canMerge(candidates[0], candidates[i], id)) merge(candidates[i], candidates[0]);
+    }
     for (int candidate : candidates) {
-      if (!canJoin(id, candidate)) continue;
+      if (members_[size_t(candidate)].empty() || !canJoin(id, candidate)) continue;
       join(id, candidate);
       return;
     }
@@ -100,11 +103,34 @@ class Clustering {
     }
     std::vector<NodeId> nodes = members_[size_t(island)];
     nodes.push_back(id);
-    return fits(nodes, island, id);
+    return fits(nodes, island, island, id);
   }
 
-  bool fits(const std::vector<NodeId>& nodes, int island, NodeId extra) const {
-    const auto inside = [&](NodeId id) { return island_[id] == island || id == extra; };
+  // Islands that both read a node's value, and neither the other's: as one they compute it in passing.
+  bool canMerge(int a, int b, NodeId id) const {
+    if (belowIsland_[size_t(a)].has(b) || belowIsland_[size_t(b)].has(a)) return false;
+    std::vector<NodeId> nodes = members_[size_t(a)];
+    nodes.insert(nodes.end(), members_[size_t(b)].begin(), members_[size_t(b)].end());
+    nodes.push_back(id);
+    return fits(nodes, a, b, id);
+  }
+
+  void merge(int from, int to) {
+    for (NodeId id : members_[size_t(from)]) island_[id] = to;
+    members_[size_t(to)].insert(members_[size_t(to)].end(), members_[size_t(from)].begin(),
+                                members_[size_t(from)].end());
+    members_[size_t(from)].clear();
+    belowIsland_[size_t(to)].add(belowIsland_[size_t(from)]);
+    const auto renew = [&](Bits& below) {
+      if (below.has(from)) below.set(to);
+      if (below.has(to)) below.add(belowIsland_[size_t(to)]);
+    };
+    for (Bits& below : below_) renew(below);
+    for (Bits& below : belowIsland_) renew(below);
+  }
+
+  bool fits(const std::vector<NodeId>& nodes, int a, int b, NodeId extra) const {
+    const auto inside = [&](NodeId id) { return island_[id] == a || island_[id] == b || id == extra; };
     std::vector<ValueId> inputs, constants;
     int outputs = 0;
     for (NodeId id : nodes) {
@@ -228,6 +254,7 @@ Clusters clusterElementwise(const Graph& graph) {
   Clusters clusters;
   clusters.of.assign(graph.nodes.size(), -1);
   for (const auto& members : clustering.members()) {
+    if (members.empty()) continue;  // they went to another
     for (NodeId id : members) clusters.of[id] = int(clusters.nodes.size());
     clusters.nodes.push_back(members);
     std::sort(clusters.nodes.back().begin(), clusters.nodes.back().end());

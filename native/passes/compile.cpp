@@ -15,6 +15,7 @@ constexpr Pass passes[] = {
     {applyPatterns},
     {simplify},
     {joinMoments, true},
+    {joinLayerNorms, true},
     {simplify},
     {recompute, true},
     {foldAffine, true},

@@ -13,11 +13,12 @@ namespace chainrule {
 enum class ConvAlgorithm : uint8_t { automatic, direct, winograd };
 
 // Each pass is a function from graph to graph; compile.cpp is the list.
-Graph simplify(const Graph& graph);       // dead code, common subexpressions, identities
-Graph applyPatterns(const Graph& graph);  // cheaper ops for groups of them: gradients of pools, bags of embedding rows
-Graph foldAffine(const Graph& graph);     // factors behind a convolution or product go into its weights
-Graph joinMoments(const Graph& graph);    // mean and variance of rows in one op
-Graph recompute(const Graph& graph);      // cheap elementwise values that gradients read again
+Graph simplify(const Graph& graph);        // dead code, common subexpressions, identities
+Graph applyPatterns(const Graph& graph);   // cheaper ops for groups of them: gradients of pools, bags of embedding rows
+Graph foldAffine(const Graph& graph);      // factors behind a convolution or product go into its weights
+Graph joinMoments(const Graph& graph);     // mean and variance of rows in one op
+Graph joinLayerNorms(const Graph& graph);  // layer norm with its weights in one op, its gradients in another
+Graph recompute(const Graph& graph);       // cheap elementwise values that gradients read again
 Graph chooseConvAlgorithms(const Graph& graph, ConvAlgorithm algorithm);  // Winograd where it pays
 Graph widenInPlace(const Graph& graph);   // weights stored as bfloat16 go as they are into ops that widen them
 Graph chooseLayouts(const Graph& graph);  // panel16 for weights that matmul and conv2d read; conversions elsewhere

@@ -8,8 +8,9 @@
 namespace chainrule {
 namespace {
 
-// Cheap elementwise values that are read again much later, as by gradients, are computed again from a tensor that is in
-// memory anyway: reading that one is no dearer than reading them, and they need not be written.
+// Elementwise values that are read again much later, as by gradients, are computed again from one tensor that is in
+// memory anyway, or that takes less memory than several of them: reading that one is no dearer than reading them, and
+// they need not be written.
 class Recomputing {
  public:
   explicit Recomputing(const Graph& graph) : old_(graph), rewrite_(graph), users_(graph.values.size()) {
@@ -33,6 +34,7 @@ class Recomputing {
       if (!graph.nodes[id].op->elementwise || kept_[value] || users_[value].empty() || read(value, false)) continue;
       level_[id] = firstLevel(value);
     }
+    findMemory();
   }
 
   Graph apply() {
@@ -47,9 +49,13 @@ class Recomputing {
 
  private:
   static constexpr int kLongest = 6;
+  // Nanoseconds per element on one core: a write that fetches the line first and a read, 12 bytes where memory gives a
+  // core about 10 GB/s. That is an exp or erf and a few cheap ops.
+  static constexpr double kMemory = 1.2;
   struct Source {
-    ValueId tensor = kNone;  // the one of the value's own shape that it is computed from
+    ValueId tensor = kNone;  // the one of the value's own shape that it is computed from, perhaps the value itself
     int steps = 0;
+    double cost = 0;
   };
 
   const Node& producer(ValueId value) const { return old_.nodeOf(value); }
@@ -66,32 +72,52 @@ class Recomputing {
 
   Source sourceOf(NodeId id) const {
     const Node& node = old_.nodes[id];
-    const Shape& shape = old_.type(node.first).shape;
-    if (!node.op->elementwise || ops::instructionCost(node.op->name) > 0.5) return {};
-    Source all;
+    const Source itself{node.first};
+    if (!node.op->elementwise) return itself;
+    Source all{kNone, 1, ops::instructionCost(node.op->name)};
     for (ValueId input : node.inputs) {
-      if (!(old_.type(input).shape == shape)) continue;
+      if (!(old_.type(input).shape == old_.type(node.first).shape)) continue;
       const NodeId from = old_.values[input].node;
-      const bool memory = !old_.nodes[from].op->elementwise && read(input, false);
-      const Source source = memory ? Source{input, 0} : source_[from];
-      if (source.tensor == kNone || (all.tensor != kNone && all.tensor != source.tensor)) return {};
-      all = {source.tensor, all.steps + source.steps};
+      const Source source = old_.nodes[from].op->elementwise ? source_[from] : Source{input};
+      if (all.tensor != kNone && all.tensor != source.tensor) return itself;
+      all = {source.tensor, all.steps + source.steps, all.cost + source.cost};
     }
-    return all.tensor == kNone || ++all.steps > kLongest ? Source{} : all;
+    return all.tensor == kNone || all.steps > kLongest || all.cost > kMemory ? itself : all;
   }
+
+  // Whether elementwise nodes of later islands read the value, and nothing else but those of its own.
+  bool readAgain(ValueId value) const {
+    return !kept_[value] && !read(value, false) &&
+           std::any_of(users_[value].begin(), users_[value].end(),
+                       [&](NodeId user) { return level_[user] != firstLevel(value); });
+  }
+
+  void findMemory() {
+    std::vector<int> derived(old_.values.size(), 0);  // values that would be read again
+    for (NodeId id = 0; id < old_.nodes.size(); ++id) {
+      const ValueId value = old_.nodes[id].first;
+      if (source_[id].tensor != value && readAgain(value)) ++derived[source_[id].tensor];
+    }
+    for (ValueId value = 0; value < old_.values.size(); ++value) {
+      const bool bound = producer(value).op->source || kept_[value] || read(value, false);
+      memory_.push_back(bound || derived[value] > 1 || (!users_[value].empty() && readAgain(value)));
+    }
+  }
+
+  bool isDerived(NodeId id) const { return source_[id].tensor != old_.nodes[id].first && memory_[source_[id].tensor]; }
 
   // Only values that would have to be in memory for elementwise users alone, and for those in later islands.
   ValueId inputFor(NodeId user, ValueId value) {
     const NodeId id = old_.values[value].node;
-    const bool again = old_.nodes[user].op->elementwise && old_.nodes[id].op->elementwise &&
-                       source_[id].tensor != kNone && !kept_[value] && !read(value, false);
+    const bool again = old_.nodes[user].op->elementwise && old_.nodes[id].op->elementwise && isDerived(id) &&
+                       !kept_[value] && !read(value, false);
     if (!again) return rewrite_.mapped(value);
     return level_[user] == firstLevel(value) ? rewrite_.mapped(value) : copyFor(level_[user], value);
   }
 
   ValueId copyFor(int level, ValueId value) {
     const NodeId id = old_.values[value].node;
-    if (source_[id].tensor == kNone) return rewrite_.mapped(value);  // that tensor, or a row
+    if (!isDerived(id)) return rewrite_.mapped(value);  // that tensor, or a row
     const auto [entry, made] = copies_.try_emplace({level, value}, kNone);
     if (!made) return entry->second;
     const Node& node = old_.nodes[id];
@@ -107,7 +133,8 @@ class Recomputing {
   std::vector<std::vector<NodeId>> users_;
   std::vector<bool> kept_;
   std::vector<int> level_;      // how many ops that are not elementwise lie before a node where it is computed
-  std::vector<Source> source_;  // of elementwise nodes
+  std::vector<Source> source_;  // by node
+  std::vector<bool> memory_;    // values that are worth reading again
   std::map<std::pair<int, ValueId>, ValueId> copies_;
 };
 

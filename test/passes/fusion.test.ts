@@ -50,6 +50,44 @@ describe('fusion', () => {
     expect(body(b.graph.compileSync([y]).describe(3))).toEqual(['matmul+add+relu']);
   });
 
+  // As an activation and its gradient, where both inputs are at hand.
+  test('results that share values but not each other are one step', () => {
+    const build = () => {
+      const b = new Builder();
+      const [x, dy] = [b.input('x', -1, 4), b.input('dy', -1, 4)];
+      const shared = b.op('tanh', [x]);
+      return { b, outputs: [b.op('square', [shared]), b.op('mul', [dy, shared]), b.op('neg', [dy])] };
+    };
+    const { b, outputs } = build();
+    const islands = b.graph
+      .compileSync(outputs)
+      .describe()
+      .match(/= island .*/g)!;
+    expect(islands.map((text) => text.match(/float32/g)!.length).sort()).toEqual([1, 2]);
+    const numbers = [0.5, -1, 2, 0.25];
+    const again = build();
+    const found = evaluate(again.b, again.outputs, [
+      [numbers, 1, 4],
+      [[1, 2, 3, 4], 1, 4],
+    ]);
+    numbers.forEach((value, i) => {
+      expect(found[0]![i]).toBeCloseTo(Math.tanh(value) ** 2, 6);
+      expect(found[1]![i]).toBeCloseTo(Math.tanh(value) * (i + 1), 6);
+      expect(found[2]![i]).toBe(-(i + 1));
+    });
+  });
+
+  test('a result that another one needs through something else stays a step of its own', () => {
+    const b = new Builder();
+    const x = b.input('x', 4, 4);
+    const shared = b.op('tanh', [x]);
+    const first = b.op('square', [shared]);
+    const later = b.op('mul', [b.op('matmul', [first, x]), shared]);
+    const text = b.graph.compileSync([first, later]).describe();
+    expect(text.match(/= island .*/g)).toHaveLength(1);
+    expect(text).toMatch(/= matmul %\d+, %\d+, %\d+ /); // with the later one behind it
+  });
+
   describe('what follows a bias in registers', () => {
     type Behind = (b: Builder, sum: number, x: number) => number;
     const behind: Record<string, Behind> = {

@@ -5,6 +5,7 @@
 #include "cpu/kernels/reduce.inl"
 #include "cpu/kernels/moments.inl"
 #include "cpu/kernels/rows.inl"
+#include "cpu/kernels/layer_norm.inl"
 #include "cpu/kernels/attention.inl"
 #include "cpu/kernels/copy.inl"
 #include "cpu/kernels/pack.inl"

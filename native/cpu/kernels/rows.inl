@@ -94,59 +94,6 @@ static void logSoftmaxBackward(const float* y, const float* dy, float* dx, int64
   }
 }
 
-struct SquaredDeviations {
-  const float* x;
-  Float mean;
-  [[gnu::always_inline]] inline Float at(int64_t i) const {
-    const Float d = load(x + i) - mean;
-    return d * d;
-  }
-  [[gnu::always_inline]] inline Float partial(int64_t i, int count) const {
-    const Float d = loadPartial(x + i, count) - mean;
-    return select(firstLanes(count), d * d, Float(0.0f));
-  }
-};
-struct StandardizeStep {
-  CHAINRULE_INLINE Float run(Float x, Float, Float mean, Float scale) { return (x - mean) * scale; }
-};
-
-CHAINRULE_INLINE Float rowMean(const float* x, int64_t n) {
-  RowSource<SumOf, float> source{x};
-  return foldRow<SumOf, Float>(source, n) / Float(float(n));
-}
-
-static void standardize(const float* x, float* y, float* scale, int64_t n, float epsilon, bool centred,
-                        int64_t rowBegin, int64_t rowEnd) {
-  for (int64_t row = rowBegin; row < rowEnd; ++row) {
-    const float* from = x + row * n;
-    for (int64_t i = 0; i < n; i += 16) __builtin_prefetch(from + n + i);  // the next row
-    const Float mean = centred ? rowMean(from, n) : Float(0.0f);
-    SquaredDeviations source{from, mean};
-    const Float variance = foldRow<SumOf, Float>(source, n) / Float(float(n));
-    const Float factor = Float(1.0f) / sqrt(variance + Float(epsilon));
-    if (scale) scale[row] = firstLane(factor);
-    mapRow<StandardizeStep>(from, from, y + row * n, n, mean, factor);
-  }
-}
-
-static void standardizeBackward(const float* g, const float* y, const float* scale, float* dx, int64_t n, bool centred,
-                                int64_t rowBegin, int64_t rowEnd) {
-  for (int64_t row = rowBegin; row < rowEnd; ++row) {
-    const float *from = g + row * n, *unit = y + row * n;
-    const Float mean = centred ? rowMean(from, n) : Float(0.0f), factor(scale[row]);
-    Products source{from, unit};
-    const Float slope = foldRow<SumOf, Float>(source, n) / Float(float(n));
-    float* to = dx + row * n;
-    int64_t i = 0;
-    for (; i + lanes <= n; i += lanes) store(to + i, factor * (load(from + i) - mean - load(unit + i) * slope));
-    if (i < n) {
-      const int count = int(n - i);
-      const Float value = loadPartial(from + i, count) - mean - loadPartial(unit + i, count) * slope;
-      storePartial(to + i, factor * value, count);
-    }
-  }
-}
-
 static void sparseCrossEntropy(const float* logits, const int32_t* labels, float* loss, float* probability, int64_t n,
                                int64_t rowBegin, int64_t rowEnd) {
   for (int64_t row = rowBegin; row < rowEnd; ++row) {

@@ -7,6 +7,8 @@ import {
   numbers,
   type OpCase,
   type Reference,
+  sizeOf,
+  type Values,
   values,
 } from '../case.js';
 import { conv2d } from './window.js';
@@ -49,6 +51,97 @@ const momentCases: OpCase[] = [
     }),
   ),
 );
+
+/** Of every row: mean, scale and the standardized numbers. */
+function standardized(x: Values, { axes, centred, epsilon }: Attrs) {
+  const n = sizeOf(x.shape.slice(-Number(axes)));
+  return Array.from({ length: x.data.length / n }, (_, row) => {
+    const line = Array.from(x.data.subarray(row * n, (row + 1) * n));
+    const mean = centred === 0 ? 0 : line.reduce((a, b) => a + b, 0) / n;
+    const scale = 1 / Math.sqrt(line.reduce((a, b) => a + (b - mean) ** 2, 0) / n + Number(epsilon ?? 0));
+    return { mean, scale, line: line.map((value) => (value - mean) * scale) };
+  });
+}
+const layerNorm =
+  (part: number): Reference =>
+  ([x, ...weights], attrs) => {
+    const rows = standardized(x!, attrs);
+    const leading = x!.shape.length - Number(attrs.axes);
+    const out = values(part === 0 ? x!.shape : x!.shape.map((size, axis) => (axis < leading ? size : 1)));
+    const gamma = attrs.gamma === 1 ? weights[0] : undefined;
+    const beta = attrs.beta === 1 ? weights[attrs.gamma as number] : undefined;
+    const numbersOf = [
+      () => rows.flatMap(({ line }) => line.map((u, i) => u * (gamma?.data[i] ?? 1) + (beta?.data[i] ?? 0))),
+      () => rows.map(({ scale }) => scale),
+      () => rows.map(({ mean }) => mean),
+    ];
+    out.data.set(numbersOf[part]!());
+    return out;
+  };
+/** Inputs dy, x, scale, mean (if centred), gamma (if there is one); of rows whatever their mean and scale. */
+const layerNormGradient =
+  (part: number): Reference =>
+  ([dy, x, scale, ...rest], attrs) => {
+    const n = sizeOf(x!.shape.slice(-Number(attrs.axes)));
+    const mean = attrs.centred === 1 ? rest[0] : undefined;
+    const gamma = attrs.gamma === 1 ? rest.at(-1) : undefined;
+    const out = values(part === 0 ? x!.shape : x!.shape.slice(-Number(attrs.axes)));
+    for (let row = 0; row < x!.data.length / n; row++) {
+      const at = Array.from({ length: n }, (_, i) => row * n + i);
+      const u = at.map((i) => (x!.data[i]! - (mean?.data[row] ?? 0)) * scale!.data[row]!);
+      const g = at.map((i, k) => dy!.data[i]! * (gamma?.data[k] ?? 1));
+      const level = mean ? g.reduce((a, b) => a + b, 0) / n : 0;
+      const slope = g.reduce((a, b, k) => a + b * u[k]!, 0) / n;
+      at.forEach((i, k) => {
+        if (part === 0) out.data[i] = scale!.data[row]! * (g[k]! - level - u[k]! * slope);
+        else out.data[k]! += dy!.data[i]! * (part === 1 ? u[k]! : 1);
+      });
+    }
+    return out;
+  };
+
+const layerNormCases: OpCase[] = [
+  { about: 'rows of 33', shape: [-1, 33], axes: 1, centred: 1, gamma: 1, beta: 1, rows: [1, 5, 300] },
+  { about: 'rows of 1000', shape: [-1, 1000], axes: 1, centred: 1, gamma: 1, beta: 0, rows: [2, 70] },
+  { about: 'rows of 65, not centred', shape: [-1, 3, 65], axes: 1, centred: 0, gamma: 1, beta: 0, rows: [1, 40] },
+  { about: 'the last two axes', shape: [-1, 4, 7], axes: 2, centred: 1, gamma: 1, beta: 1, rows: [3, 20] },
+  { about: 'rows of 16, not scaled', shape: [-1, 16], axes: 1, centred: 1, gamma: 0, beta: 1, rows: [1, 129, 5000] },
+  { about: 'one number a row', shape: [-1, 1], axes: 1, centred: 0, gamma: 1, beta: 1, rows: [4] },
+].flatMap(({ about, shape, rows, ...flags }) => {
+  const attrs = { ...flags, epsilon: 0.01 };
+  const x = f32(shape, between(-3, 5));
+  const weight = f32(shape.slice(-flags.axes), between(-2, 2));
+  const row = (low: number) =>
+    f32(
+      shape.map((size, axis) => (axis < shape.length - flags.axes ? size : 1)),
+      between(low, 2),
+    );
+  const forward = ['rows', 'scales', 'means'].slice(0, 2 + flags.centred).map(
+    (name, part): OpCase => ({
+      op: 'layerNorm',
+      about: `${name} of ${about}`,
+      inputs: [x, ...Array.from({ length: flags.gamma + flags.beta }, () => weight)],
+      attrs,
+      part,
+      rows,
+      reference: layerNorm(part),
+      exactness: 'norm',
+    }),
+  );
+  const backward = ['rows', 'gamma', 'beta'].map(
+    (name, part): OpCase => ({
+      op: 'layerNormGradient',
+      about: `gradient of ${name}, ${about}`,
+      inputs: [x, x, row(0.5), ...(flags.centred ? [row(-2)] : []), ...(flags.gamma ? [weight] : [])],
+      attrs,
+      part,
+      rows,
+      reference: layerNormGradient(part),
+      exactness: 'norm',
+    }),
+  );
+  return [...forward, ...backward];
+});
 
 const kPanel = 16;
 type Matrix = readonly (readonly number[])[];
@@ -194,4 +287,4 @@ const filters: OpCase[] = [0, 1].flatMap((transposed) =>
   ),
 );
 
-export const passCases: OpCase[] = [...momentCases, ...filters, ...winograds];
+export const passCases: OpCase[] = [...momentCases, ...layerNormCases, ...filters, ...winograds];

@@ -1,0 +1,120 @@
+import { afterAll, describe, expect, test } from 'vitest';
+import { native } from '../../lib/native.js';
+import { Builder, variable } from '../ir/builder.js';
+
+// Standardized rows with their weights as one op, and its gradient as another, against the ops that they replace.
+
+afterAll(() => native.configure({ threads: native.info().threads, parallelThreshold: 10000 }));
+
+interface Row {
+  about: string;
+  shape: number[];
+  axes?: number;
+  centred?: number;
+  gamma?: boolean;
+  beta?: boolean;
+  /** Something else reads the rows without their weights. */
+  kept?: boolean;
+  /** Something else reads the gradient that arrives times gamma. */
+  product?: boolean;
+}
+const rows: Row[] = [
+  { about: 'layer norm', shape: [50, 24], gamma: true, beta: true },
+  { about: 'layer norm over two axes', shape: [20, 3, 10], axes: 2, gamma: true, beta: true },
+  { about: 'layer norm of sequences', shape: [5, 7, 40], gamma: true, beta: true },
+  { about: 'without beta', shape: [33, 17], gamma: true },
+  { about: 'without gamma', shape: [33, 17], beta: true },
+  { about: 'RMS norm', shape: [40, 64], centred: 0, gamma: true },
+  { about: 'wide rows', shape: [70, 1025], gamma: true, beta: true },
+  { about: 'rows that something else reads', shape: [50, 24], gamma: true, beta: true, kept: true },
+  { about: 'a gradient that something else reads', shape: [50, 24], gamma: true, beta: true, product: true },
+];
+
+/** y and the gradients of x, gamma and beta, from standardized rows or the means that those are made of. */
+function build({ shape, axes = 1, centred = 1, gamma, beta, kept, product }: Row, composed: boolean) {
+  const b = new Builder();
+  const [x, dy] = [b.input('x', -1, ...shape.slice(1)), b.input('dy', -1, ...shape.slice(1))] as const;
+  const weight = (name: string) => b.graph.read(variable(name, ...shape.slice(-axes)));
+  const last = Array.from({ length: axes }, (_, i) => shape.length - axes + i);
+  const mean = (value: number) => b.op('reduceMean', [value], { axes: last, keepDims: true });
+  const composition = () => {
+    const apart = centred ? b.op('sub', [x, mean(x)]) : x;
+    const variance = mean(b.op('square', [apart]));
+    return b.op('mul', [apart, b.op('rsqrt', [b.op('add', [variance, b.scalar(1e-3)])])]);
+  };
+  const unit = composed ? composition() : b.op('standardize', [x], { axes, epsilon: 1e-3, centred });
+  const wrt = [x];
+  let y = unit;
+  const factor = gamma ? weight('gamma') : -1;
+  if (gamma) {
+    y = b.op('mul', [y, factor]);
+    wrt.push(factor);
+  }
+  if (beta) {
+    const offset = weight('beta');
+    y = b.op('add', [y, offset]);
+    wrt.push(offset);
+  }
+  const outputs = [y, ...b.graph.gradients(y, wrt, dy)];
+  if (kept) outputs.push(b.op('tanh', [unit]));
+  if (product) outputs.push(b.op('tanh', [b.op('mul', [dy, factor])]));
+  return b.graph.compileSync(outputs);
+}
+
+const numbersLike = (shape: number[], step: number) => ({
+  data: Float32Array.from({ length: shape.reduce((a, n) => a * n, 1) }, (_, i) => 2 * Math.sin(i * step) + 1),
+  shape,
+});
+
+describe.each(rows)('$about', (row) => {
+  const inputs = [numbersLike(row.shape, 1.7), numbersLike(row.shape, 0.77)];
+
+  test('is one op, and its gradients another', () => {
+    const text = build(row, false).describe();
+    expect(text).toContain('= layerNorm %');
+    expect(text).toContain('= layerNormGradient %');
+    expect(text).not.toMatch(/standardize|reduceSum|islandSums/);
+    expect(/island/.test(text)).toBe(Boolean(row.kept || row.product));
+  });
+
+  test('equals what it replaces, at every number of threads', async () => {
+    const program = build(row, false);
+    const found = program.runSync(inputs).map(({ data }) => data as Float32Array);
+    const expected = build(row, true)
+      .runSync(inputs)
+      .map(({ data }) => data as Float32Array);
+    expect(found.length).toBe(expected.length);
+    for (const [i, values] of expected.entries()) {
+      const largest = values.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+      expect(largest).toBeGreaterThan(0);
+      // A composite, as in test/ops: 4e-6 of the largest, for each of the two.
+      values.forEach((value, k) => {
+        if (Math.abs(value - found[i]![k]!) > 8e-6 * largest) expect([i, k, found[i]![k]]).toEqual([i, k, value]);
+      });
+    }
+    for (const threads of [1, 2, 3, 8]) {
+      native.configure({ threads, parallelThreshold: 0 });
+      const again = await program.run(inputs).promise;
+      for (const [i, { data }] of again.entries()) expect(data).toEqual(found[i]);
+    }
+  });
+});
+
+test('rows of more numbers than are worth summing in passing leave their sums to other steps', () => {
+  const text = build({ about: '', shape: [4, 8193], gamma: true, beta: true }, false).describe();
+  expect(text).toContain('= layerNormGradient %');
+  expect(text).toMatch(/reduceSum|islandSums/);
+});
+
+test('rows without weights stay as they are', () => {
+  const text = build({ about: '', shape: [4, 16] }, false).describe();
+  expect(text).not.toContain('layerNorm');
+});
+
+test('weights that depend on the rows are no weights', () => {
+  const b = new Builder();
+  const x = b.input('x', -1, 16);
+  const unit = b.op('standardize', [x], { axes: 1, epsilon: 1e-3, centred: 1 });
+  const program = b.graph.compileSync([b.op('mul', [unit, b.op('reduceMax', [unit], { axes: [0] })])]);
+  expect(program.describe()).toContain('= standardize %');
+});
