@@ -37,6 +37,8 @@ export class Trace {
   /** Whoever will keep the program. */
   keeper: Keeper | undefined;
   private readonly path: string[] = [];
+  private segments = 0;
+  private inSegment = false;
 
   /** What the description is compiled for. */
   constructor(readonly device: Device = defaultDevice()) {}
@@ -122,6 +124,30 @@ export class Trace {
     } finally {
       this.path.pop();
       this.graph.setScope(this.path.join('/'));
+    }
+  }
+
+  /** Whether a layer is being called. */
+  get insideLayer(): boolean {
+    return this.path.length > 0;
+  }
+
+  /**
+   * Gradients of what `fn` describes compute its values again instead of keeping them; unless `wanted` says of its
+   * result that they don't. Inside another segment it is a part of that one.
+   */
+  segment<T>(fn: () => T, wanted?: (result: T) => boolean): T {
+    if (this.inSegment) return fn();
+    const id = ++this.segments;
+    this.inSegment = true;
+    this.graph.setSegment(id);
+    try {
+      const result = fn();
+      if (wanted?.(result) === false) this.graph.dissolveSegment(id);
+      return result;
+    } finally {
+      this.inSegment = false;
+      this.graph.setSegment(0);
     }
   }
 

@@ -10,7 +10,9 @@ namespace chainrule {
 std::vector<ValueId> Graph::add(std::string_view opName, std::vector<ValueId> inputIds, Attrs attributes) {
   const OpDef* op = findOp(opName);
   if (!op) fail("INTERNAL", "there is no op named \"", std::string(opName), "\"");
-  const NodeId node = addNode(*op, std::move(inputIds), std::move(attributes), scope);
+  Origin from = origin;
+  if (!from.gradient) from.traced = NodeId(nodes.size());
+  const NodeId node = addNode(*op, std::move(inputIds), std::move(attributes), std::move(from));
   std::vector<ValueId> parts(nodes[node].parts);
   for (size_t i = 0; i < parts.size(); ++i) parts[i] = nodes[node].first + ValueId(i);
   return parts;
@@ -20,7 +22,7 @@ ValueId Graph::addOne(std::string_view opName, std::vector<ValueId> inputIds, At
   return add(opName, std::move(inputIds), std::move(attributes))[0];
 }
 
-NodeId Graph::addNode(const OpDef& op, std::vector<ValueId> inputIds, Attrs attributes, std::string where) {
+NodeId Graph::addNode(const OpDef& op, std::vector<ValueId> inputIds, Attrs attributes, Origin from) {
   const int count = int(inputIds.size());
   if (count < op.minInputs || count > op.maxInputs) {
     fail("INTERNAL", std::string(op.name), ": takes ", op.minInputs, " to ", op.maxInputs, " inputs, got ", count);
@@ -34,11 +36,12 @@ NodeId Graph::addNode(const OpDef& op, std::vector<ValueId> inputIds, Attrs attr
   try {
     parts = op.infer({*this, op.name, types, attributes});
   } catch (const Error& error) {
-    const std::string place = where.empty() ? "" : ", in layer \"" + where + "\"";
+    const std::string place = from.scope.empty() ? "" : ", in layer \"" + from.scope + "\"";
     throw Error(error.code(), std::string(op.name) + ": " + error.what() + place);
   }
   const NodeId id = NodeId(nodes.size());
-  Node node{&op, std::move(inputIds), std::move(attributes), ValueId(values.size()), uint16_t(parts.size()), where};
+  Node node{
+      &op, std::move(inputIds), std::move(attributes), ValueId(values.size()), uint16_t(parts.size()), std::move(from)};
   nodes.push_back(std::move(node));
   for (size_t part = 0; part < parts.size(); ++part) values.push_back({parts[part], id, uint16_t(part)});
   return id;
@@ -71,9 +74,9 @@ ValueId Graph::scalar(double value, DType dtype) {
   } else {
     std::memcpy(data.data.data(), dtype == DType::f32 ? static_cast<const void*>(&f32) : &i32, 4);
   }
-  const std::string where = std::exchange(scope, "");
+  Origin outer = std::exchange(origin, {});
   const ValueId id = constant(std::move(data));
-  scope = where;
+  origin = std::move(outer);
   scalars_.push_back({{value, dtype}, id});
   return id;
 }
