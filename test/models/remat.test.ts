@@ -109,7 +109,7 @@ const ids = (rows: number): NDArray =>
   ) as AnyArray as NDArray;
 const cases: Case[] = [
   { about: 'a stack of dense layers', make: dense, x: (rows) => wave(rows, 64), share: 0.3 },
-  { about: 'residual blocks with batch norm', make: residual, x: (rows) => wave(rows, 16, 16, 8), share: 0.45 },
+  { about: 'residual blocks with batch norm', make: residual, x: (rows) => wave(rows, 16, 16, 8), share: 0.5 },
   { about: 'transformer blocks', make: transformer, x: ids, share: 0.3 },
 ];
 const labels = (rows: number): NDArray =>
