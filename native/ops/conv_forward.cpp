@@ -13,7 +13,12 @@ ConvForward lowerConvForward(const LowerContext& c, const Dims& out) {
   conv.epilogue = lowerEpilogue({c.graph, c.node, c.batch, c.in, result, c.kernels, c.used}, 2);
   conv.kernels = &c.kernels;
   conv.rowSize = conv.shape.ow * conv.shape.cout;
-  if (!isDepthwise(conv.shape)) {
+  conv.kind = convKind(conv.shape);
+  if (conv.kind == ConvKind::smallGroups) {
+    conv.groups = SmallGroups(conv.shape);
+    conv.filterBytes = conv.groups.filterBytes();
+    conv.islandOffset = (conv.groups.scratchBytes() + 63) / 64 * 64;
+  } else if (conv.kind == ConvKind::panels) {
     conv.packed = c.in[1].layout == Layout::panel16;
     conv.panels = cpu::panelCount(conv.shape.groupOut()) * conv.shape.groups;
     conv.filterBytes = conv.packed ? 0 : size_t(conv.panels * conv.shape.filterRows() * 64);
@@ -27,7 +32,10 @@ const float* ConvForward::filter(const StepArgs& args, std::byte* memory) const 
   const float* given = args.in<float>(1);
   if (filterBytes == 0) return given;
   float* made = reinterpret_cast<float*>(memory);
-  packFilter(*kernels, shape, given, made, args.split(panels));
+  if (kind == ConvKind::smallGroups)
+    groups.arrange(given, made, args.split(shape.kh));
+  else
+    packFilter(*kernels, shape, given, made, args.split(panels));
   args.barrier();
   return made;
 }
@@ -38,7 +46,9 @@ void ConvForward::run(const StepArgs& args, const float* filter, float* y, Range
   const float* bias = inside ? args.in<float>(epilogue.biasInput) : nullptr;
   const auto activation = inside ? epilogue.activation : cpu::Activation();
   if (rows.empty()) return;
-  if (isDepthwise(shape)) {
+  if (kind == ConvKind::smallGroups) {
+    groups.forward(*kernels, args.in<float>(0), filter, bias, activation, y, rows, own);
+  } else if (kind == ConvKind::depthwise) {
     kernels->depthwiseForward(shape, args.in<float>(0), filter, bias, activation, y, rows.begin, rows.end);
   } else if (!panelRange.empty()) {
     kernels->convForward(shape, args.in<float>(0), filter, bias, activation, y, rows.begin, rows.end, panelRange.begin,
