@@ -153,9 +153,9 @@ const convolutions: Conv[] = [
   },
   {
     about: 'groups of 4, wide rows of many blocks',
-    x: [-1, 23, 40, 32],
-    w: [3, 3, 4, 64],
-    groups: 8,
+    x: [-1, 9, 24, 16],
+    w: [3, 3, 4, 32],
+    groups: 4,
     padding: [1, 1, 1, 1],
   },
   { about: 'groups of 3, dilation', x: [-1, 8, 7, 6], w: [2, 2, 3, 6], groups: 2, dilations: [2, 3] },
