@@ -61,6 +61,12 @@ export interface NativeGraph {
   gradients(output: number, wrt: readonly number[], seed?: number): number[];
   /** Name of the layer being traced, kept in nodes for messages and print-outs. */
   setScope(scope: string): void;
+  /** Nodes appended from now on belong to a segment whose values gradients compute again; 0: to none. */
+  setSegment(segment: number): void;
+  /** The nodes of a segment belong to none. */
+  dissolveSegment(segment: number): void;
+  /** Bytes that a plan may take beside variables, inputs and outputs: gradients compute as much again as that asks for. */
+  setMemoryBudget(bytes: number): void;
   /** Finishes the graph (no op may follow) and compiles it on the executor thread. */
   /** device: 'cpu' (the default), or as lib/devices.ts says. Throws ERR_CHAINRULE_DEVICE where it is not there. */
   compile(outputs: readonly number[], device?: string): Promise<NativeProgram>;

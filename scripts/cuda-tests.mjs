@@ -26,7 +26,7 @@ console.log(`On ${found.devices[0].name}.`);
 const tests = process.argv.slice(2);
 runBin('vitest/vitest.mjs', [
   'run',
-  ...(tests.length > 0 ? tests : ['test/ops/cuda', 'test/runtime/device', 'test/runtime/driver']),
+  ...(tests.length > 0 ? tests : ['test/ops/cuda', 'test/runtime/device', 'test/runtime/driver', 'test/models/remat']),
 ]);
 
 /** In a process of its own: a process looks once. */

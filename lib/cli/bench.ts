@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { findCliffs } from '../bench/cliffs/find.js';
 import { peerNames } from '../bench/programs.js';
 import { runBench } from '../bench/run.js';
 import { workloads } from '../bench/workloads/index.js';
@@ -17,6 +18,8 @@ const HELP = `Usage: chainrule bench [options]
   --peer torch[,jax]   only these peers: ${peerNames.join(', ')}
   --json FILE          writes everything, samples included
   --smoke              two short blocks of every unit that is quick: that all runs, not how fast
+  --cliffs             sizes around every kind of kernel instead of workloads: names those that are far slower than
+                       their neighbours; --family conv2d: only families whose name contains this
   --list               names the workloads and their units
 
 Environment: CHAINRULE_PEER_PYTHON is the Python of the peers (several, parted by colons), CHAINRULE_PEER_NODE_MODULES the
@@ -37,6 +40,8 @@ export async function command(args: string[]): Promise<number> {
       peers: { type: 'boolean', default: false },
       peer: { type: 'string' },
       smoke: { type: 'boolean', default: false },
+      cliffs: { type: 'boolean', default: false },
+      family: { type: 'string' },
       list: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -48,6 +53,17 @@ export async function command(args: string[]): Promise<number> {
   if (values.list) {
     for (const { id, name, units } of workloads)
       console.log(`${id.padEnd(5)}${name.padEnd(28)}${units.map((unit) => unit.name).join(' ')}`);
+    return 0;
+  }
+  if (values.cliffs) {
+    const options = {
+      threads: Number(values.threads),
+      family: values.family,
+      print: (line: string) => console.log(line),
+    };
+    const { cliffs, all } = await findCliffs(options);
+    if (values.json) writeFileSync(values.json, `${JSON.stringify(all, null, 1)}\n`);
+    console.log(`${cliffs.length} of ${all.length} points are cliffs`);
     return 0;
   }
   const ids = workloads.map(({ id }) => id);

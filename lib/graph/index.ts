@@ -7,6 +7,7 @@ export {
   type ValueAndGrad,
   valueAndGrad,
 } from './grad.js';
+export { type RematMode, RematScope, type RematScopeOptions, remat } from './remat.js';
 export { setRandomSeed } from './seed.js';
 export { StateBundle, StateVariable } from './state.js';
 export type { Structure } from './structure.js';

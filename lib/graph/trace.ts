@@ -42,6 +42,8 @@ export class Trace {
   /** Values of bfloat16 → those values as float32; values of variables → rounded to bfloat16. */
   private readonly widened = new Map<number, number>();
   private readonly rounded = new Map<number, number>();
+  private segments = 0;
+  private inSegment = false;
 
   /** What the description is compiled for. */
   constructor(readonly device: Device = defaultDevice()) {}
@@ -159,6 +161,30 @@ export class Trace {
     } finally {
       this.path.pop();
       this.graph.setScope(this.path.join('/'));
+    }
+  }
+
+  /** Whether a layer is being called. */
+  get insideLayer(): boolean {
+    return this.path.length > 0;
+  }
+
+  /**
+   * Gradients of what `fn` describes compute its values again instead of keeping them; unless `wanted` says of its
+   * result that they don't. Inside another segment it is a part of that one.
+   */
+  segment<T>(fn: () => T, wanted?: (result: T) => boolean): T {
+    if (this.inSegment) return fn();
+    const id = ++this.segments;
+    this.inSegment = true;
+    this.graph.setSegment(id);
+    try {
+      const result = fn();
+      if (wanted?.(result) === false) this.graph.dissolveSegment(id);
+      return result;
+    } finally {
+      this.inSegment = false;
+      this.graph.setSegment(0);
     }
   }
 

@@ -30,7 +30,7 @@ export class Activation extends Layer {
   }
 
   override call(x: Tensor): Tensor {
-    return this.activation(x);
+    return this.activate(this.activation, x);
   }
 }
 

@@ -111,7 +111,7 @@ export abstract class KernelLayer extends Layer {
   }
 
   protected finish(x: Tensor): Tensor {
-    return this.activation(this.bias ? add(x, this.bias) : x);
+    return this.activate(this.activation, this.bias ? add(x, this.bias) : x);
   }
 }
 

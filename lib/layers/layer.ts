@@ -1,6 +1,7 @@
 import { type Config, type OptionTable, optionsFromConfig, type Serialized, setConverter } from '../config.js';
 import { ChainruleError, checkOptions } from '../errors.js';
 import { type CallOptions, type HistoryNode, type Operation, record } from '../graph/history.js';
+import { RematScope, remat } from '../graph/remat.js';
 import { flatten, mapStructure, type Structure } from '../graph/structure.js';
 import { Dimension, isSymbolic, isTensor, type Shape, type Tensor } from '../graph/tensor.js';
 import { currentTrace, type Operand, type Trace } from '../graph/trace.js';
@@ -27,6 +28,8 @@ export interface LayerOptions {
   inputShape?: Shape;
   /** A penalty on the layer's output, divided by the batch size. */
   activityRegularizer?: RegularizerSpec;
+  /** Its gradient computes its values again instead of keeping them in memory (default: as the RematScope around says). */
+  remat?: boolean;
   /** The policy by which the layer computes: 'float32' or 'mixedBfloat16'; by default that of setDtypePolicy. */
   dtype?: string | Serialized;
 }
@@ -64,6 +67,7 @@ export abstract class Layer extends Module {
     trainable: 'value',
     dtype: 'dtype',
     inputShape: 'local',
+    remat: 'local',
     activityRegularizer: 'optionalRegularizer',
   };
   /** Whether layers of this class can store a weight as int8. @internal */
@@ -90,12 +94,15 @@ export abstract class Layer extends Module {
   /** Inputs of other dtypes are cast to float32; layers of integers switch it off. */
   protected autocast = true;
   readonly #nodes: HistoryNode[] = [];
+  readonly #remat: RematScope | undefined;
 
   constructor(options: LayerOptions = {}) {
     super(options);
     this.dtype = this.policy(options.dtype);
     this.inputShape = options.inputShape;
     this.activityRegularizer = resolveRegularizer(options.activityRegularizer);
+    this.#remat =
+      options.remat === undefined ? RematScope.current : new RematScope({ mode: options.remat ? 'full' : null });
     // build is overridden by layers and called by users: the bookkeeping around it wraps whichever it is.
     const build = this.build;
     Object.defineProperty(this, 'build', {
@@ -197,6 +204,16 @@ export abstract class Layer extends Module {
     return record(operation, inputs, options as CallOptions);
   }
 
+  /** A network of layers, which may be all that is trained. @internal */
+  protected get isModel(): boolean {
+    return false;
+  }
+
+  /** In `call`: an activation, which gradients may compute again. */
+  protected activate(activation: (x: Tensor) => Tensor, x: Tensor): Tensor {
+    return (this.#remat?.mode === 'activations' ? remat(activation) : activation)(x);
+  }
+
   /** In `call`: adds a penalty to the loss of training and evaluation; one of several numbers counts as their sum. */
   addLoss(loss: Tensor): void {
     currentTrace(`layer "${this.name}".addLoss`).losses.push(loss.rank === 0 ? loss : sum(loss));
@@ -272,6 +289,8 @@ export abstract class Layer extends Module {
     // output carries it on.
     const { mask: _, ...further } = options;
     const seen = flatten(further).some((leaf) => isTensor(leaf.item)) ? own : mask;
+    // All of a model as one segment would save nothing: there, the layers are segments.
+    const whole = this.isModel && !trace.insideLayer;
     return trace.scope(this.name, () =>
       inScope(this.name, () => {
         const outer = { training: trace.training, rounds: trace.rounds };
@@ -281,7 +300,9 @@ export abstract class Layer extends Module {
           if (this.inputSpec && isTensor(ready)) checkInput(this, this.inputSpec, ready);
           if (!this.built) this.build(this.shapesOf(ready, options));
           else if (trace.lengths) this.#widen(trace.lengths, this.shapesOf(ready, options));
-          const result = this.call(ready, { ...options, training, mask: seen, state: trace.state });
+          const call = (): TensorStructure =>
+            this.call(ready, { ...options, training, mask: seen, state: trace.state });
+          const result = this.#remat && !whole ? this.#remat.call(trace, this.name, call) : call();
           return this.#finish(trace, ready, result, mask);
         } catch (error) {
           throw this.#located(error, ready);

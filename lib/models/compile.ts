@@ -16,6 +16,11 @@ export interface CompileOptions {
   weightedMetrics?: MetricsSpec;
   /** Where the model trains and predicts: 'auto' (a GPU if there is one), 'cpu', 'cuda', 'cuda:1'. Default 'auto'. */
   device?: Device;
+  /**
+   * Bytes that a training step may take beside weights, optimizer state and data. Where it would take more, gradients
+   * compute values of the forward pass again instead of keeping them: it takes longer and gives the same numbers.
+   */
+  memoryBudget?: number;
 }
 
 /** What compile fixed. */
@@ -27,8 +32,23 @@ export interface Compiled {
 }
 
 export function compileModel(options: CompileOptions): Compiled {
-  checkOptions('compile', options, ['optimizer', 'loss', 'lossWeights', 'metrics', 'weightedMetrics', 'device']);
+  checkOptions('compile', options, [
+    'optimizer',
+    'loss',
+    'lossWeights',
+    'metrics',
+    'weightedMetrics',
+    'device',
+    'memoryBudget',
+  ]);
   if (options.device !== undefined) checkDevice(options.device, 'compile');
+  const { memoryBudget } = options;
+  if (memoryBudget !== undefined && !(Number.isSafeInteger(memoryBudget) && memoryBudget > 0)) {
+    throw new ChainruleError(
+      'ERR_CHAINRULE_OPTION',
+      `compile: memoryBudget must be a number of bytes, got ${String(memoryBudget)}.`,
+    );
+  }
   for (const list of [options.metrics, options.weightedMetrics]) {
     if (list !== undefined && (typeof list !== 'object' || list === null)) {
       throw new ChainruleError(

@@ -24,6 +24,8 @@ export interface FunctionalOptions<T> {
   outputs: T;
   name?: string;
   trainable?: boolean;
+  /** As of every layer: for models inside others. */
+  remat?: boolean;
 }
 
 /** A graph of layer calls between inputs and outputs (https://keras.io/guides/functional_api/). */
@@ -110,9 +112,11 @@ export function functional<const T extends Structure<Tensor>>({
   outputs,
   name,
   trainable,
+  remat,
 }: FunctionalOptions<T>): Functional<PredictionOf<T>> {
   return new Functional<PredictionOf<T>>(inputs, outputs, {
     ...(name !== undefined && { name }),
     ...(trainable !== undefined && { trainable }),
+    ...(remat !== undefined && { remat }),
   });
 }

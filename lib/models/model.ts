@@ -61,6 +61,10 @@ export class Model<O = NDArray> extends Layer {
     this.autocast = false;
   }
 
+  protected override get isModel(): boolean {
+    return true;
+  }
+
   /** Symbolic inputs and outputs, of sequential and functional models. */
   get inputs(): Tensor[] {
     return [];

@@ -47,6 +47,8 @@ export async function buildStep(
   const trace = new Trace(model.device);
   trace.keeper = model;
   trace.state = state;
+  const budget = model.compiled?.options.memoryBudget;
+  if (kind === 'train' && budget) trace.graph.setMemoryBudget(budget);
   const { logged, checks } = trace.run(() => {
     const inputs = inputsOf(trace, table, model);
     const batch = table.fill(inputs) as Batch;

@@ -3,7 +3,7 @@ import { ChainruleError } from '../errors.js';
 import { isSymbolic, type Shape, type Tensor } from '../graph/tensor.js';
 import { HostLayer, TextVectorization } from '../layers/index.js';
 import { InputLayer } from '../layers/input.js';
-import { inScope, isLayer, type Layer, type TensorStructure } from '../layers/layer.js';
+import { inScope, isLayer, type Layer, type LayerOptions, type TensorStructure } from '../layers/layer.js';
 import { isTypedArray, NDArray } from '../ndarray.js';
 import { StringArray } from '../strings.js';
 import type { HostFront } from './front.js';
@@ -12,13 +12,16 @@ import { Network } from './network.js';
 import { buildSequential, finish } from './saving/build.js';
 import { sequentialConfig } from './saving/network_config.js';
 
+/** What a model takes of the options of layers; remat: for models inside others. */
+export type ModelOptions = Pick<LayerOptions, 'name' | 'trainable' | 'remat'>;
+
 /** Layers one after the other (https://keras.io/api/models/sequential/). */
 export class Sequential extends Model {
   static readonly kerasModule = 'keras';
   readonly #layers: Layer[] = [];
   #network: Network | undefined;
 
-  constructor(layers: readonly (Layer | Tensor)[] = [], options: { name?: string; trainable?: boolean } = {}) {
+  constructor(layers: readonly (Layer | Tensor)[] = [], options: ModelOptions = {}) {
     super(options);
     for (const layer of layers) this.append(layer);
     this.buildEarly();
@@ -163,9 +166,6 @@ export class Sequential extends Model {
 }
 
 /** A stack of layers; with an inputShape on the first it is built at once. */
-export function sequential(
-  layers: readonly (Layer | Tensor)[] = [],
-  options: { name?: string; trainable?: boolean } = {},
-): Sequential {
+export function sequential(layers: readonly (Layer | Tensor)[] = [], options: ModelOptions = {}): Sequential {
   return new Sequential(layers, options);
 }

@@ -9,7 +9,7 @@ namespace chainrule::cuda {
 Outcome QueueDevice::lower(const LowerContext& node, Lowering& result) {
   const Launcher* launcher = findLauncher(node.node.op->name);
   if (!launcher) {
-    const std::string where = node.node.scope.empty() ? "" : " (in layer \"" + node.node.scope + "\")";
+    const std::string where = node.node.origin.scope.empty() ? "" : " (in layer \"" + node.node.origin.scope + "\")";
     return {"UNSUPPORTED", "the op \"" + std::string(node.node.op->name) + "\"" + where +
                                " has no CUDA launch. Compile with device: 'cpu'"};
   }

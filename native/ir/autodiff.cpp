@@ -43,7 +43,8 @@ std::vector<ValueId> instantiate(Graph& graph, const Node custom, ValueId incomi
       input = copy[input];
     }
     if (!depends) continue;
-    const NodeId made = graph.addNode(*node.op, inputs, node.attrs, node.scope);
+    const NodeId made = graph.addNode(*node.op, inputs, node.attrs,
+                                      {node.origin.scope, graph.origin.segment, true, graph.origin.traced});
     for (int part = 0; part < node.parts; ++part) {
       copy[node.first + ValueId(part)] = graph.nodes[made].first + ValueId(part);
     }
@@ -78,14 +79,14 @@ std::vector<ValueId> gradients(Graph& graph, ValueId output, const std::vector<V
     for (ValueId input : node.inputs) wanted |= reached[input];
     if (!needed || !wanted || !node.op->differentiable) continue;
 
-    const std::string outer = std::exchange(graph.scope, node.scope);
+    Origin outer = std::exchange(graph.origin, {node.origin.scope, node.origin.segment, true, node.origin.traced});
     std::vector<ValueId> out;
     if (node.op->name == "customGradient") {
       out = instantiate(graph, node, incoming[0]);
     } else {
       if (!node.op->gradient) {
         fail("NO_GRADIENT", std::string(node.op->name), " has no gradient",
-             node.scope.empty() ? "" : ", in layer \"" + node.scope + "\"",
+             node.origin.scope.empty() ? "" : ", in layer \"" + node.origin.scope + "\"",
              ". Wrap its input in stopGradient if none should flow, or give one with customGradient.");
       }
       GradientContext context{graph, id, incoming};
@@ -97,7 +98,7 @@ std::vector<ValueId> gradients(Graph& graph, ValueId output, const std::vector<V
       const Expr shaped = unbroadcast({&graph, out[i]}, graph.type(input).shape);
       arrived[input] = sum(graph, arrived[input], shaped.id);
     }
-    graph.scope = outer;
+    graph.origin = std::move(outer);
   }
   std::vector<ValueId> result;
   for (ValueId id : wrt) result.push_back(id < arrived.size() ? arrived[id] : kNone);

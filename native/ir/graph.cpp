@@ -22,7 +22,9 @@ void checkStored(const Graph& graph, const Node& node, const std::vector<ValueTy
 std::vector<ValueId> Graph::add(std::string_view opName, std::vector<ValueId> inputIds, Attrs attributes) {
   const OpDef* op = findOp(opName);
   if (!op) fail("INTERNAL", "there is no op named \"", std::string(opName), "\"");
-  const NodeId node = addNode(*op, std::move(inputIds), std::move(attributes), scope);
+  Origin from = origin;
+  if (!from.gradient) from.traced = NodeId(nodes.size());
+  const NodeId node = addNode(*op, std::move(inputIds), std::move(attributes), std::move(from));
   std::vector<ValueId> parts(nodes[node].parts);
   for (size_t i = 0; i < parts.size(); ++i) parts[i] = nodes[node].first + ValueId(i);
   return parts;
@@ -32,7 +34,7 @@ ValueId Graph::addOne(std::string_view opName, std::vector<ValueId> inputIds, At
   return add(opName, std::move(inputIds), std::move(attributes))[0];
 }
 
-NodeId Graph::addNode(const OpDef& op, std::vector<ValueId> inputIds, Attrs attributes, std::string where) {
+NodeId Graph::addNode(const OpDef& op, std::vector<ValueId> inputIds, Attrs attributes, Origin from) {
   const int count = int(inputIds.size());
   if (count < op.minInputs || count > op.maxInputs) {
     fail("INTERNAL", std::string(op.name), ": takes ", op.minInputs, " to ", op.maxInputs, " inputs, got ", count);
@@ -42,13 +44,13 @@ NodeId Graph::addNode(const OpDef& op, std::vector<ValueId> inputIds, Attrs attr
     if (id >= values.size()) fail("INTERNAL", std::string(op.name), ": value ", id, " is not in this graph");
     types.push_back(values[id].type);
   }
-  Node node{&op, std::move(inputIds), std::move(attributes), ValueId(values.size()), 0, where};
+  Node node{&op, std::move(inputIds), std::move(attributes), ValueId(values.size()), 0, std::move(from)};
   std::vector<ValueType> parts;
   try {
     checkStored(*this, node, types);
     parts = op.infer({*this, op.name, types, node.attrs});
   } catch (const Error& error) {
-    const std::string place = where.empty() ? "" : ", in layer \"" + where + "\"";
+    const std::string place = node.origin.scope.empty() ? "" : ", in layer \"" + node.origin.scope + "\"";
     throw Error(error.code(), std::string(op.name) + ": " + error.what() + place);
   }
   node.parts = uint16_t(parts.size());
@@ -86,9 +88,9 @@ ValueId Graph::scalar(double value, DType dtype) {
   } else {
     std::memcpy(data.data.data(), dtype == DType::f32 ? static_cast<const void*>(&f32) : &i32, 4);
   }
-  const std::string where = std::exchange(scope, "");
+  Origin outer = std::exchange(origin, {});
   const ValueId id = constant(std::move(data));
-  scope = where;
+  origin = std::move(outer);
   scalars_.push_back({{value, dtype}, id});
   return id;
 }

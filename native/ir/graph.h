@@ -8,13 +8,21 @@
 
 namespace chainrule {
 
+// Where a node comes from; passes hand it on to what replaces the node.
+struct Origin {
+  std::string scope;      // the layer that was being traced, for messages and print-outs
+  uint32_t segment = 0;   // within one, gradients compute values again instead of keeping them (rematerialize); 0: none
+  bool gradient = false;  // appended by autodiff
+  NodeId traced = 0;      // the node in the graph as traced, or the one that this is the gradient of
+};
+
 struct Node {
   const OpDef* op = nullptr;
   std::vector<ValueId> inputs;
   Attrs attrs;
   ValueId first = 0;  // id of part 0
   uint16_t parts = 1;
-  std::string scope;  // the layer that was being traced, for messages and print-outs
+  Origin origin;
 };
 
 struct ValueInfo {
@@ -55,7 +63,7 @@ class Graph {
   // Appends a node and infers its parts; throws Error with both shapes when inputs don't fit.
   std::vector<ValueId> add(std::string_view op, std::vector<ValueId> inputs, Attrs attrs = {});
   ValueId addOne(std::string_view op, std::vector<ValueId> inputs, Attrs attrs = {});
-  NodeId addNode(const OpDef& op, std::vector<ValueId> inputs, Attrs attrs, std::string scope);
+  NodeId addNode(const OpDef& op, std::vector<ValueId> inputs, Attrs attrs, Origin origin);
 
   ValueId input(std::string name, ValueType type);
   ValueId constant(Constant data);
@@ -83,7 +91,8 @@ class Graph {
   std::vector<VariableGroup> groups;
   std::vector<Commit> commits;
   std::vector<ValueId> outputs;
-  std::string scope;  // copied into every node appended from now on
+  int64_t memoryBudget = 0;  // bytes that the arena of a plan may have; 0: any
+  Origin origin;             // copied into every node appended from now on
 
  private:
   std::vector<std::pair<std::pair<double, DType>, ValueId>> scalars_;

@@ -71,7 +71,8 @@ std::string describe(const Graph& graph) {
     for (int part = 0; part < node.parts; ++part) {
       text << (part ? ", " : "") << typeText(graph.type(node.first + ValueId(part)));
     }
-    if (!node.scope.empty()) text << "  # " << node.scope;
+    if (!node.origin.scope.empty()) text << "  # " << node.origin.scope;
+    if (node.origin.segment != 0 && !node.origin.gradient) text << " (again for gradients)";
     text << '\n';
   }
   for (ValueId output : graph.outputs) text << "output %" << output << '\n';
@@ -106,7 +107,7 @@ std::string toJSON(const Graph& graph) {
       for (int i = 0; i < type.shape.size(); ++i) text << (i ? "," : "") << type.shape[i].encoded();
       text << "]}";
     }
-    text << "],\"scope\":" << jsonString(node.scope) << '}';
+    text << "],\"scope\":" << jsonString(node.origin.scope) << '}';
   }
   text << "],\"inputs\":[";
   for (size_t i = 0; i < graph.inputs.size(); ++i) {

@@ -50,6 +50,9 @@ class GraphWrap : public Napi::ObjectWrap<GraphWrap> {
   Napi::Value updateGroup(const Napi::CallbackInfo& call);
   Napi::Value gradients(const Napi::CallbackInfo& call);
   Napi::Value setScope(const Napi::CallbackInfo& call);
+  Napi::Value setSegment(const Napi::CallbackInfo& call);
+  Napi::Value dissolveSegment(const Napi::CallbackInfo& call);
+  Napi::Value setMemoryBudget(const Napi::CallbackInfo& call);
   Napi::Value compile(const Napi::CallbackInfo& call);
   Napi::Value compileSync(const Napi::CallbackInfo& call);
   Napi::Value describe(const Napi::CallbackInfo& call);

@@ -6,17 +6,27 @@
 namespace chainrule::node {
 
 Napi::Function GraphWrap::define(Napi::Env env) {
-  return DefineClass(
-      env, "NativeGraph",
-      {InstanceMethod<&GraphWrap::input>("input"), InstanceMethod<&GraphWrap::constant>("constant"),
-       InstanceMethod<&GraphWrap::scalar>("scalar"), InstanceMethod<&GraphWrap::op>("op"),
-       InstanceMethod<&GraphWrap::dtype>("dtype"), InstanceMethod<&GraphWrap::shape>("shape"),
-       InstanceMethod<&GraphWrap::read>("read"), InstanceMethod<&GraphWrap::update>("update"),
-       InstanceMethod<&GraphWrap::readGroup>("readGroup"), InstanceMethod<&GraphWrap::packGroup>("packGroup"),
-       InstanceMethod<&GraphWrap::updateGroup>("updateGroup"), InstanceMethod<&GraphWrap::gradients>("gradients"),
-       InstanceMethod<&GraphWrap::setScope>("setScope"), InstanceMethod<&GraphWrap::compile>("compile"),
-       InstanceMethod<&GraphWrap::compileSync>("compileSync"), InstanceMethod<&GraphWrap::describe>("describe"),
-       InstanceMethod<&GraphWrap::toJSON>("toJSON")});
+  return DefineClass(env, "NativeGraph",
+                     {InstanceMethod<&GraphWrap::input>("input"),
+                      InstanceMethod<&GraphWrap::constant>("constant"),
+                      InstanceMethod<&GraphWrap::scalar>("scalar"),
+                      InstanceMethod<&GraphWrap::op>("op"),
+                      InstanceMethod<&GraphWrap::dtype>("dtype"),
+                      InstanceMethod<&GraphWrap::shape>("shape"),
+                      InstanceMethod<&GraphWrap::read>("read"),
+                      InstanceMethod<&GraphWrap::update>("update"),
+                      InstanceMethod<&GraphWrap::readGroup>("readGroup"),
+                      InstanceMethod<&GraphWrap::packGroup>("packGroup"),
+                      InstanceMethod<&GraphWrap::updateGroup>("updateGroup"),
+                      InstanceMethod<&GraphWrap::gradients>("gradients"),
+                      InstanceMethod<&GraphWrap::setScope>("setScope"),
+                      InstanceMethod<&GraphWrap::setSegment>("setSegment"),
+                      InstanceMethod<&GraphWrap::dissolveSegment>("dissolveSegment"),
+                      InstanceMethod<&GraphWrap::setMemoryBudget>("setMemoryBudget"),
+                      InstanceMethod<&GraphWrap::compile>("compile"),
+                      InstanceMethod<&GraphWrap::compileSync>("compileSync"),
+                      InstanceMethod<&GraphWrap::describe>("describe"),
+                      InstanceMethod<&GraphWrap::toJSON>("toJSON")});
 }
 
 Graph& GraphWrap::open() {
@@ -153,7 +163,25 @@ Napi::Value GraphWrap::gradients(const Napi::CallbackInfo& call) {
 }
 
 Napi::Value GraphWrap::setScope(const Napi::CallbackInfo& call) {
-  graph_.scope = call[0].As<Napi::String>().Utf8Value();
+  graph_.origin.scope = call[0].As<Napi::String>().Utf8Value();
+  return call.Env().Undefined();
+}
+
+Napi::Value GraphWrap::setSegment(const Napi::CallbackInfo& call) {
+  graph_.origin.segment = call[0].As<Napi::Number>().Uint32Value();
+  return call.Env().Undefined();
+}
+
+Napi::Value GraphWrap::dissolveSegment(const Napi::CallbackInfo& call) {
+  const uint32_t segment = call[0].As<Napi::Number>().Uint32Value();
+  for (Node& node : graph_.nodes) {
+    if (node.origin.segment == segment) node.origin.segment = 0;
+  }
+  return call.Env().Undefined();
+}
+
+Napi::Value GraphWrap::setMemoryBudget(const Napi::CallbackInfo& call) {
+  graph_.memoryBudget = call[0].As<Napi::Number>().Int64Value();
   return call.Env().Undefined();
 }
 

@@ -1,3 +1,5 @@
+#include <cstring>
+
 #include "cpu/kernel_table.h"
 #include "cpu/split.h"
 #include "ops/chunks.h"
@@ -98,19 +100,68 @@ Lowering lowerForward(const LowerContext& c) {
           .flop = conv.flop()};
 }
 
+Lowering lowerSmallInput(const LowerContext& c, const ConvShape& shape) {
+  const int64_t rows = shape.n * shape.h;
+  const bool depthwise = convKind(shape) == ConvKind::depthwise;
+  const SmallGroups groups = depthwise ? SmallGroups() : SmallGroups(shape);
+  const auto launch = [=, &k = c.kernels](const StepArgs& args) {
+    const float* filter = args.in<float>(1);
+    if (!depthwise && groups.filterBytes() > 0) {
+      float* arranged = reinterpret_cast<float*>(args.shared);
+      groups.arrangeForInput(filter, arranged, args.split(shape.kh));
+      args.barrier();
+      filter = arranged;
+    }
+    const Range part = args.split(rows);
+    if (part.empty()) return;
+    if (depthwise)
+      k.depthwiseBackwardData(shape, args.in<float>(0), filter, args.out<float>(), part.begin, part.end);
+    else
+      groups.backwardData(k, args.in<float>(0), filter, args.out<float>(), part, args.own);
+  };
+  return {.launch = launch,
+          .cost = costOf(shape),
+          .sharedScratch = depthwise ? 0 : groups.filterBytes(),
+          .memberScratch = depthwise ? 0 : groups.inputScratchBytes(),
+          .flop = flopOf(shape)};
+}
+
+// In chunks of rows, each with sums of its own.
+Lowering lowerSmallFilter(const LowerContext& c, const ConvShape& shape) {
+  const int64_t rows = shape.n * shape.oh, size = c.out[0].count(), chunks = cpu::depthwiseFilterChunks(shape);
+  const bool depthwise = convKind(shape) == ConvKind::depthwise;
+  const SmallGroups groups = depthwise ? SmallGroups() : SmallGroups(shape);
+  const bool arranged = !depthwise && groups.filterBytes() > 0, apart = arranged || chunks > 1;
+  const auto launch = [=, &k = c.kernels](const StepArgs& args) {
+    float* const sums = apart ? reinterpret_cast<float*>(args.shared) : args.out<float>();
+    const Range part = args.split(chunks);
+    for (int64_t chunk = part.begin; chunk < part.end; ++chunk) {
+      float* const own = sums + chunk * size;
+      std::memset(own, 0, size_t(size) * 4);
+      const Range range{rows * chunk / chunks, rows * (chunk + 1) / chunks};
+      if (depthwise)
+        k.depthwiseBackwardFilter(shape, args.in<float>(0), args.in<float>(1), own, range.begin, range.end);
+      else
+        groups.backwardFilter(k, args.in<float>(0), args.in<float>(1), own, range, args.own);
+    }
+    float* const total = arranged && chunks > 1 ? sums + chunks * size : sums;
+    if (chunks > 1) addChunks(args, k, sums, chunks, size, arranged ? total : args.out<float>());
+    if (!arranged) return;
+    args.barrier();
+    groups.restore(total, args.out<float>(), args.split(shape.kh));
+  };
+  const int64_t copies = apart ? chunks + (arranged && chunks > 1) : 0;
+  return {.launch = launch,
+          .cost = costOf(shape),
+          .sharedScratch = size_t(copies * size * 4),
+          .memberScratch = depthwise ? 0 : groups.scratchBytes(),
+          .flop = flopOf(shape)};
+}
+
 Lowering lowerInput(const LowerContext& c) {
   const ConvShape shape = convShape(c.attrs(), c.out[0].dims, c.in[1].dims, c.in[0].dims);
   const int64_t rows = shape.n * shape.h;
-  if (isDepthwise(shape)) {
-    return {.launch =
-                [=, kernel = c.kernels.depthwiseBackwardData](const StepArgs& args) {
-                  const Range part = args.split(rows);
-                  if (!part.empty())
-                    kernel(shape, args.in<float>(0), args.in<float>(1), args.out<float>(), part.begin, part.end);
-                },
-            .cost = costOf(shape),
-            .flop = flopOf(shape)};
-  }
+  if (convKind(shape) != ConvKind::panels) return lowerSmallInput(c, shape);
   const bool panels = c.in[1].layout == Layout::panel16;
   const int64_t allPanels = cpu::panelCount(shape.groupIn()) * shape.groups;
   const auto launch = [=, &k = c.kernels](const StepArgs& args) {
@@ -132,28 +183,24 @@ Lowering lowerInput(const LowerContext& c) {
 
 Lowering lowerFilter(const LowerContext& c) {
   const ConvShape shape = convShape(c.attrs(), c.in[0].dims, c.out[0].dims, c.in[1].dims);
-  const bool depthwise = isDepthwise(shape), panel = c.out[0].layout == Layout::panel16;
-  const cpu::ConvFilterSplit split =
-      depthwise ? cpu::ConvFilterSplit{cpu::depthwiseFilterChunks(shape), 1} : cpu::convFilterSplit(shape);
+  if (convKind(shape) != ConvKind::panels) return lowerSmallFilter(c, shape);
+  const bool panel = c.out[0].layout == Layout::panel16;
+  const cpu::ConvFilterSplit split = cpu::convFilterSplit(shape);
   const int64_t size = c.out[0].physicalCount();
   const auto launch = [=, &k = c.kernels](const StepArgs& args) {
     float* target = split.chunks > 1 ? reinterpret_cast<float*>(args.shared) : args.out<float>();
     const Range items = args.split(split.items());
     if (!items.empty()) {
-      if (depthwise) {
-        k.depthwiseBackwardFilter(shape, args.in<float>(0), args.in<float>(1), target, items.begin, items.end);
-      } else {
-        const int64_t rowStride = panel ? 16 : shape.cout, panelStride = panel ? shape.filterRows() * 16 : 16;
-        k.convBackwardFilter(shape, args.in<float>(0), args.in<float>(1), target, size, shape.groupOut(), rowStride,
-                             panelStride, panel, items.begin, items.end, args.own);
-      }
+      const int64_t rowStride = panel ? 16 : shape.cout, panelStride = panel ? shape.filterRows() * 16 : 16;
+      k.convBackwardFilter(shape, args.in<float>(0), args.in<float>(1), target, size, shape.groupOut(), rowStride,
+                           panelStride, panel, items.begin, items.end, args.own);
     }
     if (split.chunks > 1) addChunks(args, k, target, split.chunks, size, args.out<float>());
   };
   return {.launch = launch,
           .cost = costOf(shape),
           .sharedScratch = split.chunks > 1 ? size_t(split.chunks * size * 4) : 0,
-          .memberScratch = depthwise ? 0 : size_t(cpu::convScratchBytes(shape)),
+          .memberScratch = size_t(cpu::convScratchBytes(shape)),
           .flop = flopOf(shape)};
 }
 

@@ -14,10 +14,15 @@ ConvForward lowerConvForward(const LowerContext& c, const Dims& out) {
   ConvForward conv;
   conv.shape = convShape(c.attrs(), c.in[0].dims, c.in[1].dims, out);
   conv.epilogue = lowerEpilogue({c.graph, c.node, c.batch, c.in, result, c.kernels, c.used}, 2,
-                                cpu::convIsPointwise(conv.shape) && !isDepthwise(conv.shape));
+                                cpu::convIsPointwise(conv.shape) && convKind(conv.shape) == ConvKind::panels);
   conv.kernels = &c.kernels;
   conv.rowSize = conv.shape.ow * conv.shape.cout;
-  if (!isDepthwise(conv.shape)) {
+  conv.kind = convKind(conv.shape);
+  if (conv.kind == ConvKind::smallGroups) {
+    conv.groups = SmallGroups(conv.shape);
+    conv.filterBytes = conv.groups.filterBytes();
+    conv.islandOffset = (conv.groups.scratchBytes() + 63) / 64 * 64;
+  } else if (conv.kind == ConvKind::panels) {
     conv.packed = c.in[1].layout == Layout::panel16;
     conv.panels = cpu::panelCount(conv.shape.groupOut()) * conv.shape.groups;
     conv.halves = c.in[1].dtype == DType::bf16;
@@ -35,8 +40,10 @@ const float* ConvForward::filter(const StepArgs& args, std::byte* memory) const 
   const float* given = args.in<float>(1);
   if (filterBytes == 0) return given;
   float* made = reinterpret_cast<float*>(memory);
-  const Range range = args.split(panels);
-  if (halves)
+  const Range range = args.split(kind == ConvKind::smallGroups ? shape.kh : panels);
+  if (kind == ConvKind::smallGroups)
+    groups.arrange(given, made, range);
+  else if (halves)
     widenToPanels(*kernels, args.in<uint16_t>(1), packed, {shape.filterRows(), shape.cout}, made, range);
   else
     packFilter(*kernels, shape, given, made, range);
@@ -48,7 +55,9 @@ void ConvForward::run(const StepArgs& args, const float* filter, float* y, Range
                       std::byte* own) const {
   if (rows.empty()) return;
   const cpu::Finish finish = epilogue.finish(args);
-  if (isDepthwise(shape)) {
+  if (kind == ConvKind::smallGroups) {
+    groups.forward(*kernels, args.in<float>(0), filter, finish.bias, finish.activation, y, rows, own);
+  } else if (kind == ConvKind::depthwise) {
     kernels->depthwiseForward(shape, args.in<float>(0), filter, finish.bias, finish.activation, y, rows.begin,
                               rows.end);
   } else if (panelRange.empty()) {

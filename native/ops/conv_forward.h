@@ -1,6 +1,7 @@
 #pragma once
 
 #include "cpu/split.h"
+#include "ops/conv_groups.h"
 #include "ops/conv_shape.h"
 #include "ops/epilogue.h"
 #include "ops/row_stage.h"
@@ -10,6 +11,8 @@ namespace chainrule::ops {
 // A forward convolution with its epilogue over a range of output rows: what conv2d and its stage of a rowChain share.
 struct ConvForward {
   ConvShape shape;
+  ConvKind kind = ConvKind::panels;
+  SmallGroups groups;  // of that kind
   Epilogue epilogue;
   const cpu::KernelTable* kernels = nullptr;
   bool packed = false;   // the filter arrives in panels

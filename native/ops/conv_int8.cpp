@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "base/panels.h"
@@ -58,6 +59,31 @@ void copyWindow(const ConvShape& s, const int8_t* image, int64_t row, int64_t co
   }
 }
 
+// Images in parts, where there are fewer of them than members. The maximum of all is the same however they are split.
+constexpr int64_t kParts = 16;
+
+void quantizeInParts(const cpu::KernelTable& k, const StepArgs& args, int64_t count, int64_t pixels, int64_t imageBytes,
+                     int8_t* images, float* scales, float* maxima) {
+  const Range mine = args.split(count * kParts);
+  const auto begin = [&](int64_t part) { return pixels * part / kParts / 4 * 4; };
+  const auto end = [&](int64_t part) { return part + 1 == kParts ? pixels : begin(part + 1); };
+  const float* const x = args.in<float>(0);
+  for (int64_t i = mine.begin; i < mine.end; ++i) {
+    const int64_t image = i / kParts, part = i % kParts;
+    maxima[i] = begin(part) < end(part) ? k.largestMagnitude(x + image * pixels, begin(part), end(part)) : 0.0f;
+  }
+  args.barrier();
+  for (int64_t i = mine.begin; i < mine.end; ++i) {
+    const int64_t image = i / kParts, part = i % kParts;
+    const float* const of = maxima + image * kParts;
+    float largest = 0;
+    for (int64_t p = 0; p < kParts; ++p) largest = of[p] > largest || std::isnan(of[p]) ? of[p] : largest;
+    const float scale =
+        k.quantizePart(x + image * pixels, largest, images + image * imageBytes, begin(part), end(part));
+    if (part == 0) scales[image] = scale;
+  }
+}
+
 constexpr int64_t kPixels = 64;  // of a block of windows, at least: enough rows for the product to reuse its weights
 
 Lowering lower(const LowerContext& c) {
@@ -82,8 +108,13 @@ Lowering lower(const LowerContext& c) {
   const auto launch = [=, &k = c.kernels, zero = zero[0]](const StepArgs& args) {
     int8_t* images = reinterpret_cast<int8_t*>(args.shared);
     float* scales = reinterpret_cast<float*>(args.shared + scratch.scales);
-    const Range mine = args.split(s.n);
-    if (!mine.empty()) k.quantizeRows(args.in<float>(0), pixels, images, scales, mine.begin, mine.end);
+    if (s.n < args.members) {
+      quantizeInParts(k, args, s.n, pixels, imageBytes, images, scales,
+                      reinterpret_cast<float*>(args.shared + scratch.end));
+    } else {
+      const Range mine = args.split(s.n);
+      k.quantizeRows(args.in<float>(0), pixels, images, scales, mine.begin, mine.end);
+    }
     const int8_t* weights = args.in<int8_t>(1);
     if (!packed) {
       int8_t* made = reinterpret_cast<int8_t*>(args.shared + scratch.weights);
@@ -115,7 +146,7 @@ Lowering lower(const LowerContext& c) {
   const double products = double(s.n * s.oh * s.ow * s.cout) * double(depth);
   return {.launch = launch,
           .cost = products * 0.008 + epilogue.cost,
-          .sharedScratch = scratch.end,
+          .sharedScratch = scratch.end + size_t(s.n * kParts * 4),
           .memberScratch = own.end + epilogue.scratch,
           .flop = 2 * products};
 }

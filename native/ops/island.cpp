@@ -130,7 +130,7 @@ Node islandNode(const Graph& graph, const Node& node) {
   for (ValueId input : node.inputs) in.push_back(graph.type(input));
   Attrs attrs;
   attrs.extra = std::make_shared<IslandCode>(islandOf(node.op->name, in, graph.type(node.first)));
-  return {&table[0], node.inputs, attrs, node.first, node.parts, node.scope};
+  return {&table[0], node.inputs, attrs, node.first, node.parts, node.origin};
 }
 
 Lowering lowerElementwise(const LowerContext& c) {

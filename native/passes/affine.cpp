@@ -93,28 +93,28 @@ class Folding {
     const Node& head = old_.nodes[chain.head];
     const Shape row{old_.type(head.first).shape.back()};
     ValueId value = head.first, factor = kNone, offset = kNone;
-    std::string scope;
+    Origin origin;
     for (NodeId id : chain.steps) {
       const Node& step = old_.nodes[id];
       const ValueId other = rewrite_.mapped(otherOperand(step, value, row[0]));
-      scope = step.scope;
+      origin = step.origin;
       if (step.op->name == "mul") {
-        factor = factor == kNone ? other : add("mul", {factor, other}, scope);
-        offset = offset == kNone ? kNone : add("mul", {offset, other}, scope);
+        factor = factor == kNone ? other : add("mul", {factor, other}, origin);
+        offset = offset == kNone ? kNone : add("mul", {offset, other}, origin);
       } else if (offset == kNone) {
-        offset = step.op->name == "add" ? other : add("neg", {other}, scope);
+        offset = step.op->name == "add" ? other : add("neg", {other}, origin);
       } else {
-        offset = add(step.op->name, {offset, other}, scope);
+        offset = add(step.op->name, {offset, other}, origin);
       }
       value = step.first;
     }
     std::vector<ValueId> inputs = rewrite_.mappedInputs(head);
     const size_t weights = size_t(head.op->columnsInput(old_, head));
     const bool panels = head.op->panelInput == int(weights) && head.op->takesPanel(old_, head);
-    inputs[weights] = add(panels ? "scalePanels" : "mul", {inputs[weights], reshaped(factor, row)}, scope);
-    const NodeId made = made_.addNode(*head.op, inputs, head.attrs, head.scope);
+    inputs[weights] = add(panels ? "scalePanels" : "mul", {inputs[weights], reshaped(factor, row)}, origin);
+    const NodeId made = made_.addNode(*head.op, inputs, head.attrs, head.origin);
     const ValueId product = made_.nodes[made].first;
-    return offset == kNone ? product : add("add", {product, flat(offset, row)}, scope);
+    return offset == kNone ? product : add("add", {product, flat(offset, row)}, origin);
   }
 
   // Without the leading axes of length 1, so that the sum can be an epilogue in registers.
@@ -126,11 +126,11 @@ class Folding {
     if (made_.type(value).shape == row) return value;
     Attrs target;
     target.set("shape", std::vector<int64_t>{row[0].encoded()});
-    const NodeId id = made_.addNode(*findOp("reshape"), {value}, std::move(target), "");
+    const NodeId id = made_.addNode(*findOp("reshape"), {value}, std::move(target), {});
     return made_.nodes[id].first;
   }
-  ValueId add(std::string_view op, std::vector<ValueId> inputs, const std::string& scope) {
-    const NodeId id = made_.addNode(*findOp(op), std::move(inputs), {}, scope);
+  ValueId add(std::string_view op, std::vector<ValueId> inputs, const Origin& origin) {
+    const NodeId id = made_.addNode(*findOp(op), std::move(inputs), {}, origin);
     return made_.nodes[id].first;
   }
 

@@ -106,14 +106,18 @@ class Clustering {
     return fits(nodes, island, island, id);
   }
 
-  // Islands that both read a node's value, and neither the other's: as one they compute it in passing.
+  // Islands that both read a node's value, and neither the other's: as one they compute it in passing. What a gradient
+  // computes again must not be computed, and kept, beside what it was copied from.
   bool canMerge(int a, int b, NodeId id) const {
+    if (isGradient(a) != isGradient(b)) return false;
     if (belowIsland_[size_t(a)].has(b) || belowIsland_[size_t(b)].has(a)) return false;
     std::vector<NodeId> nodes = members_[size_t(a)];
     nodes.insert(nodes.end(), members_[size_t(b)].begin(), members_[size_t(b)].end());
     nodes.push_back(id);
     return fits(nodes, a, b, id);
   }
+
+  bool isGradient(int island) const { return graph_.nodes[members_[size_t(island)][0]].origin.gradient; }
 
   void merge(int from, int to) {
     for (NodeId id : members_[size_t(from)]) island_[id] = to;
@@ -215,10 +219,13 @@ class Clustering {
   std::vector<Bits> belowIsland_;
 };
 
-// Kahn's algorithm over clusters; among the ready ones the lowest first node goes first, which keeps the traced order.
+// Kahn's algorithm over clusters, which keeps the traced order: of those that are ready, the one whose last node was
+// traced first, or that such a one waits for. (An island of scalars may hold a metric's update beside what the first
+// gradient needs: it must not come as late as the former.)
 std::vector<int> topologicalOrder(const Graph& graph, const Clusters& clusters) {
-  std::vector<std::vector<int>> followers(clusters.nodes.size());
-  std::vector<int> waiting(clusters.nodes.size(), 0);
+  const size_t count = clusters.nodes.size();
+  std::vector<std::vector<int>> followers(count);
+  std::vector<int> waiting(count, 0);
   for (NodeId id = 0; id < graph.nodes.size(); ++id) {
     for (ValueId input : graph.nodes[id].inputs) {
       const int from = clusters.of[graph.values[input].node], to = clusters.of[id];
@@ -227,23 +234,33 @@ std::vector<int> topologicalOrder(const Graph& graph, const Clusters& clusters) 
       ++waiting[size_t(to)];
     }
   }
-  using Entry = std::pair<NodeId, int>;
-  std::priority_queue<Entry, std::vector<Entry>, std::greater<Entry>> ready;
-  const auto offer = [&](int cluster) { ready.push({clusters.nodes[size_t(cluster)].back(), cluster}); };
-  for (size_t i = 0; i < clusters.nodes.size(); ++i) {
-    if (waiting[i] == 0) offer(int(i));
-  }
-  std::vector<int> order;
-  while (!ready.empty()) {
-    const int cluster = ready.top().second;
-    ready.pop();
-    order.push_back(cluster);
-    for (int next : followers[size_t(cluster)]) {
-      if (--waiting[size_t(next)] == 0) offer(next);
+  // Walks all clusters, the ready one of the least turn first.
+  const auto walk = [&](const std::vector<NodeId>& turn) {
+    using Entry = std::pair<NodeId, int>;
+    std::priority_queue<Entry, std::vector<Entry>, std::greater<Entry>> ready;
+    std::vector<int> left = waiting, order;
+    for (size_t i = 0; i < count; ++i) {
+      if (left[i] == 0) ready.push({turn[i], int(i)});
     }
+    while (!ready.empty()) {
+      const int cluster = ready.top().second;
+      ready.pop();
+      order.push_back(cluster);
+      for (int next : followers[size_t(cluster)]) {
+        if (--left[size_t(next)] == 0) ready.push({turn[size_t(next)], next});
+      }
+    }
+    if (order.size() != count) fail("INTERNAL", "fusion made a cycle");
+    return order;
+  };
+  std::vector<NodeId> turn;
+  for (const std::vector<NodeId>& nodes : clusters.nodes) turn.push_back(nodes.back());
+  const std::vector<int> anyOrder = walk(turn);
+  for (auto cluster = anyOrder.rbegin(); cluster != anyOrder.rend(); ++cluster) {
+    for (int next : followers[size_t(*cluster)])
+      turn[size_t(*cluster)] = std::min(turn[size_t(*cluster)], turn[size_t(next)]);
   }
-  if (order.size() != clusters.nodes.size()) fail("INTERNAL", "fusion made a cycle");
-  return order;
+  return walk(turn);
 }
 
 }  // namespace

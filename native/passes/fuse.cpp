@@ -124,18 +124,18 @@ Graph fuse(const Graph& graph) {
     const OpDef* op = findOp("island");
     Attrs attrs;
     size_t first = 0;
-    std::string scope = graph.nodes[nodes.back()].scope;
+    Origin origin = graph.nodes[nodes.back()].origin;
     if (island.head != kNone) {  // the op's own inputs, then the island's without the op's result
       const Node& head = graph.nodeOf(island.head);
       op = head.op;
       attrs = head.attrs;
       inputs = rewrite.mappedInputs(head);
-      scope = head.scope;
+      origin = head.origin;
       first = 1;
     }
     attrs.extra = island.code();
     for (size_t i = first; i < island.inputs.size(); ++i) inputs.push_back(rewrite.mapped(island.inputs[i]));
-    const NodeId made = rewrite.graph().addNode(*op, inputs, std::move(attrs), scope);
+    const NodeId made = rewrite.graph().addNode(*op, inputs, std::move(attrs), origin);
     for (size_t i = 0; i < island.results.size(); ++i) {
       rewrite.map(island.results[i], rewrite.graph().nodes[made].first + ValueId(i));
     }

@@ -98,15 +98,15 @@ class Norms {
     attrs.set("centred", node.attrs.integer("centred", 1));
     attrs.set("gamma", int64_t(norm.gamma != kNone));
     attrs.set("beta", int64_t(beta != kNone));
-    const ValueId first = add("layerNorm", std::move(inputs), attrs, node.scope);
+    const ValueId first = add("layerNorm", std::move(inputs), attrs, node.origin);
     norm.scale = first + 1;
     norm.mean = first + 2;
     rewrite_.map(y, first);
     rewrite_.map(node.first + 1, norm.scale);
     // For those who read the rows without weights; whoever reads x and a row's numbers computes them in passing.
     const bool centred = node.attrs.integer("centred", 1) != 0;
-    const ValueId apart = centred ? add("sub", {norm.x, norm.mean}, {}, node.scope) : norm.x;
-    rewrite_.map(node.first, add("mul", {apart, norm.scale}, {}, node.scope));
+    const ValueId apart = centred ? add("sub", {norm.x, norm.mean}, {}, node.origin) : norm.x;
+    rewrite_.map(node.first, add("mul", {apart, norm.scale}, {}, node.origin));
     for (NodeId user : users_[node.first]) {
       if (old_.nodes[user].op->name == "standardizeGradient") plan(user, node.first, norm);
     }
@@ -178,7 +178,7 @@ class Norms {
     std::vector<ValueId> inputs{rewrite_.mapped(plan.dy), plan.norm.x, plan.norm.scale};
     if (centred) inputs.push_back(plan.norm.mean);
     if (plan.scaled) inputs.push_back(rewrite_.mapped(plan.norm.gamma));
-    const ValueId first = add("layerNormGradient", std::move(inputs), attrs, node.scope);
+    const ValueId first = add("layerNormGradient", std::move(inputs), attrs, node.origin);
     rewrite_.map(node.first, first);
     done_[plan.gradient] = true;
     for (int i = 0; i < 2; ++i) {
@@ -190,14 +190,14 @@ class Norms {
       target.set("shape", codes);
       const ValueId weight = first + 1 + ValueId(i);
       const bool same = rewrite_.graph().type(weight).shape == shape(sum.first);
-      rewrite_.map(sum.first, same ? weight : add("reshape", {weight}, target, sum.scope));
+      rewrite_.map(sum.first, same ? weight : add("reshape", {weight}, target, sum.origin));
       done_[plan.sums[i]] = true;
     }
     return true;
   }
 
-  ValueId add(std::string_view op, std::vector<ValueId> inputs, Attrs attrs, const std::string& scope) {
-    const NodeId id = rewrite_.graph().addNode(*findOp(op), std::move(inputs), std::move(attrs), scope);
+  ValueId add(std::string_view op, std::vector<ValueId> inputs, Attrs attrs, const Origin& origin) {
+    const NodeId id = rewrite_.graph().addNode(*findOp(op), std::move(inputs), std::move(attrs), origin);
     return rewrite_.graph().nodes[id].first;
   }
 

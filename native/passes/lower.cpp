@@ -170,7 +170,7 @@ class Lowerer {
     Lowering& lowering = *lowered_[id];
     Step step;
     step.name = labelOf(*node.op, node.attrs);
-    step.scope = node.scope;
+    step.scope = node.origin.scope;
     for (ValueId input : node.inputs) step.operands.push_back(slotOf(input));
     step.inputs = int(node.inputs.size());
     for (int part = 0; part < node.parts; ++part) step.operands.push_back(slotOf(node.first + ValueId(part)));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -22,12 +23,19 @@ Graph recompute(const Graph& graph);       // cheap elementwise values that grad
 Graph chooseConvAlgorithms(const Graph& graph, ConvAlgorithm algorithm);  // Winograd where it pays
 Graph widenInPlace(const Graph& graph);   // weights stored as bfloat16 go as they are into ops that widen them
 Graph chooseLayouts(const Graph& graph);  // panel16 for weights that matmul and conv2d read; conversions elsewhere
-Graph fuse(const Graph& graph);           // islands of elementwise nodes; islands as epilogues
-Graph fuseSums(const Graph& graph);       // sums of an island's results inside it
-Graph chainRows(const Graph& graph);      // pools, depthwise and pointwise convolutions that follow each other
+// Which segment of values to compute again a node belongs to; 0: none.
+using SegmentOf = std::function<uint32_t(const Origin&)>;
+Graph rematerialize(const Graph& graph, const SegmentOf& segmentOf);  // gradients compute segments again
+Graph fuse(const Graph& graph);       // islands of elementwise nodes; islands as epilogues
+Graph fuseSums(const Graph& graph);   // sums of an island's results inside it
+Graph chainRows(const Graph& graph);  // pools, depthwise and pointwise convolutions that follow each other
 
-// All of them in order.
-Graph optimize(Graph graph, bool forCpu = true, ConvAlgorithm algorithm = ConvAlgorithm::automatic);
+// All of them in order, in two halves: between them is chosen what gradients compute again, by default what was traced
+// so.
+Graph optimizeValues(Graph graph, bool forCpu = true, ConvAlgorithm algorithm = ConvAlgorithm::automatic);
+Graph optimizeSteps(
+    const Graph& graph, bool forCpu = true,
+    const SegmentOf& segmentOf = [](const Origin& origin) { return origin.segment; });
 
 struct CompileOptions {
   double parallelThreshold = 10000;                      // nanoseconds of work below which a step runs on one member
@@ -36,5 +44,8 @@ struct CompileOptions {
 };
 // The plan for one batch size. The graph must be optimized.
 Plan lower(const Graph& graph, int64_t batch, const CompileOptions& options);
+// Of the first half's result: the plan whose arena is not larger than the budget and that computes least again. Throws
+// Error("OOM") naming the least that is needed.
+Plan lowerWithin(int64_t budget, const Graph& graph, bool forCpu, int64_t batch, const CompileOptions& options);
 
 }  // namespace chainrule

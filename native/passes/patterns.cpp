@@ -57,8 +57,8 @@ class Patterns {
     if (pool.op->name != "maxPool" || pool.inputs[0] != in[0]) return std::nullopt;
     const ValueId where = spread.inputs[1], maxima = pool.first, gradient = spread.inputs[0];
     const Attrs attrs = spread.attrs;
-    const ValueId kept = add("whenPositive", {maxima, gradient}, {}, node.scope);
-    return add("maxPoolGradient", {kept, where}, attrs, node.scope);
+    const ValueId kept = add("whenPositive", {maxima, gradient}, {}, node.origin);
+    return add("maxPoolGradient", {kept, where}, attrs, node.origin);
   }
 
   // Zeros around the images that windows slide over are a padding of the windows; for a maximum only if nothing is
@@ -83,7 +83,7 @@ class Patterns {
     attrs.set("padding", padding);
     std::vector<ValueId> inputs = in;
     inputs[0] = pad.inputs[0];
-    return add(node.op->name, std::move(inputs), std::move(attrs), node.scope);
+    return add(node.op->name, std::move(inputs), std::move(attrs), node.origin);
   }
 
   // A bias over all axes that a reshape makes of the last one, as attention heads have: added before, it is an epilogue
@@ -105,9 +105,9 @@ class Patterns {
         columns *= axes[axis].value;
       }
       if (!same || !(narrow.back() == Dim(columns))) continue;
-      const ValueId flat = add("reshape", {bias}, attrs({{"shape", std::vector<int64_t>{columns}}}), node.scope);
-      const ValueId sum = add("add", {source, flat}, {}, node.scope);
-      return add("reshape", {sum}, attrs({{"shape", encoded(target)}}), node.scope);
+      const ValueId flat = add("reshape", {bias}, attrs({{"shape", std::vector<int64_t>{columns}}}), node.origin);
+      const ValueId sum = add("add", {source, flat}, {}, node.origin);
+      return add("reshape", {sum}, attrs({{"shape", encoded(target)}}), node.origin);
     }
     return std::nullopt;
   }
@@ -120,7 +120,7 @@ class Patterns {
     int images = 0;
     for (int64_t axis : node.attrs.integers("axes")) images += axis == 1 || axis == 2;
     if (images != 2) return std::nullopt;
-    return add("reduceSum", {spread.inputs[0]}, node.attrs, node.scope);
+    return add("reduceSum", {spread.inputs[0]}, node.attrs, node.origin);
   }
 
   // Rows of an embedding that all get the gradient of their list, as after a sum or mean over it.
@@ -136,7 +136,7 @@ class Patterns {
     }
     Attrs attrs = node.attrs;
     attrs.set("group", indices[list].value);
-    return add("gatherGradient", {stretch.inputs[0], in[1]}, attrs, node.scope);
+    return add("gatherGradient", {stretch.inputs[0], in[1]}, attrs, node.origin);
   }
 
   std::optional<ValueId> bag(const Node& node, const std::vector<ValueId>& in) {
@@ -152,12 +152,12 @@ class Patterns {
       return std::nullopt;
     Attrs attrs;
     attrs.set("mean", int64_t(node.op->name == "reduceMean"));
-    const ValueId flat = add("gatherReduce", {table, ids}, attrs, rows.scope);
+    const ValueId flat = add("gatherReduce", {table, ids}, attrs, rows.origin);
     const Shape& shape = rewrite_.old().type(node.first).shape;
     if (made_.type(flat).shape == shape) return flat;
     Attrs target;
     target.set("shape", encoded(shape));
-    return add("reshape", {flat}, target, node.scope);
+    return add("reshape", {flat}, target, node.origin);
   }
 
   // What is the same for all summands goes behind the sum where that of the terms alone is needed anyway, as for the
@@ -165,7 +165,7 @@ class Patterns {
   std::optional<ValueId> simplerSum(const Node& node, const std::vector<ValueId>& in) {
     const ValueType type = rewrite_.old().type(node.first);
     if (type.dtype != DType::f32) return std::nullopt;
-    const Sum sum{node.op->name, node.attrs.integers("axes"), node.scope};
+    const Sum sum{node.op->name, node.attrs.integers("axes"), node.origin};
     for (size_t i = 0; i < sum.axes.size();
          ++i) {  // of rows: only there are such sums dear; a mean of none is no number
       if (!sum.over(int(i)) || made_.type(in[0]).shape[int(i)] == Dim(0)) return std::nullopt;
@@ -174,17 +174,17 @@ class Patterns {
     const bool keeps = node.attrs.integer("keepDims", 0) != 0;
     if (!flat && !keeps) return std::nullopt;
     const ValueId result = flat ? *flat : plain(sum, in[0]);
-    return keeps ? add("reshape", {result}, attrs({{"shape", encoded(type.shape)}}), node.scope) : result;
+    return keeps ? add("reshape", {result}, attrs({{"shape", encoded(type.shape)}}), node.origin) : result;
   }
 
   struct Sum {
     std::string_view op;
     std::vector<int64_t> axes;
-    std::string scope;
+    Origin origin;
     bool over(int axis) const { return std::find(axes.begin(), axes.end(), int64_t(axis)) != axes.end(); }
   };
   ValueId plain(const Sum& sum, ValueId value) {
-    return add(sum.op, {value}, attrs({{"axes", sum.axes}, {"keepDims", int64_t(0)}}), sum.scope);
+    return add(sum.op, {value}, attrs({{"axes", sum.axes}, {"keepDims", int64_t(0)}}), sum.origin);
   }
   std::optional<ValueId> simplest(const Sum& sum, ValueId value) {
     const auto simpler = withoutFactors(sum, value);
@@ -204,13 +204,13 @@ class Patterns {
     const Shape shape = made_.type(value).shape;
     if (op == "neg") {
       const auto terms = simplest(sum, producer.inputs[0]);
-      return terms ? std::optional(add("neg", {*terms}, {}, sum.scope)) : std::nullopt;
+      return terms ? std::optional(add("neg", {*terms}, {}, sum.origin)) : std::nullopt;
     }
     if (op != "mul" && op != "div" && op != "add" && op != "sub") return std::nullopt;
     const ValueId a = producer.inputs[0], b = producer.inputs[1];
     if (op == "add" && a == b) {
       const auto half = simplest(sum, a);
-      return half ? std::optional(add("add", {*half, *half}, {}, sum.scope)) : std::nullopt;
+      return half ? std::optional(add("add", {*half, *half}, {}, sum.origin)) : std::nullopt;
     }
     if (op == "sub") {
       const ValueId mean = meanOfDeviations(made_, producer, sum.axes);
@@ -221,7 +221,7 @@ class Patterns {
       if (op == "add" || (op == "div" && !second) || !(made_.type(terms).shape == shape)) continue;
       if (!isSameForAll(sum, factor, shape)) continue;
       const auto plain = simplest(sum, terms);
-      if (plain) return add(op, {*plain, withoutAxes(sum, factor, shape)}, {}, sum.scope);
+      if (plain) return add(op, {*plain, withoutAxes(sum, factor, shape)}, {}, sum.origin);
     }
     return std::nullopt;
   }
@@ -241,7 +241,7 @@ class Patterns {
       if (!sum.over(axis)) rest.push(axis >= missing ? shape[axis - missing] : Dim(1));
     }
     if (shape.empty() || shape == rest) return factor;
-    return add("reshape", {factor}, attrs({{"shape", encoded(rest)}}), sum.scope);
+    return add("reshape", {factor}, attrs({{"shape", encoded(rest)}}), sum.origin);
   }
   // Deviations from a mean have the sum 0, or NaN where the mean has no number.
   ValueId zeros(const Sum& sum, const Shape& space, ValueId mean) {
@@ -249,8 +249,8 @@ class Patterns {
     for (int axis = 0; axis < space.size(); ++axis) {
       if (!sum.over(axis)) rest.push(space[axis]);
     }
-    if (!(made_.type(mean).shape == rest)) mean = add("reshape", {mean}, attrs({{"shape", encoded(rest)}}), sum.scope);
-    return add("mul", {mean, made_.scalar(0)}, {}, sum.scope);
+    if (!(made_.type(mean).shape == rest)) mean = add("reshape", {mean}, attrs({{"shape", encoded(rest)}}), sum.origin);
+    return add("mul", {mean, made_.scalar(0)}, {}, sum.origin);
   }
 
   bool once(ValueId old) const { return uses_[old] == 1; }
@@ -259,8 +259,8 @@ class Patterns {
     const Node& node = rewrite_.old().nodeOf(reshaped);
     return node.op->name == "reshape" && once(node.inputs[0]);
   }
-  ValueId add(std::string_view op, std::vector<ValueId> inputs, Attrs attrs, std::string scope) {
-    const NodeId id = made_.addNode(*findOp(op), std::move(inputs), std::move(attrs), std::move(scope));
+  ValueId add(std::string_view op, std::vector<ValueId> inputs, Attrs attrs, Origin origin) {
+    const NodeId id = made_.addNode(*findOp(op), std::move(inputs), std::move(attrs), std::move(origin));
     return made_.nodes[id].first;
   }
 

@@ -124,7 +124,7 @@ class Recomputing {
     std::vector<ValueId> inputs;
     for (ValueId input : node.inputs)
       inputs.push_back(input == source_[id].tensor ? rewrite_.mapped(input) : copyFor(level, input));
-    const NodeId copy = rewrite_.graph().addNode(*node.op, inputs, node.attrs, node.scope);
+    const NodeId copy = rewrite_.graph().addNode(*node.op, inputs, node.attrs, node.origin);
     return copies_[{level, value}] = rewrite_.graph().nodes[copy].first;
   }
 

@@ -22,7 +22,7 @@ void Rewrite::copy(NodeId id) { copyWith(id, mappedInputs(old_.nodes[id]), old_.
 
 void Rewrite::copyWith(NodeId id, std::vector<ValueId> inputs, Attrs attrs) {
   const Node& node = old_.nodes[id];
-  const NodeId made = made_.addNode(*node.op, std::move(inputs), std::move(attrs), node.scope);
+  const NodeId made = made_.addNode(*node.op, std::move(inputs), std::move(attrs), node.origin);
   const ValueId first = made_.nodes[made].first;
   for (int part = 0; part < node.parts; ++part) map_[node.first + ValueId(part)] = first + ValueId(part);
   if (node.op->name == "input") made_.inputs[size_t(node.attrs.integer("index", 0))] = first;

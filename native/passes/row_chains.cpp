@@ -73,7 +73,7 @@ class Chaining {
     Attrs attrs;
     attrs.extra = code;
     const Node& end = graph_.nodes[chain.back()];
-    const NodeId made = rewrite.graph().addNode(*findOp("rowChain"), inputs, attrs, graph_.nodes[chain[0]].scope);
+    const NodeId made = rewrite.graph().addNode(*findOp("rowChain"), inputs, attrs, graph_.nodes[chain[0]].origin);
     for (int part = 0; part < end.parts; ++part)
       rewrite.map(end.first + ValueId(part), rewrite.graph().nodes[made].first + ValueId(part));
   }

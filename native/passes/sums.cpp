@@ -68,7 +68,7 @@ Graph joinMoments(const Graph& graph) {
     }
     Attrs attrs;
     attrs.set("axes", node.attrs.integers("axes"));
-    const NodeId made = rewrite.graph().addNode(*findOp("moments"), rewrite.mappedInputs(node), attrs, node.scope);
+    const NodeId made = rewrite.graph().addNode(*findOp("moments"), rewrite.mappedInputs(node), attrs, node.origin);
     rewrite.map(node.first, rewrite.graph().nodes[made].first);
     rewrite.map(variance, rewrite.graph().nodes[made].first + 1);
   }
@@ -120,7 +120,7 @@ Graph fuseSums(const Graph& graph) {
     fused->code = std::static_pointer_cast<const IslandCode>(node.attrs.extra);
     Attrs attrs;
     attrs.extra = fused;
-    const NodeId made = rewrite.graph().addNode(*findOp("islandSums"), rewrite.mappedInputs(node), attrs, node.scope);
+    const NodeId made = rewrite.graph().addNode(*findOp("islandSums"), rewrite.mappedInputs(node), attrs, node.origin);
     ValueId part = rewrite.graph().nodes[made].first;
     for (ValueId value : kept) rewrite.map(value, part++);
     for (NodeId sum : sums) {

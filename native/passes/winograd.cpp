@@ -40,7 +40,7 @@ class Winograd {
                                 ? convShape(node.attrs, dims(node.inputs[0]), dims(node.first), dims(node.inputs[1]))
                                 : convShape(node.attrs, dims(node.inputs[0]), dims(node.inputs[1]), dims(node.first));
     if (!cpu::winogradTakes(shape) || (algorithm_ == ConvAlgorithm::automatic && !pays(shape))) return kNone;
-    if (gradient) return add("conv2dFilterWinograd", rewrite_.mappedInputs(node), node.attrs, node.scope);
+    if (gradient) return add("conv2dFilterWinograd", rewrite_.mappedInputs(node), node.attrs, node.origin);
     // Gradients of inputs are a convolution, too: of those of outputs, with the filter turned and its channels
     // exchanged.
     std::vector<int64_t> padding = node.attrs.integers("padding", {0, 0, 0, 0});
@@ -52,7 +52,7 @@ class Winograd {
     attrs.set("strides", std::vector<int64_t>{1, 1});
     attrs.set("padding", padding);
     attrs.set("filters", graph.type(node.first).shape.back().value);
-    return add("conv2dWinograd", {rewrite_.mapped(node.inputs[0]), filterOf(node, back)}, attrs, node.scope);
+    return add("conv2dWinograd", {rewrite_.mapped(node.inputs[0]), filterOf(node, back)}, attrs, node.origin);
   }
 
   ValueId filterOf(const Node& node, bool transposed) {
@@ -60,14 +60,14 @@ class Winograd {
     if (isNew) {
       Attrs attrs;
       attrs.set("transposed", int64_t(transposed));
-      place->second = add("winogradFilter", {rewrite_.mapped(node.inputs[1])}, attrs, node.scope);
+      place->second = add("winogradFilter", {rewrite_.mapped(node.inputs[1])}, attrs, node.origin);
     }
     return place->second;
   }
 
-  ValueId add(std::string_view op, std::vector<ValueId> inputs, Attrs attrs, const std::string& scope) {
+  ValueId add(std::string_view op, std::vector<ValueId> inputs, Attrs attrs, const Origin& origin) {
     Graph& made = rewrite_.graph();
-    return made.nodes[made.addNode(*findOp(op), std::move(inputs), std::move(attrs), scope)].first;
+    return made.nodes[made.addNode(*findOp(op), std::move(inputs), std::move(attrs), origin)].first;
   }
 
   Rewrite rewrite_;

@@ -32,7 +32,8 @@ std::string Program::profileText(int64_t batch, const Floor& floor) {
     text += line(std::max(times[i], 1.0), step.flop, double(step.bytes), floorTime) + step.name +
             (step.parallel ? " [team]" : "") + (step.scope.empty() ? "" : "  # " + step.scope) + "\n";
   }
-  return text + line(std::max(total, 1.0), flop, 0, least) + "total\n";
+  return text + line(std::max(total, 1.0), flop, 0, least) + "total, memory " +
+         std::to_string(prepared->plan.arenaBytes) + " bytes\n";
 }
 
 }  // namespace chainrule

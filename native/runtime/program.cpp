@@ -71,7 +71,9 @@ void Program::optimizeSource() {
     graph.variables[i].fixedLayout = variables_[i]->layout();
   }
   if (lock) lock.unlock();
-  optimized_ = optimize(std::move(graph), !device_, convAlgorithm_);
+  graph = optimizeValues(std::move(graph), !device_, convAlgorithm_);
+  optimized_ = optimizeSteps(graph, !device_);
+  if (source_.memoryBudget > 0) values_ = std::move(graph);
   if (!variables_.empty()) lock = lockExclusive(*variables_[0]);
   for (size_t i = 0; i < variables_.size(); ++i) {
     const VariableInfo& info = optimized_.variables[i];
@@ -152,7 +154,8 @@ std::shared_ptr<Program::Prepared> Program::preparedFor(int64_t batch) {
   auto prepared = std::make_shared<Prepared>();
   const CompileOptions options{parallelThreshold.load(), device_ ? device_->device.get() : nullptr,
                                matmulPrecision.load()};
-  prepared->plan = lower(optimized_, batch, options);
+  prepared->plan = source_.memoryBudget > 0 ? lowerWithin(source_.memoryBudget, values_, !device_, batch, options)
+                                            : lower(optimized_, batch, options);
   if (device_) prepared->onDevice = std::make_unique<DevicePlan>(*device_, prepared->plan, optimized_.constants);
   ++counters_.plans;
   if (plans_.size() >= kPlans) {

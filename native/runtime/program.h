@@ -102,6 +102,7 @@ class Program {
   OpenDevice* const device_;
   Graph source_;
   Graph optimized_;
+  Graph values_;  // half optimized, where a budget chooses the rest for each batch size
   std::vector<std::shared_ptr<Variable>> variables_;
   const ConvAlgorithm convAlgorithm_;
   std::vector<std::vector<std::shared_ptr<Variable>>> groups_;

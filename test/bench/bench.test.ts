@@ -2,6 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
+import { families } from '../../lib/bench/cliffs/families.js';
+import { behindNeighbours } from '../../lib/bench/cliffs/find.js';
+import { timePoint } from '../../lib/bench/cliffs/point.js';
 import { latencies, summarise, timeBlock } from '../../lib/bench/measure.js';
 import { Peer } from '../../lib/bench/peers.js';
 import { floorSeconds, resultsOf } from '../../lib/bench/results.js';
@@ -78,6 +81,28 @@ test('peers of another loss, and those that fail, are left out by name', async (
   expect(ours!.result.ratio).toBeUndefined();
   expect((same!.result.ratio!.median * ours!.result.median) / 2e6).toBeCloseTo(1, 5); // printed digits: 7
   expect(same!.result).toMatchObject({ name: 'W0 tr same eager', unit: 'ns', median: 2e6, flops: 1e6 });
+});
+
+test('a point is a cliff where its neighbours use the machine at least twice as well', () => {
+  expect(behindNeighbours([10, 10, 4, 10, 10], 2)).toBeCloseTo(2.5, 12);
+  // A slope is none: what comes before is slower still.
+  expect(behindNeighbours([1, 2, 4, 8, 16], 2)).toBeCloseTo(1, 12);
+  // Two that are slow side by side, or at the end.
+  expect(behindNeighbours([10, 10, 3, 3, 10], 3)).toBeCloseTo(10 / 3, 12);
+  expect(behindNeighbours([2, 10, 10], 0)).toBeCloseTo(5, 12);
+});
+
+test('a point of a family is timed forward and backward', async () => {
+  const floor = { gflops: 100, streamGBs: 10, cacheGBs: 50 };
+  for (const family of families.filter(({ name }) => /^(dense, square|embedding|softmax)/.test(name))) {
+    for (const direction of ['forward', 'gradient'] as const) {
+      const timing = await timePoint(family, { ...family.points[2]!, rows: 10 }, direction, floor);
+      expect(timing.seconds).toBeGreaterThan(0);
+      expect(timing.share).toBeGreaterThan(0);
+      expect(timing.slowest).toMatch(/^\d+ % [a-z]/);
+    }
+  }
+  expect(new Set(families.map(({ name }) => name)).size).toBe(families.length);
 });
 
 test('every workload has units with a name of their own', () => {

@@ -162,9 +162,7 @@ KERNEL_CASE(convRandom) {
 KERNEL_CASE(convDepthwise) {
   for (int round = 0; round < 200; ++round) {
     ConvShape s = randomShape(1 + 3 * round);
-    const int64_t multiplier = pick(0, 2) == 0 ? pick(2, 3) : 1;
-    s.cin = s.groups = size();
-    s.cout = s.cin * multiplier;
+    s.cin = s.groups = s.cout = size();
     if (s.n * s.oh * s.ow * s.cout * s.kh * s.kw > 2000000) continue;
     const bool integersOnly = pick(0, 1);
     const Activation activation = randomActivation();
@@ -178,22 +176,18 @@ KERNEL_CASE(convDepthwise) {
     const Exact e = exactConv(s, x, w, dy, bias, activation);
     std::vector<float> first[3];
     for (const KernelTable* table : tables()) {
-      std::vector<float> y(dy.size(), NAN), dx(x.size(), NAN), dw(w.size(), NAN);
-      const int64_t chunks = depthwiseFilterChunks(s);
-      std::vector<float> parts(chunks * w.size(), NAN);
+      std::vector<float> y(dy.size(), NAN), dx(x.size(), NAN), dw(w.size(), 0.0f);
       randomSplit(s.n * s.oh, [&](int64_t b, int64_t end) {
         table->depthwiseForward(s, x.data(), w.data(), bias.data(), activation, y.data(), b, end);
       });
       randomSplit(s.n * s.h, [&](int64_t b, int64_t end) {
         table->depthwiseBackwardData(s, dy.data(), w.data(), dx.data(), b, end);
       });
-      randomSplit(chunks, [&](int64_t b, int64_t end) {
-        table->depthwiseBackwardFilter(s, x.data(), dy.data(), parts.data(), b, end);
-      });
-      table->reduceOuter(Reduce::sum, DType::f32, parts.data(), chunks, int64_t(w.size()), dw.data(), 0,
-                         int64_t(w.size()));
+      const int64_t middle = pick(0, int(s.n * s.oh));  // sums go on where they were
+      table->depthwiseBackwardFilter(s, x.data(), dy.data(), dw.data(), 0, middle);
+      table->depthwiseBackwardFilter(s, x.data(), dy.data(), dw.data(), middle, s.n * s.oh);
       expectNear(y, e.y, bounds(e.ySize, s.kh * s.kw, integersOnly), "depthwise forward");
-      expectNear(dx, e.dx, bounds(e.dxSize, s.kh * s.kw * multiplier, integersOnly), "depthwise backwardData");
+      expectNear(dx, e.dx, bounds(e.dxSize, s.kh * s.kw, integersOnly), "depthwise backwardData");
       expectNear(dw, e.dw, bounds(e.dwSize, s.n * s.oh * s.ow, integersOnly), "depthwise backwardFilter");
       const std::vector<float>* all[] = {&y, &dx, &dw};
       for (int i = 0; i < 3; ++i) {
@@ -201,6 +195,31 @@ KERNEL_CASE(convDepthwise) {
           first[i] = *all[i];
         else
           expectSame(first[i], *all[i], "depthwise between isas");
+      }
+    }
+  }
+}
+
+KERNEL_CASE(convSpread) {
+  for (int round = 0; round < 60; ++round) {
+    const int64_t in = pick(1, 5), out = pick(0, 1) ? 1 << pick(0, 3) : pick(1, 9), groups = pick(1, 20),
+                  k = pick(0, int(in) - 1);
+    const int64_t pixels = pick(1, 30), channels = in * groups;
+    const std::vector<float> x = floats(pixels * channels), wide = floats(pixels * groups * out);
+    for (const KernelTable* table : tables()) {
+      std::vector<float> spread(wide.size(), NAN), folded(x.size(), NAN);
+      randomSplit(pixels, [&](int64_t b, int64_t e) {
+        table->spreadChannels(x.data(), channels, in, k, out, spread.data(), b, e);
+        table->foldChannels(wide.data(), channels, in, k, out, folded.data(), b, e);
+      });
+      for (int64_t i = 0; i < pixels * groups; ++i) {
+        float sum = wide[i * out];
+        for (int64_t q = 0; q < out; ++q) {
+          expect(spread[i * out + q] == x[i * in + k], "spread channels");
+          if (q > 0) sum += wide[i * out + q];
+        }
+        for (int64_t c = 0; c < in; ++c)
+          expect(c == k ? folded[i * in + c] == sum : std::isnan(folded[i * in + c]), "folded channels");
       }
     }
   }

@@ -36,6 +36,20 @@ void checkQuantize(int64_t rows, int64_t n) {
       table->quantizeRows(x.data(), n, q.data(), scale.data(), begin, end);
     });
     expect(q.back() == 99, "%s: quantizeRows writes beyond its rows", table->isa);
+    for (int64_t row = 0; row < rows; ++row) {  // in two parts
+      const int64_t middle = pick(0, int(n) / 4) * 4;
+      const float parts[] = {middle > 0 ? table->largestMagnitude(x.data() + row * n, 0, middle) : 0.0f,
+                             middle < n ? table->largestMagnitude(x.data() + row * n, middle, n) : 0.0f};
+      const float largest = std::isnan(parts[0]) || parts[0] > parts[1] ? parts[0] : parts[1];
+      std::vector<int8_t> own(size_t(stride + 1), 99);
+      const float first = table->quantizePart(x.data() + row * n, largest, own.data(), 0, middle);
+      const float second = table->quantizePart(x.data() + row * n, largest, own.data(), middle, n);
+      expect(sameBits(first, scale[size_t(row)]) && sameBits(second, scale[size_t(row)]), "%s: scale of a part",
+             table->isa);
+      expect(own.back() == 99, "%s: quantizePart writes beyond its row", table->isa);
+      for (int64_t i = 0; i < n; ++i)
+        expect(own[size_t(i)] == q[size_t(row * stride + i)], "%s: quantizePart", table->isa);
+    }
     for (int64_t row = 0; row < rows; ++row) {
       float largest = 0;
       for (int64_t i = 0; i < n; ++i) {

@@ -109,9 +109,12 @@ export abstract class ConvLayer extends Layer {
   }
 
   protected finish(x: Tensor): Tensor {
-    if (!this.bias) return this.activation(x);
-    if (this.dataFormat === 'channels_last') return this.activation(add(x, this.bias));
+    if (!this.bias) return this.activate(this.activation, x);
+    if (this.dataFormat === 'channels_last') return this.activate(this.activation, add(x, this.bias));
     const bias = this.bias.read();
-    return this.activation(add(x, reshapeDims(bias, [...bias.dims, ...Array<number>(this.rank).fill(1)])));
+    return this.activate(
+      this.activation,
+      add(x, reshapeDims(bias, [...bias.dims, ...Array<number>(this.rank).fill(1)])),
+    );
   }
 }

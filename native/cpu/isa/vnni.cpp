@@ -70,20 +70,23 @@ extern const KernelTable table;
 namespace {
 // The kernels of another instruction set but for those of bytes.
 KernelTable withBytes(KernelTable t, const char* isa, decltype(t.quantizeRows) quantizeRows,
-                      decltype(t.gemmInt8) gemmInt8, decltype(t.gatherInt8) gatherInt8) {
-  t.isa = isa, t.quantizeRows = quantizeRows, t.gemmInt8 = gemmInt8, t.gatherInt8 = gatherInt8;
+                      decltype(t.quantizePart) quantizePart, decltype(t.gemmInt8) gemmInt8,
+                      decltype(t.gatherInt8) gatherInt8) {
+  t.isa = isa, t.quantizeRows = quantizeRows, t.quantizePart = quantizePart, t.gemmInt8 = gemmInt8,
+  t.gatherInt8 = gatherInt8;
   return t;
 }
 }  // namespace
 namespace avxvnni {
 const KernelTable& table() {
-  static const KernelTable made = withBytes(avx2::table, "avxvnni", quantizeRows, gemmInt8, gatherInt8);
+  static const KernelTable made = withBytes(avx2::table, "avxvnni", quantizeRows, quantizePart, gemmInt8, gatherInt8);
   return made;
 }
 }  // namespace avxvnni
 namespace avx512vnni {
 const KernelTable& table() {
-  static const KernelTable made = withBytes(avx512::table, "avx512vnni", quantizeRows, gemmInt8, gatherInt8);
+  static const KernelTable made =
+      withBytes(avx512::table, "avx512vnni", quantizeRows, quantizePart, gemmInt8, gatherInt8);
   return made;
 }
 }  // namespace avx512vnni

@@ -22,4 +22,5 @@
 #include "cpu/kernels/winograd_filter.inl"
 #include "cpu/kernels/depthwise.inl"
 #include "cpu/kernels/depthwise_filter.inl"
+#include "cpu/kernels/spread.inl"
 #include "cpu/kernels/peak.inl"

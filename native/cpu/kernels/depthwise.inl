@@ -1,7 +1,7 @@
-// Depthwise convolution: vectors run over channels, each with a filter of its own. In the interior of a row four pixels
-// share the loads of the weights, with the usual windows those of x as well; at its ends every pixel walks the taps
-// that are inside the image. Chains: forward over (r, c) ascending; dx over r ascending, c descending (dy in memory
-// order); dw over pixels.
+// Depthwise convolution: vectors run over channels, each with a filter of its own; a last one may be partial. In the
+// interior of a row four pixels share the loads of the weights, with the usual windows those of x as well; at its ends
+// every pixel walks the taps that are inside the image. Chains: forward over (r, c) ascending; dx over r ascending, c
+// descending (dy in memory order); dw over pixels.
 
 constexpr int kPixels = 4;
 
@@ -12,19 +12,16 @@ struct TapBlock {
   const float* w;
   int64_t wRow, wColumn;
   int64_t rows, columns;
-  int64_t channels;  // whole vectors of them
+  int64_t channels;
   const float* bias;
   Activation activation;
   float* y;
   int64_t yPixel, yRow;  // yRow: to the row that is computed next
 };
 
-// `count` output channels from `o` on, of the input pixel p.
-CHAINRULE_INLINE Float inputOf(const float* p, int64_t o, int64_t multiplier, int count) {
-  if (multiplier == 1) return loadSome(p + o, count);
-  float values[lanes] = {};
-  for (int i = 0; i < count; ++i) values[i] = p[(o + i) / multiplier];
-  return load(values);
+template <bool partial>
+CHAINRULE_INLINE Float loadLanes(const float* p, int count) {
+  return partial ? loadPartial(p, count) : load(p);
 }
 
 // The range of outputs for which tap position `offset` = tap * dilation - pad stays inside [0, size).
@@ -34,14 +31,17 @@ CHAINRULE_INLINE Window outputsInside(int64_t offset, int64_t stride, int64_t si
   return {begin, most(begin, end)};
 }
 
-CHAINRULE_INLINE void finishPixel(const TapBlock& b, int64_t o, int64_t pixel, Float sum) {
-  if (b.bias) sum = sum + load(b.bias + o);
-  store(b.y + pixel * b.yPixel + o, b.activation.relu ? relu(sum, b.activation.ceiling) : sum);
+template <bool partial>
+CHAINRULE_INLINE void finishPixel(const TapBlock& b, int64_t o, int64_t pixel, Float sum, int count) {
+  if (b.bias) sum = sum + loadLanes<partial>(b.bias + o, count);
+  if (b.activation.relu) sum = relu(sum, b.activation.ceiling);
+  float* to = b.y + pixel * b.yPixel + o;
+  partial ? storePartial(to, sum, count) : store(to, sum);
 }
 
 // Any taps; loads of weights are shared by pixels only.
-template <int pixels, int vectors>
-CHAINRULE_INLINE void anyTaps(const TapBlock& b, int64_t o) {
+template <int pixels, int vectors, bool partial>
+CHAINRULE_INLINE void anyTaps(const TapBlock& b, int64_t o, int count) {
   Float acc[vectors][pixels];
 #pragma GCC unroll 4
   for (int v = 0; v < vectors; ++v) {
@@ -53,33 +53,54 @@ CHAINRULE_INLINE void anyTaps(const TapBlock& b, int64_t o) {
     for (int64_t c = 0; c < b.columns; ++c, x += b.xColumn, w += b.wColumn) {
 #pragma GCC unroll 4
       for (int v = 0; v < vectors; ++v) {
-        const Float weight = load(w + v * lanes);
+        const Float weight = loadLanes<partial>(w + v * lanes, count);
 #pragma GCC unroll 4
-        for (int p = 0; p < pixels; ++p) acc[v][p] = fma(load(x + p * b.xPixel + v * lanes), weight, acc[v][p]);
+        for (int p = 0; p < pixels; ++p)
+          acc[v][p] = fma(loadLanes<partial>(x + p * b.xPixel + v * lanes, count), weight, acc[v][p]);
       }
     }
   }
 #pragma GCC unroll 4
   for (int v = 0; v < vectors; ++v) {
 #pragma GCC unroll 4
-    for (int p = 0; p < pixels; ++p) finishPixel(b, o + v * lanes, p, acc[v][p]);
+    for (int p = 0; p < pixels; ++p) finishPixel<partial>(b, o + v * lanes, p, acc[v][p], count);
   }
 }
 template <int pixels>
 static void anyPixels(const TapBlock& b) {
   constexpr int vectors = pixels == 1 ? 4 : 2;  // 4 or 8 chains hide the latency of fma
   int64_t o = 0;
-  for (; o + vectors * lanes <= b.channels; o += vectors * lanes) anyTaps<pixels, vectors>(b, o);
-  for (; o + lanes <= b.channels; o += lanes) anyTaps<pixels, 1>(b, o);
+  for (; o + vectors * lanes <= b.channels; o += vectors * lanes) anyTaps<pixels, vectors, false>(b, o, lanes);
+  for (; o + lanes <= b.channels; o += lanes) anyTaps<pixels, 1, false>(b, o, lanes);
+  if (o < b.channels) anyTaps<pixels, 1, true>(b, o, int(b.channels - o));
 }
 
 // Taps of a known number of columns, xPixel = columns * stride: every x is loaded once.
+template <int columns, int stride, bool partial>
+CHAINRULE_INLINE void knownColumns(const TapBlock& b, int64_t o, int count) {
+  Float acc[kPixels];
+  for (Float& a : acc) a = Float(0.0f);
+  for (int64_t r = 0; r < b.rows; ++r) {
+    const float *x = b.x + r * b.xRow + o, *w = b.w + r * b.wRow + o;
+    Float weights[columns];
+#pragma GCC unroll 8
+    for (int c = 0; c < columns; ++c) weights[c] = loadLanes<partial>(w + c * b.wColumn, count);
+#pragma GCC unroll 16
+    for (int q = 0; q < (kPixels - 1) * stride + columns; ++q) {
+      const Float value = loadLanes<partial>(x + q * b.xColumn, count);
+#pragma GCC unroll 4
+      for (int p = 0; p < kPixels; ++p) {
+        if (q >= p * stride && q < p * stride + columns) acc[p] = fma(value, weights[q - p * stride], acc[p]);
+      }
+    }
+  }
+#pragma GCC unroll 4
+  for (int p = 0; p < kPixels; ++p) finishPixel<partial>(b, o, p, acc[p], count);
+}
 template <int columns, int stride>
 static void knownTaps(const TapBlock& b) {
   const int64_t nextRow = b.xRow > 0 ? b.rows * b.xRow : -b.xRow;
-  for (int64_t o = 0; o + lanes <= b.channels; o += lanes) {
-    Float acc[kPixels];
-    for (Float& a : acc) a = Float(0.0f);
+  for (int64_t o = 0; o < b.channels; o += lanes) {
     if (o % 16 == 0) {  // the next row's lines, which arrive too late by themselves: too many streams at once
 #pragma GCC unroll 4
       for (int p = 0; p < kPixels; ++p) {
@@ -87,22 +108,10 @@ static void knownTaps(const TapBlock& b) {
         __builtin_prefetch(b.y + b.yRow + p * b.yPixel + o, 1);
       }
     }
-    for (int64_t r = 0; r < b.rows; ++r) {
-      const float *x = b.x + r * b.xRow + o, *w = b.w + r * b.wRow + o;
-      Float weights[columns];
-#pragma GCC unroll 8
-      for (int c = 0; c < columns; ++c) weights[c] = load(w + c * b.wColumn);
-#pragma GCC unroll 16
-      for (int q = 0; q < (kPixels - 1) * stride + columns; ++q) {
-        const Float value = load(x + q * b.xColumn);
-#pragma GCC unroll 4
-        for (int p = 0; p < kPixels; ++p) {
-          if (q >= p * stride && q < p * stride + columns) acc[p] = fma(value, weights[q - p * stride], acc[p]);
-        }
-      }
-    }
-#pragma GCC unroll 4
-    for (int p = 0; p < kPixels; ++p) finishPixel(b, o, p, acc[p]);
+    if (o + lanes <= b.channels)
+      knownColumns<columns, stride, false>(b, o, lanes);
+    else
+      knownColumns<columns, stride, true>(b, o, int(b.channels - o));
   }
 }
 using TapFunction = void (*)(const TapBlock&);
@@ -134,28 +143,6 @@ CHAINRULE_INLINE void tapRow(const TapBlock& block, int64_t pixels, Window insid
   }
 }
 
-// Channels [first, cout) of one output pixel.
-static void depthwiseOne(const ConvShape& s, const float* image, int64_t top, int64_t oj, const float* filter,
-                         const float* bias, Activation activation, int64_t first, float* y) {
-  const int64_t multiplier = s.cout / s.cin, left = oj * s.strideW - s.padLeft;
-  for (int64_t o = first; o < s.cout; o += lanes) {
-    const int count = int(least(lanes, s.cout - o));
-    Float acc(0.0f);
-    for (int64_t r = 0; r < s.kh; ++r) {
-      const int64_t i = top + r * s.dilationH;
-      if (i < 0 || i >= s.h) continue;
-      for (int64_t c = 0; c < s.kw; ++c) {
-        const int64_t j = left + c * s.dilationW;
-        if (j < 0 || j >= s.w) continue;
-        const Float weight = loadSome(filter + (r * s.kw + c) * s.cout + o, count);
-        acc = fma(inputOf(image + (i * s.w + j) * s.cin, o, multiplier, count), weight, acc);
-      }
-    }
-    if (bias) acc = acc + loadSome(bias + o, count);
-    storeSome(y + o, activation.relu ? relu(acc, activation.ceiling) : acc, count);
-  }
-}
-
 // The taps of output `o` of an axis that lie inside [0, size).
 CHAINRULE_INLINE Window tapsInside(int64_t o, int64_t stride, int64_t pad, int64_t dilation, int64_t taps,
                                    int64_t size) {
@@ -168,44 +155,36 @@ static void depthwiseForward(const ConvShape& s, const float* x, const float* fi
                              Activation activation, float* y, int64_t rowBegin, int64_t rowEnd) {
   const int64_t begin = outputsInside(-s.padLeft, s.strideW, s.w, s.ow).begin;
   const int64_t end = outputsInside((s.kw - 1) * s.dilationW - s.padLeft, s.strideW, s.w, s.ow).end;
-  const int64_t whole = s.cout == s.cin ? s.cout / lanes * lanes : 0;
   const TapFunction four = tapsOf(s.kw, s.strideW, s.dilationW);
   for (int64_t row = rowBegin; row < rowEnd; ++row) {
     const float* image = x + row / s.oh * s.h * s.w * s.cin;
     const int64_t top = row % s.oh * s.strideH - s.padTop;
     float* out = y + row * s.ow * s.cout;
-    if (whole > 0) {
-      const Window rows = tapsInside(row % s.oh, s.strideH, s.padTop, s.dilationH, s.kh, s.h);
-      const TapBlock block{image + ((top + rows.begin * s.dilationH) * s.w - s.padLeft) * s.cin,
-                           s.dilationH * s.w * s.cin,
-                           s.dilationW * s.cin,
-                           s.strideW * s.cin,
-                           filter + rows.begin * s.kw * s.cout,
-                           s.kw * s.cout,
-                           s.cout,
-                           rows.end - rows.begin,
-                           s.kw,
-                           whole,
-                           bias,
-                           activation,
-                           out,
-                           s.cout,
-                           s.ow * s.cout};
-      tapRow(block, s.ow, {begin, end}, four,
-             [&](int64_t j) { return tapsInside(j, s.strideW, s.padLeft, s.dilationW, s.kw, s.w); });
-    }
-    for (int64_t oj = 0; whole < s.cout && oj < s.ow; ++oj)
-      depthwiseOne(s, image, top, oj, filter, bias, activation, whole, out + oj * s.cout);
+    const Window rows = tapsInside(row % s.oh, s.strideH, s.padTop, s.dilationH, s.kh, s.h);
+    const TapBlock block{image + ((top + rows.begin * s.dilationH) * s.w - s.padLeft) * s.cin,
+                         s.dilationH * s.w * s.cin,
+                         s.dilationW * s.cin,
+                         s.strideW * s.cin,
+                         filter + rows.begin * s.kw * s.cout,
+                         s.kw * s.cout,
+                         s.cout,
+                         rows.end - rows.begin,
+                         s.kw,
+                         s.cout,
+                         bias,
+                         activation,
+                         out,
+                         s.cout,
+                         s.ow * s.cout};
+    tapRow(block, s.ow, {begin, end}, four,
+           [&](int64_t j) { return tapsInside(j, s.strideW, s.padLeft, s.dilationW, s.kw, s.w); });
   }
 }
 
-// Channels [first, cin) of one pixel of dx.
+// One pixel of dx.
 static void depthwiseGradientOne(const ConvShape& s, const float* dy, int64_t i, int64_t j, const float* filter,
-                                 int64_t first, float* dx) {
-  const int64_t multiplier = s.cout / s.cin;
-  for (int64_t ci = first; ci < s.cin; ci += lanes) {
-    storeSome(dx + ci, Float(0.0f), int(least(lanes, s.cin - ci)));
-  }
+                                 float* dx) {
+  fill(dx, 4, 0, s.cin);
   struct Tap {
     const float* source;
     const float* weight;
@@ -221,22 +200,11 @@ static void depthwiseGradientOne(const ConvShape& s, const float* dy, int64_t i,
     if (inside)
       taps[found++] = {dy + (above / s.strideH * s.ow + before / s.strideW) * s.cout, filter + (r * s.kw + c) * s.cout};
     if (found < kTaps && tap + 1 < s.kh * s.kw) continue;
-    for (int64_t ci = first; ci < s.cin; ci += lanes) {
+    for (int64_t ci = 0; ci < s.cin; ci += lanes) {
       const int count = int(least(lanes, s.cin - ci));
       Float acc = loadSome(dx + ci, count);
       for (int64_t t = 0; t < found; ++t) {
-        if (multiplier == 1) {
-          acc = fma(loadSome(taps[t].source + ci, count), loadSome(taps[t].weight + ci, count), acc);
-          continue;
-        }
-        for (int64_t m = 0; m < multiplier; ++m) {
-          float values[lanes] = {}, weights[lanes] = {};
-          for (int l = 0; l < count; ++l) {
-            values[l] = taps[t].source[(ci + l) * multiplier + m];
-            weights[l] = taps[t].weight[(ci + l) * multiplier + m];
-          }
-          acc = fma(load(values), load(weights), acc);
-        }
+        acc = fma(loadSome(taps[t].source + ci, count), loadSome(taps[t].weight + ci, count), acc);
       }
       storeSome(dx + ci, acc, count);
     }
@@ -267,17 +235,17 @@ CHAINRULE_INLINE Reaching reaching(int64_t i, int64_t stride, int64_t pad, int64
 static void depthwiseBackwardData(const ConvShape& s, const float* dy, const float* filter, float* dx, int64_t rowBegin,
                                   int64_t rowEnd) {
   // The same sums with the taps of a row reversed. Pixels that are a stride apart have the same taps; with stride and
-  // dilation both, and several outputs to a channel, the taps are looked for one by one.
-  const bool regular = s.cout == s.cin && (s.strideH == 1 || s.dilationH == 1) && (s.strideW == 1 || s.dilationW == 1);
-  const int64_t whole = regular ? s.cin / lanes * lanes : 0;
+  // dilation both, the taps are looked for one by one.
+  const bool regular = (s.strideH == 1 || s.dilationH == 1) && (s.strideW == 1 || s.dilationW == 1);
   const TapFunction four = tapsOf(s.strideW == 1 ? s.kw : 0, 1, s.dilationW);
   const int64_t down = s.strideW == 1 ? s.dilationW : 1;
   for (int64_t row = rowBegin; row < rowEnd; ++row) {
     const float* image = dy + row / s.h * s.oh * s.ow * s.cout;
     float* out = dx + row * s.w * s.cin;
     const int64_t i = row % s.h;
-    const Reaching rows = whole > 0 ? reaching(i, s.strideH, s.padTop, s.dilationH, s.kh, s.oh) : Reaching{0, 0, 0};
-    for (int64_t phase = 0; whole > 0 && phase < s.strideW && phase < s.w; ++phase) {
+    for (int64_t j = 0; !regular && j < s.w; ++j) depthwiseGradientOne(s, image, i, j, filter, out + j * s.cin);
+    const Reaching rows = regular ? reaching(i, s.strideH, s.padTop, s.dilationH, s.kh, s.oh) : Reaching{0, 0, 0};
+    for (int64_t phase = 0; regular && phase < s.strideW && phase < s.w; ++phase) {
       // Taps of this phase from the last to the first, whose outputs for pixel 0 of the phase begin at `left`.
       const int64_t first = s.strideW == 1 ? 0 : (phase + s.padLeft) % s.strideW;
       const int64_t taps = first < s.kw ? (s.kw - 1 - first) / s.strideW + 1 : 0;
@@ -292,7 +260,7 @@ static void depthwiseBackwardData(const ConvShape& s, const float* dy, const flo
                            -s.strideW * s.cout,
                            rows.count,
                            taps,
-                           whole,
+                           s.cin,
                            nullptr,
                            Activation(),
                            out + phase * s.cin,
@@ -301,7 +269,5 @@ static void depthwiseBackwardData(const ConvShape& s, const float* dy, const flo
       const Window inside = {most(0, -left), least(pixels, s.ow - left - (taps - 1) * down)};
       tapRow(block, pixels, inside, four, [&](int64_t j) { return tapsInside(j + left, 1, 0, down, taps, s.ow); });
     }
-    for (int64_t j = 0; whole < s.cin && j < s.w; ++j)
-      depthwiseGradientOne(s, image, i, j, filter, whole, out + j * s.cin);
   }
 }

@@ -6,26 +6,37 @@ struct Magnitudes {
   [[gnu::always_inline]] inline Float partial(int64_t i, int count) const { return abs(loadPartial(x + i, count)); }
 };
 
-// Keras's abs-max rule (keras/src/quantizers/quantizers.py, abs_max_quantize).
+// Keras's abs-max rule (keras/src/quantizers/quantizers.py, abs_max_quantize). Returns the scale. Writes whole groups
+// of 4.
+CHAINRULE_INLINE Float quantizeBy(const float* x, Float largest, int8_t* out, int64_t n) {
+  const Float limit(127.0f), factor = limit / (largest + Float(1e-7f));
+  const auto quantized = [&](Float value) {  // a NaN becomes some number; the scale is NaN then, too
+    return roundToInt(maxOr(minOr(value * factor, limit), -limit)) ^ Int(kFlip);
+  };
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) storeBytes(reinterpret_cast<uint8_t*>(out + i), quantized(load(x + i)));
+  if (i == n) return factor;  // a multiple of 4, then
+  uint8_t rest[lanes];
+  storeBytes(rest, quantized(loadPartial(x + i, int(n - i))));
+  __builtin_memcpy(out + i, rest, size_t(roundUp(n, 4) - i));  // weights that meet the padding are 0
+  return factor;
+}
+
 static void quantizeRows(const float* x, int64_t n, int8_t* out, float* scale, int64_t rowBegin, int64_t rowEnd) {
-  const int64_t stride = roundUp(n, 4);
-  const Float limit(127.0f);
   for (int64_t row = rowBegin; row < rowEnd; ++row) {
-    const float* from = x + row * n;
-    int8_t* to = out + row * stride;
-    Magnitudes magnitudes{from};
-    const Float factor = limit / (foldRow<MaximumOf, Float>(magnitudes, n) + Float(1e-7f));
-    scale[row] = firstLane(factor);
-    const auto quantized = [&](Float value) {  // a NaN becomes some number; the scale is NaN then, too
-      return roundToInt(maxOr(minOr(value * factor, limit), -limit)) ^ Int(kFlip);
-    };
-    int64_t i = 0;
-    for (; i + lanes <= n; i += lanes) storeBytes(reinterpret_cast<uint8_t*>(to + i), quantized(load(from + i)));
-    if (i == n) continue;  // a multiple of 4, then
-    uint8_t rest[lanes];
-    storeBytes(rest, quantized(loadPartial(from + i, int(n - i))));
-    __builtin_memcpy(to + i, rest, size_t(stride - i));  // weights that meet the padding are 0
+    Magnitudes magnitudes{x + row * n};
+    scale[row] =
+        firstLane(quantizeBy(x + row * n, foldRow<MaximumOf, Float>(magnitudes, n), out + row * roundUp(n, 4), n));
   }
+}
+
+static float largestMagnitude(const float* x, int64_t begin, int64_t end) {
+  Magnitudes magnitudes{x + begin};
+  return firstLane(foldRow<MaximumOf, Float>(magnitudes, end - begin));
+}
+
+static float quantizePart(const float* x, float largest, int8_t* out, int64_t begin, int64_t end) {
+  return firstLane(quantizeBy(x + begin, Float(largest), out + begin, end - begin));
 }
 
 template <int count>
