@@ -223,8 +223,8 @@ export class Model<O = NDArray> extends Layer {
   }
 
   /**
-   * The output for one row on the calling thread, for models so small that a thread hop would dominate. With nested or
-   * several rows it gives an NDArray.
+   * The output for one row on the calling thread, for models so small that a thread hop would dominate; large layers are
+   * shared with threads of its own. With nested or several rows it gives an NDArray.
    */
   predictSync(row: Float32Array, out?: Float32Array): Float32Array;
   predictSync(x: DataInput): NDArray;
