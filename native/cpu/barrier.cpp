@@ -45,7 +45,7 @@ bool maySpin(int size) {
 
 }  // namespace
 
-Barrier::Barrier(int size) : size_(size), spins_(maySpin(size)), missing_(size) {}
+Barrier::Barrier(int size) : size_(size), spins_(size > 1 && maySpin(size)), missing_(size) {}
 
 // Members arrive by counting down; the last one opens the next phase.
 void Barrier::wait() {

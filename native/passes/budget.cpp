@@ -52,6 +52,7 @@ class Cuts {
   // The first nodes, as traced, of segments 2 to `count`, which save about equally much; each where least is alive.
   std::vector<NodeId> into(int count) const {
     std::vector<NodeId> starts;
+    if (sum_.empty()) return starts;
     size_t from = 0;
     for (int i = 1; i < count; ++i) {
       const double share = sum_.back() / count;
@@ -64,6 +65,7 @@ class Cuts {
       starts.push_back(traced_[best + 1]);
       from = best + 1;
     }
+    std::sort(starts.begin(), starts.end());  // nodes that passes added may have been traced anywhere
     return starts;
   }
 

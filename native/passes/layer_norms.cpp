@@ -139,9 +139,9 @@ class Norms {
     const NodeId forward = old_.values[standardized].node;
     for (NodeId user : users_[plan.dy]) {
       const Node& reader = old_.nodes[user];
-      if (user > forward && sumsRows(reader, axes)) {
+      if (plan.sums[1] == gradient && user > forward && sumsRows(reader, axes)) {
         plan.sums[1] = user;
-      } else if (reader.op->name == "mul" && uses_[reader.first] == 1 &&
+      } else if (plan.sums[0] == gradient && reader.op->name == "mul" && uses_[reader.first] == 1 &&
                  reader.inputs[reader.inputs[0] == plan.dy ? 1 : 0] == standardized) {
         const NodeId sum = users_[reader.first].empty() ? gradient : users_[reader.first][0];
         if (sumsRows(old_.nodes[sum], axes)) plan.sums[0] = sum, done_[user] = true;

@@ -17,6 +17,7 @@ namespace {
 struct Lease {
   void* lane;
   int wanted;
+  bool borrowed = false;
 };
 
 std::mutex& mutex() {
@@ -89,6 +90,7 @@ int CoreArbiter::lease(void* lane, int wanted) {
   // Everyone gets one core; what is left goes to those who want more, in equal parts.
   int spare = threadLimit().threads, greedy = 0;
   for (const Lease& lease : leases()) {
+    if (lease.borrowed && lease.wanted == 1) continue;  // soon over, and nobody would tell the lane
     spare -= 1;
     greedy += lease.wanted > 1;
   }
@@ -102,7 +104,7 @@ int CoreArbiter::borrow(void* run, int wanted) {
       std::any_of(leases().begin(), leases().end(), [](const Lease& lease) { return lease.wanted > 1; });
   const int spare = threadLimit().threads - int(leases().size());
   const int size = shared ? 1 : std::clamp(spare, 1, wanted);
-  leases().push_back({run, size});
+  leases().push_back({run, size, true});
   return size;
 }
 

@@ -22,14 +22,20 @@ class Crew {
     Shift& operator=(const Shift&) = delete;
 
    private:
-    Crew& crew_;
+    struct Lease {  // given back even where threads could not be started
+      explicit Lease(Crew& crew);
+      ~Lease();
+      Crew& crew;
+      int size;
+    };
+    Lease lease_;
   };
 
   void dismiss();  // ends the threads; the next shift starts others
 
  private:
   struct Followers;
-  void muster(int size);
+  bool muster(int size);  // false: the system has no threads left
 
   Machine& machine_;
   std::unique_ptr<Followers> followers_;

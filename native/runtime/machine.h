@@ -36,7 +36,7 @@ class Machine {
 
   void walk(const std::vector<Step>& steps, const Frame& frame);
 
-  // Every member runs `part` once; all are done on return.
+  // Every member runs `part` once; all are done on return. It must not throw.
   using Part = cpu::FunctionRef<void(int member)>;
   void share(Part part);
 

@@ -106,6 +106,29 @@ test('rows of more numbers than are worth summing in passing leave their sums to
   expect(text).toMatch(/reduceSum|islandSums/);
 });
 
+test('sums of the same product written both ways stand beside each other', () => {
+  const program = (beside: boolean) => {
+    const b = new Builder();
+    const [x, dy] = [b.input('x', -1, 8), b.input('dy', -1, 8)] as const;
+    const unit = b.op('standardize', [x], { axes: 1, epsilon: 1e-3, centred: 1 });
+    const y = b.op('add', [unit, b.graph.read(variable('beta', 8))]);
+    const [dx] = b.graph.gradients(y, [x], dy) as [number];
+    const sums = [
+      [dy, unit],
+      [unit, dy],
+    ].map((pair) => b.op('reduceSum', [b.op('mul', pair)], { axes: [0] }));
+    return b.graph.compileSync(beside ? [y, dx, ...sums] : [y, dx, sums[0]!]);
+  };
+  const inputs = [1, 2].map((k) => ({
+    data: Float32Array.from({ length: 48 }, (_, i) => Math.sin(i * k + 1)),
+    shape: [6, 8],
+  }));
+  const found = program(true).runSync(inputs);
+  const alone = program(false).runSync(inputs);
+  expect(found.slice(0, 3)).toEqual(alone);
+  for (const [i, value] of found[3]!.data.entries()) expect(value).toBeCloseTo(alone[2]!.data[i]!, 5);
+});
+
 test('rows without weights stay as they are', () => {
   const text = build({ about: '', shape: [4, 16] }, false).describe();
   expect(text).not.toContain('layerNorm');

@@ -1,5 +1,7 @@
-import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { layers, sequential } from '../../lib/index.js';
 import { native } from '../../lib/native.js';
@@ -45,7 +47,7 @@ test('predictSync is right while another model trains', async () => {
 });
 
 /** Runs a script with the package and models in a process of its own; gives what it logs. */
-function script(body: string, threads: number): unknown {
+function script(body: string, threads: number, preload?: string): unknown {
   const source = `
     const { readdirSync } = require('node:fs');
     const { Worker } = require('node:worker_threads');
@@ -56,7 +58,11 @@ function script(body: string, threads: number): unknown {
     const dense = (units) => sequential([layers.dense({ units, inputShape: [units] })]);
     const predict = (units) => { const model = dense(units); return () => model.predictSync(new Float32Array(units)); };
     (async () => { ${body} })();`;
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', source], { encoding: 'utf8', timeout: 60_000 });
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', source], {
+    encoding: 'utf8',
+    timeout: 60_000,
+    env: { ...process.env, ...(preload && { LD_PRELOAD: preload }) },
+  });
   if (status !== 0) throw new Error(`status ${status}: ${stderr}`);
   return JSON.parse(stdout);
 }
@@ -73,6 +79,28 @@ test.skipIf(!hasTasks)('a large layer starts one thread a core but the own one, 
     console.log(JSON.stringify([afterSmall - before, threads() - before]));`;
   expect(script(count, 3)).toEqual([0, 2]);
   expect(script(count, 1)).toEqual([0, 0]);
+});
+
+test.skipIf(!hasTasks)('a system without threads leaves the work to the caller', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'chainrule-'));
+  const library = join(folder, 'failing.so');
+  try {
+    execFileSync('cc', ['-shared', '-fPIC', '-o', library, join(__dirname, 'failing_threads.c'), '-ldl']);
+    const results = script(
+      `const large = predict(1024);
+      process.env.NO_THREADS = '1';
+      const alone = large();
+      delete process.env.NO_THREADS;
+      const before = threads();
+      const together = large();
+      console.log(JSON.stringify([Buffer.compare(Buffer.from(alone.buffer), Buffer.from(together.buffer)), threads() - before]));`,
+      3,
+      library,
+    );
+    expect(results).toEqual([0, 2]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test.skipIf(!hasTasks)('the threads end with their worker', () => {
