@@ -91,7 +91,7 @@ export abstract class Layer extends Module {
   supportsMasking = false;
   /** What a built layer accepts. */
   inputSpec: InputSpec | undefined;
-  /** Inputs of other dtypes are cast to float32; layers of integers switch it off. */
+  /** Inputs are cast to what the layer computes with; layers of integers switch it off. */
   protected autocast = true;
   readonly #nodes: HistoryNode[] = [];
   readonly #remat: RematScope | undefined;
@@ -322,7 +322,8 @@ export abstract class Layer extends Module {
       );
     }
     const value = isTensor(leaf) ? leaf : tensor(leaf as Operand);
-    if (value.dtype === 'float32') return this.rounds ? rounded(value) : value;
+    // Ids and bins are told apart by more digits than bfloat16 has.
+    if (value.dtype === 'float32') return this.rounds && this.autocast ? rounded(value) : value;
     return this.autocast || value.dtype === 'bfloat16' ? widened(value) : value;
   }
 

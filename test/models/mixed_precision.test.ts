@@ -203,3 +203,43 @@ describe('other policies', () => {
     expect(bits(await model.predict(x))).toEqual(bits(before));
   });
 });
+
+describe('what is told apart by more digits than bfloat16 has', () => {
+  test.each([
+    ['numbers', [257, 511, 1001, 2999]],
+    ['a Float32Array', new NDArray(Float32Array.of(257, 511, 1001, 2999), [4, 1])],
+  ])('ids of an embedding, as %s', async (_kind, ids) => {
+    const make = (dtype: string): Model =>
+      sequential([layers.embedding({ inputDim: 3000, outputDim: 4, dtype, inputShape: [1] })]);
+    const [mixed, plain] = [make('mixedBfloat16'), make('float32')];
+    await mixed.setWeights(await plain.getWeights());
+    const rows = Array.isArray(ids) ? ids.map((id) => [id]) : ids;
+    const [got, want] = [await mixed.predict(rows), await plain.predict(rows)];
+    expect([...got.data]).toEqual(Array.from(want.data, nearestBfloat16));
+    expect(new Set(got.data).size).toBeGreaterThan(4);
+  });
+
+  test('bins and categories', async () => {
+    const x = [[1000.5], [1001.5], [1002.5]];
+    const binned = sequential([
+      layers.discretization({ binBoundaries: [1001, 1002], dtype: 'mixedBfloat16', inputShape: [1] }),
+    ]);
+    expect([...(await binned.predict(x)).data]).toEqual([0, 1, 2]);
+    const encoded = sequential([
+      layers.categoryEncoding({ numTokens: 600, outputMode: 'oneHot', dtype: 'mixedBfloat16', inputShape: [1] }),
+    ]);
+    expect((await encoded.predict([[511]])).data.indexOf(1)).toBe(511);
+  });
+
+  test.each([-999, 0.1])('steps of the mask value %d are masked', async (maskValue) => {
+    const model = sequential([layers.masking({ maskValue, dtype: 'mixedBfloat16', inputShape: [3, 2] })]);
+    const row = [
+      [maskValue, maskValue],
+      [1, maskValue],
+      [2, 3],
+    ];
+    const kept = (await model.predict([row])).data;
+    expect([...kept.slice(0, 2)]).toEqual([0, 0]);
+    expect([...kept.slice(2)]).toEqual([1, nearestBfloat16(maskValue), 2, 3]);
+  });
+});
