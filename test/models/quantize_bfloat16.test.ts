@@ -189,6 +189,24 @@ describe.each(Object.entries(kinds))('%s', (_name, [make, x, stored]) => {
   });
 });
 
+test('a copy stores in the same layers, one that an outer and an inner model share included', async () => {
+  const shared = layers.dense({ units: 4, name: 'shared' });
+  const before = layers.dense({ units: 4, name: 'before' });
+  const inner = sequential([layers.dense({ units: 4, inputShape: [4], name: 'inner' }), shared]);
+  const x = input({ shape: [4] });
+  const model = functional({ inputs: x, outputs: shared.apply(inner.apply(before.apply(x))) }) as Model;
+  await model.quantize('bfloat16', { filters: 'inner' });
+  const copy = cloneModel(model);
+  const dtypes = (one: Model): Record<string, string> =>
+    Object.fromEntries(one.weights.map(({ path, dtype }) => [path.split('/').slice(-2).join('/'), dtype]));
+  expect(dtypes(copy)).toEqual(dtypes(model));
+  expect(dtypes(copy)['inner/kernel']).toBe('bfloat16');
+  expect(copy.weights).toHaveLength(model.weights.length);
+  await copy.setWeights(await model.getWeights());
+  const rows = wave([3, 4], 1);
+  expect(bits(await copy.predict(rows))).toEqual(bits(await model.predict(rows)));
+});
+
 const wide = (): Model => sequential([layers.dense({ units: 200, inputShape: [300] }), layers.dense({ units: 3 })]);
 
 test('a file holds half the bytes; a float32 model reads it, and rounds what it writes into halves', async () => {
