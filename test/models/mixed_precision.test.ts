@@ -3,19 +3,24 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import {
+  type Batch,
   functional,
   getDtypePolicy,
+  gradients,
   input,
   layers,
   loadModel,
   type Model,
   NDArray,
   optimizers,
+  Sequential,
+  type StepContext,
   sequential,
   setDtypePolicy,
   setRandomSeed,
   type Tensor,
   trace,
+  valueAndGrad,
 } from '../../lib/index.js';
 import { nearestBfloat16 } from '../ops/cases/bfloat16.js';
 import { bits, wave } from './quantized.js';
@@ -184,6 +189,51 @@ test('a symbolic op on them is recorded as it is, and saved', async () => {
   await model.save(path);
   const data = wave([3, 5], 2);
   expect(bits(await (await loadModel(path)).predict(data))).toEqual(bits(await model.predict(data)));
+});
+
+describe('gradients of what layers give', () => {
+  const make = () => {
+    setDtypePolicy('mixedBfloat16');
+    const layer = layers.dense({ units: 3, kernelInitializer: 'ones' });
+    layer.build([null, 2]);
+    return layer;
+  };
+  const x = new NDArray(Float32Array.of(1, 2, 3, 4), [2, 2]);
+
+  test('as the loss, as the output and as its weights', async () => {
+    const layer = make();
+    const step = trace((t: Tensor) => {
+      const y = layer.apply<Tensor>(t);
+      const { value, grads } = valueAndGrad(() => layer.apply<Tensor>(t), layer.trainableWeights);
+      const [plain] = gradients(y, layer.trainableWeights);
+      const [seeded] = gradients(y, layer.trainableWeights, y);
+      const [toInput] = gradients(y, [t]);
+      const [toItself] = gradients(y.mul(2), [y]);
+      return { dtype: value, mean: grads[0]!, plain: plain!, seeded: seeded!, toInput: toInput!, toItself: toItself! };
+    });
+    const out = (await step.run(x as never)) as unknown as Record<string, NDArray>;
+    expect(out.dtype!.dtype).toBe('float32');
+    expect(out.dtype!.data[0]).toBe(5);
+    expect([...out.plain!.data]).toEqual([4, 4, 4, 6, 6, 6]);
+    expect([...out.seeded!.data]).toEqual([24, 24, 24, 34, 34, 34]);
+    expect([...out.mean!.data]).toEqual([4, 4, 4, 6, 6, 6].map((v) => Math.fround(v * Math.fround(1 / 6))));
+    expect([...out.toInput!.data]).toEqual([3, 3, 3, 3]);
+    expect([...out.toItself!.data]).toEqual([2, 2, 2, 2, 2, 2]);
+  });
+
+  test("in a training step of one's own", async () => {
+    class Own extends Sequential {
+      override trainStep({ x: rows }: Batch, step: StepContext): Record<string, Tensor> {
+        return { loss: step.minimize(() => this.apply<Tensor>(rows as Tensor, { training: true })) };
+      }
+    }
+    setDtypePolicy('mixedBfloat16');
+    const model = new Own([layers.dense({ units: 1, kernelInitializer: 'ones', inputShape: [2] })]);
+    model.compile({ optimizer: optimizers.sgd({ learningRate: 0.5 }) });
+    const { history } = await model.fit(x, undefined, { batchSize: 2, verbose: 0 });
+    expect(history.loss).toEqual([5]);
+    expect([...(await model.getWeights())[0]!.data]).toEqual([0, -0.5]);
+  });
 });
 
 describe('other policies', () => {
