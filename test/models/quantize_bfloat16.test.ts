@@ -20,7 +20,9 @@ import {
   Variable,
   valueAndGrad,
 } from '../../lib/index.js';
+import { EinsumDense } from '../../lib/layers/einsum_dense.js';
 import { native } from '../../lib/native.js';
+import { einsum } from '../../lib/ops/einsum.js';
 import { nearestBfloat16 } from '../ops/cases/bfloat16.js';
 import { bits, wave } from './quantized.js';
 
@@ -205,6 +207,32 @@ test('a copy stores in the same layers, one that an outer and an inner model sha
   await copy.setWeights(await model.getWeights());
   const rows = wave([3, 4], 1);
   expect(bits(await copy.predict(rows))).toEqual(bits(await model.predict(rows)));
+});
+
+test('a class that extends EinsumDense reads its kernel in the shape that it had', async () => {
+  class Doubled extends EinsumDense {
+    override call(x: Tensor): Tensor {
+      return einsum(this.equation, x, this.kernel.read().mul(2));
+    }
+  }
+  class Named extends EinsumDense {}
+  const options = { equation: 'abc,cde->abde', outputShape: [3, 2, 4] };
+  for (const Class of [Doubled, Named]) {
+    const model = sequential([new Class({ ...options, inputShape: [3, 5] })]);
+    const x = wave([2, 3, 5], 1);
+    const weights = (await model.getWeights())[0]!;
+    await model.quantize('bfloat16');
+    expect(model.weights[0]!.dtype).toBe('bfloat16');
+    expect(model.weights[0]!.shape).toEqual([5, 2, 4]);
+    const plain = sequential([new Class({ ...options, inputShape: [3, 5] })]);
+    await plain.setWeights([
+      new NDArray(
+        weights.data.map((v) => Math.fround(nearestBfloat16(v))),
+        weights.shape,
+      ),
+    ]);
+    expect(bits(await model.predict(x))).toEqual(bits(await plain.predict(x)));
+  }
 });
 
 const wide = (): Model => sequential([layers.dense({ units: 200, inputShape: [300] }), layers.dense({ units: 3 })]);
