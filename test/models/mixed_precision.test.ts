@@ -242,6 +242,16 @@ describe('other policies', () => {
     expect(() => layers.dense({ units: 1, dtype: name })).toThrow(/Dense: dtype "\w+" is not supported/);
   });
 
+  test('what is no name is refused, too', () => {
+    for (const policy of [undefined, null, 16, {}])
+      expect(() => setDtypePolicy(policy as never)).toThrow(/setDtypePolicy: the policy is 'float32' or .*got /);
+    expect(() => layers.dense({ units: 1, dtype: {} as never })).toThrow(
+      /dtype an object with nothing is not supported/,
+    );
+    expect(() => layers.dense({ units: 1, dtype: 5 as never })).toThrow(/dtype 5 is not supported/);
+    expect(layers.dense({ units: 1, dtype: null as never }).dtype).toBe('float32');
+  });
+
   test('int8 is not made of a mixed layer', async () => {
     const model = sequential([layers.dense({ units: 2, inputShape: [2], dtype: 'mixedBfloat16' })]);
     await expect(model.quantize('int8')).rejects.toThrow(

@@ -309,6 +309,15 @@ describe('mistakes', () => {
     await model.quantize('bfloat16');
     await expect(model.quantize('bfloat16')).rejects.toThrow(/is stored as bfloat16 already.*bfloat16 can store/);
     await expect(model.quantize('int8')).rejects.toThrow(/is stored as bfloat16 already/);
+    const other = wide();
+    await other.quantize('int8');
+    await expect(other.quantize('bfloat16')).rejects.toThrow(/is stored as int8 already/);
+  });
+
+  test('another name of a mode', async () => {
+    await expect(wide().quantize('bf16' as never)).rejects.toThrow(/got the string "bf16"; did you mean "bfloat16"\?/);
+    await expect(wide().quantize('int4' as never)).rejects.toThrow(/got the string "int4"; did you mean "int8"\?/);
+    await expect(wide().quantize('gptq' as never)).rejects.toThrow(/got the string "gptq"\. Keras's other modes/);
   });
 
   test('an option of the other mode', async () => {
