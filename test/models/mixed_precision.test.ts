@@ -279,6 +279,19 @@ describe('what is told apart by more digits than bfloat16 has', () => {
     expect(new Set(got.data).size).toBeGreaterThan(4);
   });
 
+  test.each([
+    ['an Int32Array', Int32Array, 'mixedBfloat16'],
+    ['a Float32Array, reshaped in float32', Float32Array, 'float32'],
+  ])('ids that are reshaped before, as %s', async (_kind, Numbers, dtype) => {
+    const model = sequential([
+      layers.reshape({ targetShape: [2, 1], dtype, inputShape: [2] }),
+      layers.embedding({ inputDim: 3000, outputDim: 1, dtype: 'mixedBfloat16' }),
+    ]);
+    const table = (await model.getWeights())[0]!.data;
+    const got = await model.predict(new NDArray(Numbers.of(257, 2999) as Float32Array, [1, 2]));
+    expect([...got.data]).toEqual([257, 2999].map((id) => nearestBfloat16(table[id]!)));
+  });
+
   test('bins and categories', async () => {
     const x = [[1000.5], [1001.5], [1002.5]];
     const binned = sequential([
