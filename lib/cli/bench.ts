@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { families } from '../bench/cliffs/families.js';
 import { findCliffs } from '../bench/cliffs/find.js';
 import { peerNames } from '../bench/programs.js';
 import { runBench } from '../bench/run.js';
@@ -55,10 +56,17 @@ export async function command(args: string[]): Promise<number> {
       console.log(`${id.padEnd(5)}${name.padEnd(28)}${units.map((unit) => unit.name).join(' ')}`);
     return 0;
   }
+  const threads = Number(values.threads);
+  if (!Number.isInteger(threads) || threads < 1)
+    return wrong(`--threads must be a whole number of 1 or more, got "${values.threads}"`);
+  if (values.family !== undefined && !values.cliffs) return wrong('--family is an option of --cliffs');
   if (values.cliffs) {
+    const { family = '' } = values;
+    if (!families.some(({ name }) => name.includes(family)))
+      return wrong(`no family ${family}. There are ${families.map(({ name }) => name).join(', ')}`);
     const options = {
-      threads: Number(values.threads),
-      family: values.family,
+      threads,
+      family,
       print: (line: string) => console.log(line),
     };
     const { cliffs, all } = await findCliffs(options);
@@ -68,17 +76,11 @@ export async function command(args: string[]): Promise<number> {
   }
   const ids = workloads.map(({ id }) => id);
   const wanted = values.workload?.split(',') ?? (values.smoke ? ids.filter((id) => !SLOW.includes(id)) : ids);
-  const threads = Number(values.threads);
   const peers = values.peer?.split(',') ?? (values.peers ? [] : 'none');
   const unknown = wanted.filter((id) => !ids.includes(id));
   const strangers = peers === 'none' ? [] : peers.filter((name) => !peerNames.includes(name));
-  if (unknown.length > 0 || strangers.length > 0 || !Number.isInteger(threads) || threads < 1) {
-    if (unknown.length > 0) console.error(`bench: no workload ${unknown.join(', ')}. There are ${ids.join(', ')}.`);
-    else if (strangers.length > 0)
-      console.error(`bench: no peer ${strangers.join(', ')}. There are ${peerNames.join(', ')}.`);
-    else console.error(HELP);
-    return 2;
-  }
+  if (unknown.length > 0) return wrong(`no workload ${unknown.join(', ')}. There are ${ids.join(', ')}`);
+  if (strangers.length > 0) return wrong(`no peer ${strangers.join(', ')}. There are ${peerNames.join(', ')}`);
   // Peers are ended on exit, and an interrupted process must get there.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
   const { failed, report } = await runBench(
@@ -96,6 +98,12 @@ export async function command(args: string[]): Promise<number> {
   );
   if (values.json) writeFileSync(values.json, `${JSON.stringify(report, null, 1)}\n`);
   return failed ? 1 : 0;
+}
+
+/** Says what is wrong with the options; gives the exit code. */
+function wrong(what: string): 2 {
+  console.error(`bench: ${what}.`);
+  return 2;
 }
 
 function hostFacts(): object {

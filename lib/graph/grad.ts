@@ -30,9 +30,10 @@ export function valueAndGrad<T = undefined>(
   const trace = currentTrace('valueAndGrad');
   const ids = wrt.map((item) => (item instanceof Variable ? trace.read(item).id : trace.lift(item, 'valueAndGrad')));
   const result = fn();
-  const [loss, aux] = Array.isArray(result) ? (result as readonly [Tensor, T]) : [result as Tensor, undefined as T];
-  if (!isTensor(loss))
+  const [given, aux] = Array.isArray(result) ? (result as readonly [Tensor, T]) : [result as Tensor, undefined as T];
+  if (!isTensor(given))
     throw new ChainruleError('ERR_CHAINRULE_GRADIENT', 'valueAndGrad: the function must return a tensor, the loss.');
+  const loss = given.dtype === 'bfloat16' ? trace.tensor(trace.liftWide(given, 'valueAndGrad')) : given;
   const value =
     loss.rank === 0 ? loss : emit('reduceMean', [loss], { axes: loss.dims.map((_, i) => i), keepDims: false });
   const grads = trace.graph
@@ -45,8 +46,8 @@ export function valueAndGrad<T = undefined>(
 export function gradients(output: Tensor, wrt: readonly Differentiable[], seed?: Tensor): (Tensor | null)[] {
   const trace = currentTrace('gradients');
   const ids = wrt.map((item) => (item instanceof Variable ? trace.read(item).id : trace.lift(item, 'gradients')));
-  const seedId = seed && trace.lift(seed, 'gradients');
-  const out = trace.lift(output, 'gradients');
+  const seedId = seed && trace.liftWide(seed, 'gradients');
+  const out = trace.liftWide(output, 'gradients');
   const found = seedId === undefined ? trace.graph.gradients(out, ids) : trace.graph.gradients(out, ids, seedId);
   return found.map((id) => (id < 0 ? null : trace.tensor(id)));
 }

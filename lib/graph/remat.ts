@@ -25,6 +25,7 @@ const modes: readonly RematMode[] = ['full', 'activations', 'largerThan', 'listO
  * to the outer one.
  */
 export function remat<A extends readonly unknown[], R>(fn: (...args: A) => R): (...args: A) => R {
+  checkFunction('remat', fn);
   return (...args) => currentTrace('remat').segment(() => fn(...args));
 }
 
@@ -41,19 +42,29 @@ export class RematScope {
     checkOptions('RematScope', options, ['mode', 'outputSizeThreshold', 'layerNames']);
     this.mode = options.mode === undefined ? 'full' : options.mode;
     if (!modes.includes(this.mode))
-      throw new ChainruleError(
-        'ERR_CHAINRULE_OPTION',
+      throw wrong(
         `RematScope: mode must be one of ${modes.map((mode) => (mode ? `'${mode}'` : 'null')).join(', ')}, got ${shown(options.mode)}.`,
       );
-    this.outputSizeThreshold = options.outputSizeThreshold ?? 1024;
-    this.layerNames = new Set(options.layerNames);
+    const { outputSizeThreshold = 1024, layerNames = [] } = options;
+    if (!(typeof outputSizeThreshold === 'number' && outputSizeThreshold >= 0))
+      throw wrong(`RematScope: outputSizeThreshold must be a number >= 0, got ${shown(outputSizeThreshold)}.`);
+    if (!Array.isArray(layerNames) || !layerNames.every((name) => typeof name === 'string'))
+      throw wrong(`RematScope: layerNames must be a list of names, got ${shown(layerNames)}.`);
+    this.outputSizeThreshold = outputSizeThreshold;
+    this.layerNames = new Set(layerNames as readonly string[]);
   }
 
-  /** Makes this the scope of layers that `fn` makes. */
+  /** Makes this the scope of layers that `fn` makes, at once: not after an await. */
   run<T>(fn: () => T): T {
+    checkFunction('RematScope.run', fn);
     scopes.push(this);
     try {
-      return fn();
+      const result = fn();
+      if (isThenable(result))
+        throw wrong(
+          'RematScope.run: the function returned a promise, but layers that it makes later would be outside of the scope. Await before run; a model from a file takes compile({ memoryBudget }), or modelFromJSON in the scope and loadWeights after it.',
+        );
+      return result;
     } finally {
       scopes.pop();
     }
@@ -74,6 +85,15 @@ export class RematScope {
 }
 
 const scopes: RematScope[] = [];
+
+const wrong = (message: string): ChainruleError => new ChainruleError('ERR_CHAINRULE_OPTION', message);
+
+function checkFunction(where: string, fn: unknown): void {
+  if (typeof fn !== 'function') throw wrong(`${where}: a function is expected, got ${shown(fn)}.`);
+}
+
+const isThenable = (value: unknown): value is PromiseLike<unknown> =>
+  typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 
 /** Of all tensors of a structure, per row of the batch. */
 function numbers(structure: unknown): number {

@@ -141,10 +141,10 @@ export class Trace {
     return this.graph.op('cast', [id], { dtype })[0]!;
   }
 
-  /** The id of a result; JavaScript has no arrays of bfloat16. */
-  private liftOutput(output: Tensor): number {
-    const id = this.lift(output, 'output');
-    return output.dtype === 'bfloat16' ? this.widen(id) : id;
+  /** The id of a value, of one of bfloat16 as float32: for results (JavaScript has no such arrays) and gradients. */
+  liftWide(value: Tensor, op: string): number {
+    const id = this.lift(value, op);
+    return value.dtype === 'bfloat16' ? this.widen(id) : id;
   }
 
   private note(variable: Variable): void {
@@ -191,14 +191,14 @@ export class Trace {
   /** Finishes the graph and compiles it off the main thread. */
   compile(outputs: readonly Tensor[]): Promise<NativeProgram> {
     return this.graph.compile(
-      outputs.map((output) => this.liftOutput(output)),
+      outputs.map((output) => this.liftWide(output, 'output')),
       this.device,
     );
   }
 
   compileSync(outputs: readonly Tensor[]): NativeProgram {
     return this.graph.compileSync(
-      outputs.map((output) => this.liftOutput(output)),
+      outputs.map((output) => this.liftWide(output, 'output')),
       this.device,
     );
   }

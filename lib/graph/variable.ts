@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { ChainruleError } from '../errors.js';
+import { ChainruleError, didYouMean, shown } from '../errors.js';
 import { type DType, type NativeVariable, native } from '../native.js';
 import { type AnyArray, type ArrayInput, allocate, computeDtype, NDArray, shapeText } from '../ndarray.js';
 import { type ConvertOptions, fromNested, fromNestedAsync } from '../nested.js';
@@ -16,12 +16,23 @@ export interface VariableOptions {
   initialValue?: InitialValue;
   /** How it is stored. Of bfloat16 `read` gives float32, and what is assigned or written is rounded to the nearest. */
   dtype?: DType;
-  /** Optimizers change it (default true). */
+  /** Optimizers change it (default true, of bfloat16 false). */
   trainable?: boolean;
   /** Layers that compute on bfloat16 read it rounded to that (default true). */
   autocast?: boolean;
   /** The shape in which programs see it, of as many elements, where that is another one. @internal */
   storedShape?: readonly number[];
+}
+
+const dtypes: readonly DType[] = ['float32', 'int32', 'uint8', 'bool', 'uint32', 'int8', 'bfloat16'];
+
+function storedDtype(variable: string, dtype: DType = 'float32'): DType {
+  if (dtypes.includes(dtype)) return dtype;
+  const meant = (dtype as unknown) === 'bf16' ? '; did you mean "bfloat16"?' : didYouMean(String(dtype), dtypes);
+  throw new ChainruleError(
+    'ERR_CHAINRULE_OPTION',
+    `variable "${variable}": dtype must be one of ${dtypes.map((one) => `'${one}'`).join(', ')}, got ${shown(dtype)}${meant || '.'}`,
+  );
 }
 
 /** A rule on weights that a layer attaches: its penalty joins the loss. */
@@ -57,9 +68,14 @@ export class Variable {
     }
     this.shape = shape as readonly number[];
     charge(name, this.shape);
-    this.dtype = options.dtype ?? 'float32';
+    this.dtype = storedDtype(name, options.dtype);
     this.autocast = options.autocast ?? true;
-    this.trainable = options.trainable ?? true;
+    if (options.trainable && this.dtype === 'bfloat16')
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `variable "${name}": numbers of bfloat16 are too coarse to be trained; pass trainable: false, or store it as float32.`,
+      );
+    this.trainable = options.trainable ?? this.dtype !== 'bfloat16';
     this.path = name;
     const initial = options.initialValue ?? 0;
     const stored = options.storedShape ?? this.shape;

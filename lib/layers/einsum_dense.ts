@@ -64,9 +64,11 @@ export class EinsumDense extends KernelLayer {
 
   /**
    * How many axes are summed over, where the equation is a product of matrices: those come last in the input and first in
-   * the kernel, and the output has the rest of both. Not with an ellipsis, which Keras's int8 cannot read either.
+   * the kernel, and the output has the rest of both. Not with an ellipsis, which Keras's int8 cannot read either, and not
+   * in classes that extend this one: their formulas read the kernel in its own shape.
    */
   private get summedAxes(): number | undefined {
+    if (!this.storesInt8) return undefined;
     const [input, kernel, output] = this.equation.replace(/\s/g, '').split(/,|->/) as [string, string, string];
     const summed = [...kernel].filter((letter) => !output.includes(letter)).join('');
     const kept = kernel.slice(summed.length);

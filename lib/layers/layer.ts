@@ -1,5 +1,5 @@
 import { type Config, type OptionTable, optionsFromConfig, type Serialized, setConverter } from '../config.js';
-import { ChainruleError, checkOptions } from '../errors.js';
+import { ChainruleError, checkOptions, shown } from '../errors.js';
 import { type CallOptions, type HistoryNode, type Operation, record } from '../graph/history.js';
 import { RematScope, remat } from '../graph/remat.js';
 import { flatten, mapStructure, type Structure } from '../graph/structure.js';
@@ -91,7 +91,7 @@ export abstract class Layer extends Module {
   supportsMasking = false;
   /** What a built layer accepts. */
   inputSpec: InputSpec | undefined;
-  /** Inputs of other dtypes are cast to float32; layers of integers switch it off. */
+  /** Inputs are cast to what the layer computes with; layers of integers switch it off. */
   protected autocast = true;
   readonly #nodes: HistoryNode[] = [];
   readonly #remat: RematScope | undefined;
@@ -101,6 +101,11 @@ export abstract class Layer extends Module {
     this.dtype = this.policy(options.dtype);
     this.inputShape = options.inputShape;
     this.activityRegularizer = resolveRegularizer(options.activityRegularizer);
+    if (options.remat !== undefined && typeof options.remat !== 'boolean')
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `${this.className}: remat must be true or false, got ${shown(options.remat)}. Modes are options of RematScope.`,
+      );
     this.#remat =
       options.remat === undefined ? RematScope.current : new RematScope({ mode: options.remat ? 'full' : null });
     // build is overridden by layers and called by users: the bookkeeping around it wraps whichever it is.
@@ -114,11 +119,12 @@ export abstract class Layer extends Module {
 
   /** The name of a dtype policy, which must be one that the layer computes with. */
   protected policy(dtype: LayerOptions['dtype']): string {
-    const name = typeof dtype === 'object' ? (policyOf(dtype) ?? dtype.config?.name) : (dtype ?? getDtypePolicy());
+    const given = dtype ?? getDtypePolicy();
+    const name = typeof given === 'object' ? (policyOf(given) ?? given.config?.name) : given;
     const known = policyName(String(name));
     if (known) return known;
     if (this.storesInt8 && name === 'int8_from_float32') return name as string;
-    throw unsupported(this.className, name);
+    throw unsupported(this.className, name ?? given);
   }
 
   /** Inputs, weights and outputs are rounded to bfloat16. Models leave that to their layers. */
@@ -322,7 +328,8 @@ export abstract class Layer extends Module {
       );
     }
     const value = isTensor(leaf) ? leaf : tensor(leaf as Operand);
-    if (value.dtype === 'float32') return this.rounds ? rounded(value) : value;
+    // Ids and bins are told apart by more digits than bfloat16 has.
+    if (value.dtype === 'float32') return this.rounds && this.autocast ? rounded(value) : value;
     return this.autocast || value.dtype === 'bfloat16' ? widened(value) : value;
   }
 

@@ -1,6 +1,7 @@
 import type { OptionTable } from '../config.js';
 import type { Tensor } from '../graph/tensor.js';
 import { notEqual, where } from '../ops/math.js';
+import { cast } from '../ops/operands.js';
 import { any } from '../ops/reduce.js';
 import { squeeze } from '../ops/shape.js';
 import { Layer, type LayerOptions } from './layer.js';
@@ -17,7 +18,9 @@ export class Masking extends Layer {
   }
 
   override call(x: Tensor): Tensor {
-    const kept = any(notEqual(x, this.maskValue), { axis: -1, keepdims: true });
+    // As the steps are, which were rounded before they come here.
+    const value = this.rounds ? cast(cast(this.maskValue, 'bfloat16'), 'float32') : this.maskValue;
+    const kept = any(notEqual(x, value), { axis: -1, keepdims: true });
     const result = where(kept, x, 0);
     result.mask = squeeze(kept, -1);
     return result;

@@ -43,10 +43,11 @@ export abstract class Module extends Configured {
       options.initializer ?? (options.dtype && options.dtype !== 'float32' ? 'zeros' : 'glorotUniform'),
     );
     const fill = initializer.constantValue();
+    const trainable = options.trainable ?? options.dtype !== 'bfloat16';
     const variable = new Variable(name, shape, {
       initialValue: fill ?? ((size, dtype) => cast(initializer.call(size, dtype), dtype)),
       dtype: options.dtype ?? 'float32',
-      trainable: (options.trainable ?? true) && this.#trainable,
+      trainable: trainable && (this.#trainable || options.dtype === 'bfloat16'),
       ...(options.autocast !== undefined && { autocast: options.autocast }),
       ...(options.storedShape && { storedShape: options.storedShape }),
     });
@@ -54,7 +55,7 @@ export abstract class Module extends Configured {
     variable.constraint = resolveConstraint(options.constraint);
     variable.path = [...scopes, ...(scopes.at(-1) === this.name ? [] : [this.name]), name].join('/');
     this.#own.push(variable);
-    if (options.trainable === false) frozen.add(variable);
+    if (!trainable) frozen.add(variable);
     return variable;
   }
 

@@ -1,4 +1,4 @@
-import { ChainruleError } from '../errors.js';
+import { ChainruleError, shown } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
 import { cast } from '../ops/operands.js';
 
@@ -26,7 +26,12 @@ let current: DtypePolicy = 'float32';
  * (keras.config.set_dtype_policy). Weights and the optimizer stay in float32, and no scaling of the loss is needed.
  */
 export function setDtypePolicy(policy: DtypePolicy): void {
-  const name = policyName(policy);
+  const name = policyName(String(policy));
+  if (typeof policy !== 'string')
+    throw new ChainruleError(
+      'ERR_CHAINRULE_OPTION',
+      `setDtypePolicy: the policy is 'float32' or 'mixedBfloat16', got ${shown(policy)}.`,
+    );
   if (!name) throw unsupported('setDtypePolicy', policy);
   current = name === 'float32' ? name : 'mixedBfloat16';
 }
@@ -38,7 +43,7 @@ export function getDtypePolicy(): DtypePolicy {
 export function unsupported(where: string, name: unknown): ChainruleError {
   return new ChainruleError(
     'ERR_CHAINRULE_UNSUPPORTED',
-    `${where}: dtype "${String(name)}" is not supported; layers compute in float32, or with "mixedBfloat16" on numbers rounded to bfloat16.`,
+    `${where}: dtype ${typeof name === 'string' ? `"${name}"` : shown(name)} is not supported; layers compute in float32, or with "mixedBfloat16" on numbers rounded to bfloat16.`,
   );
 }
 

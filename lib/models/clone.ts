@@ -11,39 +11,56 @@ import type { Model } from './model.js';
 import { allLayers } from './quantize.js';
 import { Sequential } from './sequential.js';
 
+/** What became of each layer. A layer that several models share is one in their copies, too. */
+type Copies = Map<Layer, Layer>;
+
+const isNetwork = (layer: Layer): layer is Sequential | Functional =>
+  layer instanceof Sequential || layer instanceof Functional;
+
 /** A model of the same architecture with new weights and, inside, layers of the same names. */
 export function cloneModel<M extends Model>(model: M): M {
-  const copy = withoutStorage(model);
-  const copies = allLayers(copy);
-  for (const [i, layer] of allLayers(model).entries()) {
-    if (layer.weightsStoredAs) for (const weight of bfloat16Weights(copies[i]!)) storeBfloat16(copies[i]!, weight);
+  const copies: Copies = new Map();
+  const copy = withoutStorage(model, copies);
+  for (const [layer, made] of copies) {
+    // Layers of a network have copies of their own; those inside other layers are made by these, in the same order.
+    const inside = isNetwork(layer) ? [] : allLayers(made);
+    for (const [i, one] of (isNetwork(layer) ? [] : allLayers(layer)).entries()) {
+      if (one.weightsStoredAs) for (const weight of bfloat16Weights(inside[i]!)) storeBfloat16(inside[i]!, weight);
+    }
   }
   return copy;
 }
 
-function withoutStorage<M extends Model>(model: M): M {
+function withoutStorage<M extends Model>(model: M, copies: Copies): M {
   if (model instanceof Sequential) {
-    const copy = new Sequential(model.layers.map(cloneLayer), { name: model.name });
+    const copy = new Sequential(
+      model.layers.map((layer) => cloneLayer(layer, copies)),
+      { name: model.name },
+    );
     if (model.built && !copy.built) copy.build(model.inputs[0]!.shape);
     return copy as unknown as M;
   }
-  if (model instanceof Functional) return cloneFunctional(model) as unknown as M;
+  if (model instanceof Functional) return cloneFunctional(model, copies) as unknown as M;
   throw new ChainruleError(
     'ERR_CHAINRULE_UNSUPPORTED',
     `cloneModel: model "${model.name}" is a class of its own; make another with new ${model.className}().`,
   );
 }
 
-function cloneLayer(layer: Layer): Layer {
-  if (layer instanceof Sequential || layer instanceof Functional) return withoutStorage(layer);
+function cloneLayer(layer: Layer, copies: Copies): Layer {
+  let copy = copies.get(layer);
+  if (!copy) copies.set(layer, (copy = isNetwork(layer) ? withoutStorage(layer as Model, copies) : fromConfig(layer)));
+  return copy;
+}
+
+function fromConfig(layer: Layer): Layer {
   const make = layer.constructor as new (options: Record<string, unknown>) => Layer;
   const inputShape = layer.inputShape && { inputShape: layer.inputShape };
   return new make({ ...optionsFromConfig(layer.getConfig()), ...inputShape });
 }
 
 /** Every recorded call is made again, on copies of the layers. */
-function cloneFunctional(model: Functional): Functional {
-  const copies = new Map<Layer, Layer>();
+function cloneFunctional(model: Functional, copies: Copies): Functional {
   const values = new Map<Tensor, Tensor>();
   for (const tensor of model.inputs) {
     const layer = tensor.origin!.node.operation.layer;
@@ -64,10 +81,8 @@ function cloneFunctional(model: Functional): Functional {
     const options = mapStructure(node.options, now) as CallOptions;
     const { layer } = node.operation;
     let result: unknown;
-    if (isLayer(layer)) {
-      if (!copies.has(layer)) copies.set(layer, cloneLayer(layer));
-      result = copies.get(layer)!.apply(args as Tensor, options);
-    } else result = node.operation.replay(args, options);
+    if (isLayer(layer)) result = cloneLayer(layer, copies).apply(args as Tensor, options);
+    else result = node.operation.replay(args, options);
     for (const [i, leaf] of flatten(result).entries()) values.set(node.outputs[i]!, leaf.item as Tensor);
   }
   const renewed = (structure: unknown): Structure<Tensor> => mapStructure(structure, now) as Structure<Tensor>;

@@ -1,5 +1,5 @@
 import { checkDevice, type Device } from '../devices.js';
-import { ChainruleError, checkOptions } from '../errors.js';
+import { ChainruleError, checkOptions, shown } from '../errors.js';
 import { resolveLoss } from '../losses/loss.js';
 import { resolveMetric } from '../metrics/index.js';
 import { type Optimizer, type OptimizerSpec, resolveOptimizer } from '../optimizers/index.js';
@@ -42,13 +42,7 @@ export function compileModel(options: CompileOptions): Compiled {
     'memoryBudget',
   ]);
   if (options.device !== undefined) checkDevice(options.device, 'compile');
-  const { memoryBudget } = options;
-  if (memoryBudget !== undefined && !(Number.isSafeInteger(memoryBudget) && memoryBudget > 0)) {
-    throw new ChainruleError(
-      'ERR_CHAINRULE_OPTION',
-      `compile: memoryBudget must be a number of bytes, got ${String(memoryBudget)}.`,
-    );
-  }
+  const memoryBudget = bytes(options.memoryBudget);
   for (const list of [options.metrics, options.weightedMetrics]) {
     if (list !== undefined && (typeof list !== 'object' || list === null)) {
       throw new ChainruleError(
@@ -62,7 +56,7 @@ export function compileModel(options: CompileOptions): Compiled {
   for (const list of [options.metrics, options.weightedMetrics])
     visit(list, (name) => name === 'accuracy' || name === 'acc' || resolveMetric(name as never));
   return {
-    options,
+    options: memoryBudget === undefined ? options : { ...options, memoryBudget },
     optimizer: resolveOptimizer(options.optimizer ?? 'rmsprop'),
     loss:
       options.loss === undefined || options.loss === null
@@ -70,6 +64,17 @@ export function compileModel(options: CompileOptions): Compiled {
         : new CompiledLoss(options.loss, options.lossWeights),
     metrics: new CompiledMetrics(options.metrics, options.weightedMetrics),
   };
+}
+
+/** A budget of whole bytes: a share of the memory of a machine may be a fraction. */
+function bytes(budget: number | undefined): number | undefined {
+  if (budget === undefined) return undefined;
+  const whole = typeof budget === 'number' ? Math.floor(budget) : Number.NaN;
+  if (Number.isSafeInteger(whole) && whole > 0) return whole;
+  throw new ChainruleError(
+    'ERR_CHAINRULE_OPTION',
+    `compile: memoryBudget must be a number of bytes, 1 or more, got ${shown(budget)}.`,
+  );
 }
 
 function visit(spec: unknown, check: (name: string) => unknown): void {

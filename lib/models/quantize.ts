@@ -1,4 +1,4 @@
-import { ChainruleError, checkOptions, shown } from '../errors.js';
+import { ChainruleError, checkOptions, nearest, shown } from '../errors.js';
 import type { Variable } from '../graph/variable.js';
 import { bfloat16Weights, quantizeBfloat16 } from '../layers/bfloat16.js';
 import type { Layer } from '../layers/layer.js';
@@ -48,7 +48,7 @@ export async function quantizeModel(model: Model, mode: QuantizationMode, option
   if (!quantizationModes.includes(mode))
     throw new ChainruleError(
       'ERR_CHAINRULE_OPTION',
-      `quantize: the mode is ${quantizationModes.map((one) => `'${one}'`).join(' or ')}, got ${shown(mode)}. Keras's other modes are not here yet.`,
+      `quantize: the mode is ${quantizationModes.map((one) => `'${one}'`).join(' or ')}, got ${shown(mode)}${meant(mode)}`,
     );
   if (mode === 'bfloat16' && options.convolutions !== undefined)
     throw new ChainruleError(
@@ -61,10 +61,12 @@ export async function quantizeModel(model: Model, mode: QuantizationMode, option
   const pick = picker(options.filters);
   const picked = all.filter((layer) => layer.built && weights(layer, options).length > 0 && pick(layer));
   const chosen = picked.filter(({ quantization }) => !quantization);
-  if (picked.length > 0 && chosen.length === 0)
+  // What int8 stores is nothing that bfloat16 could.
+  const done = all.find((layer) => layer.built && layer.quantization && pick(layer));
+  if (done && chosen.length === 0)
     throw new ChainruleError(
       'ERR_CHAINRULE_STATE',
-      `quantize: layer "${picked[0]!.name}" of model "${model.name}" is stored as ${picked[0]!.quantization} already, and so is all else that ${options.filters === undefined ? `${mode} can store` : 'filters pick'}; quantize the float32 model once.`,
+      `quantize: layer "${done.name}" of model "${model.name}" is stored as ${done.quantization} already, and so is all else that ${options.filters === undefined ? `${mode} can store` : 'filters pick'}; quantize the float32 model once.`,
     );
   const mixed = mode === 'int8' && chosen.find(({ dtype }) => dtype !== 'float32');
   if (mixed)
@@ -101,6 +103,12 @@ export async function quantizeModel(model: Model, mode: QuantizationMode, option
   } finally {
     end();
   }
+}
+
+function meant(mode: unknown): string {
+  if (mode === 'bf16') return '; did you mean "bfloat16"?';
+  const guess = typeof mode === 'string' && nearest(mode, quantizationModes);
+  return guess ? `; did you mean "${guess}"?` : ". Keras's other modes are not here yet.";
 }
 
 /** Models whose weights change now, and layers that are being quantized. */

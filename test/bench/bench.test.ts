@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, test, vi } from 'vitest';
 import { families } from '../../lib/bench/cliffs/families.js';
 import { behindNeighbours } from '../../lib/bench/cliffs/find.js';
 import { timePoint } from '../../lib/bench/cliffs/point.js';
@@ -11,6 +11,7 @@ import { floorSeconds, resultsOf } from '../../lib/bench/results.js';
 import { compare } from '../../lib/bench/rounds.js';
 import { callContender, type Unit, type Workload } from '../../lib/bench/workload.js';
 import { workloads } from '../../lib/bench/workloads/index.js';
+import { command } from '../../lib/cli/bench.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'chainrule-bench-test-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -110,5 +111,23 @@ test('every workload has units with a name of their own', () => {
   for (const { units } of workloads) {
     expect(units.length).toBeGreaterThan(0);
     expect(new Set(units.map(({ name }) => name)).size).toBe(units.length);
+  }
+});
+
+test.each([
+  [['--cliffs', '--family', 'nothing'], /no family nothing\. There are .*conv2d/],
+  [['--cliffs', '--threads', 'two'], /--threads must be a whole number of 1 or more, got "two"/],
+  [['--cliffs', '--threads', '0'], /--threads must be/],
+  [['--threads', '1.5'], /--threads must be/],
+  [['--family', 'conv2d'], /--family is an option of --cliffs/],
+  [['--workload', 'W99'], /no workload W99\. There are W1/],
+  [['--peer', 'nobody'], /no peer nobody\. There are torch/],
+])('%j is answered by what is wrong, exit code 2', async (args, message) => {
+  const error = vi.spyOn(console, 'error').mockImplementation(() => {});
+  try {
+    expect(await command(args)).toBe(2);
+    expect(error.mock.calls.flat().join()).toMatch(message);
+  } finally {
+    error.mockRestore();
   }
 });

@@ -3,19 +3,24 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import {
+  type Batch,
   functional,
   getDtypePolicy,
+  gradients,
   input,
   layers,
   loadModel,
   type Model,
   NDArray,
   optimizers,
+  Sequential,
+  type StepContext,
   sequential,
   setDtypePolicy,
   setRandomSeed,
   type Tensor,
   trace,
+  valueAndGrad,
 } from '../../lib/index.js';
 import { nearestBfloat16 } from '../ops/cases/bfloat16.js';
 import { bits, wave } from './quantized.js';
@@ -186,10 +191,65 @@ test('a symbolic op on them is recorded as it is, and saved', async () => {
   expect(bits(await (await loadModel(path)).predict(data))).toEqual(bits(await model.predict(data)));
 });
 
+describe('gradients of what layers give', () => {
+  const make = () => {
+    setDtypePolicy('mixedBfloat16');
+    const layer = layers.dense({ units: 3, kernelInitializer: 'ones' });
+    layer.build([null, 2]);
+    return layer;
+  };
+  const x = new NDArray(Float32Array.of(1, 2, 3, 4), [2, 2]);
+
+  test('as the loss, as the output and as its weights', async () => {
+    const layer = make();
+    const step = trace((t: Tensor) => {
+      const y = layer.apply<Tensor>(t);
+      const { value, grads } = valueAndGrad(() => layer.apply<Tensor>(t), layer.trainableWeights);
+      const [plain] = gradients(y, layer.trainableWeights);
+      const [seeded] = gradients(y, layer.trainableWeights, y);
+      const [toInput] = gradients(y, [t]);
+      const [toItself] = gradients(y.mul(2), [y]);
+      return { dtype: value, mean: grads[0]!, plain: plain!, seeded: seeded!, toInput: toInput!, toItself: toItself! };
+    });
+    const out = (await step.run(x as never)) as unknown as Record<string, NDArray>;
+    expect(out.dtype!.dtype).toBe('float32');
+    expect(out.dtype!.data[0]).toBe(5);
+    expect([...out.plain!.data]).toEqual([4, 4, 4, 6, 6, 6]);
+    expect([...out.seeded!.data]).toEqual([24, 24, 24, 34, 34, 34]);
+    expect([...out.mean!.data]).toEqual([4, 4, 4, 6, 6, 6].map((v) => Math.fround(v * Math.fround(1 / 6))));
+    expect([...out.toInput!.data]).toEqual([3, 3, 3, 3]);
+    expect([...out.toItself!.data]).toEqual([2, 2, 2, 2, 2, 2]);
+  });
+
+  test("in a training step of one's own", async () => {
+    class Own extends Sequential {
+      override trainStep({ x: rows }: Batch, step: StepContext): Record<string, Tensor> {
+        return { loss: step.minimize(() => this.apply<Tensor>(rows as Tensor, { training: true })) };
+      }
+    }
+    setDtypePolicy('mixedBfloat16');
+    const model = new Own([layers.dense({ units: 1, kernelInitializer: 'ones', inputShape: [2] })]);
+    model.compile({ optimizer: optimizers.sgd({ learningRate: 0.5 }) });
+    const { history } = await model.fit(x, undefined, { batchSize: 2, verbose: 0 });
+    expect(history.loss).toEqual([5]);
+    expect([...(await model.getWeights())[0]!.data]).toEqual([0, -0.5]);
+  });
+});
+
 describe('other policies', () => {
   test.each(['float16', 'mixed_float16', 'bfloat16', 'float64'])('%s is refused', (name) => {
     expect(() => setDtypePolicy(name as never)).toThrow(/dtype "\w+" is not supported; layers compute in float32, or/);
     expect(() => layers.dense({ units: 1, dtype: name })).toThrow(/Dense: dtype "\w+" is not supported/);
+  });
+
+  test('what is no name is refused, too', () => {
+    for (const policy of [undefined, null, 16, {}])
+      expect(() => setDtypePolicy(policy as never)).toThrow(/setDtypePolicy: the policy is 'float32' or .*got /);
+    expect(() => layers.dense({ units: 1, dtype: {} as never })).toThrow(
+      /dtype an object with nothing is not supported/,
+    );
+    expect(() => layers.dense({ units: 1, dtype: 5 as never })).toThrow(/dtype 5 is not supported/);
+    expect(layers.dense({ units: 1, dtype: null as never }).dtype).toBe('float32');
   });
 
   test('int8 is not made of a mixed layer', async () => {
@@ -201,5 +261,58 @@ describe('other policies', () => {
     const before = await model.predict(x);
     await model.quantize('bfloat16');
     expect(bits(await model.predict(x))).toEqual(bits(before));
+  });
+});
+
+describe('what is told apart by more digits than bfloat16 has', () => {
+  test.each([
+    ['numbers', [257, 511, 1001, 2999]],
+    ['a Float32Array', new NDArray(Float32Array.of(257, 511, 1001, 2999), [4, 1])],
+  ])('ids of an embedding, as %s', async (_kind, ids) => {
+    const make = (dtype: string): Model =>
+      sequential([layers.embedding({ inputDim: 3000, outputDim: 4, dtype, inputShape: [1] })]);
+    const [mixed, plain] = [make('mixedBfloat16'), make('float32')];
+    await mixed.setWeights(await plain.getWeights());
+    const rows = Array.isArray(ids) ? ids.map((id) => [id]) : ids;
+    const [got, want] = [await mixed.predict(rows), await plain.predict(rows)];
+    expect([...got.data]).toEqual(Array.from(want.data, nearestBfloat16));
+    expect(new Set(got.data).size).toBeGreaterThan(4);
+  });
+
+  test.each([
+    ['an Int32Array', Int32Array, 'mixedBfloat16'],
+    ['a Float32Array, reshaped in float32', Float32Array, 'float32'],
+  ])('ids that are reshaped before, as %s', async (_kind, Numbers, dtype) => {
+    const model = sequential([
+      layers.reshape({ targetShape: [2, 1], dtype, inputShape: [2] }),
+      layers.embedding({ inputDim: 3000, outputDim: 1, dtype: 'mixedBfloat16' }),
+    ]);
+    const table = (await model.getWeights())[0]!.data;
+    const got = await model.predict(new NDArray(Numbers.of(257, 2999) as Float32Array, [1, 2]));
+    expect([...got.data]).toEqual([257, 2999].map((id) => nearestBfloat16(table[id]!)));
+  });
+
+  test('bins and categories', async () => {
+    const x = [[1000.5], [1001.5], [1002.5]];
+    const binned = sequential([
+      layers.discretization({ binBoundaries: [1001, 1002], dtype: 'mixedBfloat16', inputShape: [1] }),
+    ]);
+    expect([...(await binned.predict(x)).data]).toEqual([0, 1, 2]);
+    const encoded = sequential([
+      layers.categoryEncoding({ numTokens: 600, outputMode: 'oneHot', dtype: 'mixedBfloat16', inputShape: [1] }),
+    ]);
+    expect((await encoded.predict([[511]])).data.indexOf(1)).toBe(511);
+  });
+
+  test.each([-999, 0.1])('steps of the mask value %d are masked', async (maskValue) => {
+    const model = sequential([layers.masking({ maskValue, dtype: 'mixedBfloat16', inputShape: [3, 2] })]);
+    const row = [
+      [maskValue, maskValue],
+      [1, maskValue],
+      [2, 3],
+    ];
+    const kept = (await model.predict([row])).data;
+    expect([...kept.slice(0, 2)]).toEqual([0, 0]);
+    expect([...kept.slice(2)]).toEqual([1, nearestBfloat16(maskValue), 2, 3]);
   });
 });

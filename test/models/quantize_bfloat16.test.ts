@@ -20,7 +20,9 @@ import {
   Variable,
   valueAndGrad,
 } from '../../lib/index.js';
+import { EinsumDense } from '../../lib/layers/einsum_dense.js';
 import { native } from '../../lib/native.js';
+import { einsum } from '../../lib/ops/einsum.js';
 import { nearestBfloat16 } from '../ops/cases/bfloat16.js';
 import { bits, wave } from './quantized.js';
 
@@ -189,6 +191,50 @@ describe.each(Object.entries(kinds))('%s', (_name, [make, x, stored]) => {
   });
 });
 
+test('a copy stores in the same layers, one that an outer and an inner model share included', async () => {
+  const shared = layers.dense({ units: 4, name: 'shared' });
+  const before = layers.dense({ units: 4, name: 'before' });
+  const inner = sequential([layers.dense({ units: 4, inputShape: [4], name: 'inner' }), shared]);
+  const x = input({ shape: [4] });
+  const model = functional({ inputs: x, outputs: shared.apply(inner.apply(before.apply(x))) }) as Model;
+  await model.quantize('bfloat16', { filters: 'inner' });
+  const copy = cloneModel(model);
+  const dtypes = (one: Model): Record<string, string> =>
+    Object.fromEntries(one.weights.map(({ path, dtype }) => [path.split('/').slice(-2).join('/'), dtype]));
+  expect(dtypes(copy)).toEqual(dtypes(model));
+  expect(dtypes(copy)['inner/kernel']).toBe('bfloat16');
+  expect(copy.weights).toHaveLength(model.weights.length);
+  await copy.setWeights(await model.getWeights());
+  const rows = wave([3, 4], 1);
+  expect(bits(await copy.predict(rows))).toEqual(bits(await model.predict(rows)));
+});
+
+test('a class that extends EinsumDense reads its kernel in the shape that it had', async () => {
+  class Doubled extends EinsumDense {
+    override call(x: Tensor): Tensor {
+      return einsum(this.equation, x, this.kernel.read().mul(2));
+    }
+  }
+  class Named extends EinsumDense {}
+  const options = { equation: 'abc,cde->abde', outputShape: [3, 2, 4] };
+  for (const Class of [Doubled, Named]) {
+    const model = sequential([new Class({ ...options, inputShape: [3, 5] })]);
+    const x = wave([2, 3, 5], 1);
+    const weights = (await model.getWeights())[0]!;
+    await model.quantize('bfloat16');
+    expect(model.weights[0]!.dtype).toBe('bfloat16');
+    expect(model.weights[0]!.shape).toEqual([5, 2, 4]);
+    const plain = sequential([new Class({ ...options, inputShape: [3, 5] })]);
+    await plain.setWeights([
+      new NDArray(
+        weights.data.map((v) => Math.fround(nearestBfloat16(v))),
+        weights.shape,
+      ),
+    ]);
+    expect(bits(await model.predict(x))).toEqual(bits(await plain.predict(x)));
+  }
+});
+
 const wide = (): Model => sequential([layers.dense({ units: 200, inputShape: [300] }), layers.dense({ units: 3 })]);
 
 test('a file holds half the bytes; a float32 model reads it, and rounds what it writes into halves', async () => {
@@ -263,6 +309,15 @@ describe('mistakes', () => {
     await model.quantize('bfloat16');
     await expect(model.quantize('bfloat16')).rejects.toThrow(/is stored as bfloat16 already.*bfloat16 can store/);
     await expect(model.quantize('int8')).rejects.toThrow(/is stored as bfloat16 already/);
+    const other = wide();
+    await other.quantize('int8');
+    await expect(other.quantize('bfloat16')).rejects.toThrow(/is stored as int8 already/);
+  });
+
+  test('another name of a mode', async () => {
+    await expect(wide().quantize('bf16' as never)).rejects.toThrow(/got the string "bf16"; did you mean "bfloat16"\?/);
+    await expect(wide().quantize('int4' as never)).rejects.toThrow(/got the string "int4"; did you mean "int8"\?/);
+    await expect(wide().quantize('gptq' as never)).rejects.toThrow(/got the string "gptq"\. Keras's other modes/);
   });
 
   test('an option of the other mode', async () => {

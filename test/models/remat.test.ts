@@ -184,8 +184,13 @@ test.each(cases)('$about: a budget changes no bit', async ({ make, x }) => {
 });
 
 test('a budget must be a number of bytes', () => {
-  for (const memoryBudget of [0, -1, 1.5, Number.NaN])
-    expect(() => dense({}).compile({ memoryBudget })).toThrow(/memoryBudget must be a number of bytes/);
+  for (const memoryBudget of [0, -1, 0.5, Number.NaN, Number.POSITIVE_INFINITY])
+    expect(() => dense({}).compile({ memoryBudget })).toThrow(/memoryBudget must be a number of bytes, 1 or more/);
+  expect(() => dense({}).compile({ memoryBudget: '2GB' as never })).toThrow(/got the string "2GB"/);
+  expect(() => dense({}).compile({ memoryBudget: { mb: 1 } as never })).toThrow(/got an object with mb/);
+  const model = dense({});
+  model.compile({ memoryBudget: 1e6 / 3 });
+  expect(model.compiled!.options.memoryBudget).toBe(333333);
 });
 
 /** Names of layers whose part of the description says that gradients compute it again. */
@@ -223,6 +228,33 @@ describe('which layers', () => {
     expect(again(new RematScope().run(() => new RematScope({ mode: null }).run(make)))).toEqual([]));
   test('an unknown mode is refused', () =>
     expect(() => new RematScope({ mode: 'some' as 'full' })).toThrow(/mode must be one of 'full'/));
+});
+
+describe('mistakes', () => {
+  test('a scope around a function that is not done when it returns', async () => {
+    const scope = new RematScope();
+    const fail = (fn: () => unknown) => expect(() => scope.run(fn)).toThrow(/returned a promise.*memoryBudget/);
+    fail(async () => layers.dense({ units: 1 }));
+    // biome-ignore lint/suspicious/noThenProperty: what a promise of another library looks like
+    fail(() => ({ then: () => {} }));
+    expect(RematScope.current).toBeUndefined();
+  });
+
+  test('options of other types', () => {
+    const scope = (options: object) => () => new RematScope(options);
+    expect(scope({ mode: 'listOfLayers', layerNames: 'dense' })).toThrow(/layerNames must be a list of names, got the/);
+    expect(scope({ mode: 'listOfLayers', layerNames: ['a', 3] })).toThrow(/layerNames must be a list of names/);
+    for (const outputSizeThreshold of [-1, Number.NaN, '9', null])
+      expect(scope({ mode: 'largerThan', outputSizeThreshold })).toThrow(/outputSizeThreshold must be a number >= 0/);
+    expect(() => new RematScope().run(3 as never)).toThrow(/RematScope\.run: a function is expected, got 3/);
+    expect(() => remat(layers.dense({ units: 1 }) as never)).toThrow(
+      /remat: a function is expected, got of class Dense/,
+    );
+    for (const value of ['full', 1, null])
+      expect(() => layers.dense({ units: 1, remat: value as never })).toThrow(
+        /Dense: remat must be true or false, got/,
+      );
+  });
 });
 
 test('remat of a function: gradients of gradients, too, are the same', async () => {

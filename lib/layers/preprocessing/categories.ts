@@ -87,6 +87,7 @@ export class Discretization extends Layer {
   readonly epsilon: number;
   readonly outputMode: 'int' | Encoding;
   readonly sparse: boolean;
+  protected override autocast = false;
 
   constructor(options: DiscretizationOptions) {
     super(options);
@@ -114,7 +115,7 @@ export class Discretization extends Layer {
         `layer "${this.name}" (Discretization): it has no bins yet; await layer.adapt(data) first.`,
         { details: { layer: this.name } },
       );
-    const bins = digitize(x, this.binBoundaries);
+    const bins = digitize(cast(x, 'float32'), this.binBoundaries);
     return this.outputMode === 'int' ? bins : encodeCategories(bins, this.outputMode, this.binBoundaries.length + 1);
   }
 

@@ -8,6 +8,7 @@ import { slice } from '../../ops/shape.js';
 import type { DataFormat } from '../../ops/window.js';
 import { integerOption } from '../kernel_layer.js';
 import { Layer, type LayerOptions } from '../layer.js';
+import { rounded } from '../precision.js';
 import { choice, dataFormatOption } from '../spatial.js';
 
 export interface ResizingOptions extends LayerOptions {
@@ -77,7 +78,9 @@ export class Resizing extends Layer {
       );
   }
 
-  override call(x: Tensor): Tensor {
+  override call(input: Tensor): Tensor {
+    // Integers stay integers: only what is rounded here is left to the layer itself.
+    const x = this.rounds && input.dtype === 'float32' ? rounded(input) : input;
     const resized = resize(x, [this.height, this.width], this);
     if (resized.dtype === x.dtype) return resized;
     const whole = round(resized);
