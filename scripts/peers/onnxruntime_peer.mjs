@@ -28,7 +28,7 @@ function task(workload, unit) {
   if (workload === 'W7') return [`resnet50_${size}`, () => rows([size, 3, 224, 224])];
   if (workload === 'W15') return ['tiny', () => rows([1, 8])];
   if (workload === 'W17' && unit.endsWith('-fwd')) return [unit.split('-')[0], () => rows([8192, 1024], 4)];
-  if (workload === 'W18') {
+  if (workload === 'W18' && unit.startsWith('int8')) {
     return unit === 'int8-cnn'
       ? ['convnet_int8', () => rows([128, 1, 28, 28])]
       : ['dense_int8', () => rows([size, 1024])];

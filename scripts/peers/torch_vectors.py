@@ -18,7 +18,9 @@ def variants(workload, unit):
         return ["eager", "eager fused"]
     if workload in ("W20", "W21"):
         return ["slices", "slices fused", "dataloader"]
-    return ["eager"] if workload in ("W1", "W2", "W15", "W17", "W18") and unit != "int8-cnn" else []
+    if workload == "W18":
+        return ["eager"] if unit.startswith("int8-m") else []
+    return ["eager"] if workload in ("W1", "W2", "W15", "W17") else []
 
 
 def prepare(workload, unit, words):
