@@ -1,7 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import {
   cloneModel,
@@ -17,16 +15,13 @@ import {
   trace,
   valueAndGrad,
 } from '../../lib/index.js';
-import { native } from '../../lib/native.js';
+import { liveBytes } from './live_bytes.js';
 import { bits, expectNumbers, setAll, wave } from './quantized.js';
 
 type Reference = Record<'dense' | 'einsum' | 'embedding', { weights: number[][]; outputs: number[] }>;
 const { int8: reference } = JSON.parse(readFileSync(join(__dirname, 'keras-reference.json'), 'utf8')) as {
   int8: Reference;
 };
-
-setFlagsFromString('--expose-gc');
-const gc = runInNewContext('gc') as () => void;
 
 describe('real Keras', () => {
   test.each([
@@ -190,19 +185,11 @@ test('the float32 weights are let go, with the programs and slots that held them
   model.compile({ optimizer: 'adam', loss: 'meanSquaredError' });
   const x = wave([4, units], 0);
   await model.fit(x, x, { verbose: 0 });
-  const live = async (): Promise<number> => {
-    // Finalizers run between turns of the event loop.
-    for (let i = 0; i < 10; i++) {
-      gc();
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-    return native.info().memory.liveBytes;
-  };
-  const before = await live();
+  const before = await liveBytes();
   await model.quantize('int8');
   await model.predict(x);
   // Two kernels with two slots each are 24 MB; 2 MB of int8 take their place.
-  expect(before - (await live())).toBeGreaterThan(2 * units * units * (12 - 1.5));
+  expect(before - (await liveBytes())).toBeGreaterThan(2 * units * units * (12 - 1.5));
 });
 
 test('a clone is quantized, too, and takes the weights', async () => {

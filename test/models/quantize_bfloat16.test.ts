@@ -2,8 +2,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { afterAll, describe, expect, test } from 'vitest';
 import {
   cloneModel,
@@ -21,16 +19,13 @@ import {
   valueAndGrad,
 } from '../../lib/index.js';
 import { EinsumDense } from '../../lib/layers/einsum_dense.js';
-import { native } from '../../lib/native.js';
 import { einsum } from '../../lib/ops/einsum.js';
 import { nearestBfloat16 } from '../ops/cases/bfloat16.js';
+import { liveBytes } from './live_bytes.js';
 import { bits, wave } from './quantized.js';
 
 // Weights stored as bfloat16 are rounded once; all that follows is float32. So the oracle is the float32 model with rounded
 // weights, to the last bit.
-
-setFlagsFromString('--expose-gc');
-const gc = runInNewContext('gc') as () => void;
 
 const folder = mkdtempSync(join(tmpdir(), 'chainrule-bfloat16-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -280,19 +275,11 @@ test('the float32 weights are let go, and nothing keeps a widened copy', async (
   const model = sequential([layers.dense({ units, inputShape: [units] }), layers.dense({ units })]);
   const x = wave([4, units], 0);
   await model.predict(x);
-  const live = async (): Promise<number> => {
-    // Finalizers run between turns of the event loop.
-    for (let i = 0; i < 10; i++) {
-      gc();
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-    return native.info().memory.liveBytes;
-  };
-  const before = await live();
+  const before = await liveBytes();
   await model.quantize('bfloat16');
   await model.predict(x);
   // 4 MB of halves take the place of 8 MB.
-  expect(before - (await live())).toBeGreaterThan(2 * units * units * (2 - 0.1));
+  expect(before - (await liveBytes())).toBeGreaterThan(2 * units * units * (2 - 0.1));
 });
 
 test('the summary counts bytes', async () => {

@@ -74,11 +74,7 @@ static void wordsTile(const Gemm& g, int64_t row, int64_t panel, TileOutput out)
   moveTo(out, g, row, panel);
   Float acc[rows][width];
   if (!out.accumulate) {
-#pragma GCC unroll 12
-    for (int r = 0; r < rows; ++r) {
-#pragma GCC unroll 8
-      for (int j = 0; j < width; ++j) acc[r][j] = Float(0.0f);
-    }
+    clearTile<rows, width>(acc);
   } else {
     startTile<rows, width, false>(out, acc);
   }

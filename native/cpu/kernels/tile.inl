@@ -51,6 +51,14 @@ struct TileRow {
   }
 };
 
+template <int rows, int width>
+CHAINRULE_INLINE void clearTile(Float (&acc)[rows][width]) {
+#pragma GCC unroll 12
+  for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 8
+    for (int j = 0; j < width; ++j) acc[r][j] = Float(0.0f);
+  }
+}
 template <int rows, int width, bool whole>
 CHAINRULE_INLINE void startTile(const TileOutput& out, Float (&acc)[rows][width]) {
   const TileRow<width, whole> row(out.columns);
@@ -178,11 +186,7 @@ static void tile(const TileInput& in, const TileOutput& out) {
   }
   Float acc[rows][width];
   if (!out.accumulate) {
-#pragma GCC unroll 12
-    for (int r = 0; r < rows; ++r) {
-#pragma GCC unroll 8
-      for (int j = 0; j < width; ++j) acc[r][j] = Float(0.0f);
-    }
+    clearTile<rows, width>(acc);
   } else if (out.columns == kPanel) {
     startTile<rows, width, true>(out, acc);
   } else {
@@ -215,11 +219,7 @@ static void gatheredTiles(const float* a, const int32_t* offsets, const float* b
   const bool whole = out.columns == kPanel && (!out.bias || out.biasColumns == kPanel);
   for (; repeat > 0; --repeat, a += rows * aRow, out.c += rows * out.cRow) {
     Float acc[rows][width];
-#pragma GCC unroll 12
-    for (int r = 0; r < rows; ++r) {
-#pragma GCC unroll 8
-      for (int j = 0; j < width; ++j) acc[r][j] = Float(0.0f);
-    }
+    clearTile<rows, width>(acc);
     for (int64_t i = 0; i < k; ++i) {
       multiplyStep<rows, width>(a + offsets[i], aRow, b + i * kPanel, bPanel, acc);
     }
@@ -229,8 +229,6 @@ static void gatheredTiles(const float* a, const int32_t* offsets, const float* b
       finishTile<rows, width, false>(out, acc);
   }
 }
-
-using TileFunction = void (*)(const TileInput&, const TileOutput&);
 
 // Few rows take more panels, so that about 8 to 12 chains hide the latency of fma: log2 of their number.
 constexpr int kWidths = 3;
