@@ -10,7 +10,7 @@ constexpr int kGemmBatchRank = 6;
 // A matrix of the product: element (x, k), x being a row of A or a column of B. k counts (outer, inner), so that an
 // axis of the sum may consist of two.
 struct GemmOperand {
-  const float* data = nullptr;
+  const void* data = nullptr;    // floats, or the halves of bfloat16
   int64_t x = 0;                 // strides
   int64_t inner = 0, outer = 0;  // of k % innerCount and k / innerCount
   int64_t innerCount = INT64_MAX;

@@ -11,7 +11,7 @@ namespace {
 void checkStored(const Graph& graph, const Node& node, const std::vector<ValueType>& types) {
   for (size_t i = 0; i < types.size(); ++i) {
     if (types[i].dtype != DType::bf16 || node.op->view || node.attrs.extra ||
-        (node.op->widens && node.op->widens(graph, node, int(i))))
+        (node.op->widens && node.op->widens(graph, node, int(i))) || (i < 2 && node.attrs.integer(kHalves, 0)))
       continue;
     fail("DTYPE", "input ", i, " has the dtype bfloat16, which numbers are stored in. Convert it to float32 with cast");
   }

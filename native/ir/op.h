@@ -26,6 +26,9 @@ using ValueId = uint32_t;
 using NodeId = uint32_t;
 constexpr ValueId kNone = ~ValueId(0);
 
+// An attribute of products: both factors are bfloat16. Set by passes, for devices.
+constexpr std::string_view kHalves = "halves";
+
 // How a variable of rank >= 2 lies in memory. panel16: base/panels.h, columns = the last axis.
 enum class Layout : uint8_t { rowMajor, panel16 };
 
@@ -80,6 +83,8 @@ struct OpDef {
   int64_t (*inputOffset)(const Graph&, const Attrs&, int input, Layout layout) = nullptr;
   // Whether an input may be bfloat16, which the op widens as it reads. Null: none may, and values are cast before.
   bool (*widens)(const Graph&, const Node&, int input) = nullptr;
+  // A product whose two first inputs may both be bfloat16 on devices.
+  bool (*multipliesHalves)(const Graph&, const Node&) = nullptr;
   bool needsRows = false;  // picks rows out of its first input: unpacking all of it first would be a waste
 };
 

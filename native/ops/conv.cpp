@@ -19,8 +19,8 @@ Window windowOfFilter(const InferContext& c) {
 }
 
 std::vector<ValueType> infer(const InferContext& c) {
-  expectDType(c, 0, DType::f32);
-  if (c.in[1].dtype != DType::bf16) expectDType(c, 1, DType::f32);
+  expectFactor(c, 0);
+  if (c.in[1].dtype != DType::bf16) expectFactor(c, 1);
   expectRank(c, 0, 4);
   expectRank(c, 1, 4);
   const Shape &x = c.in[0].shape, &w = c.in[1].shape;
@@ -40,8 +40,8 @@ std::vector<ValueType> inferShape(const InferContext& c) {
 
 // The input of a convolution from its outputs (a transposed convolution): the declared shape must give those outputs.
 std::vector<ValueType> inferInput(const InferContext& c) {
-  expectDType(c, 0, DType::f32);
-  expectDType(c, 1, DType::f32);
+  expectFactor(c, 0);
+  expectFactor(c, 1);
   expectRank(c, 0, 4);
   expectRank(c, 1, 4);
   const Shape x = shapeAttr(c.attrs, "shape"), &y = c.in[0].shape, &w = c.in[1].shape;
@@ -208,9 +208,12 @@ Lowering lowerFilter(const LowerContext& c) {
 bool oneGroup(const Graph&, const Node& node) { return node.attrs.integer("groups", 1) == 1; }
 bool widens(const Graph& graph, const Node& node, int input) { return input == 1 && oneGroup(graph, node); }
 bool depthwise(const Graph& graph, const Node& node) {
+  const ValueId image = node.op->name == "conv2dInput" ? node.first : node.inputs[0];
   const int64_t groups = node.attrs.integer("groups", 1);
-  return groups > 1 && Dim(groups) == graph.type(node.inputs[0]).shape[3];
+  return groups > 1 && Dim(groups) == graph.type(image).shape[3];
 }
+// With a channel of its own for each group there is no product of matrices in it.
+bool isProduct(const Graph& graph, const Node& node) { return !depthwise(graph, node); }
 int filterInput(const Graph&, const Node&) { return 1; }
 bool always(const Graph&, const Node&) { return true; }
 
@@ -228,7 +231,8 @@ const OpDef table[] = {
      .window = windowOfFilter,
      .lowerRows = convRowStage,
      .channelwise = depthwise,
-     .widens = widens},
+     .widens = widens,
+     .multipliesHalves = isProduct},
     {.name = "conv2dInput",
      .minInputs = 2,
      .maxInputs = 2,
@@ -236,14 +240,16 @@ const OpDef table[] = {
      .gradient = gradientOfInput,
      .lower = lowerInput,
      .takesPanel = oneGroup,
-     .panelInput = 1},
+     .panelInput = 1,
+     .multipliesHalves = isProduct},
     {.name = "conv2dFilter",
      .minInputs = 2,
      .maxInputs = 2,
      .infer = inferShape,
      .gradient = gradientOfFilter,
      .lower = lowerFilter,
-     .panelOutput = oneGroup},
+     .panelOutput = oneGroup,
+     .multipliesHalves = isProduct},
 };
 
 }  // namespace

@@ -7,8 +7,8 @@ namespace chainrule::ops {
 namespace {
 
 std::vector<ValueType> infer(const InferContext& c) {
-  expectDType(c, 0, DType::f32);
-  if (c.in[1].dtype != DType::bf16) expectDType(c, 1, DType::f32);
+  expectFactor(c, 0);
+  if (c.in[1].dtype != DType::bf16) expectFactor(c, 1);
   const Shape &a = c.in[0].shape, &b = c.in[1].shape;
   if (a.size() < 2 || b.size() < 2) {
     fail("SHAPE", "needs at least two dimensions each, got ", toString(a), " x ", toString(b),
@@ -74,6 +74,8 @@ bool widens(const Graph& graph, const Node& node, int input) {
   return input == 1 && !ta && !tb && takesPanel(graph, node);
 }
 
+bool always(const Graph&, const Node&) { return true; }
+
 // A right side shared by all rows.
 int columnsInput(const Graph& graph, const Node& node) {
   return graph.type(node.inputs[1]).shape.size() == 2 && !transposes(node.attrs).b ? 1 : -1;
@@ -90,7 +92,8 @@ const OpDef table[] = {{.name = "matmul",
                         .panelOutput = isSingle,
                         .panelInput = 1,
                         .columnsInput = columnsInput,
-                        .widens = widens}};
+                        .widens = widens,
+                        .multipliesHalves = always}};
 
 }  // namespace
 

@@ -36,6 +36,10 @@ Shape shapeAttr(const Attrs& attrs, const char* name) {
   return shape;
 }
 
+void expectFactor(const InferContext& c, int input) {
+  expectDType(c, input, c.attrs.integer(kHalves, 0) ? DType::bf16 : DType::f32);
+}
+
 void expectDType(const InferContext& c, int input, DType dtype) {
   if (c.in[size_t(input)].dtype == dtype) return;
   fail("DTYPE", "input ", input, " must be ", dtypeName(dtype), ", got ", dtypeName(c.in[size_t(input)].dtype),

@@ -84,8 +84,8 @@ constexpr uint32_t kOwnSegments = 1u << 31;
 
 // Of about as many segments as their values number at most (Chen et al. 2016: sqrt(n)), as few are computed again as
 // the budget allows: the first ones, whose values would wait longest.
-Plan lowerWithin(int64_t budget, const Graph& graph, bool forCpu, int64_t batch, const CompileOptions& options) {
-  Plan plan = lower(optimizeSteps(graph, forCpu), batch, options);
+Plan lowerWithin(int64_t budget, const Graph& graph, const Target& target, int64_t batch, const CompileOptions& options) {
+  Plan plan = lower(optimizeSteps(graph, target), batch, options);
   if (plan.arenaBytes <= budget) return plan;
   int64_t least = plan.arenaBytes;
   const Cuts cuts(graph, batch);
@@ -94,7 +94,7 @@ Plan lowerWithin(int64_t budget, const Graph& graph, bool forCpu, int64_t batch,
       const size_t segment = size_t(std::upper_bound(starts.begin(), starts.end(), origin.traced) - starts.begin());
       return origin.segment ? origin.segment : segment < again ? kOwnSegments + uint32_t(segment) : 0;
     };
-    Plan made = lower(optimizeSteps(graph, forCpu, segmentOf), batch, options);
+    Plan made = lower(optimizeSteps(graph, target, segmentOf), batch, options);
     made.prologueOfAny = false;  // plans of other batch sizes may keep other values
     least = std::min(least, made.arenaBytes);
     return made;

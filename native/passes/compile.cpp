@@ -6,31 +6,53 @@ namespace chainrule {
 
 namespace {
 
+enum class For { all, cpu, halves };  // halves: devices that may round factors
+
 struct Pass {
   Graph (*run)(const Graph&);
-  bool cpuOnly = false;  // makes layouts and ops that only the CPU's kernels know
+  For whom = For::all;  // the CPU: makes layouts and ops that only its kernels know
   Graph (*runAs)(const Graph&, ConvAlgorithm) = nullptr;
 };
 // Those that may change the rounding of results see each value once. Each before a simplify, because what it bypasses
 // is dead only afterwards.
 constexpr Pass onValues[] = {
-    {simplify},           {applyPatterns},        {simplify},
-    {joinMoments, true},  {joinLayerNorms, true}, {simplify},
-    {recompute, true},    {foldAffine, true},     {nullptr, true, chooseConvAlgorithms},
-    {widenInPlace, true}, {chooseLayouts, true},
+    {simplify},
+    {applyPatterns},
+    {simplify},
+    {joinMoments, For::cpu},
+    {joinLayerNorms, For::cpu},
+    {simplify},
+    {recompute, For::cpu},
+    {foldAffine, For::cpu},
+    {nullptr, For::cpu, chooseConvAlgorithms},
+    {widenInPlace, For::cpu},
+    {multiplyHalves, For::halves},
+    {chooseLayouts, For::cpu},
 };
 // Those behind the choice of what is computed again.
 constexpr Pass onSteps[] = {
     {fuse},
-    {fuseSums, true},
-    {chainRows, true},
+    {fuseSums, For::cpu},
+    {chainRows, For::cpu},
 };
 
+bool applies(const Pass& pass, const Target& target) {
+  switch (pass.whom) {
+    case For::all:
+      return true;
+    case For::cpu:
+      return target.cpu;
+    case For::halves:
+      return !target.cpu && target.precision == MatmulPrecision::high;
+  }
+  return false;
+}
+
 // In debug builds the graph is verified between passes.
-Graph runAll(std::span<const Pass> passes, Graph graph, bool forCpu, ConvAlgorithm algorithm) {
+Graph runAll(std::span<const Pass> passes, Graph graph, const Target& target) {
   for (const Pass& pass : passes) {
-    if (pass.cpuOnly && !forCpu) continue;
-    graph = pass.run ? pass.run(graph) : pass.runAs(graph, algorithm);
+    if (!applies(pass, target)) continue;
+    graph = pass.run ? pass.run(graph) : pass.runAs(graph, target.convAlgorithm);
 #ifndef NDEBUG
     verify(graph);
 #endif
@@ -40,12 +62,10 @@ Graph runAll(std::span<const Pass> passes, Graph graph, bool forCpu, ConvAlgorit
 
 }  // namespace
 
-Graph optimizeValues(Graph graph, bool forCpu, ConvAlgorithm algorithm) {
-  return runAll(onValues, std::move(graph), forCpu, algorithm);
-}
+Graph optimizeValues(Graph graph, const Target& target) { return runAll(onValues, std::move(graph), target); }
 
-Graph optimizeSteps(const Graph& graph, bool forCpu, const SegmentOf& segmentOf) {
-  return runAll(onSteps, rematerialize(graph, segmentOf), forCpu, ConvAlgorithm::automatic);
+Graph optimizeSteps(const Graph& graph, const Target& target, const SegmentOf& segmentOf) {
+  return runAll(onSteps, rematerialize(graph, segmentOf), target);
 }
 
 }  // namespace chainrule

@@ -96,6 +96,7 @@ class Lowerer {
     if (!context.node.op->elementwise) {
       const OpDef& op = *context.node.op;
       for (size_t i = 0; i < context.in.size(); ++i) {
+        if (i < 2 && context.node.attrs.integer(kHalves, 0)) continue;
         if (context.in[i].dtype == DType::bf16 && op.widens && op.widens(graph_, context.node, int(i)))
           fail("UNSUPPORTED", std::string(op.name), " takes bfloat16 on the CPU only. Cast it to float32");
       }

@@ -25,16 +25,24 @@ Graph widenInPlace(const Graph& graph);   // weights stored as bfloat16 go as th
 Graph chooseLayouts(const Graph& graph);  // panel16 for weights that matmul and conv2d read; conversions elsewhere
 // Which segment of values to compute again a node belongs to; 0: none.
 using SegmentOf = std::function<uint32_t(const Origin&)>;
+Graph multiplyHalves(const Graph& graph);  // products of layers that compute on bfloat16 take it as it is
 Graph rematerialize(const Graph& graph, const SegmentOf& segmentOf);  // gradients compute segments again
 Graph fuse(const Graph& graph);       // islands of elementwise nodes; islands as epilogues
 Graph fuseSums(const Graph& graph);   // sums of an island's results inside it
 Graph chainRows(const Graph& graph);  // pools, depthwise and pointwise convolutions that follow each other
 
+// What passes know of where a program runs and how exactly.
+struct Target {
+  bool cpu = true;
+  ConvAlgorithm convAlgorithm = ConvAlgorithm::automatic;
+  MatmulPrecision precision = MatmulPrecision::highest;  // of products on devices
+};
+
 // All of them in order, in two halves: between them is chosen what gradients compute again, by default what was traced
 // so.
-Graph optimizeValues(Graph graph, bool forCpu = true, ConvAlgorithm algorithm = ConvAlgorithm::automatic);
+Graph optimizeValues(Graph graph, const Target& target = {});
 Graph optimizeSteps(
-    const Graph& graph, bool forCpu = true,
+    const Graph& graph, const Target& target = {},
     const SegmentOf& segmentOf = [](const Origin& origin) { return origin.segment; });
 
 struct CompileOptions {
@@ -46,6 +54,6 @@ struct CompileOptions {
 Plan lower(const Graph& graph, int64_t batch, const CompileOptions& options);
 // Of the first half's result: the plan whose arena is not larger than the budget and that computes least again. Throws
 // Error("OOM") naming the least that is needed.
-Plan lowerWithin(int64_t budget, const Graph& graph, bool forCpu, int64_t batch, const CompileOptions& options);
+Plan lowerWithin(int64_t budget, const Graph& graph, const Target& target, int64_t batch, const CompileOptions& options);
 
 }  // namespace chainrule

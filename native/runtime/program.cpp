@@ -51,7 +51,7 @@ Program::Program(Graph graph, std::vector<std::shared_ptr<Variable>> variables, 
     : device_(device),
       source_(std::move(graph)),
       variables_(std::move(variables)),
-      convAlgorithm_(defaultConvAlgorithm) {
+      target_{!device, defaultConvAlgorithm, matmulPrecision} {
   domain_ = joinDomains(variables_);
   for (const VariableGroup& group : source_.groups) {
     groups_.emplace_back();
@@ -71,8 +71,8 @@ void Program::optimizeSource() {
     graph.variables[i].fixedLayout = variables_[i]->layout();
   }
   if (lock) lock.unlock();
-  graph = optimizeValues(std::move(graph), !device_, convAlgorithm_);
-  optimized_ = optimizeSteps(graph, !device_);
+  graph = optimizeValues(std::move(graph), target_);
+  optimized_ = optimizeSteps(graph, target_);
   if (source_.memoryBudget > 0) values_ = std::move(graph);
   if (!variables_.empty()) lock = lockExclusive(*variables_[0]);
   for (size_t i = 0; i < variables_.size(); ++i) {
@@ -153,8 +153,8 @@ std::shared_ptr<Program::Prepared> Program::preparedFor(int64_t batch) {
   }
   auto prepared = std::make_shared<Prepared>();
   const CompileOptions options{parallelThreshold.load(), device_ ? device_->device.get() : nullptr,
-                               matmulPrecision.load()};
-  prepared->plan = source_.memoryBudget > 0 ? lowerWithin(source_.memoryBudget, values_, !device_, batch, options)
+                               target_.precision};
+  prepared->plan = source_.memoryBudget > 0 ? lowerWithin(source_.memoryBudget, values_, target_, batch, options)
                                             : lower(optimized_, batch, options);
   if (device_) prepared->onDevice = std::make_unique<DevicePlan>(*device_, prepared->plan, optimized_.constants);
   ++counters_.plans;

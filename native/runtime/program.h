@@ -104,7 +104,7 @@ class Program {
   Graph optimized_;
   Graph values_;  // half optimized, where a budget chooses the rest for each batch size
   std::vector<std::shared_ptr<Variable>> variables_;
-  const ConvAlgorithm convAlgorithm_;
+  const Target target_;
   std::vector<std::vector<std::shared_ptr<Variable>>> groups_;
   std::shared_ptr<LockDomain> domain_;
   std::mutex plansMutex_;
@@ -116,9 +116,8 @@ class Program {
 
 // Nanoseconds of work below which a step runs on one member; tests set 0.
 void setParallelThreshold(double nanoseconds);
-// For plans made from now on.
-void setMatmulPrecision(MatmulPrecision precision);
 // For programs made from now on.
+void setMatmulPrecision(MatmulPrecision precision);
 void setConvAlgorithm(ConvAlgorithm algorithm);
 
 }  // namespace chainrule

@@ -72,12 +72,4 @@ KERNEL_BODY depthwiseFilter(const ConvShape s, const float* x, const float* dy, 
   partial[(part * s.kh * s.kw + tap) * s.cout + o] = sum;
 }
 
-KERNEL_BODY depthwiseJoin(const float* partial, int64_t parts, int64_t count, float* dw) {
-  for (int64_t i = globalThread(); i < count; i += globalThreads()) {
-    float sum = partial[i];
-    for (int64_t part = 1; part < parts; ++part) sum += partial[part * count + i];
-    dw[i] = sum;
-  }
-}
-
 }  // namespace chainrule::cuda

@@ -72,13 +72,16 @@ DEVICE void gemmWritePartial(const Gemm& gemm, float* row, int64_t column, const
 // Bands of so many rows of tiles, each column by column: tiles that are made at the same time share operands.
 constexpr int64_t kGemmBand = 8;
 
+// `Math` multiplies what lies in shared memory; see TensorMath and ExactMath. Both sides' copies of a step are ahead of
+// it by `stages` - 1 steps.
 template <typename Math, bool windowed>
 DEVICE void gemmBody(const Gemm& gemm) {
   using A = typename Math::A;
   using B = typename Math::B;
+  using Element = typename A::Element;
   constexpr int height = Math::height, width = Math::width, depth = Math::depth, stages = Math::stages;
-  constexpr int stage = A::floats + B::floats;
-  float* const tiles = dynamicShared<float>();
+  constexpr int stage = A::elements + B::elements;
+  Element* const tiles = dynamicShared<Element>();
   WindowPart* const xParts = reinterpret_cast<WindowPart*>(tiles + stages * stage);
   WindowPart* const kParts = xParts + height;  // of two steps
 
@@ -90,22 +93,24 @@ DEVICE void gemmBody(const Gemm& gemm) {
   for (int64_t z = blockIdx.y; z < gemm.batchCount * gemm.parts; z += gridDim.y) {
     const int64_t item = z / gemm.parts, part = z % gemm.parts;
     const GemmPlace place = gemmPlace(gemm, item);
+    const Element* const dataA = static_cast<const Element*>(gemm.a.data) + place.a;
+    const Element* const dataB = static_cast<const Element*>(gemm.b.data) + place.b;
     const int64_t begin = part * gemm.kPart, end = begin + gemm.kPart < gemm.k ? begin + gemm.kPart : gemm.k;
     const int steps = int((end - begin + depth - 1) / depth);
-    PlainSource<windowed && B::alongDepth> sourceB{gemm.b, gemm.b.data + place.b, column0, gemm.n, end, begin};
-    PlainSource<false> plainA{gemm.a, gemm.a.data + place.a, row0, gemm.m, end, begin};
-    WindowSource windowA{gemm.window, gemm.a.data + place.a, xParts, kParts};
+    PlainSource<Element, windowed && B::alongDepth> sourceB{gemm.b, dataB, column0, gemm.n, end, begin};
+    PlainSource<Element, false> plainA{gemm.a, dataA, row0, gemm.m, end, begin};
+    WindowSource<Element> windowA{gemm.window, dataA, xParts, kParts};
     // Parts of the windows' k, one step before the copies that need them.
     const auto prepare = [&](int step) {
       if constexpr (windowed) {
-        if (int(threadIdx.x) < depth && step < steps)
-          kParts[step % 2 * depth + int(threadIdx.x)] =
-              windowPart(gemm.window, !gemm.window.rowsAreTaps, begin + int64_t(step) * depth + threadIdx.x, end);
+        for (int k = int(threadIdx.x); k < depth && step < steps; k += Math::threads)
+          kParts[step % 2 * depth + k] =
+              windowPart(gemm.window, !gemm.window.rowsAreTaps, begin + int64_t(step) * depth + k, end);
       }
     };
     const auto copy = [&](int step, int side) {
       if (step < steps) {
-        float* const to = tiles + side * stage;
+        Element* const to = tiles + side * stage;
         sourceB.firstK = begin + int64_t(step) * depth;
         if constexpr (windowed) {
           windowA.kParts = kParts + step % 2 * depth;
@@ -114,7 +119,7 @@ DEVICE void gemmBody(const Gemm& gemm) {
           plainA.firstK = sourceB.firstK;
           A::fill(plainA, to, gemm.wideA);
         }
-        B::fill(sourceB, to + A::floats, gemm.wideB);
+        B::fill(sourceB, to + A::elements, gemm.wideB);
       }
       commitCopies();
     };
@@ -135,17 +140,31 @@ DEVICE void gemmBody(const Gemm& gemm) {
     Math math;
     math.clear();
     int side = 0;
-    for (int step = 0; step < steps; ++step) {
+    const auto after = [](int other) { return other == stages - 1 ? 0 : other + 1; };
+    const auto tileA = [&](int of) { return tiles + of * stage; };
+    const auto tileB = [&](int of) { return tiles + of * stage + A::elements; };
+    // The copies of all for the next step are there, and nobody reads the step before this one any more.
+    const auto awaitNext = [] {
       waitCopies<stages - 2>();
-      syncBlock();  // the copies of all are there, and the step before has been read
-      copy(step + stages - 1, side == 0 ? stages - 1 : side - 1);
-      prepare(step + stages);
-      math.multiply(tiles + side * stage, tiles + side * stage + A::floats);
-      side = side == stages - 1 ? 0 : side + 1;
+      syncBlock();
+    };
+    awaitNext();
+    constexpr bool ahead = !windowed;  // the places of windows need the registers
+    if constexpr (ahead) math.begin(tileA(0), tileB(0));
+    for (int step = 0; step < steps; ++step) {
+      const int next = after(side);
+      math.template multiply<ahead>(
+          tileA(side), tileB(side), tileA(next), tileB(next),
+          [&] {
+            copy(step + stages - 1, side == 0 ? stages - 1 : side - 1);
+            prepare(step + stages);
+          },
+          awaitNext);
+      side = next;
     }
     waitCopies<0>();
     syncBlock();
-    if (math.join(tiles)) {
+    if (math.join(reinterpret_cast<float*>(tiles))) {
       float* const partial = gemm.partial + (part * gemm.batchCount + item) * gemm.m * gemm.n;
       math.each([&](int i, int j, const auto& values) {
         const int64_t row = row0 + i, column = column0 + j;

@@ -6,7 +6,7 @@
 
 namespace chainrule::cuda {
 
-// As Tf32Tile; a thread makes own x own elements, in runs of four.
+// As TensorTile; a thread makes own x own elements, in runs of four.
 template <int height_, int width_, int depth_, int stages_, int own_, int slices_, int blocks_>
 struct ExactTile {
   static constexpr int height = height_, width = width_, depth = depth_, stages = stages_;
@@ -21,8 +21,8 @@ using ExactTiny = ExactTile<32, 32, 64, 3, 4, 4, 2>;
 
 template <typename Tile, bool aAlongK, bool bAlongK>
 struct ExactMath : Tile {
-  using A = GemmTile<Tile::height, Tile::depth, Tile::threads, aAlongK, aAlongK>;
-  using B = GemmTile<Tile::width, Tile::depth, Tile::threads, bAlongK, bAlongK>;
+  using A = GemmTile<float, Tile::height, Tile::depth, Tile::threads, aAlongK, aAlongK>;
+  using B = GemmTile<float, Tile::width, Tile::depth, Tile::threads, bAlongK, bAlongK>;
   static constexpr int own = Tile::own, runs = own / 4, sliceDepth = Tile::depth / Tile::slices;
   static constexpr int across = Tile::width / own / 8;  // warps, of 4 x 8 threads
   float sum[own * own];
@@ -44,7 +44,11 @@ struct ExactMath : Tile {
       for (int i = 0; i < 4; ++i) x[run * 4 + i] = four.v[i];
     }
   }
-  DEVICE_MEMBER void multiply(const float* a, const float* b) {
+  DEVICE_MEMBER void begin(const float*, const float*) {}
+  template <bool, typename Copy, typename AwaitNext>
+  DEVICE_MEMBER void multiply(const float* a, const float* b, const float*, const float*, Copy copy,
+                              AwaitNext awaitNext) {
+    copy();
     const int k0 = Tile::slices > 1 ? int(threadIdx.x) / (Tile::threads / Tile::slices) * sliceDepth : 0;
 #pragma unroll
     for (int k = 0; k < sliceDepth; ++k) {
@@ -56,6 +60,7 @@ struct ExactMath : Tile {
 #pragma unroll
         for (int j = 0; j < own; ++j) sum[i * own + j] = fmaOf(x[i], y[j], sum[i * own + j]);
     }
+    awaitNext();
   }
   DEVICE_MEMBER bool join(float* memory) { return joinSlices<Tile::slices, Tile::threads>(sum, memory); }
   template <typename Store>

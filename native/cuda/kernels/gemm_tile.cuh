@@ -11,53 +11,69 @@ struct alignas(16) Four {
   float v[4];
 };
 
+// Neighbours that one copy moves.
+template <typename Element>
+constexpr int kGemmRun = 16 / int(sizeof(Element));
+
 // A tile of `size` elements x by `depth` k, copied by `threads` threads. alongK: the operand is contiguous along k.
 // transposed: such an operand lies along x in the tile all the same.
-template <int size, int depth, int threads, bool alongK, bool transposed>
+template <typename Element_, int size, int depth, int threads, bool alongK, bool transposed>
 struct GemmTile {
+  using Element = Element_;
   static constexpr bool alongDepth = alongK;
   static constexpr bool rowsOfK = alongK && !transposed;  // x by k; else k by x
+  static constexpr int width = kGemmRun<Element>;
   // Lanes that read a fragment, or write what they transpose, meet in no bank.
-  static constexpr int row = rowsOfK ? depth + 4 : size + (transposed ? 4 : 8);
-  static constexpr int floats = rowsOfK ? size * row : depth * row;
-  static constexpr int fours = size * depth / 4 / threads, ones = size * depth / threads;  // of each thread
-  static_assert(fours * threads * 4 == size * depth && row % 4 == 0);
+  static constexpr int row = rowsOfK ? depth + width : size + (transposed ? 4 : 8);
+  static constexpr int elements = rowsOfK ? size * row : depth * row;
+  static constexpr int runs = size * depth / width / threads, ones = size * depth / threads;  // of each thread
+  static_assert(runs * threads * width == size * depth && row % width == 0);
   DEVICE_MEMBER static int at(int x, int k) { return rowsOfK ? x * row + k : k * row + x; }
 
-  // Starts the copies, in fours where the source is `wide`.
+  // Starts the copies, in runs where the source is `wide`.
   template <typename Source>
-  DEVICE_MEMBER static void fill(const Source& source, float* tile, bool wide) {
+  DEVICE_MEMBER static void fill(const Source& source, Element* tile, bool wide) {
     const int thread = int(threadIdx.x);
     if (wide) {
-      constexpr int run = alongK ? depth / 4 : size / 4;  // fours in a contiguous run
-      static_assert(threads % run == 0);
-      const int along = thread % run * 4, across = thread / run;
-      const auto walk = source.template walk<alongK>(across, along, threads / run);
-      float* const to = tile + (alongK ? at(across, along) : at(along, across));
+      constexpr int along_ = alongK ? depth / width : size / width;  // runs in a contiguous line
+      static_assert(threads % along_ == 0);
+      const int along = thread % along_ * width, across = thread / along_;
+      const auto walk = source.template walk<alongK>(across, along, threads / along_);
+      Element* const to = tile + (alongK ? at(across, along) : at(along, across));
 #pragma unroll
-      for (int i = 0; i < fours; ++i) {
-        const int shift = i * (threads / run);
+      for (int i = 0; i < runs; ++i) {
+        const int shift = i * (threads / along_);
         bool valid;
-        const float* const from = source.template four<alongK>(walk, i, across + shift, valid);
+        const Element* const from = source.template run<alongK>(walk, i, across + shift, valid);
         if constexpr (transposed) {
 #pragma unroll
-          for (int e = 0; e < 4; ++e) copyAsync<4>(to + shift + e * row, from + e, valid);
+          for (int e = 0; e < width; ++e) copyOne(to + shift + e * row, from + e, valid);
         } else {
           copyAsync<16>(to + shift * row, from, valid);
         }
       }
     } else {
       // Eight lanes side by side along k, or all along x.
-      constexpr int run = alongK ? 8 : size;
+      constexpr int lanes = alongK ? 8 : size;
 #pragma unroll 2
       for (int i = 0; i < ones; ++i) {
         const int one = i * threads + thread;
-        const int x = alongK ? one / run % size : one % size;
-        const int k = alongK ? one % run + one / (run * size) * run : one / size;
+        const int x = alongK ? one / lanes % size : one % size;
+        const int k = alongK ? one % lanes + one / (lanes * size) * lanes : one / size;
         bool inside;
-        const float* const from = source.one(x, k, inside);
-        copyAsync<4>(tile + at(x, k), from, inside);
+        const Element* const from = source.one(x, k, inside);
+        copyOne(tile + at(x, k), from, inside);
       }
+    }
+  }
+
+ private:
+  // There are no copies of two bytes that go on while the thread does.
+  DEVICE_MEMBER static void copyOne(Element* to, const Element* from, bool valid) {
+    if constexpr (sizeof(Element) == 4) {
+      copyAsync<4>(to, from, valid);
+    } else {
+      *to = valid ? *from : Element(0);
     }
   }
 };
@@ -65,10 +81,10 @@ struct GemmTile {
 DEVICE int clampCount(int64_t count) { return count > INT32_MAX ? INT32_MAX : int(count); }
 
 // A plain operand of one product of the batch from (firstX, firstK) on. cut: its k counts (outer, inner).
-template <bool cut>
+template <typename Element, bool cut>
 struct PlainSource {
   const GemmOperand& operand;
-  const float* data;
+  const Element* data;
   int64_t firstX, xCount, kCount;
   int64_t firstK = 0;
 
@@ -77,11 +93,11 @@ struct PlainSource {
     const uint32_t outer = uint32_t(k) / uint32_t(operand.innerCount);  // k < 2^31: taps times channels
     return outer * operand.outer + (k - int64_t(outer) * operand.innerCount) * operand.inner;
   }
-  // Fours that begin at `along` in the contiguous direction, every `step` places across it.
+  // Runs that begin at `along` in the contiguous direction, every `step` places across it.
   struct Walk {
-    const float* from;
+    const Element* from;
     int64_t step;
-    int left;  // across; none where the fours lie outside
+    int left;  // across; none where the runs lie outside
   };
   template <bool alongK>
   DEVICE_MEMBER Walk walk(int across, int along, int step) const {
@@ -94,11 +110,11 @@ struct PlainSource {
             firstX + along < xCount ? clampCount(kCount - firstK) : 0};
   }
   template <bool alongK>
-  DEVICE_MEMBER const float* four(const Walk& walk, int i, int across, bool& valid) const {
+  DEVICE_MEMBER const Element* run(const Walk& walk, int i, int across, bool& valid) const {
     valid = across < walk.left;
     return walk.from + i * walk.step;
   }
-  DEVICE_MEMBER const float* one(int x, int k, bool& inside) const {
+  DEVICE_MEMBER const Element* one(int x, int k, bool& inside) const {
     inside = x < xCount - firstX && k < kCount - firstK;
     return data + (firstX + x) * operand.x + depth(firstK + k);
   }
@@ -132,13 +148,14 @@ DEVICE WindowPart windowPart(const GemmWindow& g, bool tap, int64_t i, int64_t c
 
 // Windows of an image. The parts of the rows of the tile stay, those of k change from tile to tile; both lie in shared
 // memory.
+template <typename Element>
 struct WindowSource {
   const GemmWindow& window;
-  const float* data;
+  const Element* data;
   const WindowPart *xParts, *kParts;
 
   // The place of an element by its two parts, in whatever order; false where the window leaves the image.
-  DEVICE_MEMBER bool find(const WindowPart& x, const WindowPart& k, const float*& from) const {
+  DEVICE_MEMBER bool find(const WindowPart& x, const WindowPart& k, const Element*& from) const {
     int32_t h = x.h + k.h, w = x.w + k.w;
     bool inside = true;
     if (window.divide[0] > 1) {
@@ -161,13 +178,13 @@ struct WindowSource {
     return {alongK ? kParts[along] : xParts[along]};
   }
   template <bool alongK>
-  DEVICE_MEMBER const float* four(const Walk& walk, int, int across, bool& valid) const {
-    const float* from;
+  DEVICE_MEMBER const Element* run(const Walk& walk, int, int across, bool& valid) const {
+    const Element* from;
     valid = find(alongK ? xParts[across] : kParts[across], walk.along, from);
     return from;
   }
-  DEVICE_MEMBER const float* one(int x, int k, bool& inside) const {
-    const float* from;
+  DEVICE_MEMBER const Element* one(int x, int k, bool& inside) const {
+    const Element* from;
     inside = find(xParts[x], kParts[k], from);
     return from;
   }

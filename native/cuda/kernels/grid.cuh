@@ -36,7 +36,7 @@ DEVICE uint32_t ballot(bool vote) { return __ballot_sync(0xFFFFFFFFu, vote); }
 DEVICE int countBits(uint32_t bits) { return __popc(bits); }
 DEVICE float fmaOf(float a, float b, float c) { return __fmaf_rn(a, b, c); }
 
-// Copies of 4 or 16 bytes into shared memory that go on while the thread does; zeros where not `valid`, and nothing is
+// Copies of 4, 8 or 16 bytes into shared memory that go on while the thread does; zeros where not `valid`, and nothing is
 // read. A thread's copies since its last commit are a group; waitCopies waits for all but the last `groups` groups,
 // finishCopies for everything.
 template <int bytes>
@@ -50,8 +50,8 @@ DEVICE void copyAsync(void* to, const void* from, bool valid = true) {
         : "memory");
   } else {
     asm volatile(
-        "{.reg .pred none; setp.eq.s32 none, %2, 0; cp.async.ca.shared.global [%0], [%1], 4, none;}" ::"r"(address),
-        "l"(from), "r"(int(valid))
+        "{.reg .pred none; setp.eq.s32 none, %2, 0; cp.async.ca.shared.global [%0], [%1], %3, none;}" ::"r"(address),
+        "l"(from), "r"(int(valid)), "n"(bytes)
         : "memory");
   }
 }

@@ -36,6 +36,9 @@ DEVICE uint32_t islandHalf(const void* data, int64_t i) {
   return uint32_t(static_cast<const uint16_t*>(data)[i]) << 16;
 }
 
+// Two floats that are bfloat16 in one word.
+DEVICE uint32_t islandPair(const uint32_t* words) { return words[0] >> 16 | (words[1] & 0xFFFF0000); }
+
 // Asks for an input's elements from `first` on.
 template <typename Island>
 DEVICE void islandRequest(const Island& island, int input, IslandWords& to, int64_t first) {
@@ -48,7 +51,12 @@ DEVICE void islandRequest(const Island& island, int input, IslandWords& to, int6
     return;
   }
   if (whole && in.move == IslandMove::packed) {
-    copyAsync<4>(&to, bytes + islandOffset(island, input, first));
+    const int64_t offset = islandOffset(island, input, first);
+    if (in.dtype == DType::bf16) {
+      copyAsync<8>(&to, bytes + 2 * offset);
+    } else {
+      copyAsync<4>(&to, bytes + offset);
+    }
     return;
   }
   int64_t offset[kIslandNear];
@@ -65,6 +73,7 @@ DEVICE void islandRequest(const Island& island, int input, IslandWords& to, int6
   if (in.dtype == DType::bf16) {
 #pragma unroll
     for (int i = 0; i < kIslandNear; ++i) to.word[i] = islandHalf(in.data, offset[i]);
+    if (in.move == IslandMove::packed) to = {{islandPair(to.word), islandPair(to.word + 2)}};
     return;
   }
   if (!islandBytes(in.dtype)) {
@@ -82,14 +91,26 @@ DEVICE void islandRequest(const Island& island, int input, IslandWords& to, int6
 }
 
 DEVICE IslandWords islandAll(uint32_t word) { return {{word, word, word, word}}; }
-DEVICE void islandUnpack(IslandWords& words) {
+DEVICE void islandUnpack(IslandWords& words, DType dtype) {
+  if (dtype == DType::bf16) {
+    const uint32_t low = words.word[0], high = words.word[1];
+    words = {{low << 16, low & 0xFFFF0000, high << 16, high & 0xFFFF0000}};
+    return;
+  }
   const uint32_t bytes = words.word[0];
   words = {{bytes & 255, bytes >> 8 & 255, bytes >> 16 & 255, bytes >> 24}};
 }
 
+struct alignas(8) IslandPairs {
+  uint32_t low, high;
+};
 DEVICE void islandStore(const IslandOutput& out, int64_t first, int64_t elements, const IslandWords& words) {
   if (out.dtype == DType::bf16) {
     uint16_t* const to = static_cast<uint16_t*>(out.data) + first;
+    if (out.wide && first + kIslandNear <= elements) {
+      *reinterpret_cast<IslandPairs*>(to) = {islandPair(words.word), islandPair(words.word + 2)};
+      return;
+    }
     for (int i = 0; i < kIslandNear; ++i) {
       if (first + i < elements) to[i] = uint16_t(words.word[i] >> 16);
     }
@@ -178,7 +199,7 @@ DEVICE void islandRun(const Island& island) {
     if (island.packed) {
       for (int input = 0; input < inputs; ++input) {
         if (island.inputs[input].move != IslandMove::packed) continue;
-        for (int g = 0; g < groups; ++g) islandUnpack(at(shift + input, g));
+        for (int g = 0; g < groups; ++g) islandUnpack(at(shift + input, g), island.inputs[input].dtype);
       }
     }
     IslandValue<groups> previous = {};

@@ -1,8 +1,11 @@
 #include <algorithm>
 
+#include "cuda/kernels/conv_join.cuh"
+#include "cuda/kernels/conv_narrow.cuh"
 #include "cuda/kernels/depthwise.cuh"
 #include "cuda/ops/gemm.h"
 #include "cuda/ops/island.h"
+#include "cuda/ops/sizes.h"
 #include "plan/conv_shape.h"
 
 // The three passes of a convolution as products whose A is made of windows; groups are the products of a batch.
@@ -12,6 +15,8 @@ namespace {
 
 constexpr int kGroups = kGemmBatchRank - 1;  // axis of the batch
 constexpr int64_t kMostBlocks = 132 * 16;
+constexpr int64_t kNarrowSharedBytes = 48 << 10;  // of a filter
+constexpr int64_t kNarrowPixels = 128;            // of a part
 
 double flopOf(const ConvShape& s) { return 2.0 * double(s.n * s.oh * s.ow * s.cout) * double(s.filterRows()); }
 
@@ -72,19 +77,34 @@ LaunchSize elements(int64_t count) {
   return size;
 }
 
+// The gradient of the filter from its parts over the pixels.
+void join(Queue& queue, const float* partial, int64_t parts, int64_t count, float* to) {
+  queue.launch(KERNEL(convJoin), {{(count + kWarp - 1) / kWarp}, {kWarp * kJoinRows}}, partial, parts, count, to);
+}
+
+// Images of so few channels that the sums are short.
+bool isNarrow(const ConvShape& s) {
+  return s.groups == 1 && s.cin <= kNarrowChannels && s.filterRows() <= kNarrowRows &&
+         s.n * s.oh * s.ow < INT32_MAX && s.h * s.w * s.cin < INT32_MAX;
+}
+
+bool isFours(const void* data, int64_t channels) {
+  return channels % 4 == 0 && reinterpret_cast<uintptr_t>(data) % 16 == 0;
+}
+
 // The product of the two operands, A being windows of the first.
 Lowering lowerProduct(const LowerContext& c, const ConvShape& s, Gemm gemm, const Epilogue& epilogue = {},
                       int biasInput = -1) {
   Lowering lowering;
   lowering.flop = flopOf(s);
   lowering.sharedScratch = size_t(planGemm(gemm));
-  lowering.launch = [=, tf32 = c.precision == MatmulPrecision::high](const StepArgs& args) {
+  lowering.launch = [=, factors = factorsOf(c)](const StepArgs& args) {
     Gemm now = gemm;
-    now.a.data = args.in<float>(0);
-    now.b.data = args.in<float>(1);
+    now.a.data = args.in<void>(0);
+    now.b.data = args.in<void>(1);
     now.c = args.out<float>();
     if (biasInput >= 0) now.bias = args.in<float>(biasInput);
-    runGemm(queueOf(args), now, args.shared, tf32, true);
+    runGemm(queueOf(args), now, args.shared, factors, true);
     epilogue.run(args);
   };
   return lowering;
@@ -102,6 +122,24 @@ Lowering lowerForward(const LowerContext& c) {
       queueOf(args).launch(KERNEL(depthwiseForward), elements(s.n * s.oh * s.ow * s.cout), s, args.in<float>(0),
                            args.in<float>(1), biasInput < 0 ? nullptr : args.in<float>(biasInput), relu,
                            args.out<float>());
+      epilogue.run(args);
+    };
+    return lowering;
+  }
+  const int64_t filterBytes = s.filterRows() * ((s.cout + 3) / 4) * int64_t(sizeof(Four));
+  if (isNarrow(s) && filterBytes <= kNarrowSharedBytes) {
+    lowering.launch = [=, halves = factorsOf(c) == Factors::bf16](const StepArgs& args) {
+      LaunchSize size = elements(s.n * s.oh * s.ow * ((s.cout + 3) / 4));
+      size.sharedBytes = filterBytes;
+      const float* const bias = biasInput < 0 ? nullptr : args.in<float>(biasInput);
+      const bool wide = isFours(args.out<float>(), s.cout);
+      if (halves) {
+        queueOf(args).launch(KERNEL(convNarrowForwardHalf), size, s, args.in<uint16_t>(0), args.in<uint16_t>(1), bias,
+                             relu, wide, args.out<float>());
+      } else {
+        queueOf(args).launch(KERNEL(convNarrowForwardFloat), size, s, args.in<float>(0), args.in<float>(1), bias, relu,
+                             wide, args.out<float>());
+      }
       epilogue.run(args);
     };
     return lowering;
@@ -160,7 +198,28 @@ Lowering lowerFilter(const LowerContext& c) {
       float* partial = reinterpret_cast<float*>(args.shared);
       const LaunchSize size{{(s.cout + kWarp - 1) / kWarp, s.kh * s.kw, parts}, {kWarp * kDepthwiseRows}};
       queue.launch(KERNEL(depthwiseFilter), size, s, args.in<float>(0), args.in<float>(1), parts, partial);
-      queue.launch(KERNEL(depthwiseJoin), elements(count), partial, parts, count, args.out<float>());
+      join(queue, partial, parts, count, args.out<float>());
+    };
+    return lowering;
+  }
+  if (isNarrow(s)) {
+    const int64_t rows = s.filterRows(), count = rows * s.cout;
+    const int64_t parts = std::clamp<int64_t>(s.n * s.oh * s.ow / kNarrowPixels, 1, 2 * kMultiprocessors);
+    lowering.sharedScratch = size_t(parts * count * 4);
+    lowering.launch = [=, halves = factorsOf(c) == Factors::bf16](const StepArgs& args) {
+      Queue& queue = queueOf(args);
+      float* partial = reinterpret_cast<float*>(args.shared);
+      const LaunchSize size{{(s.cout + kNarrowColumns - 1) / kNarrowColumns, parts},
+                            {kNarrowWarps * kWarp},
+                            kNarrowWarps * rows * kNarrowColumns * int64_t(sizeof(float))};
+      const bool wide = isFours(args.in<void>(1), s.cout);
+      if (halves) {
+        queue.launch(KERNEL(convNarrowFilterHalf), size, s, args.in<uint16_t>(0), args.in<uint16_t>(1), parts, wide,
+                     partial);
+      } else {
+        queue.launch(KERNEL(convNarrowFilterFloat), size, s, args.in<float>(0), args.in<float>(1), parts, wide, partial);
+      }
+      join(queue, partial, parts, count, args.out<float>());
     };
     return lowering;
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cuda/kernels/gemm_bf16.cuh"
 #include "cuda/kernels/gemm_exact.cuh"
 #include "cuda/kernels/gemm_tf32.cuh"
 #include "cuda/ops/sizes.h"
@@ -38,9 +39,9 @@ struct Chosen {
 };
 template <typename Math>
 Chosen chosen(Kernel<Gemm> kernel, bool windowed) {
-  const int64_t floats = Math::stages * (Math::A::floats + Math::B::floats);
+  const int64_t tiles = Math::stages * (Math::A::elements + Math::B::elements) * int64_t(sizeof(typename Math::A::Element));
   const int64_t parts = windowed ? (Math::height + 2 * Math::depth) * int64_t(sizeof(WindowPart)) : 0;
-  return {kernel, Math::height, Math::width, Math::threads, floats * int64_t(sizeof(float)) + parts};
+  return {kernel, Math::height, Math::width, Math::threads, tiles + parts};
 }
 
 // By math, tile, contiguous directions and kind of A.
@@ -51,36 +52,47 @@ Chosen chosen(Kernel<Gemm> kernel, bool windowed) {
    : aAlongK ? CHOSEN(math, tile, K, X, window) \
              : CHOSEN(math, tile, X, X, window))
 #define CHOOSE_WINDOW(math, tile) (windowed ? CHOOSE(math, tile, Windowed) : CHOOSE(math, tile, Plain))
-Chosen choose(const Gemm& gemm, bool tf32, bool aAlongK, bool bAlongK, bool windowed) {
+#define CHOOSE_TENSOR(math)                                                  \
+  (tile >= Tile::medium  ? CHOOSE_WINDOW(math, Medium)                       \
+   : tile == Tile::small ? CHOOSE_WINDOW(math, Small)                        \
+                         : CHOOSE_WINDOW(math, Tiny))
+Chosen choose(const Gemm& gemm, Factors factors, int64_t mostShared, bool aAlongK, bool bAlongK, bool windowed) {
   const Tile tile = chooseTile(gemm);
-  if (tf32) {
-    if (tile == Tile::large && !windowed) return CHOOSE(Tf32, Large, Plain);
-    if (tile >= Tile::medium) return CHOOSE_WINDOW(Tf32, Medium);
-    return tile == Tile::small ? CHOOSE_WINDOW(Tf32, Small) : CHOOSE_WINDOW(Tf32, Tiny);
+  if (tile == Tile::large && !windowed && factors != Factors::exact) {
+    const Chosen large = factors == Factors::tf32 ? CHOOSE(Tf32, Large, Plain) : CHOOSE(Bf16, Large, Plain);
+    if (large.sharedBytes <= mostShared) return large;
   }
-  if (tile >= Tile::medium) return CHOOSE_WINDOW(Exact, Medium);
-  return tile == Tile::small ? CHOOSE_WINDOW(Exact, Small) : CHOOSE_WINDOW(Exact, Tiny);
+  switch (factors) {
+    case Factors::bf16:
+      return CHOOSE_TENSOR(Bf16);
+    case Factors::tf32:
+      return CHOOSE_TENSOR(Tf32);
+    case Factors::exact:
+      break;
+  }
+  return CHOOSE_TENSOR(Exact);
 }
+#undef CHOOSE_TENSOR
 #undef CHOOSE_WINDOW
 #undef CHOOSE
 #undef CHOSEN
 
-// Whether every run of four elements in the contiguous direction, `count` long, can be read at once.
-bool isWide(const GemmOperand& operand, bool alongK, int64_t count) {
-  if (reinterpret_cast<uintptr_t>(operand.data) % 16 != 0 || count % 4 != 0) return false;
+// Whether every run of so many elements in the contiguous direction, `count` long, can be read at once.
+bool isWide(const GemmOperand& operand, bool alongK, int64_t count, int64_t run = 4) {
+  if (reinterpret_cast<uintptr_t>(operand.data) % 16 != 0 || count % run != 0) return false;
   for (int64_t stride : operand.batch) {
-    if (stride % 4 != 0) return false;
+    if (stride % run != 0) return false;
   }
   const bool cut = operand.innerCount != INT64_MAX;
   if (alongK)
-    return operand.inner == 1 && operand.x % 4 == 0 &&
-           (!cut || (operand.innerCount % 4 == 0 && operand.outer % 4 == 0));
-  return operand.x == 1 && operand.inner % 4 == 0 && (!cut || operand.outer % 4 == 0);
+    return operand.inner == 1 && operand.x % run == 0 &&
+           (!cut || (operand.innerCount % run == 0 && operand.outer % run == 0));
+  return operand.x == 1 && operand.inner % run == 0 && (!cut || operand.outer % run == 0);
 }
 
-bool isWide(const GemmWindow& window, const GemmOperand& operand) {
-  return reinterpret_cast<uintptr_t>(operand.data) % 16 == 0 && window.channels % 4 == 0 && window.pixel % 4 == 0 &&
-         window.row % 4 == 0 && window.image % 4 == 0 && operand.batch[kGemmBatchRank - 1] % 4 == 0;
+bool isWide(const GemmWindow& window, const GemmOperand& operand, int64_t run) {
+  return reinterpret_cast<uintptr_t>(operand.data) % 16 == 0 && window.channels % run == 0 && window.pixel % run == 0 &&
+         window.row % run == 0 && window.image % run == 0 && operand.batch[kGemmBatchRank - 1] % run == 0;
 }
 
 }  // namespace
@@ -103,16 +115,22 @@ int64_t planGemm(Gemm& gemm) {
   return gemm.parts > 1 ? gemm.parts * gemm.batchCount * gemm.m * gemm.n * int64_t(sizeof(float)) : 0;
 }
 
-void runGemm(Queue& queue, Gemm gemm, void* scratch, bool tf32, bool windowed) {
+Factors factorsOf(const LowerContext& c) {
+  if (c.in[0].dtype == DType::bf16) return Factors::bf16;
+  return c.precision == MatmulPrecision::high ? Factors::tf32 : Factors::exact;
+}
+
+void runGemm(Queue& queue, Gemm gemm, void* scratch, Factors factors, bool windowed) {
+  const int64_t run = factors == Factors::bf16 ? kGemmRun<uint16_t> : kGemmRun<float>;
   const bool bAlongK = gemm.b.inner == 1 && gemm.b.x != 1;
   // There are no kernels for A along x and B along k: such an A is read element by element.
   const bool aAlongK = windowed ? !gemm.window.rowsAreTaps : gemm.a.inner == 1 || gemm.a.x != 1 || bAlongK;
-  gemm.wideA = windowed ? isWide(gemm.window, gemm.a) : isWide(gemm.a, aAlongK, aAlongK ? gemm.k : gemm.m);
-  gemm.wideB = isWide(gemm.b, bAlongK, bAlongK ? gemm.k : gemm.n);
+  gemm.wideA = windowed ? isWide(gemm.window, gemm.a, run) : isWide(gemm.a, aAlongK, aAlongK ? gemm.k : gemm.m, run);
+  gemm.wideB = isWide(gemm.b, bAlongK, bAlongK ? gemm.k : gemm.n, run);
   gemm.wideC = isWide({.data = gemm.c, .x = gemm.cRow, .inner = 1}, true, 4) &&
                std::ranges::all_of(gemm.cBatch, [](int64_t stride) { return stride % 4 == 0; });
   gemm.partial = static_cast<float*>(scratch);
-  const Chosen chosen = choose(gemm, tf32, aAlongK, bAlongK, windowed);
+  const Chosen chosen = choose(gemm, factors, queue.mostShared(), aAlongK, bAlongK, windowed);
   LaunchSize launch;
   launch.grid.x = (gemm.m + chosen.height - 1) / chosen.height * ((gemm.n + chosen.width - 1) / chosen.width);
   launch.grid.y = std::min<int64_t>(gemm.batchCount * gemm.parts, 65535);

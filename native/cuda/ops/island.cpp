@@ -15,8 +15,8 @@ constexpr int64_t kSharedBytes = 220 << 10;  // of a multiprocessor
 constexpr int64_t kBlockSharedBytes = 96 << 10;
 constexpr int64_t kBytesUnderWay = 40 << 10;  // that hide the latency of a multiprocessor's memory
 
-bool isByte(DType dtype) { return dtype == DType::u8 || dtype == DType::boolean; }
 bool isWord(DType dtype) { return byteSize(dtype) == 4; }
+uintptr_t bytesOfFour(DType dtype) { return uintptr_t(kIslandNear) * uintptr_t(byteSize(dtype)); }
 bool aligned(const void* data, uintptr_t bytes) { return reinterpret_cast<uintptr_t>(data) % bytes == 0; }
 
 // Whether every four neighbours of an input start at a multiple of four elements.
@@ -134,17 +134,17 @@ void IslandLaunch::run(Queue& queue, const void* const* in, void* const* out) co
     input.data = in[program_.inputFrom[i]];
     if (i >= island.inputCount) continue;
     const bool fours = startsAtFours(island, i);
-    if (isByte(input.dtype)) {
-      input.move = fours && aligned(input.data, 4) ? IslandMove::packed : IslandMove::bytes;
+    if (!isWord(input.dtype)) {
+      input.move = fours && aligned(input.data, bytesOfFour(input.dtype)) ? IslandMove::packed : IslandMove::bytes;
       island.packed |= input.move == IslandMove::packed;
     } else {
-      input.move = fours && isWord(input.dtype) && aligned(input.data, 16) ? IslandMove::four : IslandMove::words;
+      input.move = fours && aligned(input.data, 16) ? IslandMove::four : IslandMove::words;
     }
   }
   for (int i = 0; i < island.outputCount; ++i) {
     IslandOutput& output = island.outputs[i];
     output.data = out[program_.outputFrom[i]];
-    output.wide = aligned(output.data, isByte(output.dtype) ? 4 : 16);
+    output.wide = aligned(output.data, bytesOfFour(output.dtype));
   }
   if (small_ && isChain(island)) {
     const LaunchSize size{{ceilDiv(island.elements, kChainThreads * 2 * kIslandNear)}, {kChainThreads}};

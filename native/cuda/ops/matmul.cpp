@@ -43,13 +43,13 @@ Lowering lowerMatmul(const LowerContext& c) {
   lowering.flop = 2.0 * double(gemm.batchCount) * double(gemm.m) * double(gemm.n) * double(gemm.k);
   Epilogue epilogue(c, 2);
   const int biasInput = epilogue.takeBias(gemm.relu);
-  lowering.launch = [gemm, epilogue, biasInput, tf32 = c.precision == MatmulPrecision::high](const StepArgs& args) {
+  lowering.launch = [gemm, epilogue, biasInput, factors = factorsOf(c)](const StepArgs& args) {
     Gemm now = gemm;
-    now.a.data = args.in<float>(0);
-    now.b.data = args.in<float>(1);
+    now.a.data = args.in<void>(0);
+    now.b.data = args.in<void>(1);
     now.c = args.out<float>();
     if (biasInput >= 0) now.bias = args.in<float>(biasInput);
-    runGemm(queueOf(args), now, args.shared, tf32);
+    runGemm(queueOf(args), now, args.shared, factors);
     epilogue.run(args);
   };
   return lowering;

@@ -38,7 +38,7 @@ struct RowsProduct {
     planned.b.data = b;
     planned.c = c;
     planned.accumulate = accumulate;
-    runGemm(queue, planned, scratch, tf32);
+    runGemm(queue, planned, scratch, tf32 ? Factors::tf32 : Factors::exact);
   }
 };
 

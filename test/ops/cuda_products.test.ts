@@ -4,8 +4,31 @@ import { type NativeArray, native } from '../../lib/native.js';
 import { randomFrom, seedOf, sizeOf } from './case.js';
 import { cudaDevice } from './cuda_device.js';
 
-// Products on the first CUDA device whose factors may be rounded to tf32. Small integers lose nothing, so they come out
-// exactly; real numbers within the bound of the rounding and of a float32 sum in any order.
+// Products on the tensor cores of the first CUDA device: of floats, whose factors may be rounded to tf32, and of bfloat16.
+// Small integers lose nothing, so they come out exactly; real numbers within the bound of the rounding and of a sum in any
+// order. Tensor cores cut off what they add where float32 ends (Fasi et al. 2021): twice the error of rounding.
+
+const kinds = {
+  tf32: { fit: (x: number) => x, rounding: 2 * 2 ** -11 + 2 ** -22 },
+  bfloat16: { fit: toBfloat16, rounding: 0 },
+} as const;
+type Kind = keyof typeof kinds;
+
+const word = new Float32Array(1);
+const bits = new Uint32Array(word.buffer);
+function toBfloat16(x: number): number {
+  word[0] = x;
+  bits[0] = (bits[0]! + 0x7fff + ((bits[0]! >>> 16) & 1)) & 0xffff0000;
+  return word[0]!;
+}
+
+/** An input as the factor of a product of this kind. */
+function factor(graph: InstanceType<typeof native.Graph>, kind: Kind, name: string, shape: Shape) {
+  const x = graph.input(name, 'float32', shape);
+  if (kind === 'tf32') return { x, read: x };
+  const half = graph.op('cast', [x], { dtype: 'bfloat16' })[0]!;
+  return { x, read: graph.op('cast', [half], { dtype: 'float32' })[0]! };
+}
 
 beforeAll(() => setFloat32MatmulPrecision('high'));
 afterAll(() => setFloat32MatmulPrecision('highest'));
@@ -36,8 +59,10 @@ function matmul(batch: number, m: number, n: number, k: number, transposeA = fal
   };
 }
 
-const values = (shape: Shape, integer: boolean, random: () => number): Float32Array =>
-  Float32Array.from({ length: sizeOf(shape) }, () => (integer ? Math.floor(random() * 9) - 4 : random() * 2 - 1));
+const values = (shape: Shape, integer: boolean, kind: Kind, random: () => number): Float32Array =>
+  Float32Array.from({ length: sizeOf(shape) }, () =>
+    integer ? Math.floor(random() * 9) - 4 : kinds[kind].fit(random() * 2 - 1),
+  );
 
 /** The product in float64, and the sums of magnitudes. */
 function reference({ sizes: [batch, m, n, terms], places }: Product, a: NativeArray, b: NativeArray) {
@@ -58,9 +83,14 @@ function reference({ sizes: [batch, m, n, terms], places }: Product, a: NativeAr
   return { sums, magnitudes };
 }
 
-function check(got: NativeArray, sums: Float64Array, magnitudes: Float64Array, terms: number, integer: boolean) {
+function check(
+  got: NativeArray,
+  sums: Float64Array,
+  magnitudes: Float64Array,
+  { terms, integer, kind }: { terms: number; integer: boolean; kind: Kind },
+) {
   expect(got.length).toBe(sums.length);
-  const relative = integer ? 0 : 2 * 2 ** -11 + 2 ** -22 + terms * 2 ** -24;
+  const relative = integer ? 0 : kinds[kind].rounding + terms * 2 ** -23;
   let wrong = '';
   for (let i = 0; i < sums.length && !wrong; ++i) {
     if (!(Math.abs(got[i]! - sums[i]!) <= relative * magnitudes[i]!))
@@ -94,22 +124,25 @@ const products: [string, Product][] = [
   ['several parts of a batch', matmul(2, 20, 10, 3000, false, true)],
 ];
 
-test.skipIf(!cudaDevice).each(products)('matmul: %s', { timeout: 120_000 }, async (name, product) => {
+const both = <T>(rows: [string, T][]) =>
+  (['tf32', 'bfloat16'] as const).flatMap((kind) => rows.map(([name, row]): [Kind, string, T] => [kind, name, row]));
+
+test.skipIf(!cudaDevice).each(both(products))('matmul, %s: %s', { timeout: 120_000 }, async (kind, name, product) => {
   // Many tiles take the emulated grid long, and integers find every wrong place.
   for (const integer of product.sizes[0] > 30 ? [true] : [true, false]) {
     const random = randomFrom(seedOf(name) + Number(integer));
-    const a = values(product.a, integer, random);
-    const b = values(product.b, integer, random);
+    const a = values(product.a, integer, kind, random);
+    const b = values(product.b, integer, kind, random);
     const graph = new native.Graph();
-    const x = graph.input('a', 'float32', product.a);
-    const y = graph.input('b', 'float32', product.b);
+    const x = factor(graph, kind, 'a', product.a).read;
+    const y = factor(graph, kind, 'b', product.b).read;
     const program = graph.compileSync([graph.op('matmul', [x, y], product.attrs ?? {})[0]!], cudaDevice);
     const [out] = await program.run([
       { data: a, shape: product.a },
       { data: b, shape: product.b },
     ]).promise;
     const { sums, magnitudes } = reference(product, a, b);
-    check(out!.data, sums, magnitudes, product.sizes[3], integer);
+    check(out!.data, sums, magnitudes, { terms: product.sizes[3], integer, kind });
   }
 });
 
@@ -155,43 +188,58 @@ const convolutions: [string, { x: Shape; w: Shape; attrs: Attributes }][] = [
 
 async function passes(
   on: string,
+  kind: Kind,
   [x, w]: [Float32Array, Float32Array],
   seed: Float32Array,
   shapes: Shape[],
   a: Attributes,
 ) {
   const graph = new native.Graph();
-  const ids = shapes.slice(0, 2).map((shape, i) => graph.input(`x${i}`, 'float32', shape));
-  const y = graph.op('conv2d', ids, a)[0]!;
+  const factors = shapes.slice(0, 2).map((shape, i) => factor(graph, kind, `x${i}`, shape));
+  const y = graph.op(
+    'conv2d',
+    factors.map(({ read }) => read),
+    a,
+  )[0]!;
+  const ids = factors.map((each) => each.x);
   const cotangent = graph.input('cotangent', 'float32', shapes[2]!);
   const program = graph.compileSync([y, ...graph.gradients(y, ids, cotangent)], on);
   const bound = [x, w, seed].map((data, i) => ({ data, shape: shapes[i]! }));
   return (await program.run(bound).promise).map(({ data }) => data);
 }
 
-test.skipIf(!cudaDevice).each(convolutions)('conv2d: %s', { timeout: 120_000 }, async (name, { x, w, attrs }) => {
-  const all = { strides: [1, 1], dilations: [1, 1], padding: [0, 0, 0, 0], groups: 1, ...attrs };
-  const graph = new native.Graph();
-  const y = graph.op('conv2d', [graph.input('x', 'float32', x), graph.input('w', 'float32', w)], all)[0]!;
-  const out = [...graph.shape(y)];
-  const terms = [sizeOf(w) / w[3]!, (w[0]! * w[1]! * w[3]!) / (all.groups as number), sizeOf(out) / out[3]!];
-  for (const integer of [true, false]) {
-    const random = randomFrom(seedOf(name) + Number(integer));
-    const inputs: [Float32Array, Float32Array] = [values(x, integer, random), values(w, integer, random)];
-    const seed = values(out, integer, random);
-    const magnitude = (data: Float32Array) => data.map(Math.abs);
-    const got = await passes(cudaDevice, inputs, seed, [x, w, out], all);
-    const want = await passes('cpu', inputs, seed, [x, w, out], all);
-    const magnitudes = await passes(
-      'cpu',
-      [magnitude(inputs[0]), magnitude(inputs[1])],
-      magnitude(seed),
-      [x, w, out],
-      all,
-    );
-    // Both results and the magnitudes are sums in float32: thrice their error.
-    got.forEach((data, i) => {
-      check(data, Float64Array.from(want[i]!), Float64Array.from(magnitudes[i]!), 3 * terms[i]!, integer);
-    });
-  }
-});
+test.skipIf(!cudaDevice).each(both(convolutions))(
+  'conv2d, %s: %s',
+  { timeout: 120_000 },
+  async (kind, name, { x, w, attrs }) => {
+    const all = { strides: [1, 1], dilations: [1, 1], padding: [0, 0, 0, 0], groups: 1, ...attrs };
+    const graph = new native.Graph();
+    const y = graph.op('conv2d', [graph.input('x', 'float32', x), graph.input('w', 'float32', w)], all)[0]!;
+    const out = [...graph.shape(y)];
+    const terms = [sizeOf(w) / w[3]!, (w[0]! * w[1]! * w[3]!) / (all.groups as number), sizeOf(out) / out[3]!];
+    for (const integer of [true, false]) {
+      const random = randomFrom(seedOf(name) + Number(integer));
+      const inputs: [Float32Array, Float32Array] = [values(x, integer, kind, random), values(w, integer, kind, random)];
+      const seed = values(out, integer, kind, random);
+      const magnitude = (data: Float32Array) => data.map(Math.abs);
+      const got = await passes(cudaDevice, kind, inputs, seed, [x, w, out], all);
+      const want = await passes('cpu', kind, inputs, seed, [x, w, out], all);
+      const magnitudes = await passes(
+        'cpu',
+        kind,
+        [magnitude(inputs[0]), magnitude(inputs[1])],
+        magnitude(seed),
+        [x, w, out],
+        all,
+      );
+      // Both results and the magnitudes are sums in float32: thrice their error.
+      got.forEach((data, i) => {
+        check(data, Float64Array.from(want[i]!), Float64Array.from(magnitudes[i]!), {
+          terms: 3 * terms[i]!,
+          integer,
+          kind,
+        });
+      });
+    }
+  },
+);

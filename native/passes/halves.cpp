@@ -1,0 +1,82 @@
+#include <map>
+
+#include "passes/passes.h"
+#include "passes/rewrite.h"
+
+namespace chainrule {
+namespace {
+
+// What is bfloat16 and is cast to float32 to be computed with, perhaps under another shape, or kNone.
+ValueId storedHalf(const Graph& graph, ValueId value) {
+  const Node* node = &graph.nodeOf(value);
+  while (node->op->view && node->inputs.size() == 1) node = &graph.nodeOf(node->inputs[0]);
+  if (node->op->name != "cast" || graph.type(node->first).dtype != DType::f32) return kNone;
+  return graph.type(node->inputs[0]).dtype == DType::bf16 ? node->inputs[0] : kNone;
+}
+
+class Halves {
+ public:
+  explicit Halves(const Graph& graph) : rewrite_(graph) {}
+
+  Graph apply() {
+    const Graph& graph = rewrite_.old();
+    for (NodeId id = 0; id < graph.nodes.size(); ++id) {
+      if (!isOfHalves(graph.nodes[id])) {
+        rewrite_.copy(id);
+        continue;
+      }
+      const Node& node = graph.nodes[id];
+      std::vector<ValueId> inputs = rewrite_.mappedInputs(node);
+      for (size_t i : {0, 1}) inputs[i] = half(node.inputs[i], node.origin);
+      Attrs attrs = node.attrs;
+      attrs.set(std::string(kHalves), int64_t(1));
+      rewrite_.copyWith(id, std::move(inputs), std::move(attrs));
+    }
+    return rewrite_.finish();
+  }
+
+ private:
+  // Both factors are, or it is a product of a gradient in a layer that computes on bfloat16. Weights that were merely
+  // stored so (a quantized model) say nothing of the precision of the rest.
+  bool isOfHalves(const Node& node) const {
+    const Graph& graph = rewrite_.old();
+    if (!node.op->multipliesHalves || !node.op->multipliesHalves(graph, node)) return false;
+    int halves = 0, rounded = 0;
+    for (size_t i : {0, 1}) {
+      const ValueId stored = storedHalf(graph, node.inputs[i]);
+      halves += stored != kNone;
+      rounded += stored != kNone && graph.nodeOf(stored).op->name != "variable";
+    }
+    return halves == 2 || (rounded == 1 && node.origin.gradient);
+  }
+
+  // A value as bfloat16, in the new graph: as it was stored, or rounded once for all products that read it.
+  ValueId half(ValueId value, const Origin& origin) {
+    const auto [place, isNew] = made_.try_emplace(value, kNone);
+    if (!isNew) return place->second;
+    const Graph& old = rewrite_.old();
+    const Node& node = old.nodeOf(value);
+    Graph& graph = rewrite_.graph();
+    graph.origin = origin;
+    ValueId made;
+    if (storedHalf(old, value) == kNone) {
+      Attrs attrs;
+      attrs.set("dtype", std::string("bfloat16"));
+      made = graph.addOne("cast", {rewrite_.mapped(value)}, std::move(attrs));
+    } else if (node.op->name == "cast") {
+      made = rewrite_.mapped(node.inputs[0]);
+    } else {
+      made = graph.addOne(node.op->name, {half(node.inputs[0], origin)}, node.attrs);
+    }
+    return made_[value] = made;
+  }
+
+  Rewrite rewrite_;
+  std::map<ValueId, ValueId> made_;
+};
+
+}  // namespace
+
+Graph multiplyHalves(const Graph& graph) { return Halves(graph).apply(); }
+
+}  // namespace chainrule
