@@ -147,7 +147,6 @@ std::optional<DevicePlan::Missing> DevicePlan::runPrologue(uint64_t weightsVersi
 }
 
 std::optional<DevicePlan::Missing> DevicePlan::run(const Run& run) {
-  if (run.until) device_.lockUntil(*run.until);  // refused before anything is copied
   // Before the device is locked: a variable's own lock comes first.
   std::vector<std::byte*> variables;
   for (const auto& variable : run.variables) variables.push_back(variable->onDevice(device_));

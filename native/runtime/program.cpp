@@ -196,6 +196,8 @@ uint64_t Program::weightsVersion() const {
 }
 
 void Program::run(Machine& machine, const Request& request) {
+  // A plan takes memory there, and variables are copied: refused before.
+  if (device_ && request.crew) device_->lockUntil(inlineDeadline());
   std::shared_ptr<Prepared> prepared = preparedFor(request.batch);
   lockAndRun(machine, request, prepared);
 }

@@ -19,6 +19,7 @@ struct state {
   int64_t allocations, bytes, hostAllocations, streams, events, modules, graphs, executables, contexts;
   /* Since the process started. */
   int64_t allocationCalls, hostAllocationCalls, workCalls, misuses;
+  int64_t pending; /* copies and fills that wait in streams */
   /* Orders: allocations (of both kinds together) from this one on fail; work from this one on is an illegal address;
      streams are busy for ever; whoever waits for an event waits so many milliseconds. */
   int64_t failAllocation, failWork, busy, slow;
@@ -184,11 +185,13 @@ static int add(struct list* stream, struct work work) {
   }
   if (ask()) return ILLEGAL_ADDRESS;
   append(stream, work);
+  ++s->pending;
   return 0;
 }
 /* Memory must still be there when the work is done, which frees of the device's wait for. */
 static int finish(struct list* stream) {
   int result = 0;
+  s->pending = 0;
   for (struct work* w = stream->first; w; w = w->next) {
     if (!inBlock(w->to, w->bytes, 0) && !inBlock(w->to, w->bytes, 1)) result = misuse();
     else if (w->from) memmove(w->to, w->from, w->bytes);
@@ -309,7 +312,7 @@ int cuGraphExecDestroy(struct list* executable) {
 int cuGraphLaunch(struct list* executable, struct list* stream) {
   CALL
   if (ask()) return ILLEGAL_ADDRESS;
-  for (struct work* w = executable->first; w; w = w->next) append(stream, *w);
+  for (struct work* w = executable->first; w; w = w->next, ++s->pending) append(stream, *w);
   return 0;
 }
 

@@ -53,7 +53,7 @@ export function runScript<T>(script: string, folder: string | undefined, env: Re
 
 const fields = [
   ...['allocations', 'bytes', 'hostAllocations', 'streams', 'events', 'modules', 'graphs', 'executables', 'contexts'],
-  ...['allocationCalls', 'hostAllocationCalls', 'workCalls', 'misuses'],
+  ...['allocationCalls', 'hostAllocationCalls', 'workCalls', 'misuses', 'pending'],
   ...['failAllocation', 'failWork', 'busy', 'slow'],
 ] as const;
 
