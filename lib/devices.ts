@@ -16,6 +16,8 @@ const precision = process.env.CHAINRULE_FLOAT32_MATMUL_PRECISION;
 if (precision) setFloat32MatmulPrecision(precision as 'high', 'CHAINRULE_FLOAT32_MATMUL_PRECISION');
 const algorithm = process.env.CHAINRULE_CONV_ALGORITHM;
 if (algorithm) setConvAlgorithm(algorithm as 'auto', 'CHAINRULE_CONV_ALGORITHM');
+const memoryLimit = process.env.CHAINRULE_CUDA_MEMORY_LIMIT;
+if (memoryLimit) setDeviceMemoryLimit(Number(memoryLimit), undefined, 'CHAINRULE_CUDA_MEMORY_LIMIT');
 
 /** Checks the spelling of a device; whether it is there shows when something is compiled for it. */
 export function checkDevice(device: unknown, where: string): Device {
@@ -38,6 +40,39 @@ export function defaultDevice(): Device {
 export function listDevices(): Promise<DeviceList> {
   nameLibrary();
   return native.devices();
+}
+
+/**
+ * How much of a GPU's memory this process may take, from the next allocation on, for weights, plans and data, beside the few
+ * hundred megabytes that the driver takes for itself: a number of bytes, or below 1 a share of all there is; `Infinity` is no
+ * limit, the default. Without a device it holds for each GPU that has no limit of its own. What does not fit rejects with
+ * ERR_CHAINRULE_DEVICE_OOM before anything is allocated. CHAINRULE_CUDA_MEMORY_LIMIT sets the same for all GPUs.
+ *
+ * @throws ERR_CHAINRULE_VALUE for a limit that is not above 0, ERR_CHAINRULE_DEVICE for a device that is no GPU.
+ */
+export function setDeviceMemoryLimit(limit: number, device?: Device, where = 'setDeviceMemoryLimit'): void {
+  if (typeof limit !== 'number' || !(limit > 0)) {
+    throw new ChainruleError(
+      'ERR_CHAINRULE_VALUE',
+      `${where} takes a number of bytes, or a share of the GPU's memory below 1, got "${String(limit)}".`,
+    );
+  }
+  if (device !== undefined && !/^cuda/.test(checkDevice(device, where))) {
+    throw new ChainruleError(
+      'ERR_CHAINRULE_DEVICE',
+      `${where}: device "${device}" has no memory of its own; name a GPU: 'cuda' or 'cuda:0'.`,
+    );
+  }
+  native.configure({ memoryLimit: limit < 2 ** 53 ? limit : 0, memoryLimitDevice: device ?? '' });
+}
+
+/**
+ * Gives memory of GPUs that nobody uses back to the driver, and so to other processes: what is kept for the next allocations and
+ * what plans compute in. That happens by itself when a GPU had no work for two seconds; this does it at once, after the work
+ * that is queued. Weights stay there until their model is garbage.
+ */
+export function releaseDeviceMemory(): Promise<void> {
+  return native.releaseDeviceMemory();
 }
 
 /**

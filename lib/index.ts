@@ -11,7 +11,15 @@ export { Constraint } from './constraints/index.js';
 export { normalize, type SplitOptions, splitDataset, toCategorical } from './data/arrays.js';
 export { Dataset } from './data/dataset.js';
 export { type PadOptions, padSequences, type TimeseriesOptions, timeseriesDatasetFromArray } from './data/sequences.js';
-export { type Device, type DeviceInfo, listDevices, setConvAlgorithm, setFloat32MatmulPrecision } from './devices.js';
+export {
+  type Device,
+  type DeviceInfo,
+  listDevices,
+  releaseDeviceMemory,
+  setConvAlgorithm,
+  setDeviceMemoryLimit,
+  setFloat32MatmulPrecision,
+} from './devices.js';
 export type { ErrorCode } from './errors.js';
 export { ChainruleError } from './errors.js';
 // Tracing

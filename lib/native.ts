@@ -212,7 +212,16 @@ export interface DeviceInfo {
   id: string;
   name: string;
   computeCapability: string;
+  /** All of it. */
   memoryBytes: number;
+  /** What weights, plans and data of this process take there. This and the rest: only of a device that this process uses. */
+  usedBytes?: number;
+  /** The same with what is kept for the next allocations, for as long as there is work. */
+  heldBytes?: number;
+  /** What is free for all processes, as the driver says. */
+  freeBytes?: number;
+  /** What this process may take: see setDeviceMemoryLimit. */
+  limitBytes?: number;
   multiprocessors: number;
   /** What the driver supports. */
   driver: string;
@@ -250,10 +259,15 @@ export interface NativeAddon {
     deviceLibrary?: string;
     matmulPrecision?: 'high' | 'highest';
     convAlgorithm?: 'auto' | 'direct' | 'winograd';
+    /** Bytes, below 1 a share, 0 for none; of the device named, 'cuda' for the first, '' for each that nobody names. */
+    memoryLimit?: number;
+    memoryLimitDevice?: string;
   }): void;
   /** Looks for GPUs, once. */
   devices(): Promise<DeviceList>;
   devicesSync(): DeviceList;
+  /** Unused memory of all devices in use goes back to their drivers. */
+  releaseDeviceMemory(): Promise<void>;
   /** What the machine can do at most with so many threads, measured now (about half a second, off the main thread). */
   measureFloor(threads: number): Promise<{ gflops: number; streamGBs: number; cacheGBs: number }>;
   /** Names of all ops, for the completeness test. */

@@ -26,7 +26,16 @@ console.log(`On ${found.devices[0].name}.`);
 const tests = process.argv.slice(2);
 runBin('vitest/vitest.mjs', [
   'run',
-  ...(tests.length > 0 ? tests : ['test/ops/cuda', 'test/runtime/device', 'test/runtime/driver', 'test/models/remat']),
+  ...(tests.length > 0
+    ? tests
+    : [
+        'test/ops/cuda',
+        'test/runtime/device',
+        'test/runtime/driver',
+        'test/runtime/faults',
+        'test/runtime/several_devices',
+        'test/models/remat',
+      ]),
 ]);
 
 /** In a process of its own: a process looks once. */

@@ -79,9 +79,15 @@ export function trace<T extends Structure<Tensor> = Record<string, Tensor>, O = 
 }
 
 /** Describes a computation, runs it once off the main thread and gives its numbers: `await compute(() => ops.exp([1, 2]))`. */
-export async function compute<O>(fn: () => O, options: RunOptions = {}): Promise<ArraysOf<O>> {
+export async function compute<O>(
+  fn: () => O,
+  { device = defaultDevice(), ...options }: RunOptions & Pick<TraceOptions, 'device'> = {},
+): Promise<ArraysOf<O>> {
   options.signal?.throwIfAborted();
-  const { executable, result } = await build(() => ({ current: new Trace(), call: fn }));
+  const { executable, result } = await build(() => ({
+    current: new Trace(checkDevice(device, 'compute')),
+    call: fn,
+  }));
   return replace(result, await executable.run([], options)) as ArraysOf<O>;
 }
 

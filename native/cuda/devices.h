@@ -1,5 +1,6 @@
 #pragma once
 
+#include "cuda/memory_pool.h"
 #include "cuda/queue.h"
 
 namespace chainrule::cuda {
@@ -7,7 +8,29 @@ namespace chainrule::cuda {
 // What every device of this library does alike.
 class QueueDevice : public Device {
  public:
+  explicit QueueDevice(DeviceDescription description);
+
+  const DeviceDescription& description() const final { return description_; }
   Outcome lower(const LowerContext& node, Lowering& result) final;
+
+  Outcome allocate(int64_t bytes, void*& memory) override { return memory_.allocate(bytes, memory); }
+  void release(void* memory) final { memory_.release(memory); }
+  Outcome allocateHost(int64_t bytes, void*& memory) override { return hostMemory_.allocate(bytes, memory); }
+  void releaseHost(void* memory) final { hostMemory_.release(memory); }
+  DeviceMemoryUse memoryUse() override { return {.used = memory_.usedBytes(), .held = memory_.heldBytes()}; }
+  void limitMemory(int64_t bytes) final { memory_.limit(bytes); }
+  void trimMemory() final;
+
+ protected:
+  // What the pools are filled from.
+  virtual Outcome takeMemory(int64_t bytes, void*& memory) = 0;
+  virtual void giveMemory(void* memory) = 0;
+  virtual Outcome takeHostMemory(int64_t bytes, void*& memory) = 0;
+  virtual void giveHostMemory(void* memory) = 0;
+
+ private:
+  const DeviceDescription description_;
+  MemoryPool memory_, hostMemory_;
 };
 
 // What stands around the steps of a walk, and `each(i)` for step i.
@@ -26,8 +49,8 @@ StepArgs argsOf(const std::vector<Step>& steps, size_t index, const DeviceFrame&
 Outcome listGpus(std::vector<DeviceDescription>& devices);
 Outcome openGpu(int index, std::unique_ptr<Device>& device);
 
-DeviceDescription describeEmulated();
-std::unique_ptr<Device> openEmulated();
+DeviceDescription describeEmulated(int index);
+std::unique_ptr<Device> openEmulated(int index);
 
 // Runs `body`; what it throws becomes an outcome.
 template <typename Body>

@@ -61,6 +61,7 @@ void open(DriverState& state) {
   find(d.moduleUnload, "cuModuleUnload");
   find(d.moduleGetFunction, "cuModuleGetFunction");
   find(d.funcSetAttribute, "cuFuncSetAttribute");
+  find(d.memGetInfo, "cuMemGetInfo_v2");
   find(d.memAlloc, "cuMemAlloc_v2");
   find(d.memFree, "cuMemFree_v2");
   find(d.memAllocHost, "cuMemAllocHost_v2");
@@ -72,6 +73,7 @@ void open(DriverState& state) {
   find(d.streamCreate, "cuStreamCreate");
   find(d.streamDestroy, "cuStreamDestroy_v2");
   find(d.streamSynchronize, "cuStreamSynchronize");
+  find(d.streamQuery, "cuStreamQuery");
   find(d.streamBeginCapture, "cuStreamBeginCapture_v2");
   find(d.streamEndCapture, "cuStreamEndCapture");
   find(d.graphInstantiate, "cuGraphInstantiateWithFlags");
@@ -122,7 +124,10 @@ std::string errorText(const Driver& driver, CuResult result) {
 Outcome outcomeOf(const Driver& driver, CuResult result, const char* call) {
   if (result == 0) return {};
   const std::string text = std::string(call) + ": " + errorText(driver, result);
-  if (result == 2) return {"DEVICE_OOM", text + ". Use a smaller batch or model, or free memory of other processes"};
+  if (result == 2) {
+    return {"DEVICE_OOM",
+            text + ". Use a smaller batch, compile with memoryBudget, or free memory of this and other processes"};
+  }
   // After these the context is lost, whatever the next call is (CUDA driver API, CUresult).
   constexpr CuResult sticky[] = {214, 220, 226, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719};
   if (std::find(std::begin(sticky), std::end(sticky), result) != std::end(sticky)) {

@@ -37,6 +37,7 @@ struct Driver {
   CuResult (*moduleUnload)(CuModule);
   CuResult (*moduleGetFunction)(CuFunction*, CuModule, const char* name);
   CuResult (*funcSetAttribute)(CuFunction, int attribute, int value);
+  CuResult (*memGetInfo)(size_t* free, size_t* total);
   CuResult (*memAlloc)(CuPointer*, size_t bytes);
   CuResult (*memFree)(CuPointer);
   CuResult (*memAllocHost)(void**, size_t bytes);
@@ -48,6 +49,7 @@ struct Driver {
   CuResult (*streamCreate)(CuStream*, unsigned flags);
   CuResult (*streamDestroy)(CuStream);
   CuResult (*streamSynchronize)(CuStream);
+  CuResult (*streamQuery)(CuStream);
   CuResult (*streamBeginCapture)(CuStream, int mode);
   CuResult (*streamEndCapture)(CuStream, CuGraph*);
   CuResult (*graphInstantiate)(CuGraphExec*, CuGraph, unsigned long long flags);

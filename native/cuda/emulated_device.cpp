@@ -1,5 +1,6 @@
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <set>
 
 #include "cuda/devices.h"
@@ -35,6 +36,8 @@ class EmulatedQueue : public Queue {
  private:
   void start(const char* name, emulation::Call call, void (*body)(), void** arguments,
              const LaunchSize& size) override {
+    static std::mutex running;  // the grid is one for all emulated devices
+    const std::lock_guard guard(running);
     expectCompiled(name);
     const auto index = [](const Extent& e) { return emulation::Index{uint32_t(e.x), uint32_t(e.y), uint32_t(e.z)}; };
     emulation::runGrid(name, call, body, arguments, index(size.grid), index(size.block), size_t(size.sharedBytes));
@@ -60,18 +63,18 @@ class EmulatedRecording : public Recording {
 
 class EmulatedDevice : public QueueDevice {
  public:
-  const DeviceDescription& description() const override { return description_; }
+  explicit EmulatedDevice(int index) : QueueDevice(describeEmulated(index)) {}
 
   Outcome allocate(int64_t bytes, void*& memory) override {
-    memory = std::aligned_alloc(256, size_t(bytes + 255) / 256 * 256);
-    if (!memory) return {"DEVICE_OOM", "no memory for an emulated device: " + std::to_string(bytes) + " bytes asked"};
-    // Nobody may count on what fresh memory holds: NaN as a number, and as a fault one that occurred.
-    std::fill_n(static_cast<uint32_t*>(memory), (bytes + 3) / 4, 0x7FFFFFFFu);
-    return {};
+    const Outcome outcome = QueueDevice::allocate(bytes, memory);
+    if (!outcome.failed()) poison(bytes, memory);
+    return outcome;
   }
-  void release(void* memory) override { std::free(memory); }
-  Outcome allocateHost(int64_t bytes, void*& memory) override { return allocate(bytes, memory); }
-  void releaseHost(void* memory) override { release(memory); }
+  Outcome allocateHost(int64_t bytes, void*& memory) override {
+    const Outcome outcome = QueueDevice::allocateHost(bytes, memory);
+    if (!outcome.failed()) poison(bytes, memory);
+    return outcome;
+  }
 
   Outcome record(const std::vector<Step>& steps, const DeviceFrame& frame,
                  std::unique_ptr<Recording>& result) override {
@@ -88,15 +91,28 @@ class EmulatedDevice : public QueueDevice {
   }
   Outcome copyOut(void* to, const void* from, int64_t bytes) override { return copyIn(to, from, bytes); }
   Outcome finish() override { return {}; }
+  bool finished() override { return true; }
 
  private:
-  const DeviceDescription description_ = describeEmulated();
+  // Nobody may count on what fresh memory holds: NaN as a number, and as a fault one that occurred.
+  static void poison(int64_t bytes, void* memory) {
+    std::fill_n(static_cast<uint32_t*>(memory), (bytes + 3) / 4, 0x7FFFFFFFu);
+  }
+
+  Outcome takeMemory(int64_t bytes, void*& memory) override {
+    memory = std::aligned_alloc(256, size_t(bytes + 255) / 256 * 256);
+    if (!memory) return {"DEVICE_OOM", "the host has no memory for an emulated device"};
+    return {};
+  }
+  void giveMemory(void* memory) override { std::free(memory); }
+  Outcome takeHostMemory(int64_t bytes, void*& memory) override { return takeMemory(bytes, memory); }
+  void giveHostMemory(void* memory) override { std::free(memory); }
 };
 
 }  // namespace
 
-DeviceDescription describeEmulated() {
-  return {.id = "cuda:0",
+DeviceDescription describeEmulated(int index) {
+  return {.id = "cuda:" + std::to_string(index),
           .name = "emulated GPU",
           .major = 8,
           .minor = 0,
@@ -104,6 +120,6 @@ DeviceDescription describeEmulated() {
           .multiprocessors = 1,
           .driver = "none"};
 }
-std::unique_ptr<Device> openEmulated() { return std::make_unique<EmulatedDevice>(); }
+std::unique_ptr<Device> openEmulated(int index) { return std::make_unique<EmulatedDevice>(index); }
 
 }  // namespace chainrule::cuda

@@ -11,7 +11,7 @@ namespace {
 
 constexpr int kMultiprocessors = 16, kMajor = 75, kMinor = 76, kMostShared = 97;  // CUdevice_attribute
 constexpr int kMaxDynamicShared = 8;                                              // CUfunction_attribute
-constexpr CuResult kNotFound = 500;
+constexpr CuResult kNotFound = 500, kNotReady = 600;
 constexpr int kRelaxedCapture = 2, kNonBlocking = 1, kUntimed = 2;  // flags
 constexpr int64_t kSharedWithoutAsking = 48 << 10;
 
@@ -22,8 +22,53 @@ struct Gpu {
   CuStream stream = nullptr;
   std::vector<CuModule> modules;
   int mostShared = 0;
+  CuContext context = nullptr;
+  mutable Outcome lost;  // what the driver said when it lost the context: no call after that would mean anything
 
-  void check(CuResult result, const char* call) const { outcomeOf(driver, result, call).orThrow(); }
+  Outcome outcome(CuResult result, const char* call) const {
+    Outcome found = outcomeOf(driver, result, call);
+    if (found.code == "DEVICE_LOST" && !lost.failed()) lost = found;
+    return found;
+  }
+  void check(CuResult result, const char* call) const { outcome(result, call).orThrow(); }
+  // Before the calls of any thread.
+  void enter() const {
+    lost.orThrow();
+    driver.ctxSetCurrent(context);
+  }
+  // Runs `body`, which calls the driver; what it throws becomes an outcome.
+  template <typename Body>
+  Outcome calling(Body body) const {
+    return outcomeFrom([&] {
+      enter();
+      body();
+    });
+  }
+  // The same for what gives something back: there is nobody to tell.
+  template <typename Body>
+  void returning(Body body) const {
+    if (lost.failed()) return;
+    driver.ctxSetCurrent(context);
+    body();
+  }
+};
+
+// An event that is destroyed whatever happens.
+class Event {
+ public:
+  Event(const Gpu& gpu, unsigned flags) : gpu_(gpu) {
+    gpu_.check(gpu_.driver.eventCreate(&event_, flags), "cuEventCreate");
+  }
+  ~Event() {
+    gpu_.returning([&] { gpu_.driver.eventDestroy(event_); });
+  }
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+  operator CuEvent() const { return event_; }
+
+ private:
+  const Gpu& gpu_;
+  CuEvent event_ = nullptr;
 };
 
 class GpuQueue : public Queue {
@@ -80,105 +125,70 @@ class GpuQueue : public Queue {
 
 class GpuRecording : public Recording {
  public:
-  GpuRecording(const Gpu& gpu, CuContext context, CuGraphExec graph) : gpu_(gpu), context_(context), graph_(graph) {
-    gpu_.check(gpu_.driver.eventCreate(&done_, kUntimed), "cuEventCreate");
+  GpuRecording(const Gpu& gpu, CuGraph graph) : gpu_(gpu), done_(gpu, kUntimed) {
+    gpu_.check(gpu_.driver.graphInstantiate(&graph_, graph, 0), "cuGraphInstantiate");
   }
   ~GpuRecording() override {
-    gpu_.driver.ctxSetCurrent(context_);
-    gpu_.driver.eventDestroy(done_);
-    gpu_.driver.graphExecDestroy(graph_);
+    gpu_.returning([&] { gpu_.driver.graphExecDestroy(graph_); });  // a run of it goes on to its end
   }
   Outcome run() override {
-    gpu_.driver.ctxSetCurrent(context_);
-    return outcomeFrom([&] {
+    return gpu_.calling([&] {
       gpu_.check(gpu_.driver.graphLaunch(graph_, gpu_.stream), "cuGraphLaunch");
       gpu_.check(gpu_.driver.eventRecord(done_, gpu_.stream), "cuEventRecord");
     });
   }
   Outcome wait() override {
-    gpu_.driver.ctxSetCurrent(context_);
-    return outcomeOf(gpu_.driver, gpu_.driver.eventSynchronize(done_), "a step on the GPU");
+    return gpu_.calling([&] { gpu_.check(gpu_.driver.eventSynchronize(done_), "a step on the GPU"); });
   }
 
  private:
   const Gpu& gpu_;
-  CuContext context_;
-  CuGraphExec graph_;
-  CuEvent done_ = nullptr;
+  const Event done_;
+  CuGraphExec graph_ = nullptr;
 };
 
 class GpuDevice : public QueueDevice {
  public:
-  GpuDevice(DeviceDescription description, CuDevice device) : description_(std::move(description)), device_(device) {
+  GpuDevice(DeviceDescription description, CuDevice device) : QueueDevice(std::move(description)), device_(device) {
     gpu_.check(gpu_.driver.deviceGetAttribute(&gpu_.mostShared, kMostShared, device_), "cuDeviceGetAttribute");
-    gpu_.check(gpu_.driver.devicePrimaryCtxRetain(&context_, device_), "cuDevicePrimaryCtxRetain");
-    const Outcome started = outcomeFrom([&] { start(); });
+    gpu_.check(gpu_.driver.devicePrimaryCtxRetain(&gpu_.context, device_), "cuDevicePrimaryCtxRetain");
+    const Outcome started = gpu_.calling([&] { start(); });
     if (started.failed()) close();
     started.orThrow();
   }
   ~GpuDevice() override { close(); }
 
-  const DeviceDescription& description() const override { return description_; }
-
-  Outcome allocate(int64_t bytes, void*& memory) override {
-    enter();
-    CuPointer pointer = 0;
-    const Outcome outcome = outcomeOf(gpu_.driver, gpu_.driver.memAlloc(&pointer, size_t(bytes)), "cuMemAlloc");
-    if (outcome.failed()) {
-      return {outcome.code, outcome.message + ": " + std::to_string(bytes) + " bytes asked, " + std::to_string(inUse_) +
-                                " in use by this process"};
-    }
-    memory = reinterpret_cast<void*>(pointer);
-    sizes_[memory] = bytes;
-    inUse_ += bytes;
-    return {};
-  }
-  void release(void* memory) override {
-    const auto found = sizes_.find(memory);
-    if (found == sizes_.end()) return;
-    enter();
-    gpu_.driver.streamSynchronize(gpu_.stream);
-    gpu_.driver.memFree(address(memory));
-    inUse_ -= found->second;
-    sizes_.erase(found);
-  }
-  Outcome allocateHost(int64_t bytes, void*& memory) override {
-    enter();
-    return outcomeOf(gpu_.driver, gpu_.driver.memAllocHost(&memory, size_t(bytes)), "cuMemAllocHost");
-  }
-  void releaseHost(void* memory) override {
-    enter();
-    gpu_.driver.streamSynchronize(gpu_.stream);
-    gpu_.driver.memFreeHost(memory);
+  DeviceMemoryUse memoryUse() override {
+    DeviceMemoryUse use = QueueDevice::memoryUse();
+    size_t free = 0, total = 0;
+    gpu_.returning([&] {
+      if (gpu_.driver.memGetInfo(&free, &total) == 0) use.free = int64_t(free);
+    });
+    return use;
   }
 
   Outcome record(const std::vector<Step>& steps, const DeviceFrame& frame,
                  std::unique_ptr<Recording>& result) override {
-    enter();
-    return outcomeFrom([&] {
+    return gpu_.calling([&] {
       const Driver& d = gpu_.driver;
       gpu_.check(d.streamBeginCapture(gpu_.stream, kRelaxedCapture), "cuStreamBeginCapture");
       const Outcome enqueued = outcomeFrom([&] { enqueue(steps, frame, queue_); });
       CuGraph graph = nullptr;
       const CuResult ended = d.streamEndCapture(gpu_.stream, &graph);
-      if (enqueued.failed() && graph) d.graphDestroy(graph);
-      enqueued.orThrow();
-      gpu_.check(ended, "cuStreamEndCapture");
-      CuGraphExec executable = nullptr;
-      const CuResult made = d.graphInstantiate(&executable, graph, 0);
-      d.graphDestroy(graph);
-      gpu_.check(made, "cuGraphInstantiate");
-      result = std::make_unique<GpuRecording>(gpu_, context_, executable);
+      const Outcome made = outcomeFrom([&] {
+        enqueued.orThrow();
+        gpu_.check(ended, "cuStreamEndCapture");
+        result = std::make_unique<GpuRecording>(gpu_, graph);
+      });
+      if (graph) d.graphDestroy(graph);
+      made.orThrow();
     });
   }
 
   Outcome time(const std::vector<Step>& steps, const DeviceFrame& frame, double* nanoseconds) override {
-    enter();
-    return outcomeFrom([&] {
+    return gpu_.calling([&] {
       const Driver& d = gpu_.driver;
-      CuEvent begin = nullptr, end = nullptr;
-      gpu_.check(d.eventCreate(&begin, 0), "cuEventCreate");
-      gpu_.check(d.eventCreate(&end, 0), "cuEventCreate");
+      const Event begin(gpu_, 0), end(gpu_, 0);
       // Each step by itself: what `enqueue` joins into one launch takes longer here.
       enqueueEach(steps, frame, queue_, [&](size_t i) {
         gpu_.check(d.eventRecord(begin, gpu_.stream), "cuEventRecord");
@@ -189,33 +199,51 @@ class GpuDevice : public QueueDevice {
         gpu_.check(d.eventElapsedTime(&milliseconds, begin, end), "cuEventElapsedTime");
         nanoseconds[i] = std::min(nanoseconds[i], double(milliseconds) * 1e6);
       });
-      d.eventDestroy(begin);
-      d.eventDestroy(end);
     });
   }
 
   Outcome copyIn(void* to, const void* from, int64_t bytes) override {
-    enter();
-    return outcomeFrom([&] {
+    return gpu_.calling([&] {
       queue_.upload(to, from, bytes);
-      gpu_.check(gpu_.driver.streamSynchronize(gpu_.stream), "copy to the GPU");
+      synchronize("copy to the GPU");
     });
   }
   Outcome copyOut(void* to, const void* from, int64_t bytes) override {
-    enter();
-    return outcomeFrom([&] {
+    return gpu_.calling([&] {
       queue_.download(to, from, bytes);
-      gpu_.check(gpu_.driver.streamSynchronize(gpu_.stream), "copy from the GPU");
+      synchronize("copy from the GPU");
     });
   }
   Outcome finish() override {
-    enter();
-    return outcomeOf(gpu_.driver, gpu_.driver.streamSynchronize(gpu_.stream), "the GPU's work");
+    return gpu_.calling([&] { synchronize("the GPU's work"); });
+  }
+  bool finished() override {
+    bool done = true;  // a lost GPU does nothing any more
+    gpu_.returning([&] { done = gpu_.driver.streamQuery(gpu_.stream) != kNotReady; });
+    return done;
   }
 
  private:
+  Outcome takeMemory(int64_t bytes, void*& memory) override {
+    return gpu_.calling([&] {
+      CuPointer pointer = 0;
+      gpu_.check(gpu_.driver.memAlloc(&pointer, size_t(bytes)), "cuMemAlloc");
+      memory = reinterpret_cast<void*>(pointer);
+    });
+  }
+  void giveMemory(void* memory) override {
+    gpu_.returning([&] { gpu_.driver.memFree(address(memory)); });
+  }
+  Outcome takeHostMemory(int64_t bytes, void*& memory) override {
+    return gpu_.calling([&] { gpu_.check(gpu_.driver.memAllocHost(&memory, size_t(bytes)), "cuMemAllocHost"); });
+  }
+  void giveHostMemory(void* memory) override {
+    gpu_.returning([&] { gpu_.driver.memFreeHost(memory); });
+  }
+
+  void synchronize(const char* what) { gpu_.check(gpu_.driver.streamSynchronize(gpu_.stream), what); }
+
   void start() {
-    enter();
     for (const KernelImage* image = kernelImages(); image->machineCode; ++image) {
       CuModule& module = gpu_.modules.emplace_back();
       if (gpu_.driver.moduleLoadData(&module, image->machineCode) == 0) continue;
@@ -225,7 +253,7 @@ class GpuDevice : public QueueDevice {
   }
 
   void close() {
-    enter();
+    gpu_.driver.ctxSetCurrent(gpu_.context);
     if (gpu_.stream) gpu_.driver.streamDestroy(gpu_.stream);
     for (CuModule module : gpu_.modules) {
       if (module) gpu_.driver.moduleUnload(module);
@@ -233,15 +261,9 @@ class GpuDevice : public QueueDevice {
     gpu_.driver.devicePrimaryCtxRelease(device_);
   }
 
-  void enter() const { gpu_.driver.ctxSetCurrent(context_); }  // per thread
-
-  const DeviceDescription description_;
   const CuDevice device_;
-  CuContext context_ = nullptr;
   Gpu gpu_;
   GpuQueue queue_{gpu_};
-  std::unordered_map<void*, int64_t> sizes_;
-  int64_t inUse_ = 0;
 };
 
 Outcome describe(int index, DeviceDescription& description, CuDevice& device) {

@@ -1,10 +1,41 @@
+#include <algorithm>
 #include <cstdlib>
+#include <string>
 
 #include "build_info.h"
 #include "cuda/devices.h"
 #include "cuda/ops/joining_queue.h"
 
 namespace chainrule::cuda {
+namespace {
+
+// CHAINRULE_CUDA_POOL=0: each block an allocation of the driver's, so that compute-sanitizer sees where it ends.
+bool pools() {
+  const char* text = std::getenv("CHAINRULE_CUDA_POOL");
+  return !text || std::string(text) != "0";
+}
+
+}  // namespace
+
+// Work on the device is in order, so a block may serve anew at once; the host writes to its own when it likes.
+QueueDevice::QueueDevice(DeviceDescription description)
+    : description_(std::move(description)),
+      memory_({.name = description_.id,
+               .take = [this](int64_t bytes, void*& memory) { return takeMemory(bytes, memory); },
+               .give = [this](void* memory) { giveMemory(memory); },
+               .settle = [this] { finish(); },
+               .pools = pools()}),
+      hostMemory_({.name = "the host for " + description_.id,
+                   .take = [this](int64_t bytes, void*& memory) { return takeHostMemory(bytes, memory); },
+                   .give = [this](void* memory) { giveHostMemory(memory); },
+                   .settle = [this] { finish(); },
+                   .ordered = false,
+                   .pools = pools()}) {}
+
+void QueueDevice::trimMemory() {
+  memory_.trim();
+  hostMemory_.trim();
+}
 
 Outcome QueueDevice::lower(const LowerContext& node, Lowering& result) {
   const Launcher* launcher = findLauncher(node.node.op->name);
@@ -38,18 +69,21 @@ void enqueue(const std::vector<Step>& steps, const DeviceFrame& frame, Queue& to
 
 namespace {
 
-// For tests and for looking at kernels in a debugger; see cuda/emulation.h.
-bool emulates() { return std::getenv("CHAINRULE_CUDA_EMULATE") != nullptr; }
+// How many devices, for tests and for looking at kernels in a debugger; see cuda/emulation.h.
+int emulated() {
+  const char* count = std::getenv("CHAINRULE_CUDA_EMULATE");
+  return count ? std::clamp(std::atoi(count), 1, 8) : 0;
+}
 
 Outcome list(std::vector<DeviceDescription>& devices) {
-  if (!emulates()) return listGpus(devices);
-  devices.push_back(describeEmulated());
+  if (!emulated()) return listGpus(devices);
+  for (int index = 0; index < emulated(); ++index) devices.push_back(describeEmulated(index));
   return {};
 }
 
 Outcome open(int index, std::unique_ptr<Device>& device) {
-  if (!emulates()) return openGpu(index, device);
-  device = openEmulated();
+  if (!emulated()) return openGpu(index, device);
+  device = openEmulated(index);
   return {};
 }
 

@@ -2,6 +2,9 @@
 #include <napi.h>
 
 #include <algorithm>
+#include <map>
+#include <memory>
+#include <string>
 
 #include "build_info.h"
 #include "cpu/kernel_table.h"
@@ -55,7 +58,7 @@ static Napi::Value info(const Napi::CallbackInfo& call) {
   return out;
 }
 
-static Napi::Value deviceList(Napi::Env env) {
+static Napi::Value deviceList(Napi::Env env, const std::map<std::string, OpenDeviceMemory>& memory) {
   const DeviceList& list = listDevices();
   Napi::Array rows = Napi::Array::New(env);
   for (const DeviceDescription& device : list.devices) {
@@ -64,6 +67,13 @@ static Napi::Value deviceList(Napi::Env env) {
     row.Set("name", device.name);
     row.Set("computeCapability", std::to_string(device.major) + "." + std::to_string(device.minor));
     row.Set("memoryBytes", double(device.memoryBytes));
+    if (const auto open = memory.find(device.id); open != memory.end()) {
+      const auto& [use, limit] = open->second;
+      row.Set("usedBytes", double(use.used));
+      row.Set("heldBytes", double(use.held));
+      if (use.free >= 0) row.Set("freeBytes", double(use.free));
+      if (limit > 0) row.Set("limitBytes", double(limit));
+    }
     row.Set("multiprocessors", device.multiprocessors);
     row.Set("driver", device.driver);
     rows.Set(rows.Length(), row);
@@ -76,9 +86,18 @@ static Napi::Value deviceList(Napi::Env env) {
 
 // The driver takes a while to start: off the main thread.
 static Napi::Value devices(const Napi::CallbackInfo& call) {
-  return submit(call.Env(), task([] { listDevices(); }), deviceList);
+  const auto memory = std::make_shared<std::map<std::string, OpenDeviceMemory>>();
+  auto work = [memory] {
+    listDevices();
+    *memory = deviceMemory();
+  };
+  return submit(call.Env(), task(std::move(work)), [memory](Napi::Env env) { return deviceList(env, *memory); });
 }
-static Napi::Value devicesSync(const Napi::CallbackInfo& call) { return deviceList(call.Env()); }
+static Napi::Value devicesSync(const Napi::CallbackInfo& call) { return deviceList(call.Env(), {}); }
+
+static Napi::Value releaseMemory(const Napi::CallbackInfo& call) {
+  return submit(call.Env(), task([] { releaseDeviceMemory(); }), [](Napi::Env env) { return env.Undefined(); });
+}
 
 static Napi::Value setErrorClass(const Napi::CallbackInfo& call) {
   Environment::of(call.Env()).errorClass = Napi::Persistent(call[0].As<Napi::Function>());
@@ -102,6 +121,10 @@ static Napi::Value configure(const Napi::CallbackInfo& call) {
   }
   if (options.Get("deviceLibrary").IsString())
     setDeviceLibrary(options.Get("deviceLibrary").As<Napi::String>().Utf8Value());
+  if (options.Get("memoryLimit").IsNumber()) {
+    setDeviceMemoryLimit(options.Get("memoryLimitDevice").As<Napi::String>().Utf8Value(),
+                         options.Get("memoryLimit").As<Napi::Number>().DoubleValue());
+  }
   return call.Env().Undefined();
 }
 
@@ -156,6 +179,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("configure", Napi::Function::New(env, configure, "configure"));
   exports.Set("measureFloor", Napi::Function::New(env, floorOf, "measureFloor"));
   exports.Set("devices", Napi::Function::New(env, devices, "devices"));
+  exports.Set("releaseDeviceMemory", Napi::Function::New(env, releaseMemory, "releaseDeviceMemory"));
   exports.Set("devicesSync", Napi::Function::New(env, devicesSync, "devicesSync"));
   exports.Set("opNames", Napi::Function::New(env, listOps, "opNames"));
   exports.Set("elementwiseOps", Napi::Function::New(env, elementwiseOps, "elementwiseOps"));

@@ -51,6 +51,13 @@ struct DeviceFrame {
   std::vector<DeviceCopy> uploads, downloads;
 };
 
+// Of a device, in bytes.
+struct DeviceMemoryUse {
+  int64_t used = 0;   // by this process for weights, plans and data
+  int64_t held = 0;   // with what is kept for the next allocations
+  int64_t free = -1;  // of the whole device, for all processes; negative: not known
+};
+
 // Steps made ready: one call runs them all, as often as one likes.
 class Recording {
  public:
@@ -72,6 +79,9 @@ class Device {
   virtual void release(void* memory) = 0;
   virtual Outcome allocateHost(int64_t bytes, void*& memory) = 0;  // that copies read and write without a detour
   virtual void releaseHost(void* memory) = 0;
+  virtual DeviceMemoryUse memoryUse() = 0;
+  virtual void limitMemory(int64_t bytes) = 0;  // that this process may take; 0: no limit
+  virtual void trimMemory() = 0;                // what is kept for the next allocations goes back to the driver
 
   virtual Outcome record(const std::vector<Step>& steps, const DeviceFrame& frame,
                          std::unique_ptr<Recording>& result) = 0;
@@ -80,6 +90,7 @@ class Device {
   virtual Outcome copyIn(void* to, const void* from, int64_t bytes) = 0;   // any host memory, done on return
   virtual Outcome copyOut(void* to, const void* from, int64_t bytes) = 0;  // likewise
   virtual Outcome finish() = 0;                                            // waits for all that was asked
+  virtual bool finished() = 0;                                             // whether that is done, without waiting
 };
 
 // What the library exports as chainruleDevices().

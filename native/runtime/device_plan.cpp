@@ -125,7 +125,7 @@ std::optional<DevicePlan::Missing> DevicePlan::await(Side& side) {
 }
 
 std::optional<DevicePlan::Missing> DevicePlan::settle() {
-  const std::lock_guard guard(device_.mutex);
+  const auto lock = device_.lock();
   std::optional<Missing> missing;
   for (Side* side : {&sides_[next_], &sides_[1 - next_]}) {  // the older run first
     const auto found = await(*side);
@@ -138,8 +138,7 @@ std::optional<DevicePlan::Missing> DevicePlan::runPrologue(uint64_t weightsVersi
   if (plan_.prologue.empty() || prologueVersion_ == weightsVersion) return std::nullopt;
   if (!prologueFaults_.data())
     prologueFaults_ = HostStaging(device_, int64_t(plan_.prologue.size() * sizeof(uint64_t)));
-  if (!prologue_)
-    device_.device->record(plan_.prologue, frameOf(plan_.prologue, prologueFaults_.data()), prologue_).orThrow();
+  if (!prologue_) prologue_ = device_.record(plan_.prologue, frameOf(plan_.prologue, prologueFaults_.data()));
   prologue_->run().orThrow();
   prologue_->wait().orThrow();
   const auto missing = firstMissing(plan_.prologue, prologueFaults_.data(), 0);
@@ -151,7 +150,7 @@ std::optional<DevicePlan::Missing> DevicePlan::run(const Run& run) {
   // Before the device is locked: a variable's own lock comes first.
   std::vector<std::byte*> variables;
   for (const auto& variable : run.variables) variables.push_back(variable->onDevice(device_));
-  const std::lock_guard guard(device_.mutex);
+  const auto lock = run.until ? device_.lockUntil(*run.until) : device_.lock();
   Device& device = *device_.device;
   Side& side = sides_[next_];
   next_ = 1 - next_;
@@ -173,7 +172,7 @@ std::optional<DevicePlan::Missing> DevicePlan::run(const Run& run) {
     device.finish().orThrow();
     return firstMissing(plan_.body, staged(side, stagedFaults_), run.rowOffset);
   }
-  if (!side.body) device.record(plan_.body, bodyFrame(side), side.body).orThrow();
+  if (!side.body) side.body = device_.record(plan_.body, bodyFrame(side));
   side.body->run().orThrow();
   side.running = true;
   if (run.detached) return std::nullopt;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -21,6 +22,8 @@ class DevicePlan {
     std::span<const void* const> inputs;
     std::span<void* const> outputs;
     bool detached = false;  // nobody wants the outputs: the run need not be complete on return
+    // On a JavaScript thread: when to give up waiting for the device.
+    std::optional<std::chrono::steady_clock::time_point> until;
     int64_t rowOffset = 0;
     uint64_t weightsVersion = 0;
     double* times = nullptr;  // see Frame
@@ -40,7 +43,7 @@ class DevicePlan {
   // Two, so that the host fills one while the device works on the other.
   struct Side {
     HostStaging staging;
-    std::unique_ptr<Recording> body;
+    OpenDevice::Recorded body;
     bool running = false;
     int64_t rowOffset = 0;
   };
@@ -62,7 +65,7 @@ class DevicePlan {
   int64_t stagedControl_ = 0, stagedFaults_ = 0, stagingBytes_ = 0;
   bool checksIndices_ = false;
   std::vector<void*> slots_;
-  std::unique_ptr<Recording> prologue_;
+  OpenDevice::Recorded prologue_;
   HostStaging prologueFaults_;
   std::optional<uint64_t> prologueVersion_;
   Side sides_[2];

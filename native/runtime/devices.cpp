@@ -10,6 +10,8 @@
 namespace chainrule {
 namespace {
 
+constexpr auto kPatience = std::chrono::seconds(2);  // without work, until memory goes back
+
 // Leaked on purpose, as all that lanes use: they may outlive static destruction.
 struct Registry {
   std::mutex mutex;
@@ -18,6 +20,7 @@ struct Registry {
   const DeviceLibrary* library = nullptr;
   DeviceList list;
   std::map<int, std::unique_ptr<OpenDevice>> open;
+  std::map<std::string, double> limits;
 };
 Registry& registry() {
   static auto* const instance = new Registry;
@@ -43,6 +46,27 @@ const DeviceList& look(Registry& r) {
     r.list.reason = openLibrary(r).message;
   }
   return r.list;
+}
+
+void applyLimit(const Registry& r, OpenDevice& open) {
+  const DeviceDescription& device = open.device->description();
+  double limit = 0;
+  for (const std::string& name :
+       {std::string(), std::string(device.id == r.list.devices[0].id ? "cuda" : ""), device.id}) {
+    if (const auto found = r.limits.find(name); found != r.limits.end()) limit = found->second;
+  }
+  open.limitMemory(int64_t(limit < 1 ? limit * double(device.memoryBytes) : limit));
+}
+
+// Copied, so that nobody waits for a device while the registry is locked.
+std::vector<OpenDevice*> openDevices() {
+  Registry& r = registry();
+  const std::lock_guard guard(r.mutex);
+  std::vector<OpenDevice*> devices;
+  for (const auto& [index, open] : r.open) {
+    if (open) devices.push_back(open.get());
+  }
+  return devices;
 }
 
 }  // namespace
@@ -78,6 +102,7 @@ OpenDevice* openDevice(const std::string& id) {
       std::unique_ptr<Device> fresh;
       r.library->open(index, fresh).orThrow();
       open = std::make_unique<OpenDevice>(std::move(fresh));
+      applyLimit(r, *open);
     }
     return open.get();
   }
@@ -89,22 +114,108 @@ OpenDevice* openDevice(const std::string& id) {
   fail("DEVICE", "there is no device \"", id, "\", only ", names);
 }
 
+void setDeviceMemoryLimit(const std::string& id, double limit) {
+  Registry& r = registry();
+  const std::lock_guard guard(r.mutex);
+  r.limits[id] = limit;
+  for (const auto& [index, open] : r.open) {
+    if (open) applyLimit(r, *open);
+  }
+}
+
+std::map<std::string, OpenDeviceMemory> deviceMemory() {
+  std::map<std::string, OpenDeviceMemory> all;
+  for (OpenDevice* open : openDevices()) {
+    const auto lock = open->lock();
+    all[open->device->description().id] = {open->device->memoryUse(), open->memoryLimit()};
+  }
+  return all;
+}
+
+void releaseDeviceMemory() {
+  for (OpenDevice* open : openDevices()) {
+    const auto lock = open->lock();
+    if (!open->device->finish().failed()) open->rest();
+  }
+}
+
 template <bool onHost>
 DeviceBlock<onHost>::DeviceBlock(OpenDevice& device, int64_t bytes) : device_(&device), size_(bytes) {
   if (bytes == 0) return;
-  const std::lock_guard guard(device.mutex);
+  const auto lock = device.lock();
   void* memory = nullptr;
   (onHost ? device.device->allocateHost(bytes, memory) : device.device->allocate(bytes, memory)).orThrow();
   data_ = static_cast<std::byte*>(memory);
 }
 template <bool onHost>
 DeviceBlock<onHost>::~DeviceBlock() {
-  if (!data_) return;
-  const std::lock_guard guard(device_->mutex);
-  onHost ? device_->device->releaseHost(data_) : device_->device->release(data_);
+  if (data_) device_->discard(data_, onHost);
 }
 template class DeviceBlock<true>;
 template class DeviceBlock<false>;
+
+OpenDevice::OpenDevice(std::unique_ptr<Device> device)
+    : device(std::move(device)), idle_(kPatience, [this] { return rest(); }) {}
+
+OpenDevice::Lock OpenDevice::lock() {
+  Lock lock(mutex_);
+  device->limitMemory(limit_);
+  sweep();
+  idle_.touch();
+  return lock;
+}
+
+OpenDevice::Lock OpenDevice::lockUntil(std::chrono::steady_clock::time_point until) {
+  Lock lock(mutex_, std::defer_lock);
+  awaitBriefly(until, [&] { return lock.try_lock(); });
+  awaitBriefly(until, [&] { return device->finished(); });
+  return this->lock();
+}
+
+void OpenDevice::discard(Recording* recording) {
+  const std::lock_guard guard(discardMutex_);
+  recordings_.emplace_back(recording);
+  idle_.touch();
+}
+
+void OpenDevice::discard(std::byte* memory, bool onHost) {
+  const std::lock_guard guard(discardMutex_);
+  blocks_.emplace_back(memory, onHost);
+  idle_.touch();
+}
+
+void OpenDevice::sweep() {
+  decltype(recordings_) recordings;
+  decltype(blocks_) blocks;
+  {
+    const std::lock_guard guard(discardMutex_);
+    recordings.swap(recordings_);
+    blocks.swap(blocks_);
+  }
+  recordings.clear();
+  for (const auto& [memory, onHost] : blocks) onHost ? device->releaseHost(memory) : device->release(memory);
+}
+
+bool OpenDevice::lost() {
+  const auto lock = this->lock();
+  return device->finish().code == "DEVICE_LOST";
+}
+
+bool OpenDevice::rest() {
+  const Lock lock(mutex_, std::try_to_lock);
+  if (!lock.owns_lock() || !device->finished()) return false;
+  arena_ = DeviceMemory();
+  sweep();
+  device->trimMemory();
+  return true;
+}
+
+OpenDevice::Recorded OpenDevice::record(const std::vector<Step>& steps, const DeviceFrame& frame) {
+  const auto lock = this->lock();
+  std::unique_ptr<Recording> made;
+  device->record(steps, frame, made).orThrow();
+  return Recorded(made.release(), Drop{this});
+}
 
 std::byte* OpenDevice::arena(int64_t bytes) {
   if (bytes > arena_.size()) {
@@ -115,11 +226,11 @@ std::byte* OpenDevice::arena(int64_t bytes) {
 }
 
 void OpenDevice::upload(void* to, const void* from, int64_t bytes) {
-  const std::lock_guard guard(mutex);
+  const auto lock = this->lock();
   if (bytes > 0) device->copyIn(to, from, bytes).orThrow();
 }
 void OpenDevice::download(void* to, const void* from, int64_t bytes) {
-  const std::lock_guard guard(mutex);
+  const auto lock = this->lock();
   if (bytes > 0) device->copyOut(to, from, bytes).orThrow();
 }
 

@@ -16,6 +16,11 @@ std::atomic<MatmulPrecision> matmulPrecision{MatmulPrecision::high};
 std::atomic<ConvAlgorithm> defaultConvAlgorithm{ConvAlgorithm::automatic};
 constexpr size_t kPlans = 16;
 constexpr double kInlineWait = 1e6;  // nanoseconds that an inline run may wait for a running step
+constexpr double kOnDevice = -1;     // a cost that nobody knows
+
+std::chrono::steady_clock::time_point inlineDeadline() {
+  return std::chrono::steady_clock::now() + std::chrono::nanoseconds(int64_t(kInlineWait));
+}
 
 // Says to inline runs how long this step takes, while it runs.
 class Busy {
@@ -191,6 +196,8 @@ uint64_t Program::weightsVersion() const {
 }
 
 void Program::run(Machine& machine, const Request& request) {
+  // A plan takes memory there, and variables are copied: refused before.
+  if (device_ && request.crew) device_->lockUntil(inlineDeadline());
   std::shared_ptr<Prepared> prepared = preparedFor(request.batch);
   lockAndRun(machine, request, prepared);
 }
@@ -203,6 +210,10 @@ void Program::lockAndRun(Machine& machine, const Request& request, std::shared_p
   const auto take = [&](auto& lock, std::shared_mutex& mutex) {
     lock = std::remove_reference_t<decltype(lock)>(mutex, std::try_to_lock);
     if (lock.owns_lock()) return;
+    if (request.crew && domain->stepCost.load() == kOnDevice) {
+      awaitBriefly(inlineDeadline(), [&] { return lock.try_lock(); });
+      return;
+    }
     if (request.crew && domain->stepCost.load() > kInlineWait) {
       fail("BUSY",
            "a training step of this model is running on the executor. Use await model.predict(x), or wait for fit to "
@@ -247,7 +258,7 @@ void Program::lockAndRun(Machine& machine, const Request& request, std::shared_p
     prepared = preparedFor(request.batch);
   }
 
-  const Busy busy(domain->stepCost, prepared->plan.cost);
+  const Busy busy(domain->stepCost, device_ ? kOnDevice : prepared->plan.cost);
   if (device_) {
     runOnDevice(request, *prepared);
   } else {
@@ -257,7 +268,7 @@ void Program::lockAndRun(Machine& machine, const Request& request, std::shared_p
 
 void Program::touchUpdated() {
   const auto touch = [&](int variable) {
-    device_ ? variables_[size_t(variable)]->touchOnDevice() : variables_[size_t(variable)]->touch();
+    device_ ? variables_[size_t(variable)]->touchOnDevice(*device_) : variables_[size_t(variable)]->touch();
   };
   for (const Commit& commit : optimized_.commits) {
     if (!commit.group) touch(commit.target);
@@ -300,8 +311,13 @@ void Program::walk(Machine& machine, const Request& request, Prepared& prepared)
 }
 
 void Program::runOnDevice(const Request& request, Prepared& prepared) {
-  DevicePlan::Run run{variables_,       request.inputs,    request.outputs,
-                      request.detached, request.rowOffset, weightsVersion()};
+  DevicePlan::Run run{.variables = variables_,
+                      .inputs = request.inputs,
+                      .outputs = request.outputs,
+                      .detached = request.detached,
+                      .rowOffset = request.rowOffset,
+                      .weightsVersion = weightsVersion()};
+  if (request.crew) run.until = inlineDeadline();
   if (request.timed) {
     prepared.times.resize(prepared.plan.body.size(), INFINITY);
     run.times = prepared.times.data();
@@ -358,9 +374,10 @@ void Program::bind(Prepared& prepared, Binding& binding, Machine& machine, const
       if (!kept) kept = std::make_shared<Persistent>(Buffer(size_t(plan.persistentBytes)));
       binding.persistent = kept;
     }
-    binding.slots.resize(plan.slots.size());
+    std::vector<void*> slots;  // all or none: a variable may be out of reach
+    for (const Slot& slot : plan.slots) slots.push_back(address(slot));
+    binding.slots = std::move(slots);
     binding.arena = arena;
-    for (size_t i = 0; i < plan.slots.size(); ++i) binding.slots[i] = address(plan.slots[i]);
     return;
   }
   for (uint32_t slot : plan.boundSlots) binding.slots[slot] = address(plan.slots[slot]);

@@ -1,5 +1,6 @@
 #include "runtime/variable.h"
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 
@@ -37,40 +38,55 @@ void eachPanelRun(DType type, const Dims& dims, Visit visit) {
 }  // namespace
 
 std::byte* VariableStorage::onHost() {
-  if (hostOutdated_) download();
+  if (newest_) download();
   return buffer_.data();
 }
 
 void VariableStorage::download() {
   const std::lock_guard guard(mutex_);
-  if (!hostOutdated_) return;
-  try {
-    device_->download(buffer_.data(), mirror_.data(), int64_t(buffer_.size()));
-  } catch (const Error& error) {
-    // What a lost device held is gone; the host's older values must be writable and readable again.
-    if (error.code() == "DEVICE_LOST") {
-      hostOutdated_ = false;
-      mirrorOutdated_ = true;
-      mirror_ = DeviceMemory();
-    }
-    throw;
+  OpenDevice* const device = newest_;
+  if (!device) return;
+  for (const Mirror& mirror : mirrors_) {
+    if (mirror.device == device) device->download(buffer_.data(), mirror.memory.data(), int64_t(buffer_.size()));
   }
-  hostOutdated_ = false;
+  newest_ = nullptr;
 }
 
 std::byte* VariableStorage::onDevice(OpenDevice& device) {
-  if (device_ == &device && !mirrorOutdated_) return mirror_.data();
+  const Mirror* const last = last_.load(std::memory_order_acquire);
+  if (last && last->device == &device &&
+      last->written.load(std::memory_order_acquire) == written_.load(std::memory_order_acquire)) {
+    return last->memory.data();
+  }
   onHost();
   const std::lock_guard guard(mutex_);
-  if (device_ != &device) {
-    mirrorOutdated_ = true;
-    mirror_ = DeviceMemory();
+  auto mirror = std::find_if(mirrors_.begin(), mirrors_.end(), [&](const Mirror& m) { return m.device == &device; });
+  if (mirror == mirrors_.end()) mirror = mirrors_.emplace(mirror, device);
+  if (mirror->written != written_) {
+    if (!mirror->memory.data()) mirror->memory = DeviceMemory(device, int64_t(buffer_.size()));
+    device.upload(mirror->memory.data(), buffer_.data(), int64_t(buffer_.size()));
+    mirror->written = written_.load();
   }
-  if (!mirror_.data()) mirror_ = DeviceMemory(device, int64_t(buffer_.size()));
-  device_ = &device;
-  device.upload(mirror_.data(), buffer_.data(), int64_t(buffer_.size()));
-  mirrorOutdated_ = false;
-  return mirror_.data();
+  last_ = &*mirror;
+  return mirror->memory.data();
+}
+
+void VariableStorage::wroteOnDevice(OpenDevice& device) {
+  wroteOnHost();
+  for (Mirror& mirror : mirrors_) {
+    if (mirror.device == &device) {
+      mirror.written = written_.load();
+      last_ = &mirror;
+    } else {
+      mirror.memory = DeviceMemory();
+    }
+  }
+  newest_ = &device;
+}
+
+void VariableStorage::forgetNewest() {
+  newest_ = nullptr;
+  ++written_;
 }
 
 Variable::Variable(std::string name, DType dtype, Dims dims, double fill)
@@ -85,15 +101,35 @@ Variable::Variable(std::string name, DType dtype, Dims dims, double fill)
   if (byteSize(dtype) == 1) std::fill_n(reinterpret_cast<uint8_t*>(data()), count, uint8_t(fill));
 }
 
+std::byte* Variable::data() const {
+  try {
+    return storage_->onHost() + offset_;
+  } catch (const Error& error) {
+    if (error.code() != "DEVICE_LOST") throw;
+    if (domain_->forgotten == storage_->newest()) {
+      storage_->forgetNewest();
+      return storage_->address() + offset_;
+    }
+    fail("DEVICE_LOST", "the newest values of \"", name, "\" were on ", storage_->newest()->device->description().id,
+         ", which this process has lost, and are gone with it. Give the model weights again (loadWeights, setWeights), "
+         "which also sets what goes with them back to its last state outside of the GPU, or load a checkpoint");
+  }
+}
+
+std::byte* Variable::dataToWrite() {
+  if (storage_->newest() && storage_->newest()->lost()) domain_->forgotten = storage_->newest();
+  return data();
+}
+
 void Variable::fixLayout(Layout layout) {
   if (layoutFixed_ && layout != layout_) fail("INTERNAL", "variable \"", name, "\" already has another layout");
-  layoutFixed_ = true;
   convert(layout);
+  layoutFixed_ = true;
 }
 
 void Variable::unpack() {
-  layoutFixed_ = true;
   convert(Layout::rowMajor);
+  layoutFixed_ = true;
 }
 
 void Variable::convert(Layout layout) {
@@ -119,9 +155,9 @@ void Variable::read(std::byte* rowMajor) const {
 
 void Variable::write(const std::byte* rowMajor) {
   if (layout_ == Layout::rowMajor) {
-    std::memcpy(data(), rowMajor, size_t(bytes()));
+    std::memcpy(dataToWrite(), rowMajor, size_t(bytes()));
   } else {
-    std::byte* panels = data();
+    std::byte* panels = dataToWrite();
     eachPanelRun(dtype, dims, [&](int64_t panel, int64_t row, int64_t bytes) {
       std::memcpy(panels + panel, rowMajor + row, size_t(bytes));
     });

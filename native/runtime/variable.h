@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
@@ -18,11 +19,13 @@ namespace chainrule {
 // because compiling a program joins the domains of its variables.
 struct LockDomain {
   std::shared_mutex mutex;
-  std::atomic<double> stepCost{0};  // nanoseconds of the step that holds it, an estimate
+  std::atomic<double> stepCost{0};  // nanoseconds of the step that holds it, an estimate; negative: on a device
+  // Whose values are gone and given up: somebody wrote others after it was lost.
+  std::atomic<const OpenDevice*> forgotten{nullptr};
 };
 
-// Memory of one or, after grouping, several variables: on the host, and a copy on the device whose programs use them.
-// Either side may be newer; it is brought up to date when it is asked for.
+// Memory of one or, after grouping, several variables: on the host, and a copy on each device whose programs use them.
+// The newest may be on any of them; the others are brought up to date when they are asked for.
 class VariableStorage {
  public:
   explicit VariableStorage(size_t bytes) : buffer_(bytes, true) {}
@@ -31,17 +34,29 @@ class VariableStorage {
   std::byte* address() const { return buffer_.data(); }  // whatever it holds
   std::byte* onHost();                                   // up to date
   std::byte* onDevice(OpenDevice& device);               // likewise
-  void wroteOnHost() { mirrorOutdated_ = true; }
-  void wroteOnDevice() { hostOutdated_ = true; }
+  OpenDevice* newest() const { return newest_; }         // null: the host has the newest values
+
+  void forgetNewest();  // what a lost device held is gone: the host's older values count again
+
+  // With the domain locked exclusively.
+  void wroteOnHost() { written_.store(written_.load(std::memory_order_relaxed) + 1, std::memory_order_release); }
+  void wroteOnDevice(OpenDevice& device);
 
  private:
+  struct Mirror {
+    explicit Mirror(OpenDevice& device) : device(&device) {}
+    OpenDevice* const device;
+    DeviceMemory memory;
+    std::atomic<uint64_t> written{0};  // what it is up to
+  };
   void download();
 
   Buffer buffer_;
-  std::mutex mutex_;  // of the copies between both
-  OpenDevice* device_ = nullptr;
-  DeviceMemory mirror_;
-  std::atomic<bool> hostOutdated_{false}, mirrorOutdated_{true};
+  std::mutex mutex_;                          // of the copies between the host and devices
+  std::list<Mirror> mirrors_;                 // one for each device that ever asked
+  std::atomic<const Mirror*> last_{nullptr};  // that was asked for
+  std::atomic<OpenDevice*> newest_{nullptr};
+  std::atomic<uint64_t> written_{1};
 };
 
 // A weight, moving statistic, optimizer slot, counter or seed. Shared by all programs that use it and by workers that
@@ -56,7 +71,7 @@ class Variable {
 
   Layout layout() const { return layout_; }
   bool layoutFixed() const { return layoutFixed_; }
-  std::byte* data() const { return storage_->onHost() + offset_; }
+  std::byte* data() const;  // throws DEVICE_LOST if the newest values were on a device that is lost
   std::byte* onDevice(OpenDevice& device) const { return storage_->onDevice(device) + offset_; }
   TensorType type() const { return {dtype, dims, layout_}; }
   int64_t bytes() const { return type().bytes(); }
@@ -66,8 +81,8 @@ class Variable {
     storage_->wroteOnHost();
     version_.fetch_add(1, std::memory_order_acq_rel);
   }
-  void touchOnDevice() {
-    storage_->wroteOnDevice();
+  void touchOnDevice(OpenDevice& device) {
+    storage_->wroteOnDevice(device);
     version_.fetch_add(1, std::memory_order_acq_rel);
   }
 
@@ -85,6 +100,7 @@ class Variable {
   friend bool isContiguous(std::span<const std::shared_ptr<Variable>>);
   friend void makeContiguous(std::span<const std::shared_ptr<Variable>>);
   void convert(Layout layout);
+  std::byte* dataToWrite();  // as data(), but what is lost is given up
 
   std::shared_ptr<VariableStorage> storage_;
   int64_t offset_ = 0;

@@ -1,29 +1,9 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { canFake, fakeDriver, runScript } from './fake_driver.js';
 
 // What is said where the NVIDIA driver is missing, broken or old: a fake libcuda.so.1 answers as told.
 
-const root = join(__dirname, '../..');
-const library = process.env.CHAINRULE_CUDA_BINARY ?? join(root, 'build-cmake/cuda/chainrule_cuda.node');
-const built = process.platform === 'linux' && existsSync(library);
-// Its own copy of libstdc++ frees what the sanitizer's `new` gave, since only the addon is built for the sanitizer.
-const sanitized = /lib(a|t)san/.test(process.env.LD_PRELOAD ?? '');
-const ready = built && !sanitized;
-if (!ready)
-  console.log(
-    `driver messages: skipped, the library of CUDA devices is not built ${built ? 'for the sanitizer' : '(npm run test:cuda builds it)'}`,
-  );
-
-function fakeDriver(...flags: string[]): string {
-  const folder = mkdtempSync(join(tmpdir(), 'chainrule-driver-'));
-  mkdirSync(folder, { recursive: true });
-  const source = join(__dirname, 'fake_cuda.c');
-  execFileSync('gcc', ['-shared', '-fPIC', '-o', join(folder, 'libcuda.so.1'), source, ...flags]);
-  return folder;
-}
+const ready = canFake('driver messages');
 
 const script = `
 const { listDevices } = require('./dist/devices.js');
@@ -38,21 +18,13 @@ const { sequential, layers } = require('./dist/chainrule.js');
   console.log(JSON.stringify({ ...list, cuda: await attempt('cuda'), auto: await attempt('auto') }));
 })();`;
 
-function look(folder: string | undefined, env: Record<string, string> = {}) {
-  const { CHAINRULE_CUDA_EMULATE: _, CHAINRULE_DEVICE: __, ...rest } = process.env;
-  const { stdout, stderr } = spawnSync(process.execPath, ['-e', script], {
-    cwd: root,
-    encoding: 'utf8',
-    env: { ...rest, ...(folder ? { LD_LIBRARY_PATH: folder } : {}), CHAINRULE_CUDA_BINARY: library, ...env },
-  });
-  if (!stdout) throw new Error(stderr);
-  return JSON.parse(stdout) as {
-    devices: { id: string; name: string }[];
-    reason: string;
-    cuda: unknown;
-    auto: unknown;
-  };
+interface Seen {
+  devices: { id: string; name: string }[];
+  reason: string;
+  cuda: unknown;
+  auto: unknown;
 }
+const look = (folder: string | undefined, env?: Record<string, string>) => runScript<Seen>(script, folder, env);
 
 const folder = ready ? fakeDriver() : undefined;
 
