@@ -254,6 +254,8 @@ export interface NativeAddon {
   /** Looks for GPUs, once. */
   devices(): Promise<DeviceList>;
   devicesSync(): DeviceList;
+  /** Libraries of the maker of the first GPU, by name: version and place of what is used, or why it is not. Opens the GPU. */
+  deviceLibraries(): Promise<Record<string, string>>;
   /** What the machine can do at most with so many threads, measured now (about half a second, off the main thread). */
   measureFloor(threads: number): Promise<{ gflops: number; streamGBs: number; cacheGBs: number }>;
   /** Names of all ops, for the completeness test. */

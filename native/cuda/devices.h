@@ -1,5 +1,6 @@
 #pragma once
 
+#include "cuda/libraries/libraries.h"
 #include "cuda/queue.h"
 
 namespace chainrule::cuda {
@@ -8,7 +9,13 @@ namespace chainrule::cuda {
 class QueueDevice : public Device {
  public:
   Outcome lower(const LowerContext& node, Lowering& result) final;
+  std::vector<LibraryDescription> libraries() final { return vendorLibraries().describe(); }
+
+  virtual Libraries& vendorLibraries() = 0;  // makes the device's context current
 };
+inline Libraries& librariesOf(const LowerContext& node) {
+  return static_cast<QueueDevice*>(node.device)->vendorLibraries();
+}
 
 // What stands around the steps of a walk, and `each(i)` for step i.
 template <typename Each>

@@ -31,6 +31,7 @@ class EmulatedQueue : public Queue {
     std::fill_n(static_cast<uint32_t*>(memory), words, word);
   }
   int64_t mostShared() const override { return 227 << 10; }  // an sm_90's
+  CuStream stream() override { return nullptr; }
 
  private:
   void start(const char* name, emulation::Call call, void (*body)(), void** arguments,
@@ -88,8 +89,10 @@ class EmulatedDevice : public QueueDevice {
   }
   Outcome copyOut(void* to, const void* from, int64_t bytes) override { return copyIn(to, from, bytes); }
   Outcome finish() override { return {}; }
+  Libraries& vendorLibraries() override { return libraries_; }
 
  private:
+  Libraries libraries_{LibraryMemory::host, 13000};
   const DeviceDescription description_ = describeEmulated();
 };
 

@@ -46,6 +46,7 @@ class GpuQueue : public Queue {
     if (words > 0) gpu_.check(gpu_.driver.memsetD32Async(address(memory), word, size_t(words), gpu_.stream), "fill");
   }
   int64_t mostShared() const override { return gpu_.mostShared; }
+  CuStream stream() override { return gpu_.stream; }
 
  private:
   void start(const char* name, emulation::Call, void (*)(), void** arguments, const LaunchSize& size) override {
@@ -212,6 +213,10 @@ class GpuDevice : public QueueDevice {
     enter();
     return outcomeOf(gpu_.driver, gpu_.driver.streamSynchronize(gpu_.stream), "the GPU's work");
   }
+  Libraries& vendorLibraries() override {
+    enter();
+    return libraries_;
+  }
 
  private:
   void start() {
@@ -226,6 +231,7 @@ class GpuDevice : public QueueDevice {
 
   void close() {
     enter();
+    libraries_.close();
     if (gpu_.stream) gpu_.driver.streamDestroy(gpu_.stream);
     for (CuModule module : gpu_.modules) {
       if (module) gpu_.driver.moduleUnload(module);
@@ -240,6 +246,7 @@ class GpuDevice : public QueueDevice {
   CuContext context_ = nullptr;
   Gpu gpu_;
   GpuQueue queue_{gpu_};
+  Libraries libraries_{LibraryMemory::device, driverState().version};
   std::unordered_map<void*, int64_t> sizes_;
   int64_t inUse_ = 0;
 };

@@ -80,6 +80,19 @@ static Napi::Value devices(const Napi::CallbackInfo& call) {
 }
 static Napi::Value devicesSync(const Napi::CallbackInfo& call) { return deviceList(call.Env()); }
 
+// Opens the first device, and what it finds is large.
+static Napi::Value deviceLibraries(const Napi::CallbackInfo& call) {
+  const auto found = std::make_shared<std::vector<LibraryDescription>>();
+  const auto look = [found] {
+    if (OpenDevice* const device = openDevice("auto")) *found = device->device->libraries();
+  };
+  return submit(call.Env(), task(look), [found](Napi::Env env) {
+    Napi::Object out = Napi::Object::New(env);
+    for (const LibraryDescription& library : *found) out.Set(library.name, library.text);
+    return out;
+  });
+}
+
 static Napi::Value setErrorClass(const Napi::CallbackInfo& call) {
   Environment::of(call.Env()).errorClass = Napi::Persistent(call[0].As<Napi::Function>());
   return call.Env().Undefined();
@@ -156,6 +169,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("configure", Napi::Function::New(env, configure, "configure"));
   exports.Set("measureFloor", Napi::Function::New(env, floorOf, "measureFloor"));
   exports.Set("devices", Napi::Function::New(env, devices, "devices"));
+  exports.Set("deviceLibraries", Napi::Function::New(env, deviceLibraries, "deviceLibraries"));
   exports.Set("devicesSync", Napi::Function::New(env, devicesSync, "devicesSync"));
   exports.Set("opNames", Napi::Function::New(env, listOps, "opNames"));
   exports.Set("elementwiseOps", Napi::Function::New(env, elementwiseOps, "elementwiseOps"));

@@ -103,6 +103,11 @@ int64_t planGemm(Gemm& gemm) {
   return gemm.parts > 1 ? gemm.parts * gemm.batchCount * gemm.m * gemm.n * int64_t(sizeof(float)) : 0;
 }
 
+Factors factorsOf(const LowerContext& c) {
+  if (c.in[0].dtype == DType::bf16) return Factors::bf16;
+  return c.precision == MatmulPrecision::high ? Factors::tf32 : Factors::exact;
+}
+
 void runGemm(Queue& queue, Gemm gemm, void* scratch, bool tf32, bool windowed) {
   const bool bAlongK = gemm.b.inner == 1 && gemm.b.x != 1;
   // There are no kernels for A along x and B along k: such an A is read element by element.

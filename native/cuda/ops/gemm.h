@@ -13,6 +13,10 @@ GemmOperand columnsOperand(int64_t row, bool transposed);  // B; transposed: B l
 // same everywhere. Returns the bytes of scratch that the product needs.
 int64_t planGemm(Gemm& gemm);
 
+// What is multiplied: floats, floats that may lose all but 10 bits of mantissa, or bfloat16.
+enum class Factors { exact, tf32, bf16 };
+Factors factorsOf(const LowerContext& node);  // whose first two inputs are the factors
+
 // Enqueues C = [C +] A B. `scratch`: what planGemm asked for. tf32: factors may lose all but 10 bits of mantissa.
 void runGemm(Queue& queue, Gemm gemm, void* scratch, bool tf32, bool windowed = false);
 
