@@ -21,7 +21,6 @@ typedef struct {
   int32_t transposeA, transposeB;
   uint32_t epilogue;
   const float* bias;
-  int64_t biasStride;
 } Product;
 typedef struct {
   uint64_t workspace;
@@ -78,7 +77,7 @@ int cublasLtMatrixLayoutSetAttribute(Layout* layout, int attribute, const void* 
 int cublasLtMatmulDescCreate(Product** product, int compute, int scale) {
   if (scale != FLOAT || (compute != COMPUTE_32F && compute != COMPUTE_TF32)) return INVALID_VALUE;
   *product = malloc(sizeof(Product));
-  **product = (Product){compute, 0, 0, 1, NULL, 0};
+  **product = (Product){compute, 0, 0, 1, NULL};
   return SUCCESS;
 }
 int cublasLtMatmulDescDestroy(Product* product) {
@@ -95,8 +94,6 @@ int cublasLtMatmulDescSetAttribute(Product* product, int attribute, const void* 
       return set(&product->epilogue, 4, value, bytes);
     case 8:
       return set(&product->bias, 8, value, bytes);
-    case 10:
-      return set(&product->biasStride, 8, value, bytes);
   }
   return INVALID_VALUE;
 }
@@ -203,7 +200,7 @@ int cublasLtMatmul(void* handle, Product* p, const float* alpha, const void* A, 
         const int64_t at = z * d->stride + (int64_t)(row + column * d->leading);
         float value = *alpha * (float)sum;
         if (*beta != 0) value += *beta * C[z * c->stride + (int64_t)(row + column * c->leading)];
-        if (p->epilogue & 4) value += p->bias[z * p->biasStride + (int64_t)row];
+        if (p->epilogue & 4) value += p->bias[row];
         if (p->epilogue & 2) value = value < 0 ? 0 : value;
         D[at] = value;
       }

@@ -26,6 +26,7 @@ export function fakeLibrary(name: string, source: string, ...flags: string[]): s
 }
 export const fakeCublasLt = (...flags: string[]): string =>
   fakeLibrary('libcublasLt.so.13', 'fake_cublas_lt.c', ...flags);
+export const fakeCudnn = (...flags: string[]): string => fakeLibrary('libcudnn.so.9', 'fake_cudnn.c', ...flags);
 
 /** The calls that a fake noted in a file, since the last look. */
 export function callLog(path: string): () => string[] {

@@ -18,13 +18,13 @@ using LtLayout = struct LtLayoutRecord*;
 using LtPreference = struct LtPreferenceRecord*;
 
 constexpr LtStatus kLtNotSupported = 15;
-constexpr int kLtFloat = 0, kLtBfloat16 = 14;                    // cudaDataType_t
-constexpr int kLtCompute32 = 68, kLtComputeTf32 = 77;            // cublasComputeType_t
-constexpr int32_t kLtPlain = 0, kLtTransposed = 1;               // cublasOperation_t
-constexpr uint32_t kLtNoEpilogue = 1, kLtRelu = 2, kLtBias = 4;  // cublasLtEpilogue_t; the last two may be joined
-// Attributes of a product (int32_t, int32_t, uint32_t, pointer, int64_t), of a layout (int32_t, int64_t) and of a
+constexpr int kLtFloat = 0, kLtBfloat16 = 14;          // cudaDataType_t
+constexpr int kLtCompute32 = 68, kLtComputeTf32 = 77;  // cublasComputeType_t
+constexpr int32_t kLtPlain = 0, kLtTransposed = 1;     // cublasOperation_t
+constexpr uint32_t kLtRelu = 2, kLtBias = 4;           // cublasLtEpilogue_t; both: their sum
+// Attributes of a product (int32_t, int32_t, uint32_t, pointer), of a layout (int32_t, int64_t) and of a
 // preference (uint64_t, uint32_t, four of uint32_t).
-constexpr int kLtTransposeA = 3, kLtTransposeB = 4, kLtEpilogue = 7, kLtBiasPointer = 8, kLtBiasBatchStride = 10;
+constexpr int kLtTransposeA = 3, kLtTransposeB = 4, kLtEpilogue = 7, kLtBiasPointer = 8;
 constexpr int kLtBatchCount = 5, kLtBatchStride = 6;
 constexpr int kLtMostWorkspace = 1, kLtReductionMask = 3, kLtAlignmentA = 5, kLtAlignmentB = 6, kLtAlignmentC = 7,
               kLtAlignmentD = 8;

@@ -2,32 +2,44 @@
 
 namespace chainrule::cuda {
 
-const LtDevice* Libraries::cublasLt() {
-  const std::lock_guard guard(mutex_);
-  if (looked_) return cublasLt_.get();
-  looked_ = true;
-  const CublasLt& library = cuda::cublasLt(memory_, cuda_);
-  noCublasLt_ = library.reason;
+template <typename Handle, typename Device, typename Library>
+const Device* Libraries::use(Used<Device>& used, const Library& library, const char* call) {
+  if (used.reason) return used.device.get();
+  used.reason = library.reason;
   if (!library.reason.empty()) return nullptr;
   try {
-    LtHandle handle = nullptr;
-    library.check(library.functions.create(&handle), "cublasLtCreate");
-    cublasLt_ = std::make_unique<LtDevice>(LtDevice{library, handle, memory_ == LibraryMemory::host});
+    Handle handle = nullptr;
+    library.check(library.functions.create(&handle), call);
+    used.device.reset(new Device{library, handle, memory_ == LibraryMemory::host});
   } catch (const Error& error) {
-    noCublasLt_ = error.what();
+    used.reason = error.what();
   }
-  return cublasLt_.get();
+  return used.device.get();
+}
+
+const LtDevice* Libraries::cublasLt() {
+  const std::lock_guard guard(mutex_);
+  return use<LtHandle>(cublasLt_, cuda::cublasLt(memory_, cuda_), "cublasLtCreate");
+}
+
+const DnnDevice* Libraries::cudnn() {
+  const std::lock_guard guard(mutex_);
+  return use<DnnHandle>(cudnn_, cuda::cudnn(memory_), "cudnnCreate");
 }
 
 std::vector<LibraryDescription> Libraries::describe() {
-  const LtDevice* const lt = cublasLt();
-  return {{"cuBLASLt", lt ? lt->library.version + ", " + lt->library.path : "not used: " + noCublasLt_}};
+  const auto text = [](const auto* device, const auto& used) {
+    return device ? device->library.version + ", " + device->library.path : "not used: " + *used.reason;
+  };
+  return {{"cuBLASLt", text(cublasLt(), cublasLt_)}, {"cuDNN", text(cudnn(), cudnn_)}};
 }
 
 void Libraries::close() {
   const std::lock_guard guard(mutex_);
-  if (cublasLt_) cublasLt_->library.functions.destroy(cublasLt_->handle);
-  cublasLt_.reset();
+  if (cublasLt_.device) cublasLt_.device->library.functions.destroy(cublasLt_.device->handle);
+  if (cudnn_.device) cudnn_.device->library.functions.destroy(cudnn_.device->handle);
+  cublasLt_.device.reset();
+  cudnn_.device.reset();
 }
 
 }  // namespace chainrule::cuda

@@ -17,16 +17,16 @@ constexpr uint64_t kMostWorkspace = 32 << 20, kWorkspaceAlignment = 256;
 struct Matrix {
   bool transposed;
   uint64_t rows, columns;
-  int64_t leading, batchStride;
+  int64_t leading;
 };
 
 // Of an operand whose (x, k) the library calls (row, column): the left one. The right one is its transpose.
 std::optional<Matrix> leftMatrix(const GemmOperand& operand, int64_t count, int64_t k) {
   if (operand.innerCount != INT64_MAX) return std::nullopt;
   if (operand.x == 1 && (operand.inner >= count || k == 1))
-    return Matrix{false, uint64_t(count), uint64_t(k), std::max(operand.inner, count), 0};
+    return Matrix{false, uint64_t(count), uint64_t(k), std::max(operand.inner, count)};
   if (operand.inner == 1 && (operand.x >= k || count == 1))
-    return Matrix{true, uint64_t(k), uint64_t(count), std::max(operand.x, k), 0};
+    return Matrix{true, uint64_t(k), uint64_t(count), std::max(operand.x, k)};
   return std::nullopt;
 }
 
@@ -62,7 +62,7 @@ bool aligned(const void* data) { return reinterpret_cast<uintptr_t>(data) % kAli
 std::shared_ptr<const LtProduct> LtProduct::make(const LtDevice& device, const Gemm& gemm, Factors factors, bool bias) {
   if (std::min({gemm.m, gemm.n, gemm.k, gemm.batchCount}) < 1 || !(device.takesAll || pays(gemm, factors)))
     return nullptr;
-  if (std::max({gemm.m, gemm.n, gemm.k, gemm.batchCount}) > INT32_MAX) return nullptr;
+  if (gemm.biasBatch != 0 || std::max({gemm.m, gemm.n, gemm.k, gemm.batchCount}) > INT32_MAX) return nullptr;
   const auto left = leftMatrix(gemm.b, gemm.n, gemm.k), right = leftMatrix(gemm.a, gemm.m, gemm.k);
   const auto leftStride = batchStride(gemm.b.batch, gemm), rightStride = batchStride(gemm.a.batch, gemm),
              resultStride = batchStride(gemm.cBatch, gemm);
@@ -81,7 +81,7 @@ std::shared_ptr<const LtProduct> LtProduct::make(const LtDevice& device, const G
   const int type = factors == Factors::bf16 ? kLtBfloat16 : kLtFloat;
   layout(result->left_, type, *left, *leftStride);
   layout(result->right_, type, *right, *rightStride);
-  layout(result->result_, kLtFloat, {false, uint64_t(gemm.n), uint64_t(gemm.m), gemm.cRow, 0}, *resultStride);
+  layout(result->result_, kLtFloat, {false, uint64_t(gemm.n), uint64_t(gemm.m), gemm.cRow}, *resultStride);
 
   library.check(f.productCreate(&result->product_, factors == Factors::tf32 ? kLtComputeTf32 : kLtCompute32, kLtFloat),
                 "cublasLtMatmulDescCreate");
@@ -91,10 +91,8 @@ std::shared_ptr<const LtProduct> LtProduct::make(const LtDevice& device, const G
   set(kLtTransposeA, left->transposed ? kLtTransposed : kLtPlain);
   set(kLtTransposeB, right->transposed ? kLtPlain : kLtTransposed);
   if (bias || gemm.relu) set(kLtEpilogue, (gemm.relu ? kLtRelu : 0) | (bias ? kLtBias : 0));
-  if (bias) {
-    set(kLtBiasPointer, reinterpret_cast<const void*>(uintptr_t(kAlignment)));  // tells the heuristic how it is aligned
-    if (gemm.batchCount > 1) set(kLtBiasBatchStride, gemm.biasBatch);
-  }
+  // Tells the heuristic how it is aligned. All products of a batch have the same.
+  if (bias) set(kLtBiasPointer, reinterpret_cast<const void*>(uintptr_t(kAlignment)));
   return result->choose() ? result : nullptr;
 }
 

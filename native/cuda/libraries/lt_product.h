@@ -22,7 +22,6 @@ class LtProduct {
 
  private:
   explicit LtProduct(const LtDevice& device) : device_(device) {}
-  void describe(const Gemm& gemm, Factors factors, bool bias);
   bool choose();
 
   const LtDevice& device_;

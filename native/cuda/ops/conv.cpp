@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "cuda/kernels/depthwise.cuh"
+#include "cuda/ops/conv_library.h"
 #include "cuda/ops/gemm.h"
 #include "cuda/ops/island.h"
 #include "plan/conv_shape.h"
@@ -72,9 +73,13 @@ LaunchSize elements(int64_t count) {
   return size;
 }
 
-// The product of the two operands, A being windows of the first.
-Lowering lowerProduct(const LowerContext& c, const ConvShape& s, Gemm gemm, const Epilogue& epilogue = {},
-                      int biasInput = -1) {
+// By cuDNN, or the product of the two operands, A being windows of the first.
+Lowering lowerProduct(const LowerContext& c, const ConvShape& s, ConvolutionPass pass, Gemm gemm,
+                      const Epilogue& epilogue = {}, int biasInput = -1) {
+  if (auto byLibrary = lowerByCudnn(c, s, pass, epilogue, biasInput, gemm.relu)) {
+    byLibrary->flop = flopOf(s);
+    return *std::move(byLibrary);
+  }
   Lowering lowering;
   lowering.flop = flopOf(s);
   lowering.sharedScratch = size_t(planGemm(gemm));
@@ -115,7 +120,7 @@ Lowering lowerForward(const LowerContext& c) {
   gemm.b.inner = gemm.cRow = s.cout;
   gemm.relu = relu;
   gemm.biasBatch = s.groupOut();
-  return lowerProduct(c, s, gemm, epilogue, biasInput);
+  return lowerProduct(c, s, ConvolutionPass::forward, gemm, epilogue, biasInput);
 }
 
 // Operands: the gradient of the output, the filter.
@@ -144,7 +149,7 @@ Lowering lowerInput(const LowerContext& c) {
     gemm.b.inner = s.groupIn() * s.cout;
   }
   gemm.cRow = s.cin;
-  return lowerProduct(c, s, gemm);
+  return lowerProduct(c, s, ConvolutionPass::input, gemm);
 }
 
 // Operands: the input, the gradient of the output.
@@ -172,7 +177,7 @@ Lowering lowerFilter(const LowerContext& c) {
   gemm.window.rowsAreTaps = true;
   gemm.b.x = 1;
   gemm.b.inner = gemm.cRow = s.cout;
-  return lowerProduct(c, s, gemm);
+  return lowerProduct(c, s, ConvolutionPass::filter, gemm);
 }
 
 constexpr Launcher table[] = {{"conv2d", lowerForward}, {"conv2dInput", lowerInput}, {"conv2dFilter", lowerFilter}};
