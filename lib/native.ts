@@ -268,6 +268,8 @@ export interface NativeAddon {
   devicesSync(): DeviceList;
   /** Unused memory of all devices in use goes back to their drivers. */
   releaseDeviceMemory(): Promise<void>;
+  /** Libraries of the maker of the first GPU, by name: version and place of what is used, or why it is not. Opens the GPU. */
+  deviceLibraries(): Promise<Record<string, string>>;
   /** What the machine can do at most with so many threads, measured now (about half a second, off the main thread). */
   measureFloor(threads: number): Promise<{ gflops: number; streamGBs: number; cacheGBs: number }>;
   /** Names of all ops, for the completeness test. */

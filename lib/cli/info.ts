@@ -8,10 +8,12 @@ export async function command(args: string[]): Promise<number> {
   const { native, nativeOrigin } = await import('../native.js');
   const { listDevices } = await import('../devices.js');
   const { devices, reason } = await listDevices();
+  const libraries = await native.deviceLibraries().catch((error: Error) => error.message);
   const facts = {
     // Everything that the addon says about itself, so that a new fact of the engine appears without a change here.
     ...native.info(),
     cuda: devices.length > 0 ? devices.map(deviceText) : reason,
+    ...(devices.length > 0 ? { cudaLibraries: libraries } : {}),
     addon: nativeOrigin,
     environment: environment(),
     openmpLibraries: mappedLibraries(/lib(gomp|omp|iomp5)[.-]/),

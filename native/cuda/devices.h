@@ -1,5 +1,6 @@
 #pragma once
 
+#include "cuda/libraries/libraries.h"
 #include "cuda/memory_pool.h"
 #include "cuda/queue.h"
 
@@ -21,6 +22,9 @@ class QueueDevice : public Device {
   void limitMemory(int64_t bytes) final { memory_.limit(bytes); }
   void trimMemory() final;
 
+  std::vector<LibraryDescription> libraries() final { return vendorLibraries().describe(); }
+  virtual Libraries& vendorLibraries() = 0;  // makes the device's context current
+
  protected:
   // What the pools are filled from.
   virtual Outcome takeMemory(int64_t bytes, void*& memory) = 0;
@@ -32,6 +36,9 @@ class QueueDevice : public Device {
   const DeviceDescription description_;
   MemoryPool memory_, hostMemory_;
 };
+inline Libraries& librariesOf(const LowerContext& node) {
+  return static_cast<QueueDevice*>(node.device)->vendorLibraries();
+}
 
 // What stands around the steps of a walk, and `each(i)` for step i.
 template <typename Each>

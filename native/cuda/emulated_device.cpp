@@ -32,6 +32,7 @@ class EmulatedQueue : public Queue {
     std::fill_n(static_cast<uint32_t*>(memory), words, word);
   }
   int64_t mostShared() const override { return 227 << 10; }  // an sm_90's
+  CuStream stream() override { return nullptr; }
 
  private:
   void start(const char* name, emulation::Call call, void (*body)(), void** arguments,
@@ -92,6 +93,7 @@ class EmulatedDevice : public QueueDevice {
   Outcome copyOut(void* to, const void* from, int64_t bytes) override { return copyIn(to, from, bytes); }
   Outcome finish() override { return {}; }
   bool finished() override { return true; }
+  Libraries& vendorLibraries() override { return libraries_; }
 
  private:
   // Nobody may count on what fresh memory holds: NaN as a number, and as a fault one that occurred.
@@ -107,6 +109,8 @@ class EmulatedDevice : public QueueDevice {
   void giveMemory(void* memory) override { std::free(memory); }
   Outcome takeHostMemory(int64_t bytes, void*& memory) override { return takeMemory(bytes, memory); }
   void giveHostMemory(void* memory) override { std::free(memory); }
+
+  Libraries libraries_{LibraryMemory::host, 13000};
 };
 
 }  // namespace

@@ -91,6 +91,7 @@ class GpuQueue : public Queue {
     if (words > 0) gpu_.check(gpu_.driver.memsetD32Async(address(memory), word, size_t(words), gpu_.stream), "fill");
   }
   int64_t mostShared() const override { return gpu_.mostShared; }
+  CuStream stream() override { return gpu_.stream; }
 
  private:
   void start(const char* name, emulation::Call, void (*)(), void** arguments, const LaunchSize& size) override {
@@ -222,6 +223,10 @@ class GpuDevice : public QueueDevice {
     gpu_.returning([&] { done = gpu_.driver.streamQuery(gpu_.stream) != kNotReady; });
     return done;
   }
+  Libraries& vendorLibraries() override {
+    enter();
+    return libraries_;
+  }
 
  private:
   Outcome takeMemory(int64_t bytes, void*& memory) override {
@@ -254,6 +259,7 @@ class GpuDevice : public QueueDevice {
 
   void close() {
     gpu_.driver.ctxSetCurrent(gpu_.context);
+    libraries_.close();
     if (gpu_.stream) gpu_.driver.streamDestroy(gpu_.stream);
     for (CuModule module : gpu_.modules) {
       if (module) gpu_.driver.moduleUnload(module);
@@ -264,6 +270,7 @@ class GpuDevice : public QueueDevice {
   const CuDevice device_;
   Gpu gpu_;
   GpuQueue queue_{gpu_};
+  Libraries libraries_{LibraryMemory::device, driverState().version};
 };
 
 Outcome describe(int index, DeviceDescription& description, CuDevice& device) {

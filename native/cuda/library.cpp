@@ -44,7 +44,9 @@ Outcome QueueDevice::lower(const LowerContext& node, Lowering& result) {
     return {"UNSUPPORTED", "the op \"" + std::string(node.node.op->name) + "\"" + where +
                                " has no CUDA launch. Compile with device: 'cpu'"};
   }
-  return outcomeFrom([&] { result = launcher->lower(node); });
+  LowerContext here = node;
+  here.device = this;
+  return outcomeFrom([&] { result = launcher->lower(here); });
 }
 
 StepArgs argsOf(const std::vector<Step>& steps, size_t index, const DeviceFrame& frame, Queue& queue) {

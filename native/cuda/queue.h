@@ -11,6 +11,8 @@
 
 namespace chainrule::cuda {
 
+using CuStream = struct CuStreamRecord*;  // as in cuda/driver.h
+
 struct Extent {
   int64_t x = 1, y = 1, z = 1;
 };
@@ -41,6 +43,7 @@ class Queue : public DeviceQueue {
     start(kernel.name, &call<P...>, reinterpret_cast<void (*)()>(kernel.body), pointers, size);
   }
   virtual int64_t mostShared() const = 0;  // bytes that a block can have
+  virtual CuStream stream() = 0;           // for work that a library puts there itself, after all that came before
   virtual void fill(void* memory, uint32_t word, int64_t words) = 0;
   virtual void upload(void* to, const void* from, int64_t bytes) = 0;    // host memory from allocateHost
   virtual void download(void* to, const void* from, int64_t bytes) = 0;  // likewise

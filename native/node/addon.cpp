@@ -99,6 +99,19 @@ static Napi::Value releaseMemory(const Napi::CallbackInfo& call) {
   return submit(call.Env(), task([] { releaseDeviceMemory(); }), [](Napi::Env env) { return env.Undefined(); });
 }
 
+// Opens the first device, and what it finds is large.
+static Napi::Value deviceLibraries(const Napi::CallbackInfo& call) {
+  const auto found = std::make_shared<std::vector<LibraryDescription>>();
+  const auto look = [found] {
+    if (OpenDevice* const device = openDevice("auto")) *found = device->device->libraries();
+  };
+  return submit(call.Env(), task(look), [found](Napi::Env env) {
+    Napi::Object out = Napi::Object::New(env);
+    for (const LibraryDescription& library : *found) out.Set(library.name, library.text);
+    return out;
+  });
+}
+
 static Napi::Value setErrorClass(const Napi::CallbackInfo& call) {
   Environment::of(call.Env()).errorClass = Napi::Persistent(call[0].As<Napi::Function>());
   return call.Env().Undefined();
@@ -180,6 +193,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("measureFloor", Napi::Function::New(env, floorOf, "measureFloor"));
   exports.Set("devices", Napi::Function::New(env, devices, "devices"));
   exports.Set("releaseDeviceMemory", Napi::Function::New(env, releaseMemory, "releaseDeviceMemory"));
+  exports.Set("deviceLibraries", Napi::Function::New(env, deviceLibraries, "deviceLibraries"));
   exports.Set("devicesSync", Napi::Function::New(env, devicesSync, "devicesSync"));
   exports.Set("opNames", Napi::Function::New(env, listOps, "opNames"));
   exports.Set("elementwiseOps", Napi::Function::New(env, elementwiseOps, "elementwiseOps"));

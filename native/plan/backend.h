@@ -17,7 +17,8 @@ namespace cpu {
 struct KernelTable;
 }
 
-class DeviceQueue;  // plan/device.h
+class Device;       // plan/device.h
+class DeviceQueue;  // likewise
 
 // A value with its sizes known.
 struct TensorType {
@@ -46,6 +47,7 @@ struct LowerContext {
   const cpu::KernelTable& kernels;
   std::span<const bool> used;  // parts of the output that somebody reads; the others have no memory
   MatmulPrecision precision = MatmulPrecision::highest;
+  Device* device = nullptr;  // that the plan is for; null: the CPU
 
   const Attrs& attrs() const { return node.attrs; }
   const Shape& outShape(int part = 0) const { return graph.type(node.first + ValueId(part)).shape; }

@@ -29,6 +29,11 @@ struct DeviceDescription {
   std::string driver;  // its version
 };
 
+// A library of the device's maker that is used where it is installed: its version and place, or why it is not used.
+struct LibraryDescription {
+  std::string name, text;
+};
+
 // Where the launches of a device put their work, in order.
 class DeviceQueue {
  public:
@@ -71,6 +76,8 @@ class Device {
  public:
   virtual ~Device() = default;
   virtual const DeviceDescription& description() const = 0;
+
+  virtual std::vector<LibraryDescription> libraries() = 0;  // looks for them; from any thread
 
   // The launch of one node; UNSUPPORTED names an op that has none.
   virtual Outcome lower(const LowerContext& node, Lowering& result) = 0;

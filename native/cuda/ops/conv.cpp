@@ -3,6 +3,7 @@
 #include "cuda/kernels/conv_join.cuh"
 #include "cuda/kernels/conv_narrow.cuh"
 #include "cuda/kernels/depthwise.cuh"
+#include "cuda/ops/conv_library.h"
 #include "cuda/ops/gemm.h"
 #include "cuda/ops/island.h"
 #include "cuda/ops/sizes.h"
@@ -92,9 +93,13 @@ bool isFours(const void* data, int64_t channels) {
   return channels % 4 == 0 && reinterpret_cast<uintptr_t>(data) % 16 == 0;
 }
 
-// The product of the two operands, A being windows of the first.
-Lowering lowerProduct(const LowerContext& c, const ConvShape& s, Gemm gemm, const Epilogue& epilogue = {},
-                      int biasInput = -1) {
+// By cuDNN, or the product of the two operands, A being windows of the first.
+Lowering lowerProduct(const LowerContext& c, const ConvShape& s, ConvolutionPass pass, Gemm gemm,
+                      const Epilogue& epilogue = {}, int biasInput = -1) {
+  if (auto byLibrary = lowerByCudnn(c, s, pass, epilogue, biasInput, gemm.relu)) {
+    byLibrary->flop = flopOf(s);
+    return *std::move(byLibrary);
+  }
   Lowering lowering;
   lowering.flop = flopOf(s);
   lowering.sharedScratch = size_t(planGemm(gemm));
@@ -153,7 +158,7 @@ Lowering lowerForward(const LowerContext& c) {
   gemm.b.inner = gemm.cRow = s.cout;
   gemm.relu = relu;
   gemm.biasBatch = s.groupOut();
-  return lowerProduct(c, s, gemm, epilogue, biasInput);
+  return lowerProduct(c, s, ConvolutionPass::forward, gemm, epilogue, biasInput);
 }
 
 // Operands: the gradient of the output, the filter.
@@ -182,7 +187,7 @@ Lowering lowerInput(const LowerContext& c) {
     gemm.b.inner = s.groupIn() * s.cout;
   }
   gemm.cRow = s.cin;
-  return lowerProduct(c, s, gemm);
+  return lowerProduct(c, s, ConvolutionPass::input, gemm);
 }
 
 // Operands: the input, the gradient of the output.
@@ -231,7 +236,7 @@ Lowering lowerFilter(const LowerContext& c) {
   gemm.window.rowsAreTaps = true;
   gemm.b.x = 1;
   gemm.b.inner = gemm.cRow = s.cout;
-  return lowerProduct(c, s, gemm);
+  return lowerProduct(c, s, ConvolutionPass::filter, gemm);
 }
 
 constexpr Launcher table[] = {{"conv2d", lowerForward}, {"conv2dInput", lowerInput}, {"conv2dFilter", lowerFilter}};

@@ -11,6 +11,10 @@ class JoiningQueue : public Queue {
  public:
   explicit JoiningQueue(Queue& to) : to_(to) {}
   int64_t mostShared() const override { return to_.mostShared(); }
+  CuStream stream() override {
+    flush();
+    return to_.stream();
+  }
   void flush();  // once after the last
 
   void copy(void* to, const void* from, int64_t bytes) override {

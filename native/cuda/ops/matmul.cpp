@@ -1,5 +1,5 @@
-#include "cuda/ops/gemm.h"
 #include "cuda/ops/island.h"
+#include "cuda/ops/product.h"
 
 namespace chainrule::cuda {
 namespace {
@@ -39,17 +39,18 @@ Lowering lowerMatmul(const LowerContext& c) {
     }
   }
   Lowering lowering;
-  lowering.sharedScratch = size_t(planGemm(gemm));
   lowering.flop = 2.0 * double(gemm.batchCount) * double(gemm.m) * double(gemm.n) * double(gemm.k);
   Epilogue epilogue(c, 2);
   const int biasInput = epilogue.takeBias(gemm.relu);
-  lowering.launch = [gemm, epilogue, biasInput, factors = factorsOf(c)](const StepArgs& args) {
-    Gemm now = gemm;
+  const Product product(c, gemm, biasInput >= 0);
+  lowering.sharedScratch = size_t(product.scratchBytes());
+  lowering.launch = [product, epilogue, biasInput](const StepArgs& args) {
+    Gemm now = product.gemm();
     now.a.data = args.in<void>(0);
     now.b.data = args.in<void>(1);
     now.c = args.out<float>();
     if (biasInput >= 0) now.bias = args.in<float>(biasInput);
-    runGemm(queueOf(args), now, args.shared, factors);
+    product.run(queueOf(args), now, args.shared);
     epilogue.run(args);
   };
   return lowering;

@@ -1,8 +1,9 @@
-#include "cuda/kernels/move.cuh"
+#include "cuda/ops/move.h"
 
 #include <bit>
 #include <vector>
 
+#include "cuda/kernels/move.cuh"
 #include "cuda/ops/island.h"
 #include "cuda/ops/sizes.h"
 #include "cuda/queue.h"
@@ -66,15 +67,18 @@ DeviceCopySpace deviceSpace(const CopySpace& space, int64_t width, int64_t count
   return device;
 }
 
+void runCopy(Queue& queue, const DeviceCopySpace& space) {
+  if (space.inAxis < 0) return queue.launch(KERNEL(copyStrided), threadsFor(space.count), space);
+  const int64_t across = space.dims[space.rank - 1], along = space.dims[space.inAxis];
+  const int64_t tiles = space.count / (across * along) * ceilDiv(across, 32) * ceilDiv(along, 32);
+  queue.launch(KERNEL(copyTiles), {{tiles}, {256}}, space);
+}
+
 Lowering lowerCopy(const LowerContext& c, CopySpace space) {
   const int64_t width = byteSize(c.out[0].dtype), count = c.out[0].count();
   const DeviceCopySpace narrow = deviceSpace(space, width, count);
   DeviceCopySpace wide{};
-  int64_t tiles = 0;
-  if (narrow.inAxis >= 0) {
-    const int64_t across = space.dims.back(), along = space.dims[size_t(narrow.inAxis)];
-    tiles = across * along == 0 ? 0 : count / (across * along) * ceilDiv(across, 32) * ceilDiv(along, 32);
-  } else if (width == 4 && space.widens()) {
+  if (narrow.inAxis < 0 && width == 4 && space.widens()) {
     for (int64_t& stride : space.strides) stride /= 4;
     space.strides.back() = 1;
     space.dims.back() /= 4;
@@ -86,17 +90,13 @@ Lowering lowerCopy(const LowerContext& c, CopySpace space) {
     wide.repeats = true;
   }
   Lowering lowering;
-  lowering.launch = [narrow, wide, tiles, first = space.first * width](const StepArgs& args) {
+  lowering.launch = [narrow, wide, first = space.first * width](const StepArgs& args) {
     if (narrow.count == 0) return;
     const std::byte* const in = args.in<std::byte>(0) + first;
     DeviceCopySpace own = wide.count > 0 && (wide.repeats || aligned(in)) && aligned(args.out<void>()) ? wide : narrow;
     own.in = in;
     own.out = args.out<void>();
-    if (own.inAxis >= 0) {
-      queueOf(args).launch(KERNEL(copyTiles), {{tiles}, {256}}, own);
-    } else {
-      queueOf(args).launch(KERNEL(copyStrided), threadsFor(own.count), own);
-    }
+    runCopy(queueOf(args), own);
   };
   return lowering;
 }
@@ -224,6 +224,16 @@ constexpr Launcher table[] = {
 };
 
 }  // namespace
+
+void transposeMatrix(Queue& queue, const float* in, float* out, int64_t rows, int64_t columns) {
+  CopySpace space;
+  space.push(columns, 1);
+  space.push(rows, columns);
+  DeviceCopySpace own = deviceSpace(space, sizeof(float), rows * columns);
+  own.in = in;
+  own.out = out;
+  runCopy(queue, own);
+}
 
 Launchers moveLaunchers() { return table; }
 

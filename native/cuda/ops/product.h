@@ -1,0 +1,29 @@
+#pragma once
+
+#include <memory>
+
+#include "cuda/ops/gemm.h"
+
+namespace chainrule::cuda {
+
+class LtProduct;
+
+// A product of two matrices by the kernels here or, where it is installed and the shape pays, by cuBLASLt: decided
+// once, when a node is lowered.
+class Product {
+ public:
+  // `gemm` without its pointers; `bias`: it will have one.
+  Product(const LowerContext& node, const Gemm& gemm, bool bias);
+
+  int64_t scratchBytes() const { return scratchBytes_; }
+  const Gemm& gemm() const { return gemm_; }  // to be given pointers
+  void run(Queue& queue, const Gemm& gemm, void* scratch) const;
+
+ private:
+  Gemm gemm_;
+  Factors factors_;
+  std::shared_ptr<const LtProduct> library_;
+  int64_t scratchBytes_ = 0;
+};
+
+}  // namespace chainrule::cuda
