@@ -1,6 +1,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Contender, Task } from './contender.js';
+import type { Floor } from './rounds.js';
 
 /** How to start a peer's process. */
 export interface PeerProgram {
@@ -17,6 +18,7 @@ export interface PeerProgram {
  *   {"do": "variants", workload, unit}                    -> {"variants": [...]}      what this peer can run; the unit before ends
  *   {"do": "prepare", workload, unit, variant}            -> {"loss": number | null}  loss of the fixed batch after 10 steps
  *   {"do": "block", workload, unit, variant, seconds}     -> {"seconds": number}      per unit, over one timed block
+ *   {"do": "floor", workload, unit, size}                 -> {"floor": Floor}         of a device, by products of that size
  * or with {"error": text}. Between two requests the process is stopped: threads that wait for work by spinning would slow down
  * whoever is timed next.
  */
@@ -66,6 +68,11 @@ export class Peer {
       prepare: async () => ((await this.ask({ do: 'prepare', ...task, variant })).loss ?? null) as number | null,
       block: async (seconds) => (await this.ask({ do: 'block', ...task, variant, seconds })).seconds as number,
     }));
+  }
+
+  /** The limits of the device, as the peer reaches them: products of `size` squared, copies of as many floats. */
+  async floor(size: number): Promise<Floor> {
+    return (await this.ask({ do: 'floor', size, workload: 'floor', unit: String(size) })).floor as Floor;
   }
 
   close(): void {

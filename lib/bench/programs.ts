@@ -19,8 +19,8 @@ interface Search {
   missing: string[];
 }
 
-/** The peers that this machine has, of those wanted (all when empty). */
-export function findPeers(threads: number, wanted: readonly string[] = []): Search {
+/** The peers that this machine has, of those wanted (all when empty). device: where they compute, if not as ever on the CPU. */
+export function findPeers(threads: number, wanted: readonly string[] = [], device?: string): Search {
   const search: Search = { found: [], missing: [] };
   if (!existsSync(FOLDER)) {
     search.missing.push('peers: the peer programs are not part of the published package');
@@ -28,17 +28,18 @@ export function findPeers(threads: number, wanted: readonly string[] = []): Sear
   }
   for (const [name, find] of Object.entries(FINDERS)) {
     if (wanted.length > 0 && !wanted.includes(name)) continue;
-    const programs = find(String(threads));
+    const programs = device && name !== 'torch' ? 'it is compared on the CPU only' : find(String(threads), device);
     if (typeof programs === 'string') search.missing.push(`${name}: not available: ${programs}`);
     else search.found.push(...programs);
   }
   return search;
 }
 
-const FINDERS: Readonly<Record<string, (threads: string) => PeerProgram[] | string>> = {
-  torch: (threads) => {
+const FINDERS: Readonly<Record<string, (threads: string, device?: string) => PeerProgram[] | string>> = {
+  torch: (threads, device) => {
     const python = pythonWith('torch');
     if (typeof python === 'string') return python;
+    if (device) return [{ name: 'torch', ...python, args: [join(FOLDER, 'torch_peer.py'), threads, device] }];
     const program = { name: 'torch', ...python, args: [join(FOLDER, 'torch_peer.py'), threads] };
     return [program, { ...program, env: KEEP_BLOCKS }];
   },

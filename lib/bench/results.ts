@@ -1,12 +1,12 @@
 import { median, type Summary, summarise } from './measure.js';
 import type { Floor, Rounds } from './rounds.js';
-import type { Unit, Workload } from './workload.js';
+import type { Factors, Unit, Workload } from './workload.js';
 
 /** One contender's timing of one unit, as the JSON report holds it; times in nanoseconds. */
 export interface BenchResult extends Summary {
   name: string;
   unit: 'ns';
-  params: { workload: string; task: string; contender: string };
+  params: { workload: string; task: string; contender: string; factors?: Factors };
   samples: number[];
   flops?: number;
   bytes?: number;
@@ -20,7 +20,8 @@ export interface BenchResult extends Summary {
 /** The least time that the machine needs: for the arithmetic or for moving the bytes. */
 export function floorSeconds(unit: Unit, floor: Floor): number {
   const bandwidth = unit.from === 'cache' ? floor.cacheGBs : floor.streamGBs;
-  return Math.max((unit.flop ?? 0) / (floor.gflops * 1e9), (unit.bytes ?? 0) / (bandwidth * 1e9));
+  const gflops = unit.factors === 'bf16' ? (floor.bf16Gflops ?? floor.gflops) : floor.gflops;
+  return Math.max((unit.flop ?? 0) / (gflops * 1e9), (unit.bytes ?? 0) / (bandwidth * 1e9));
 }
 
 /** Chainrule first, then the others in the order they ran; each with its line for people. */
@@ -36,7 +37,7 @@ export function resultsOf(workload: Workload, unit: Unit, rounds: Rounds): { res
     const result: BenchResult = {
       name: `${workload.id} ${unit.name} ${contender}`,
       unit: 'ns',
-      params: { workload: workload.id, task: unit.name, contender },
+      params: { workload: workload.id, task: unit.name, contender, ...(unit.factors && { factors: unit.factors }) },
       samples: seconds.map(nanoseconds),
       ...inNanoseconds(summary),
       ...(unit.flop ? { flops: unit.flop } : {}),
@@ -46,7 +47,7 @@ export function resultsOf(workload: Workload, unit: Unit, rounds: Rounds): { res
       ...(facts ? { facts } : {}),
     };
     const cells = [
-      `${workload.id.padEnd(4)} ${unit.name.padEnd(16)} ${contender.padEnd(26)}`,
+      `${workload.id.padEnd(4)} ${unit.name.padEnd(unit.factors ? 22 : 16)} ${contender.padEnd(26)}`,
       `${timeText(summary.median)} (best ${timeText(summary.min).trim()})`.padEnd(32),
       (ofFloor !== undefined && ofFloor >= 0.005 ? `${(ofFloor * 100).toFixed(0)} % of floor` : '').padStart(14),
       ratio ? `   ratio ${ratio.median.toFixed(2)} (best ${ratio.best.toFixed(2)})` : `   ${unit.what}`,

@@ -3,14 +3,25 @@ import type { Contender } from './contender.js';
 import type { Peer } from './peers.js';
 import type { Unit, Workload } from './workload.js';
 
-/** The machine's own limits, measured beside each round: a shared machine's clock and cores change all the time. */
-export type Floor = Awaited<ReturnType<typeof native.measureFloor>>;
+/** A machine's own limits. On a GPU `gflops` are those of factors in tf32. */
+export interface Floor {
+  gflops: number;
+  bf16Gflops?: number;
+  streamGBs: number;
+  cacheGBs: number;
+}
 
 export interface RoundOptions {
   threads: number;
   /** Timed blocks of each contender, in turn; fewer where one takes long, but never below three. */
   blocks: number;
   blockSeconds: number;
+  /** Contenders of peers that run, by name; all by default. */
+  variants?: ReadonlySet<string>;
+  /** The limits of the device. By default the CPU's, measured beside each round: its clock and cores change all the time. */
+  floor?: Floor;
+  /** Told when getting ready took seconds: compilers take tens of them. */
+  print?(line: string): void;
 }
 
 export interface Rounds {
@@ -22,7 +33,16 @@ export interface Rounds {
   excluded: string[];
 }
 
-const LOSS_TOLERANCE = 1e-3;
+/**
+ * How far a loss after ten steps may be from `ours`. In float32 all frameworks agree to 1e-3. On a GPU factors are rounded, with
+ * a unit roundoff u of 2^-11 (tf32) or 2^-8 (bfloat16): each of the ten updates, and the last loss, is off by about u of the loss,
+ * together 11 u of it.
+ */
+export function lossTolerance(unit: Unit, ours: number, onGpu: boolean): number {
+  const roundoff = 2 ** (unit.factors === 'bf16' ? -8 : -11);
+  return Math.max(1e-3, onGpu ? 11 * roundoff * Math.abs(ours) : 0);
+}
+
 const SECONDS_PER_CONTENDER = 25;
 
 /** Prepares all contenders, leaves out those whose loss differs, and times blocks in turn. */
@@ -32,23 +52,30 @@ export async function compare(
   peers: readonly Peer[],
   options: RoundOptions,
 ): Promise<Rounds> {
+  const { variants, floor, print } = options;
   const rounds: Rounds = { samples: new Map(), facts: new Map(), floors: [], excluded: [] };
   const ours = unit.contender();
   const others = unit.beside?.() ?? [];
   for (const peer of peers) {
     try {
-      others.push(...(await peer.contenders({ workload: workload.id, unit: unit.name })));
+      const found = await peer.contenders({ workload: workload.id, unit: unit.name });
+      others.push(...found.filter(({ name }) => !variants || variants.has(name)));
     } catch (error) {
       rounds.excluded.push(`${peer.program.name}: ${(error as Error).message}`);
     }
   }
   const expected = await ours.prepare();
+  const tolerance = lossTolerance(unit, expected ?? 0, floor !== undefined);
   const slowest = { seconds: await warmUp(ours, options.blockSeconds) };
   const contenders: Contender[] = [ours];
   for (const contender of others) {
     try {
+      const start = performance.now();
       const loss = await contender.prepare();
-      if (expected !== null && loss !== null && !(Math.abs(loss - expected) <= LOSS_TOLERANCE))
+      const seconds = (performance.now() - start) / 1000;
+      if (seconds > 5)
+        print?.(`${workload.id} ${unit.name}: ${contender.name} was ready after ${seconds.toFixed(0)} s`);
+      if (expected !== null && loss !== null && !(Math.abs(loss - expected) <= tolerance))
         throw new Error(`loss ${loss} after ten steps, ours is ${expected}: not the same work`);
       slowest.seconds = Math.max(slowest.seconds, await warmUp(contender, options.blockSeconds));
       contenders.push(contender);
@@ -60,7 +87,7 @@ export async function compare(
   const blocks = Math.min(options.blocks, Math.max(3, fitting));
   for (const { name } of contenders) rounds.samples.set(name, []);
   for (let block = 0; block < blocks; block++) {
-    rounds.floors.push(await native.measureFloor(options.threads));
+    rounds.floors.push(floor ?? (await native.measureFloor(options.threads)));
     for (const contender of contenders)
       rounds.samples.get(contender.name)?.push(await contender.block(options.blockSeconds));
   }

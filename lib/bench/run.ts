@@ -1,11 +1,14 @@
 import { native } from '../native.js';
+import { gpuLine, measureGpuFloors, openGpu } from './gpu.js';
 import { Peer } from './peers.js';
 import { findPeers } from './programs.js';
 import { type BenchResult, resultsOf } from './results.js';
-import { compare, type RoundOptions, type Rounds } from './rounds.js';
+import { compare, type Floor, type RoundOptions, type Rounds } from './rounds.js';
 import type { Workload } from './workload.js';
 
 export interface BenchOptions extends RoundOptions {
+  /** 'cpu', or the GPU on which ours and the peers' run: 'cuda', 'cuda:1'. */
+  device: string;
   /** Which peers run beside Chainrule: names, an empty list for all that are found, or none. */
   peers: readonly string[] | 'none';
   /** Only units whose name starts with this. */
@@ -14,6 +17,8 @@ export interface BenchOptions extends RoundOptions {
   host: object;
   git: string | null;
   print(line: string): void;
+  /** Takes the report so far, behind each unit: a campaign may be cut off. */
+  progress?(report: object): void;
 }
 
 /** Runs workloads, prints a line for each contender and gives the report that `--json` writes. */
@@ -23,12 +28,11 @@ export async function runBench(
 ): Promise<{ failed: boolean; report: object }> {
   const { threads, print } = options;
   native.configure({ threads });
-  const { isa } = native.info();
-  const floor = await native.measureFloor(threads);
-  print(
-    `${isa}, ${threads} threads: ${floor.gflops.toFixed(0)} GFLOP/s multiply-add peak, ${floor.streamGBs.toFixed(0)} GB/s memory, ${floor.cacheGBs.toFixed(0)} GB/s cache`,
-  );
-  const { found, missing } = options.peers === 'none' ? { found: [], missing: [] } : findPeers(threads, options.peers);
+  const before = process.env.CHAINRULE_DEVICE;
+  process.env.CHAINRULE_DEVICE = options.device;
+  const gpu = options.device === 'cpu' ? undefined : await openGpu(options.device);
+  const { found, missing } =
+    options.peers === 'none' ? { found: [], missing: [] } : findPeers(threads, options.peers, gpu?.peerDevice);
   for (const line of missing) print(line);
   const peers = found.map((program) => new Peer(program));
   const versions = Object.fromEntries(found.map(({ name, version }) => [name, version]));
@@ -36,11 +40,27 @@ export async function runBench(
   const results: BenchResult[] = [];
   const notes: string[] = [];
   let failed = false;
+  let floors: Record<string, Floor> = {};
+  const report = () => ({
+    schema: 'chainrule-bench/1',
+    date: new Date().toISOString(),
+    git: options.git,
+    host: options.host,
+    config: { threads, device: gpu?.info.id ?? 'cpu', dtype: 'float32', ...(gpu && { gpu: gpu.info, matmul: 'tf32' }) },
+    floor: floors.torch ?? floors.chainrule,
+    ...(gpu && { floors }),
+    peers: versions,
+    results,
+    notes,
+  });
   const note = (line: string) => {
     notes.push(line);
     print(line);
   };
   try {
+    floors = gpu ? await measureGpuFloors(gpu, peers, note) : { chainrule: await native.measureFloor(threads) };
+    for (const [name, floor] of Object.entries(floors)) print(gpu ? gpuLine(name, floor) : cpuLine(threads, floor));
+    const limits = gpu && { floor: floors.torch ?? floors.chainrule! };
     for (const workload of chosen) {
       for (const unit of workload.units) {
         if (options.unit !== undefined && !unit.name.startsWith(options.unit)) continue;
@@ -50,7 +70,7 @@ export async function runBench(
         }
         let rounds: Rounds;
         try {
-          rounds = await compare(workload, unit, peers, options);
+          rounds = await compare(workload, unit, peers, { ...options, ...limits });
         } catch (error) {
           // The rest of a long campaign is worth having; the exit code tells.
           failed = true;
@@ -62,21 +82,18 @@ export async function runBench(
           results.push(result);
           print(line);
         }
+        options.progress?.(report());
       }
     }
   } finally {
     for (const peer of peers) peer.close();
+    if (before === undefined) delete process.env.CHAINRULE_DEVICE;
+    else process.env.CHAINRULE_DEVICE = before;
   }
-  const report = {
-    schema: 'chainrule-bench/1',
-    date: new Date().toISOString(),
-    git: options.git,
-    host: options.host,
-    config: { threads, device: 'cpu', dtype: 'float32' },
-    floor,
-    peers: versions,
-    results,
-    notes,
-  };
-  return { failed, report };
+  return { failed, report: report() };
+}
+
+function cpuLine(threads: number, { gflops, streamGBs, cacheGBs }: Floor): string {
+  const [peak, memory, cache] = [gflops, streamGBs, cacheGBs].map((value) => value.toFixed(0));
+  return `${native.info().isa}, ${threads} threads: ${peak} GFLOP/s multiply-add peak, ${memory} GB/s memory, ${cache} GB/s cache`;
 }

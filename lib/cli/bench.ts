@@ -6,7 +6,7 @@ import { families } from '../bench/cliffs/families.js';
 import { findCliffs } from '../bench/cliffs/find.js';
 import { peerNames } from '../bench/programs.js';
 import { runBench } from '../bench/run.js';
-import { workloads } from '../bench/workloads/index.js';
+import { gpuWorkloads, workloads } from '../bench/workloads/index.js';
 import { native } from '../native.js';
 import { readFile, systemFacts } from './system.js';
 
@@ -16,7 +16,9 @@ const HELP = `Usage: chainrule bench [options]
   --unit tr            only units whose name starts with this
   --threads N          threads of Chainrule and its peers; pin the process from outside (taskset -c 0-1)
   --peers              times the peers as well, in turn with Chainrule
-  --peer torch[,jax]   only these peers: ${peerNames.join(', ')}
+  --peer torch[,jax]   only these peers: ${peerNames.join(', ')}; "torch eager,torch compile": only these of their variants
+  --device cuda        on this GPU (cuda:1: that one), with the workloads for GPUs; PyTorch beside it on the same
+  --blocks 11          timed blocks of each contender, and --seconds 0.1: the least time of one
   --json FILE          writes everything, samples included
   --smoke              two short blocks of every unit that is quick: that all runs, not how fast
   --cliffs             sizes around every kind of kernel instead of workloads: names those that are far slower than
@@ -38,6 +40,9 @@ export async function command(args: string[]): Promise<number> {
       unit: { type: 'string' },
       threads: { type: 'string', default: String(native.info().threads) },
       json: { type: 'string' },
+      device: { type: 'string', default: 'cpu' },
+      blocks: { type: 'string' },
+      seconds: { type: 'string' },
       peers: { type: 'boolean', default: false },
       peer: { type: 'string' },
       smoke: { type: 'boolean', default: false },
@@ -51,8 +56,9 @@ export async function command(args: string[]): Promise<number> {
     console.log(HELP);
     return 0;
   }
+  const known = values.device === 'cpu' ? workloads : gpuWorkloads;
   if (values.list) {
-    for (const { id, name, units } of workloads)
+    for (const { id, name, units } of known)
       console.log(`${id.padEnd(5)}${name.padEnd(28)}${units.map((unit) => unit.name).join(' ')}`);
     return 0;
   }
@@ -74,29 +80,45 @@ export async function command(args: string[]): Promise<number> {
     console.log(`${cliffs.length} of ${all.length} points are cliffs`);
     return 0;
   }
-  const ids = workloads.map(({ id }) => id);
+  if (!/^(cpu|cuda(:\d+)?)$/.test(values.device))
+    return wrong(`--device must be cpu, cuda or cuda:1, got "${values.device}"`);
+  const blocks = Number(values.blocks ?? (values.smoke ? 2 : 11));
+  if (!Number.isInteger(blocks) || blocks < 1)
+    return wrong(`--blocks must be a whole number of 1 or more, got "${values.blocks}"`);
+  const blockSeconds = Number(values.seconds ?? (values.smoke ? 0.01 : 0.1));
+  if (!(blockSeconds > 0)) return wrong(`--seconds must be a number above 0, got "${values.seconds}"`);
+  const ids = known.map(({ id }) => id);
   const wanted = values.workload?.split(',') ?? (values.smoke ? ids.filter((id) => !SLOW.includes(id)) : ids);
-  const peers = values.peer?.split(',') ?? (values.peers ? [] : 'none');
+  const named = values.peer?.split(',');
+  const peers = named?.map((name) => name.split(' ')[0]!) ?? (values.peers ? [] : 'none');
+  // Named alone, a peer runs with all its variants.
+  const variants = named?.every((name) => name.includes(' ')) ? new Set(named) : undefined;
   const unknown = wanted.filter((id) => !ids.includes(id));
   const strangers = peers === 'none' ? [] : peers.filter((name) => !peerNames.includes(name));
   if (unknown.length > 0) return wrong(`no workload ${unknown.join(', ')}. There are ${ids.join(', ')}`);
   if (strangers.length > 0) return wrong(`no peer ${strangers.join(', ')}. There are ${peerNames.join(', ')}`);
   // Peers are ended on exit, and an interrupted process must get there.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+  const save = (report: object) => {
+    if (values.json) writeFileSync(values.json, `${JSON.stringify(report, null, 1)}\n`);
+  };
   const { failed, report } = await runBench(
-    workloads.filter(({ id }) => wanted.includes(id)),
+    known.filter(({ id }) => wanted.includes(id)),
     {
+      device: values.device,
       threads,
-      blocks: values.smoke ? 2 : 11,
-      blockSeconds: values.smoke ? 0.01 : 0.1,
+      blocks,
+      blockSeconds,
       peers,
+      ...(variants && { variants }),
       unit: values.unit,
       host: hostFacts(),
       git: revision(),
       print: (line) => console.log(line),
+      progress: save,
     },
   );
-  if (values.json) writeFileSync(values.json, `${JSON.stringify(report, null, 1)}\n`);
+  save(report);
   return failed ? 1 : 0;
 }
 

@@ -31,19 +31,25 @@ def glorot(seed, *shape):
     return uniform(seed, *shape) * np.float32((6 / (receptive * (shape[-2] + shape[-1]))) ** 0.5)
 
 
-def block(run, seconds):
-    count, start = 0, time.perf_counter()
+def block(run, seconds, synchronize=None):
+    count, burst, start = 0, 1, time.perf_counter()
     while True:
-        run()
-        count += 1
+        for _ in range(burst):
+            run()
+        if synchronize:  # a device works behind the calls: it is waited for after ever longer bursts
+            synchronize()
+            burst *= 2
+            count += burst // 2
+        else:
+            count += 1
         elapsed = time.perf_counter() - start
         if elapsed >= seconds:
             return elapsed / count
 
 
-def serve(variants, prepare):
+def serve(variants, prepare, synchronize=None, floor=None):
     """variants(workload, unit) names what can run; prepare(workload, unit, variant) gives (loss after ten steps, function of
-    one unit) or (loss, function, units in one call)"""
+    one unit) or (loss, function, units in one call); synchronize() waits for the device; floor(size) measures its limits"""
     prepared = {}
     for line in sys.stdin:
         request = json.loads(line)
@@ -55,10 +61,15 @@ def serve(variants, prepare):
             elif request["do"] == "prepare":
                 loss, run, *units = prepare(workload, unit, variant)
                 prepared[variant] = (run, units[0] if units else 1)
+                if synchronize:
+                    run()
+                    synchronize()
                 answer = {"loss": loss}
+            elif request["do"] == "floor":
+                answer = {"floor": floor(request["size"])}
             else:
                 run, units = prepared[variant]
-                answer = {"seconds": block(run, request["seconds"]) / units}
+                answer = {"seconds": block(run, request["seconds"], synchronize) / units}
         except Exception as error:
             answer = {"error": f"{workload} {unit} {variant}: {error!r}"}
         print(json.dumps(answer), flush=True)

@@ -1,5 +1,7 @@
 """PyTorch's side of the benchmark: same weights, batches and steps as Chainrule's workloads (see protocol.py).
 
+torch_peer.py THREADS [DEVICE]: with a device ("cuda:0"; "cpu" where Chainrule's is emulated) what torch_gpu.py names, there.
+
 Started with glibc told to keep big blocks (MALLOC_MMAP_MAX_=0), it runs only what that changes, as variants named "tuned".
 """
 import os
@@ -8,7 +10,9 @@ import sys
 THREADS = int(sys.argv[1])
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = str(THREADS)
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+DEVICE = sys.argv[2] if len(sys.argv) > 2 else None
+if not DEVICE:
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 TUNED = "MALLOC_MMAP_MAX_" in os.environ
 
 import torch
@@ -16,6 +20,7 @@ import torch
 torch.set_num_threads(THREADS)
 
 import protocol
+import torch_gpu
 import torch_images
 import torch_sequences
 import torch_vectors
@@ -36,4 +41,8 @@ def prepare(workload, unit, variant):
     return family.prepare(workload, unit, variant.split())
 
 
-protocol.serve(variants, prepare)
+if DEVICE:
+    torch_gpu.start(DEVICE)
+    protocol.serve(torch_gpu.variants, torch_gpu.prepare, torch_gpu.synchronize, torch_gpu.floor)
+else:
+    protocol.serve(variants, prepare)

@@ -9,7 +9,7 @@ ADAM = dict(lr=0.001, betas=(0.9, 0.999), eps=1e-7)
 
 
 def tensor(array):
-    return torch.from_numpy(array)
+    return torch.from_numpy(array).to(torch.get_default_device())
 
 
 def fill(parameter, array):
@@ -45,14 +45,25 @@ def labels(count, rows):
 
 
 def training(make, loss, batch, words):
-    """(loss after ten steps without dropout, function of one step)"""
+    """(loss after ten steps without dropout, function of one step)
+
+    words: "fused" optimizer, "compile" or "reduce-overhead" (modes of torch.compile), "graph" (a step is captured in a CUDA
+    graph), "bf16" (automatic mixed precision)
+    """
+    compiled = "compile" in words or "reduce-overhead" in words
+    fused = compiled or "graph" in words or "fused" in words
+    device = torch.get_default_device().type
 
     def stepper(model):
-        optimizer = torch.optim.Adam(model.parameters(), fused="fused" in words or None, **ADAM)
+        optimizer = torch.optim.Adam(model.parameters(), fused=fused or None, capturable="graph" in words, **ADAM)
+        forward = lambda *batch: loss(model, *batch)
+        if compiled:
+            forward = torch.compile(forward, mode="reduce-overhead" if "reduce-overhead" in words else None)
 
         def step():
             optimizer.zero_grad()
-            value = loss(model, *batch)
+            with torch.autocast(device, torch.bfloat16, enabled="bf16" in words):
+                value = forward(*batch)
             value.backward()
             optimizer.step()
             return value
@@ -65,7 +76,22 @@ def training(make, loss, batch, words):
         optimizer.param_groups[0]["eps"] = ADAM["eps"] / (1 - ADAM["betas"][1] ** count) ** 0.5
         step()
     after = step().item()  # the loss before the eleventh update
-    return after, stepper(make(True))[1]
+    step = stepper(make(True))[1]
+    return after, captured(step) if "graph" in words else step
+
+
+def captured(step):
+    """the step as a CUDA graph"""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            step()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step()
+    return graph.replay
 
 
 def inference(model, x):

@@ -122,6 +122,10 @@ test.each([
   [['--family', 'conv2d'], /--family is an option of --cliffs/],
   [['--workload', 'W99'], /no workload W99\. There are W1/],
   [['--peer', 'nobody'], /no peer nobody\. There are torch/],
+  [['--device', 'tpu'], /--device must be cpu, cuda or cuda:1, got "tpu"/],
+  [['--device', 'cuda', '--workload', 'W1'], /no workload W1\. There are G1/],
+  [['--blocks', '0'], /--blocks must be a whole number of 1 or more, got "0"/],
+  [['--seconds', 'soon'], /--seconds must be a number above 0, got "soon"/],
 ])('%j is answered by what is wrong, exit code 2', async (args, message) => {
   const error = vi.spyOn(console, 'error').mockImplementation(() => {});
   try {

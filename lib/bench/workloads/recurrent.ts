@@ -5,7 +5,7 @@ import { trainingContender, type Workload } from '../workload.js';
 import { batchOf, withFixedWeights } from './models.js';
 
 /** A recurrent layer over whole sequences, its last state classified in two. */
-async function sequenceClassifier(layer: layers.Layer): Promise<Model> {
+export async function sequenceClassifier(layer: layers.Layer): Promise<Model> {
   const model = sequential([layer, layers.dense({ units: 2 })]);
   model.compile({ optimizer: 'adam', loss: sparseCategoricalCrossentropy({ fromLogits: true }) });
   return withFixedWeights(model);
