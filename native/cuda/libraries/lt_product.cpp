@@ -10,7 +10,7 @@ namespace {
 constexpr int64_t kLeastSide = 64;
 constexpr double kLeastFlop = 1 << 28;
 
-constexpr uint32_t kAlignment = 64;  // of all that a plan places
+constexpr uint32_t kAlignment = 64;  // of all that a plan places, but for parts of something else
 constexpr uint64_t kMostWorkspace = 32 << 20, kWorkspaceAlignment = 256;
 
 // A matrix as the library sees it: columns of `rows` numbers each, `leading` apart, or its transpose.
@@ -128,10 +128,12 @@ LtProduct::~LtProduct() {
   if (product_) f.productDestroy(product_);
 }
 
+bool LtProduct::takes(const Gemm& gemm) const {
+  return aligned(gemm.a.data) && aligned(gemm.b.data) && aligned(gemm.c) && aligned(gemm.bias);
+}
+
 void LtProduct::run(CuStream stream, const Gemm& gemm, void* scratch) const {
   const CublasLt& library = device_.library;
-  if (!aligned(gemm.a.data) || !aligned(gemm.b.data) || !aligned(gemm.c) || !aligned(gemm.bias))
-    fail("INTERNAL", "an operand of a product that is not aligned");
   if (gemm.bias) {
     library.check(library.functions.productSet(product_, kLtBiasPointer, &gemm.bias, sizeof gemm.bias),
                   "cublasLtMatmulDescSetAttribute");

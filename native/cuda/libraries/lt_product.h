@@ -18,6 +18,7 @@ class LtProduct {
   LtProduct(const LtProduct&) = delete;
 
   int64_t scratchBytes() const { return scratchBytes_; }
+  bool takes(const Gemm& gemm) const;  // whether its pointers are aligned as the algorithm needs it
   void run(CuStream stream, const Gemm& gemm, void* scratch) const;
 
  private:

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 
 #include "cuda/kernels/conv_join.cuh"
 #include "cuda/kernels/conv_narrow.cuh"
@@ -96,10 +97,7 @@ bool isFours(const void* data, int64_t channels) {
 // By cuDNN, or the product of the two operands, A being windows of the first.
 Lowering lowerProduct(const LowerContext& c, const ConvShape& s, ConvolutionPass pass, Gemm gemm,
                       const Epilogue& epilogue = {}, int biasInput = -1) {
-  if (auto byLibrary = lowerByCudnn(c, s, pass, epilogue, biasInput, gemm.relu)) {
-    byLibrary->flop = flopOf(s);
-    return *std::move(byLibrary);
-  }
+  auto byLibrary = lowerByCudnn(c, s, pass, epilogue, biasInput, gemm.relu);
   Lowering lowering;
   lowering.flop = flopOf(s);
   lowering.sharedScratch = size_t(planGemm(gemm));
@@ -111,6 +109,14 @@ Lowering lowerProduct(const LowerContext& c, const ConvShape& s, ConvolutionPass
     if (biasInput >= 0) now.bias = args.in<float>(biasInput);
     runGemm(queueOf(args), now, args.shared, factors, true);
     epilogue.run(args);
+  };
+  if (!byLibrary) return lowering;
+  // The library reads 16 bytes at once; a part of something else may start in between.
+  lowering.sharedScratch = std::max(lowering.sharedScratch, byLibrary->sharedScratch);
+  lowering.launch = [library = byLibrary->launch, own = lowering.launch](const StepArgs& args) {
+    const bool aligned = std::ranges::all_of(std::array{args.in<void>(0), args.in<void>(1), args.out<const void>()},
+                                             [](const void* data) { return reinterpret_cast<uintptr_t>(data) % 16 == 0; });
+    (aligned ? library : own)(args);
   };
   return lowering;
 }

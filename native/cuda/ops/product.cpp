@@ -13,7 +13,7 @@ Product::Product(const LowerContext& node, const Gemm& gemm, bool bias) : gemm_(
 }
 
 void Product::run(Queue& queue, const Gemm& gemm, void* scratch) const {
-  if (library_) {
+  if (library_ && library_->takes(gemm)) {
     library_->run(queue.stream(), gemm, scratch);
   } else {
     runGemm(queue, gemm, scratch, factors_);
