@@ -4,7 +4,7 @@
 
 namespace chainrule::cuda {
 
-constexpr int kJoinRows = 8;  // of threads in a block, each with 32 elements
+constexpr int kJoinRows = 32;  // of threads in a block, each with 32 elements
 
 // The gradient of a filter from those of parts of the pixels: every kJoinRows-th part is one sum.
 KERNEL_BODY convJoin(const float* partial, int64_t parts, int64_t count, float* to) {

@@ -16,18 +16,9 @@ constexpr int kNarrowWarps = 16;                      // of such a block
 DEVICE float widened(float x) { return x; }
 DEVICE float widened(uint16_t x) { return floatOf(uint32_t(x) << 16); }
 
-// The upper left corner of an output pixel's window.
-struct WindowCorner {
-  int64_t image;  // offset
-  int32_t h, w;
-};
-DEVICE WindowCorner windowCorner(const ConvShape& s, int64_t pixel) {
-  const Quotient row = divide(pixel, s.ow), image = divide(row.quotient, s.oh);
-  return {image.quotient * s.h * s.w * s.cin, int32_t(image.rest * s.strideH - s.padTop),
-          int32_t(row.rest * s.strideW - s.padLeft)};
-}
+constexpr int kNarrowPixels = 4;  // neighbouring outputs of a row that a thread of the forward pass makes
 
-// A thread makes four neighbouring channels of a pixel. wide: they can be written at once.
+// A thread makes four neighbouring channels of four neighbouring pixels of a row. wide: channels can be written at once.
 template <typename Element>
 DEVICE void convNarrowForward(const ConvShape& s, const Element* x, const Element* filter, const float* bias, bool relu,
                               bool wide, float* y) {
@@ -38,74 +29,110 @@ DEVICE void convNarrowForward(const ConvShape& s, const Element* x, const Elemen
     taps[i / 4].v[i % 4] = column < cout ? widened(filter[row * cout + column]) : 0;
   }
   syncBlock();
-  const int height = int(s.h), width = int(s.w), channels = int(s.cin), count = int(s.kh * s.kw);
-  for (int64_t i = globalThread(); i < s.n * s.oh * s.ow * fours; i += globalThreads()) {
-    const Quotient at = divide(i, fours);
-    const WindowCorner corner = windowCorner(s, at.quotient);
-    Four sum = {};
-    for (int tap = 0; tap < count; ++tap) {
-      const int a = tap / int(s.kw), b = tap - a * int(s.kw);
-      const int h = corner.h + a * int(s.dilationH), w = corner.w + b * int(s.dilationW);
-      if (h < 0 || h >= height || w < 0 || w >= width) continue;
-      for (int c = 0; c < channels; ++c) {
-        const float value = widened(x[corner.image + (h * width + w) * channels + c]);
-        const Four four = taps[(tap * channels + c) * fours + at.rest];
+  const int height = int(s.h), width = int(s.w), channels = int(s.cin), kh = int(s.kh), kw = int(s.kw);
+  const int strideW = int(s.strideW), dilationH = int(s.dilationH), dilationW = int(s.dilationW);
+  const int ow = int(s.ow), strips = (ow + kNarrowPixels - 1) / kNarrowPixels;
+  for (int64_t i = globalThread(); i < s.n * s.oh * strips * fours; i += globalThreads()) {
+    const Quotient four = divide(i, fours), strip = divide(four.quotient, strips), image = divide(strip.quotient, s.oh);
+    const int column = int(four.rest) * 4, first = int(strip.rest) * kNarrowPixels;
+    const int top = int(image.rest * s.strideH - s.padTop), left = first * strideW - int(s.padLeft);
+    const Element* const from = x + image.quotient * s.h * s.w * s.cin;
+    float sum[kNarrowPixels][4] = {};
+    const Four* tap = taps + four.rest;
+    for (int a = 0; a < kh; ++a) {
+      const int h = top + a * dilationH;
+      const bool rowInside = h >= 0 && h < height;
+      const Element* const row = from + (rowInside ? h : 0) * width * channels;
+#pragma unroll 3
+      for (int b = 0; b < kw; ++b) {
+        for (int c = 0; c < channels; ++c, tap += fours) {
+          const Four factors = *tap;
 #pragma unroll
-        for (int e = 0; e < 4; ++e) sum.v[e] = fmaOf(value, four.v[e], sum.v[e]);
+          for (int p = 0; p < kNarrowPixels; ++p) {
+            const int w = left + p * strideW + b * dilationW;
+            const float value = rowInside && w >= 0 && w < width ? widened(row[w * channels + c]) : 0;
+#pragma unroll
+            for (int e = 0; e < 4; ++e) sum[p][e] = fmaOf(value, factors.v[e], sum[p][e]);
+          }
+        }
       }
     }
-    const int column = int(at.rest) * 4;
-    float* const to = y + at.quotient * cout + column;
 #pragma unroll
-    for (int e = 0; e < 4; ++e) {
-      if (column + e >= cout) break;
-      if (bias) sum.v[e] += bias[column + e];
-      if (relu && !(sum.v[e] > 0)) sum.v[e] = 0;
-    }
-    if (wide) {
-      *reinterpret_cast<Four*>(to) = sum;
-    } else {
-      for (int e = 0; e < 4 && column + e < cout; ++e) to[e] = sum.v[e];
+    for (int p = 0; p < kNarrowPixels; ++p) {
+      if (first + p >= ow) break;
+      float* const to = y + (strip.quotient * ow + first + p) * cout + column;
+      Four result;
+#pragma unroll
+      for (int e = 0; e < 4; ++e) {
+        float value = sum[p][e];
+        if (bias && column + e < cout) value += bias[column + e];
+        result.v[e] = relu && !(value > 0) ? 0 : value;
+      }
+      if (wide) {
+        *reinterpret_cast<Four*>(to) = result;
+      } else {
+        for (int e = 0; e < 4 && column + e < cout; ++e) to[e] = result.v[e];
+      }
     }
   }
 }
 
-// A lane is a row of the filter and sums 32 of its columns over every kNarrowWarps-th pixel of a part:
-// partial[part][row][cout]. wide: four neighbours of dy can be read at once.
+// Four neighbours, as many of them as there are. wide: they can be read at once.
 template <typename Element>
-DEVICE void convNarrowFilter(const ConvShape& s, const Element* x, const Element* dy, int64_t parts, bool wide, float* partial) {
+DEVICE Four fourOf(const Element* from, int count, bool wide) {
+  struct alignas(4 * sizeof(Element)) Run {
+    Element v[4];
+  };
+  Four four;
+  if (wide) {
+    const Run run = count > 0 ? *reinterpret_cast<const Run*>(from) : Run{};
+#pragma unroll
+    for (int e = 0; e < 4; ++e) four.v[e] = widened(run.v[e]);
+  } else {
+    for (int e = 0; e < 4; ++e) four.v[e] = e < count ? widened(from[e]) : 0;
+  }
+  return four;
+}
+
+// A lane is a row of the filter and sums 32 of its columns; each warp has its share of the pixels of a part, one after
+// the other: partial[part][row][cout]. wide: four neighbours of dy can be read at once.
+template <typename Element>
+DEVICE void convNarrowFilter(const ConvShape& s, const Element* x, const Element* dy, int64_t parts, bool wide,
+                             float* partial) {
   float* const sums = dynamicShared<float>();  // [warp][row][column]
   const int row = int(threadIdx.x) % kWarp, warp = int(threadIdx.x) / kWarp;
-  const int rows = int(s.kh * s.kw * s.cin), column0 = int(blockIdx.x) * kNarrowColumns;
-  const int tap = row / int(s.cin), tapH = tap / int(s.kw) * int(s.dilationH), tapW = tap % int(s.kw) * int(s.dilationW);
-  const int64_t pixels = s.n * s.oh * s.ow, part = blockIdx.y;
-  const int64_t begin = pixels * part / parts, end = pixels * (part + 1) / parts;
-  const int columns = int(s.cout) - column0;
+  const int channels = int(s.cin), kw = int(s.kw), rows = int(s.kh) * kw * channels;
+  const int column0 = int(blockIdx.x) * kNarrowColumns, columns = int(s.cout) - column0;
+  const int height = int(s.h), width = int(s.w), oh = int(s.oh), ow = int(s.ow);
+  const int strideH = int(s.strideH), strideW = int(s.strideW);
+  const int64_t pixels = s.n * s.oh * s.ow, shares = parts * kNarrowWarps, share = blockIdx.y * kNarrowWarps + warp;
+  const int64_t begin = pixels * share / shares, end = pixels * (share + 1) / shares;
+
+  // This lane's place in the window of the next pixel.
+  const Quotient line = divide(begin, ow), image = divide(line.quotient, oh);
+  int atW = int(line.rest), atH = int(image.rest);
+  const int tap = row / channels;
+  const int tapH = tap / kw * int(s.dilationH) - int(s.padTop), tapW = tap % kw * int(s.dilationW) - int(s.padLeft);
+  const Element* from = x + image.quotient * height * width * channels + row % channels;
+  const Element* grad = dy + begin * s.cout + column0;
   float sum[kNarrowColumns] = {};
 #pragma unroll 2
-  for (int64_t p = begin + warp; p < end; p += kNarrowWarps) {
-    const WindowCorner corner = windowCorner(s, p);
-    const int h = corner.h + tapH, w = corner.w + tapW;
-    const bool inside = row < rows && h >= 0 && h < s.h && w >= 0 && w < s.w;
-    const float value = inside ? widened(x[corner.image + (h * s.w + w) * s.cin + row % int(s.cin)]) : 0;
-    const Element* const from = dy + p * s.cout + column0;
+  for (int64_t p = begin; p < end; ++p, grad += s.cout) {
+    const int h = atH * strideH + tapH, w = atW * strideW + tapW;
+    const bool inside = row < rows && h >= 0 && h < height && w >= 0 && w < width;
+    const float value = inside ? widened(from[(h * width + w) * channels]) : 0;
 #pragma unroll
     for (int j = 0; j < kNarrowColumns; j += 4) {
-      Four four = {};
-      if (wide && j < columns) {
-        if constexpr (sizeof(Element) == 4) {
-          four = *reinterpret_cast<const Four*>(from + j);
-        } else {
-          struct alignas(8) {
-            uint16_t v[4];
-          } const halves = *reinterpret_cast<const decltype(halves)*>(from + j);
-          for (int e = 0; e < 4; ++e) four.v[e] = widened(halves.v[e]);
-        }
-      } else {
-        for (int e = 0; e < 4; ++e) four.v[e] = j + e < columns ? widened(from[j + e]) : 0;
-      }
+      const Four four = fourOf(grad + j, columns - j, wide);
 #pragma unroll
       for (int e = 0; e < 4; ++e) sum[j + e] = fmaOf(value, four.v[e], sum[j + e]);
+    }
+    if (++atW == ow) {
+      atW = 0;
+      if (++atH == oh) {
+        atH = 0;
+        from += int64_t(height) * width * channels;
+      }
     }
   }
   if (row < rows) {
@@ -117,7 +144,7 @@ DEVICE void convNarrowFilter(const ConvShape& s, const Element* x, const Element
     float total = sums[i];
     for (int other = 1; other < kNarrowWarps; ++other) total += sums[other * rows * kNarrowColumns + i];
     const int column = i % kNarrowColumns;
-    if (column < columns) partial[(part * rows + i / kNarrowColumns) * s.cout + column0 + column] = total;
+    if (column < columns) partial[(blockIdx.y * int64_t(rows) + i / kNarrowColumns) * s.cout + column0 + column] = total;
   }
 }
 

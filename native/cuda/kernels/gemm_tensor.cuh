@@ -52,8 +52,9 @@ struct TensorMath : Tile {
   template <bool ahead, typename Copy, typename AwaitNext>
   DEVICE_MEMBER void multiply(const Element* a, const Element* b, const Element* nextA, const Element* nextB, Copy copy,
                               AwaitNext awaitNext) {
+    constexpr int pieces = ahead && steps > 2 ? steps - 1 : 1;  // all before the next step is waited for
     if constexpr (!ahead) {
-      copy();
+      copy(0, 1);
       load(0, a, b, 0);
     }
 #pragma unroll
@@ -64,7 +65,7 @@ struct TensorMath : Tile {
         awaitNext();
         if constexpr (ahead) load(0, nextA, nextB, 0);
       }
-      if (ahead && step == 0) copy();
+      if (ahead && step < pieces) copy(step, pieces);
       Rows& nowX = x[step % 2];
       Columns& nowY = y[step % 2];
       nowX.round();

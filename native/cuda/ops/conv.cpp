@@ -18,7 +18,7 @@ namespace {
 constexpr int kGroups = kGemmBatchRank - 1;  // axis of the batch
 constexpr int64_t kMostBlocks = 132 * 16;
 constexpr int64_t kNarrowSharedBytes = 48 << 10;  // of a filter
-constexpr int64_t kNarrowPixels = 128;            // of a part
+constexpr int64_t kNarrowPartPixels = 128;
 
 double flopOf(const ConvShape& s) { return 2.0 * double(s.n * s.oh * s.ow * s.cout) * double(s.filterRows()); }
 
@@ -140,7 +140,7 @@ Lowering lowerForward(const LowerContext& c) {
   const int64_t filterBytes = s.filterRows() * ((s.cout + 3) / 4) * int64_t(sizeof(Four));
   if (isNarrow(s) && filterBytes <= kNarrowSharedBytes) {
     lowering.launch = [=, halves = factorsOf(c) == Factors::bf16](const StepArgs& args) {
-      LaunchSize size = elements(s.n * s.oh * s.ow * ((s.cout + 3) / 4));
+      LaunchSize size = elements(s.n * s.oh * ceilDiv(s.ow, kNarrowPixels) * ceilDiv(s.cout, 4));
       size.sharedBytes = filterBytes;
       const float* const bias = biasInput < 0 ? nullptr : args.in<float>(biasInput);
       const bool wide = isFours(args.out<float>(), s.cout);
@@ -215,7 +215,7 @@ Lowering lowerFilter(const LowerContext& c) {
   }
   if (isNarrow(s)) {
     const int64_t rows = s.filterRows(), count = rows * s.cout;
-    const int64_t parts = std::clamp<int64_t>(s.n * s.oh * s.ow / kNarrowPixels, 1, 2 * kMultiprocessors);
+    const int64_t parts = std::clamp<int64_t>(s.n * s.oh * s.ow / kNarrowPartPixels, 1, 2 * kMultiprocessors);
     lowering.sharedScratch = size_t(parts * count * 4);
     lowering.launch = [=, halves = factorsOf(c) == Factors::bf16](const StepArgs& args) {
       Queue& queue = queueOf(args);

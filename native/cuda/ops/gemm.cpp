@@ -11,7 +11,8 @@ namespace chainrule::cuda {
 namespace {
 
 // A sum is cut where the join of its parts costs less than the steps that it saves.
-constexpr int64_t kLongSum = 2048, kLeastPart = 512, kPartMultiple = 64;
+constexpr int64_t kLongSum = 1024, kLeastPart = 256, kPartMultiple = 64;
+constexpr int64_t kPartsOfTiles = 1024;  // of k, for which a tile may be as large as if there were another of it
 
 enum class Tile { tiny, small, medium, large };
 struct TileSize {
@@ -26,7 +27,7 @@ int64_t tileCount(const Gemm& gemm, Tile tile) {
 
 // The largest tile of which there are enough, counting the parts of a long sum. By the shape alone.
 Tile chooseTile(const Gemm& gemm) {
-  const int64_t least = std::min(gemm.m, gemm.n), mostParts = gemm.k < kLongSum ? 1 : gemm.k / (2 * kLeastPart);
+  const int64_t least = std::min(gemm.m, gemm.n), mostParts = std::max<int64_t>(1, gemm.k / kPartsOfTiles);
   if (least > 64 && gemm.n > 128 && tileCount(gemm, Tile::large) >= kMultiprocessors * 7 / 8) return Tile::large;
   if (least > 64 && tileCount(gemm, Tile::medium) * mostParts >= kMultiprocessors) return Tile::medium;
   if (least > 32 && tileCount(gemm, Tile::small) * mostParts >= kMultiprocessors) return Tile::small;
