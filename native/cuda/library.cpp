@@ -89,7 +89,9 @@ Outcome open(int index, std::unique_ptr<Device>& device) {
   return {};
 }
 
-constexpr DeviceLibrary library = {CHAINRULE_INTERFACE, list, open};
+int64_t freeMemory(int index) { return emulated() ? -1 : freeMemoryOfGpu(index); }
+
+constexpr DeviceLibrary library = {CHAINRULE_INTERFACE, list, open, freeMemory};
 
 }  // namespace
 }  // namespace chainrule::cuda

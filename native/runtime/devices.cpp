@@ -48,6 +48,8 @@ const DeviceList& look(Registry& r) {
   return r.list;
 }
 
+int indexOf(const DeviceDescription& device) { return std::stoi(device.id.substr(device.id.find(':') + 1)); }
+
 void applyLimit(const Registry& r, OpenDevice& open) {
   const DeviceDescription& device = open.device->description();
   double limit = 0;
@@ -96,7 +98,7 @@ OpenDevice* openDevice(const std::string& id) {
       names += (names.empty() ? "" : ", ") + device.id;
       continue;
     }
-    const int index = std::stoi(device.id.substr(device.id.find(':') + 1));
+    const int index = indexOf(device);
     std::unique_ptr<OpenDevice>& open = r.open[index];
     if (!open) {
       std::unique_ptr<Device> fresh;
@@ -123,11 +125,14 @@ void setDeviceMemoryLimit(const std::string& id, double limit) {
   }
 }
 
-std::map<std::string, OpenDeviceMemory> deviceMemory() {
-  std::map<std::string, OpenDeviceMemory> all;
+std::map<std::string, ListedMemory> deviceMemory() {
+  std::map<std::string, ListedMemory> all;
+  for (const DeviceDescription& device : listDevices().devices) {
+    all[device.id].use.free = registry().library->freeMemory(indexOf(device));
+  }
   for (OpenDevice* open : openDevices()) {
     const auto lock = open->lock();
-    all[open->device->description().id] = {open->device->memoryUse(), open->memoryLimit()};
+    all[open->device->description().id] = {open->device->memoryUse(), true, open->memoryLimit()};
   }
   return all;
 }

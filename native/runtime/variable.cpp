@@ -191,6 +191,7 @@ std::shared_ptr<LockDomain> joinDomains(std::span<const std::shared_ptr<Variable
     const std::unique_lock wait(old->mutex);
     const std::lock_guard registryGuard(registryMutex());
     variable->domain_ = target;
+    if (old->forgotten) target->forgotten = old->forgotten.load();
   }
   return target;
 }
