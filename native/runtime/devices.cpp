@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -57,7 +58,8 @@ void applyLimit(const Registry& r, OpenDevice& open) {
        {std::string(), std::string(device.id == r.list.devices[0].id ? "cuda" : ""), device.id}) {
     if (const auto found = r.limits.find(name); found != r.limits.end()) limit = found->second;
   }
-  open.limitMemory(int64_t(limit < 1 ? limit * double(device.memoryBytes) : limit));
+  if (limit < 1) limit *= double(device.memoryBytes);
+  open.limitMemory(limit > 0 ? std::max<int64_t>(1, int64_t(limit)) : 0);
 }
 
 // Copied, so that nobody waits for a device while the registry is locked.
