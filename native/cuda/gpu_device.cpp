@@ -225,7 +225,7 @@ class GpuDevice : public QueueDevice {
     return done;
   }
   Libraries& vendorLibraries() override {
-    enter();
+    gpu_.driver.ctxSetCurrent(gpu_.context);  // does not throw: asked from the runtime, and without the device's lock
     return libraries_;
   }
 
