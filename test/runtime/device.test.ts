@@ -211,7 +211,7 @@ describe.skipIf(!cudaDevice)('on a CUDA device', () => {
   });
 
   test('a limit refuses what does not fit, and the same runs when it is lifted; memory that went back is taken anew', async () => {
-    const model = sequential([layers.dense({ units: 64, inputShape: [1 << 14] })]); // 4 MiB
+    const model = sequential([layers.dense({ units: 64, inputShape: [1 << 14] }), layers.dense({ units: 9 })]); // 4 MiB
     model.compile({ device: cudaDevice as Device });
     const row = wave([1, 1 << 14]);
     const state = async () => (await listDevices()).devices[0]!;
