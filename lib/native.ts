@@ -214,12 +214,12 @@ export interface DeviceInfo {
   computeCapability: string;
   /** All of it. */
   memoryBytes: number;
+  /** What is free for all processes, where the driver says so. */
+  freeBytes?: number;
   /** What weights, plans and data of this process take there. This and the rest: only of a device that this process uses. */
   usedBytes?: number;
   /** The same with what is kept for the next allocations, for as long as there is work. */
   heldBytes?: number;
-  /** What is free for all processes, as the driver says. */
-  freeBytes?: number;
   /** What this process may take: see setDeviceMemoryLimit. */
   limitBytes?: number;
   multiprocessors: number;

@@ -24,8 +24,11 @@ export async function command(args: string[]): Promise<number> {
   return 0;
 }
 
-const deviceText = (device: DeviceInfo): string =>
-  `${device.id} ${device.name} (compute capability ${device.computeCapability}, ${(device.memoryBytes / 2 ** 30).toFixed(0)} GiB, driver ${device.driver})`;
+function deviceText({ id, name, computeCapability, memoryBytes, freeBytes, driver }: DeviceInfo): string {
+  const memory = `${(memoryBytes / 2 ** 30).toFixed(0)} GiB`;
+  const free = freeBytes === undefined ? '' : ` (${(freeBytes / 2 ** 30).toFixed(1)} free)`;
+  return `${id} ${name} (compute capability ${computeCapability}, ${memory}${free}, driver ${driver})`;
+}
 
 /** The variables that change how the engine runs. */
 function environment(): Record<string, string> {

@@ -55,6 +55,7 @@ StepArgs argsOf(const std::vector<Step>& steps, size_t index, const DeviceFrame&
 
 Outcome listGpus(std::vector<DeviceDescription>& devices);
 Outcome openGpu(int index, std::unique_ptr<Device>& device);
+int64_t freeMemoryOfGpu(int index);
 
 DeviceDescription describeEmulated(int index);
 std::unique_ptr<Device> openEmulated(int index);

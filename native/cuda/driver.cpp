@@ -52,6 +52,7 @@ void open(DriverState& state) {
   find(d.deviceGetCount, "cuDeviceGetCount");
   find(d.deviceGet, "cuDeviceGet");
   find(d.deviceGetName, "cuDeviceGetName");
+  find(d.deviceGetPciBusId, "cuDeviceGetPCIBusId");
   find(d.deviceTotalMem, "cuDeviceTotalMem_v2");
   find(d.deviceGetAttribute, "cuDeviceGetAttribute");
   find(d.devicePrimaryCtxRetain, "cuDevicePrimaryCtxRetain");

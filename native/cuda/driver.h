@@ -28,6 +28,7 @@ struct Driver {
   CuResult (*deviceGetCount)(int* count);
   CuResult (*deviceGet)(CuDevice*, int index);
   CuResult (*deviceGetName)(char* name, int length, CuDevice);
+  CuResult (*deviceGetPciBusId)(char* id, int length, CuDevice);
   CuResult (*deviceTotalMem)(size_t* bytes, CuDevice);
   CuResult (*deviceGetAttribute)(int* value, int attribute, CuDevice);
   CuResult (*devicePrimaryCtxRetain)(CuContext*, CuDevice);

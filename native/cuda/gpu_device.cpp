@@ -3,6 +3,7 @@
 
 #include "cuda/devices.h"
 #include "cuda/driver.h"
+#include "cuda/free_memory.h"
 #include "cuda/images.h"
 
 // A GPU: its primary context, one stream on which everything happens in order, the kernels of the embedded image.
@@ -224,7 +225,7 @@ class GpuDevice : public QueueDevice {
     return done;
   }
   Libraries& vendorLibraries() override {
-    gpu_.driver.ctxSetCurrent(gpu_.context);
+    gpu_.driver.ctxSetCurrent(gpu_.context);  // does not throw: asked from the runtime, and without the device's lock
     return libraries_;
   }
 
@@ -328,6 +329,14 @@ Outcome openGpu(int index, std::unique_ptr<Device>& device) {
   CuDevice handle = 0;
   if (const Outcome outcome = describe(index, description, handle); outcome.failed()) return outcome;
   return outcomeFrom([&] { device = std::make_unique<GpuDevice>(std::move(description), handle); });
+}
+
+int64_t freeMemoryOfGpu(int index) {
+  const Driver& d = driverState().driver;
+  CuDevice device = 0;
+  char busId[32] = "";
+  if (d.deviceGet(&device, index) != 0 || d.deviceGetPciBusId(busId, sizeof busId, device) != 0) return -1;
+  return freeMemoryAt(busId);
 }
 
 }  // namespace chainrule::cuda

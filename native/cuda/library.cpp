@@ -17,7 +17,6 @@ bool pools() {
 
 }  // namespace
 
-// Work on the device is in order, so a block may serve anew at once; the host writes to its own when it likes.
 QueueDevice::QueueDevice(DeviceDescription description)
     : description_(std::move(description)),
       memory_({.name = description_.id,
@@ -29,7 +28,6 @@ QueueDevice::QueueDevice(DeviceDescription description)
                    .take = [this](int64_t bytes, void*& memory) { return takeHostMemory(bytes, memory); },
                    .give = [this](void* memory) { giveHostMemory(memory); },
                    .settle = [this] { finish(); },
-                   .ordered = false,
                    .pools = pools()}) {}
 
 void QueueDevice::trimMemory() {
@@ -89,7 +87,9 @@ Outcome open(int index, std::unique_ptr<Device>& device) {
   return {};
 }
 
-constexpr DeviceLibrary library = {CHAINRULE_INTERFACE, list, open};
+int64_t freeMemory(int index) { return emulated() ? -1 : freeMemoryOfGpu(index); }
+
+constexpr DeviceLibrary library = {CHAINRULE_INTERFACE, list, open, freeMemory};
 
 }  // namespace
 }  // namespace chainrule::cuda

@@ -81,13 +81,9 @@ Outcome MemoryPool::takePiece(int64_t bytes, int64_t asked) {
 void MemoryPool::release(void* memory) {
   const auto block = blocks_.find(static_cast<std::byte*>(memory));
   used_ -= block->second.bytes;
-  if (!source_.pools) source_.settle();
-  if (source_.pools && !source_.ordered) {
-    block->second.state = State::resting;
-    resting_ = true;
-    return;
-  }
-  free(block);
+  block->second.state = State::resting;
+  resting_ = true;
+  if (!source_.pools) wakeResting();
 }
 
 // Joins the block with the free ones before and after it in its piece.

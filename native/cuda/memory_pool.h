@@ -13,7 +13,9 @@ namespace chainrule::cuda {
 
 // Blocks of memory whose source is slow and makes the whole device wait. Small ones (up to 1 MiB) are cut from pieces
 // of 2 MiB, the smallest that fits first, and grow together again; a large one is a piece of its own and serves again
-// what is about as large. One call at a time.
+// what is about as large. The device may still work with a block that was given back, in another order than it is asked
+// again: such blocks rest until it has done all it was asked, which an allocation waits for only where it needs them.
+// One call at a time.
 class MemoryPool {
  public:
   struct Source {
@@ -21,9 +23,6 @@ class MemoryPool {
     std::function<Outcome(int64_t bytes, void*& memory)> take;
     std::function<void(void* memory)> give;
     std::function<void()> settle;  // waits for all that the device was asked
-    // Who writes to a block waits by itself for what the device still does with it. Else a block that was given back
-    // rests until the device has settled.
-    bool ordered = true;
     bool pools = true;  // else every block comes from the source, exactly as large as asked, and goes back at once
   };
   explicit MemoryPool(Source source) : source_(std::move(source)) {}

@@ -58,7 +58,7 @@ static Napi::Value info(const Napi::CallbackInfo& call) {
   return out;
 }
 
-static Napi::Value deviceList(Napi::Env env, const std::map<std::string, OpenDeviceMemory>& memory) {
+static Napi::Value deviceList(Napi::Env env, const std::map<std::string, ListedMemory>& memory) {
   const DeviceList& list = listDevices();
   Napi::Array rows = Napi::Array::New(env);
   for (const DeviceDescription& device : list.devices) {
@@ -67,11 +67,11 @@ static Napi::Value deviceList(Napi::Env env, const std::map<std::string, OpenDev
     row.Set("name", device.name);
     row.Set("computeCapability", std::to_string(device.major) + "." + std::to_string(device.minor));
     row.Set("memoryBytes", double(device.memoryBytes));
-    if (const auto open = memory.find(device.id); open != memory.end()) {
-      const auto& [use, limit] = open->second;
-      row.Set("usedBytes", double(use.used));
-      row.Set("heldBytes", double(use.held));
+    if (const auto found = memory.find(device.id); found != memory.end()) {
+      const auto& [use, open, limit] = found->second;
       if (use.free >= 0) row.Set("freeBytes", double(use.free));
+      if (open) row.Set("usedBytes", double(use.used));
+      if (open) row.Set("heldBytes", double(use.held));
       if (limit > 0) row.Set("limitBytes", double(limit));
     }
     row.Set("multiprocessors", device.multiprocessors);
@@ -86,7 +86,7 @@ static Napi::Value deviceList(Napi::Env env, const std::map<std::string, OpenDev
 
 // The driver takes a while to start: off the main thread.
 static Napi::Value devices(const Napi::CallbackInfo& call) {
-  const auto memory = std::make_shared<std::map<std::string, OpenDeviceMemory>>();
+  const auto memory = std::make_shared<std::map<std::string, ListedMemory>>();
   auto work = [memory] {
     listDevices();
     *memory = deviceMemory();

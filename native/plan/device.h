@@ -106,6 +106,7 @@ struct DeviceLibrary {
   // Descriptions of what is there. An outcome says in one line why there is nothing.
   Outcome (*list)(std::vector<DeviceDescription>& devices);
   Outcome (*open)(int index, std::unique_ptr<Device>& device);
+  int64_t (*freeMemory)(int index);  // of a device that need not be open; negative: not known
 };
 
 }  // namespace chainrule

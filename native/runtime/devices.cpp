@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -48,6 +49,8 @@ const DeviceList& look(Registry& r) {
   return r.list;
 }
 
+int indexOf(const DeviceDescription& device) { return std::stoi(device.id.substr(device.id.find(':') + 1)); }
+
 void applyLimit(const Registry& r, OpenDevice& open) {
   const DeviceDescription& device = open.device->description();
   double limit = 0;
@@ -55,7 +58,8 @@ void applyLimit(const Registry& r, OpenDevice& open) {
        {std::string(), std::string(device.id == r.list.devices[0].id ? "cuda" : ""), device.id}) {
     if (const auto found = r.limits.find(name); found != r.limits.end()) limit = found->second;
   }
-  open.limitMemory(int64_t(limit < 1 ? limit * double(device.memoryBytes) : limit));
+  if (limit < 1) limit *= double(device.memoryBytes);
+  open.limitMemory(limit > 0 ? std::max<int64_t>(1, int64_t(limit)) : 0);
 }
 
 // Copied, so that nobody waits for a device while the registry is locked.
@@ -96,7 +100,7 @@ OpenDevice* openDevice(const std::string& id) {
       names += (names.empty() ? "" : ", ") + device.id;
       continue;
     }
-    const int index = std::stoi(device.id.substr(device.id.find(':') + 1));
+    const int index = indexOf(device);
     std::unique_ptr<OpenDevice>& open = r.open[index];
     if (!open) {
       std::unique_ptr<Device> fresh;
@@ -123,11 +127,14 @@ void setDeviceMemoryLimit(const std::string& id, double limit) {
   }
 }
 
-std::map<std::string, OpenDeviceMemory> deviceMemory() {
-  std::map<std::string, OpenDeviceMemory> all;
+std::map<std::string, ListedMemory> deviceMemory() {
+  std::map<std::string, ListedMemory> all;
+  for (const DeviceDescription& device : listDevices().devices) {
+    all[device.id].use.free = registry().library->freeMemory(indexOf(device));
+  }
   for (OpenDevice* open : openDevices()) {
     const auto lock = open->lock();
-    all[open->device->description().id] = {open->device->memoryUse(), open->memoryLimit()};
+    all[open->device->description().id] = {open->device->memoryUse(), true, open->memoryLimit()};
   }
   return all;
 }

@@ -122,12 +122,13 @@ OpenDevice* openDevice(const std::string& id);
 // below 1 a share of what it has. 0: no limit. From the next allocation on.
 void setDeviceMemoryLimit(const std::string& id, double limit);
 
-struct OpenDeviceMemory {
+struct ListedMemory {
   DeviceMemoryUse use;
+  bool open = false;  // in use by this process; else all that is known is what is free
   int64_t limit = 0;
 };
-// Of the devices in use by this process, by id. Waits for running steps.
-std::map<std::string, OpenDeviceMemory> deviceMemory();
+// Of all devices, by id. Waits for running steps.
+std::map<std::string, ListedMemory> deviceMemory();
 // Gives back what nobody uses, after the work that was asked of the devices.
 void releaseDeviceMemory();
 

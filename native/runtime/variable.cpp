@@ -106,11 +106,12 @@ std::byte* Variable::data() const {
     return storage_->onHost() + offset_;
   } catch (const Error& error) {
     if (error.code() != "DEVICE_LOST") throw;
-    if (domain_->forgotten == storage_->newest()) {
-      storage_->forgetNewest();
+    const OpenDevice* const newest = storage_->newest();
+    if (!newest || newest == domain_->forgotten) {  // null: another reader was here
+      if (newest) storage_->forgetNewest();
       return storage_->address() + offset_;
     }
-    fail("DEVICE_LOST", "the newest values of \"", name, "\" were on ", storage_->newest()->device->description().id,
+    fail("DEVICE_LOST", "the newest values of \"", name, "\" were on ", newest->device->description().id,
          ", which this process has lost, and are gone with it. Give the model weights again (loadWeights, setWeights), "
          "which also sets what goes with them back to its last state outside of the GPU, or load a checkpoint");
   }
@@ -191,6 +192,7 @@ std::shared_ptr<LockDomain> joinDomains(std::span<const std::shared_ptr<Variable
     const std::unique_lock wait(old->mutex);
     const std::lock_guard registryGuard(registryMutex());
     variable->domain_ = target;
+    if (old->forgotten) target->forgotten = old->forgotten.load();
   }
   return target;
 }

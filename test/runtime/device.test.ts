@@ -3,9 +3,12 @@ import {
   callbacks,
   type Device,
   layers,
+  listDevices,
   type Model,
   NDArray,
+  releaseDeviceMemory,
   sequential,
+  setDeviceMemoryLimit,
   setDtypePolicy,
   setFloat32MatmulPrecision,
   setRandomSeed,
@@ -205,6 +208,29 @@ describe.skipIf(!cudaDevice)('on a CUDA device', () => {
       await expect(epoch(bad), `row ${bad}`).rejects.toThrow(/is the id 9/);
       await expect(epoch(-1)).resolves.toMatchObject({ steps: 3 });
     }
+  });
+
+  test('a limit refuses what does not fit, and the same runs when it is lifted; memory that went back is taken anew', async () => {
+    const model = sequential([layers.dense({ units: 64, inputShape: [1 << 14] }), layers.dense({ units: 9 })]); // 4 MiB
+    model.compile({ device: cudaDevice as Device });
+    const row = wave([1, 1 << 14]);
+    const state = async () => (await listDevices()).devices[0]!;
+    await trained(networks['layer norm and GELU']!.build, [20], cudaDevice as Device); // the device is in use
+    await releaseDeviceMemory();
+    setDeviceMemoryLimit((await state()).heldBytes! + (2 << 20));
+    try {
+      await expect(model.predict(row)).rejects.toMatchObject({ code: 'ERR_CHAINRULE_DEVICE_OOM' });
+    } finally {
+      setDeviceMemoryLimit(Infinity);
+    }
+    const first = await model.predict<NDArray>(row);
+    const busy = await state();
+    expect(busy.usedBytes).toBeGreaterThanOrEqual(4 << 20);
+    expect(busy.heldBytes).toBeGreaterThanOrEqual(busy.usedBytes!);
+    await releaseDeviceMemory();
+    const idle = await state();
+    expect(idle.usedBytes).toBeLessThan(busy.usedBytes!); // the arena
+    expect((await model.predict<NDArray>(row)).data).toEqual(first.data);
   });
 
   test('a traced function names its device', async () => {

@@ -110,7 +110,7 @@ test.skipIf(!ready)("predictSync does not wait for the steps of a fit, its own m
     await fit(other);
     model.predictSync(row);
     other.predictSync(row);
-    order('slow', 40);
+    order('slow', 200);
     const fits = [outcome(fit(model))];
     const errors = [];
     let longest = 0, running = true;
@@ -130,7 +130,7 @@ test.skipIf(!ready)("predictSync does not wait for the steps of a fit, its own m
     order('slow', 0);
     return { errors: [...new Set(errors)], longest, fits: await Promise.all(fits), after: String(model.predictSync(row).length) };`);
   expect(seen).toMatchObject({ errors: ['ERR_CHAINRULE_BUSY'], fits: ['done'], after: '3' });
-  expect(seen.longest).toBeLessThan(25);
+  expect(seen.longest).toBeLessThan(150);
 });
 
 test.skipIf(!ready)('predictSync does not queue behind work that runs on the GPU', () => {
@@ -149,7 +149,7 @@ test.skipIf(!ready)('predictSync does not queue behind work that runs on the GPU
     order('busy', 0);
     return { busy, milliseconds, after: model.predictSync(new Float32Array(8)).length };`);
   expect(seen).toMatchObject({ busy: 'ERR_CHAINRULE_BUSY', after: 3 });
-  expect(seen.milliseconds).toBeLessThan(25);
+  expect(seen.milliseconds).toBeLessThan(150); // of a wait without end
 });
 
 test.skipIf(!ready)('garbage on the GPU goes without the JavaScript thread waiting for a step', () => {
@@ -162,7 +162,7 @@ test.skipIf(!ready)('garbage on the GPU goes without the JavaScript thread waiti
       await garbage[i].predict(x);
     }
     const dropped = state().executables;
-    order('slow', 100);
+    order('slow', 300);
     const running = fit(model);
     await sleep(20);
     garbage = null;
@@ -177,7 +177,7 @@ test.skipIf(!ready)('garbage on the GPU goes without the JavaScript thread waiti
     order('slow', 0);
     await model.predict(x);
     return { longest, dropped, outstanding: state().executables };`);
-  expect(seen.longest).toBeLessThan(60);
+  expect(seen.longest).toBeLessThan(200);
   expect(seen.outstanding).toBeLessThan(seen.dropped);
 });
 

@@ -1,3 +1,5 @@
+import { symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { canFake, fakeDriver, runScript } from './fake_driver.js';
 
@@ -19,7 +21,7 @@ const { sequential, layers } = require('./dist/chainrule.js');
 })();`;
 
 interface Seen {
-  devices: { id: string; name: string }[];
+  devices: { id: string; name: string; freeBytes?: number; usedBytes?: number }[];
   reason: string;
   cuda: unknown;
   auto: unknown;
@@ -71,4 +73,15 @@ test.skipIf(!ready)('a device that fails when it is opened: an error for cuda, f
     }
     expect(seen.cuda).toMatch(new RegExp(`^${code}: `));
   }
+});
+
+test.skipIf(!ready)('free memory of a GPU that nobody uses yet, from the library beside the driver', () => {
+  const folder = fakeDriver();
+  const [unknown] = look(folder).devices;
+  if (!unknown) return; // built without nvcc
+  expect(unknown).not.toHaveProperty('freeBytes');
+  symlinkSync('libcuda.so.1', join(folder, 'libnvidia-ml.so.1'));
+  expect(look(folder).devices[0]).toMatchObject({ freeBytes: 700 * 2 ** 20 });
+  expect(look(folder).devices[0]).not.toHaveProperty('usedBytes');
+  expect(look(folder, { FAKE_NVML_INIT: '9' }).devices[0]).not.toHaveProperty('freeBytes');
 });

@@ -67,6 +67,22 @@ int cuDeviceGetName(char* name, int length, int device) {
   strncpy(name, "Fake GPU", (size_t)length);
   return 0;
 }
+int cuDeviceGetPCIBusId(char* id, int length, int device) {
+  (void)device;
+  strncpy(id, "0000:3B:00.0", (size_t)length);
+  return 0;
+}
+/* Of libnvidia-ml.so.1, which is this file under another name. */
+int nvmlInit_v2(void) { return number("FAKE_NVML_INIT", 0); }
+int nvmlDeviceGetHandleByPciBusId_v2(const char* id, void** device) {
+  *device = (void*)1;
+  return strcmp(id, "0000:3B:00.0") ? 6 : 0;
+}
+int nvmlDeviceGetMemoryInfo(void* device, unsigned long long memory[3]) {
+  (void)device;
+  memory[0] = 1 << 30, memory[1] = 700 << 20, memory[2] = 324 << 20;
+  return 0;
+}
 int cuDeviceTotalMem_v2(size_t* bytes, int device) {
   (void)device;
   *bytes = (size_t)1 << 30;
