@@ -224,7 +224,7 @@ class GpuDevice : public QueueDevice {
     return done;
   }
   Libraries& vendorLibraries() override {
-    enter();
+    gpu_.enter();
     return libraries_;
   }
 
