@@ -22,7 +22,7 @@ class QueueDevice : public Device {
   void limitMemory(int64_t bytes) final { memory_.limit(bytes); }
   void trimMemory() final;
 
-  std::vector<LibraryDescription> libraries() final { return vendorLibraries().describe(); }
+  Outcome libraries(std::vector<LibraryDescription>& found) final;
   virtual Libraries& vendorLibraries() = 0;  // makes the device's context current
 
  protected:

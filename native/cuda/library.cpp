@@ -47,6 +47,10 @@ Outcome QueueDevice::lower(const LowerContext& node, Lowering& result) {
   return outcomeFrom([&] { result = launcher->lower(here); });
 }
 
+Outcome QueueDevice::libraries(std::vector<LibraryDescription>& found) {
+  return outcomeFrom([&] { found = vendorLibraries().describe(); });
+}
+
 StepArgs argsOf(const std::vector<Step>& steps, size_t index, const DeviceFrame& frame, Queue& queue) {
   const Step& step = steps[index];
   StepArgs args;

@@ -103,7 +103,7 @@ static Napi::Value releaseMemory(const Napi::CallbackInfo& call) {
 static Napi::Value deviceLibraries(const Napi::CallbackInfo& call) {
   const auto found = std::make_shared<std::vector<LibraryDescription>>();
   const auto look = [found] {
-    if (OpenDevice* const device = openDevice("auto")) *found = device->device->libraries();
+    if (OpenDevice* const device = openDevice("auto")) device->device->libraries(*found).orThrow();
   };
   return submit(call.Env(), task(look), [found](Napi::Env env) {
     Napi::Object out = Napi::Object::New(env);

@@ -77,7 +77,7 @@ class Device {
   virtual ~Device() = default;
   virtual const DeviceDescription& description() const = 0;
 
-  virtual std::vector<LibraryDescription> libraries() = 0;  // looks for them; from any thread
+  virtual Outcome libraries(std::vector<LibraryDescription>& found) = 0;  // looks for them; from any thread
 
   // The launch of one node; UNSUPPORTED names an op that has none.
   virtual Outcome lower(const LowerContext& node, Lowering& result) = 0;

@@ -3,7 +3,10 @@ import { copyFileSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { cudaBinary, cudaIsBuilt, fakeCublasLt, fakeCudnn, root } from './fake_libraries.js';
+import { canFake, fakeGpu, library, runScript, stateFile } from './fake_driver.js';
+import { fakeCublasLt, fakeCudnn } from './fake_libraries.js';
+
+const root = join(__dirname, '../..');
 
 // Where NVIDIA's libraries are looked for, and what is said and done where they are missing, old or fail.
 
@@ -21,35 +24,26 @@ const { sequential, layers } = require('./dist/chainrule.js');
   };
   const product = await run(layers.dense({ units: 1, inputShape: [2], kernelInitializer: 'ones' }), [[1, 2]]);
   const convolution = await run(
-    layers.conv2d({ filters: 1, kernelSize: 2, inputShape: [2, 2, 1], kernelInitializer: 'ones' }),
-    [[[[1], [2]], [[3], [4]]]],
+    layers.conv2d({ filters: 1, kernelSize: 2, inputShape: [2, 2, 5], kernelInitializer: 'ones' }),
+    [[[1, 2], [3, 4]].map((row) => row.map((x) => [x, 0, 0, 0, 0]))],
   );
   console.log(JSON.stringify({ libraries, product, convolution }));
 })();`;
 
-function environment(env: Record<string, string>) {
-  const { CHAINRULE_DEVICE: _, CHAINRULE_CUDA_LIBS: __, ...rest } = process.env;
-  return { ...rest, CHAINRULE_CUDA_BINARY: cudaBinary, CHAINRULE_CUDA_EMULATE: '1', ...env };
+interface Seen {
+  libraries: { cuBLASLt: string; cuDNN: string };
+  product: unknown;
+  convolution: unknown;
 }
-function look(env: Record<string, string>) {
-  const { stdout, stderr } = spawnSync(process.execPath, ['-e', script], {
-    cwd: root,
-    encoding: 'utf8',
-    env: environment(env),
-  });
-  if (!stdout) throw new Error(stderr);
-  return JSON.parse(stdout) as {
-    libraries: { cuBLASLt: string; cuDNN: string };
-    product: unknown;
-    convolution: unknown;
-  };
-}
+const ready = canFake('libraries of NVIDIA');
+const emulated = { CHAINRULE_CUDA_EMULATE: '1', CHAINRULE_CUDA_LIBS: '' };
+const look = (env: Record<string, string>) => runScript<Seen>(script, undefined, { ...emulated, ...env });
 
-const folder = cudaIsBuilt ? fakeCublasLt() : '';
-const dnnFolder = cudaIsBuilt ? fakeCudnn() : '';
+const folder = ready ? fakeCublasLt() : '';
+const dnnFolder = ready ? fakeCudnn() : '';
 const bothFolders = { CHAINRULE_CUDA_LIBS: `${folder}:${dnnFolder}` };
 
-test.skipIf(!cudaIsBuilt)('found in folders, or in the nvidia/*/lib of site-packages', () => {
+test.skipIf(!ready)('found in folders, or in the nvidia/*/lib of site-packages', () => {
   expect(look({ CHAINRULE_CUDA_LIBS: `/nowhere:${folder}:${dnnFolder}` })).toEqual({
     libraries: { cuBLASLt: `13.1.2, ${folder}/libcublasLt.so.13`, cuDNN: `9.13.1, ${dnnFolder}/libcudnn.so.9` },
     product: [3],
@@ -77,7 +71,7 @@ function expectUnused(library: 'cuBLASLt' | 'cuDNN', [env, text]: Case): void {
   else expect(libraries[library]).toMatch(text);
 }
 
-test.skipIf(!cudaIsBuilt)('not there, turned off, broken, too old: the reason, and the kernels here', () => {
+test.skipIf(!ready)('not there, turned off, broken, too old: the reason, and the kernels here', () => {
   const broken = mkdtempSync(join(tmpdir(), 'chainrule-broken-'));
   writeFileSync(join(broken, 'libcublasLt.so.13'), 'no library');
   const cases: Case[] = [
@@ -96,7 +90,7 @@ test.skipIf(!cudaIsBuilt)('not there, turned off, broken, too old: the reason, a
   for (const one of cases) expectUnused('cuBLASLt', one);
 });
 
-test.skipIf(!cudaIsBuilt)('likewise cuDNN', () => {
+test.skipIf(!ready)('likewise cuDNN', () => {
   const cases: Case[] = [
     [{ CHAINRULE_CUDA_LIBS: folder }, 'not found: no libcudnn.so.9'],
     [{ CHAINRULE_CUDA_LIBS: fakeCudnn('-DcudnnSetStream=other') }, /lacks cudnnSetStream: \/.*libcudnn\.so\.9$/],
@@ -106,7 +100,7 @@ test.skipIf(!cudaIsBuilt)('likewise cuDNN', () => {
   for (const one of cases) expectUnused('cuDNN', one);
 });
 
-test.skipIf(!cudaIsBuilt)(
+test.skipIf(!ready)(
   'what a library does not support is done here; a call that fails is an error that says which',
   () => {
     const unsupported = look({
@@ -117,6 +111,7 @@ test.skipIf(!cudaIsBuilt)(
       FAKE_CUDNN_CONVOLUTION: '5000',
     });
     expect(unsupported).toMatchObject({ product: [3], convolution: [10] });
+    expect(look({ ...bothFolders, FAKE_CUDNN_CONVOLUTION: '3004' }).convolution).toEqual([10]); // said when it is called
     const failing = look({ ...bothFolders, FAKE_CUBLASLT_MATMUL: '15', FAKE_CUDNN_CONVOLUTION: '5000' });
     expect(failing.product).toMatch(
       /^ERR_CHAINRULE_DEVICE: cublasLtMatmul: FAKE_NOT_SUPPORTED \(cuBLASLt 13.1.2, .*CHAINRULE_CUDA_LIBS=none does without/,
@@ -130,10 +125,29 @@ test.skipIf(!cudaIsBuilt)(
   },
 );
 
-test.skipIf(!cudaIsBuilt)('info names them', () => {
+const gpu = fakeGpu('libraries of a GPU');
+test.skipIf(!gpu)('a GPU takes libraries for GPUs, and for the CUDA of its driver', () => {
+  const onGpu = (env: Record<string, string>) => {
+    const script = `
+      const { native } = require('./dist/native.js');
+      require('./dist/devices.js').listDevices().then(() => native.deviceLibraries()).then((seen) => console.log(JSON.stringify(seen)));`;
+    return runScript<Seen['libraries']>(script, gpu, { FAKE_CUDA_STATE: stateFile(), ...env });
+  };
+  const flag = '-DchainruleComputesOnHost=other';
+  const folders = [fakeCublasLt(flag), fakeCudnn(flag)];
+  const libraries = { CHAINRULE_CUDA_LIBS: folders.join(':') };
+  const seen = onGpu(libraries);
+  expect(seen.cuBLASLt).toBe(`13.1.2, ${folders[0]}/libcublasLt.so.13`);
+  expect(seen.cuDNN).toBe(`9.13.1, ${folders[1]}/libcudnn.so.9`);
+  // What the machine itself may have is not known here.
+  expect(onGpu({ ...libraries, FAKE_CUDA_VERSION: '12040' }).cuBLASLt).not.toContain(folders[0]);
+  expect(onGpu(bothFolders).cuBLASLt).not.toContain(`13.1.2, ${folder}`);
+});
+
+test.skipIf(!ready)('info names them', () => {
   const { stdout } = spawnSync(process.execPath, [join(root, 'dist/cli/main.js'), 'info'], {
     encoding: 'utf8',
-    env: environment(bothFolders),
+    env: { ...process.env, CHAINRULE_CUDA_BINARY: library, ...emulated, ...bothFolders },
   });
   expect(stdout).toMatch(/^cudaLibraries\.cuBLASLt +13\.1\.2, \/.*libcublasLt\.so\.13$/m);
   expect(stdout).toMatch(/^cudaLibraries\.cuDNN +9\.13\.1, \/.*libcudnn\.so\.9$/m);

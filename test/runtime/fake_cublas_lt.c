@@ -136,7 +136,7 @@ int cublasLtMatmulAlgoGetHeuristic(void* handle, Product* p, Layout* a, Layout* 
   if (handle != &mark || requested < 1 || !isConsistent(p, a, b, c, d)) return INVALID_VALUE;
   if (preference->reduction & 1) return NOT_SUPPORTED; /* sums in an order that may change */
   for (int i = 0; i < 4; ++i) {
-    if (preference->alignment[i] > 64) return NOT_SUPPORTED;
+    if (preference->alignment[i] != 16) return NOT_SUPPORTED;
   }
   const uint64_t k = p->transposeA ? a->rows : a->columns;
   const size_t workspace = k % 2 ? 0 : 1000;
@@ -185,7 +185,7 @@ int cublasLtMatmul(void* handle, Product* p, const float* alpha, const void* A, 
   if (workspaceBytes && (!workspace || (uintptr_t)workspace % 256)) return INVALID_VALUE;
   const void* const pointers[] = {A, B, C, D, p->epilogue & 4 ? p->bias : NULL};
   for (int i = 0; i < 5; ++i) {
-    if ((uintptr_t)pointers[i] % 64) return INVALID_VALUE;
+    if ((uintptr_t)pointers[i] % 16) return INVALID_VALUE;
   }
   memset(workspace, 0xFF, workspaceBytes);
   for (int32_t z = 0; z < d->batch; ++z) {

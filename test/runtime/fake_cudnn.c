@@ -136,7 +136,7 @@ static int convolve(const char* name, void* handle, const Tensor* x, const float
   if (status) return status;
   if (handle != &mark || algorithm != 1 || !isConsistent(x, w, c, y) || bytes < workspaceOf(w)) return BAD_PARAM;
   if (bytes && (!space || (uintptr_t)space % 256)) return BAD_PARAM;
-  if ((uintptr_t)X % 64 || (uintptr_t)W % 64 || (uintptr_t)Y % 64) return BAD_PARAM;
+  if ((uintptr_t)X % 16 || (uintptr_t)W % 16 || (uintptr_t)Y % 16) return BAD_PARAM;
   memset(space, 0xFF, bytes);
   for (int n = 0; n < y->n; ++n)
     for (int oh = 0; oh < y->h; ++oh)

@@ -5,19 +5,6 @@ import { join } from 'node:path';
 
 // NVIDIA's libraries without NVIDIA: C files beside this one, compiled under the names that are looked for.
 
-export const root = join(__dirname, '../..');
-export const cudaBinary = process.env.CHAINRULE_CUDA_BINARY ?? join(root, 'build-cmake/cuda/chainrule_cuda.node');
-
-const built = process.platform === 'linux' && existsSync(cudaBinary);
-// Its own copy of libstdc++ frees what the sanitizer's `new` gave, since only the addon is built for the sanitizer.
-const sanitized = /lib(a|t)san/.test(process.env.LD_PRELOAD ?? '');
-/** Whether the library of CUDA devices can be loaded here; tests of it skip otherwise. */
-export const cudaIsBuilt = built && !sanitized;
-if (!cudaIsBuilt)
-  console.log(
-    `not run: the library of CUDA devices is not built ${built ? 'for the sanitizer' : '(npm run test:cuda builds it)'}`,
-  );
-
 /** A folder that holds the library. */
 export function fakeLibrary(name: string, source: string, ...flags: string[]): string {
   const folder = mkdtempSync(join(tmpdir(), 'chainrule-fake-'));

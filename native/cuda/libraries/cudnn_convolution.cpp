@@ -103,7 +103,7 @@ CudnnConvolution::~CudnnConvolution() {
   if (activation_) f.activationDestroy(activation_);
 }
 
-void CudnnConvolution::run(CuStream stream, float* x, float* w, float* y, const float* bias, void* scratch) const {
+bool CudnnConvolution::run(CuStream stream, float* x, float* w, float* y, const float* bias, void* scratch) const {
   const Cudnn& library = device_.library;
   const CudnnFunctions& f = library.functions;
   void* workspace = nullptr;
@@ -114,29 +114,31 @@ void CudnnConvolution::run(CuStream stream, float* x, float* w, float* y, const 
   const float one = 1, zero = 0;
   const std::lock_guard guard(device_.mutex);
   library.check(f.setStream(device_.handle, stream), "cudnnSetStream");
+  const auto done = [&](DnnStatus status, const char* call) {
+    if (isUnsupported(status)) return false;
+    library.check(status, call);
+    return true;
+  };
   switch (pass_) {
-    case ConvolutionPass::forward:
-      if (bias) {
-        library.check(f.forwardWithBias(device_.handle, &one, x_, x, w_, w, convolution_, kDnnForwardAlgorithm,
-                                        workspace, workspaceBytes_, &zero, y_, y, bias_, bias, activation_, y_, y),
-                      "cudnnConvolutionBiasActivationForward");
-      } else {
-        library.check(f.forward(device_.handle, &one, x_, x, w_, w, convolution_, kDnnForwardAlgorithm, workspace,
-                                workspaceBytes_, &zero, y_, y),
-                      "cudnnConvolutionForward");
-      }
-      break;
     case ConvolutionPass::input:
-      library.check(f.input(device_.handle, &one, w_, w, y_, y, convolution_, kDnnInputAlgorithm, workspace,
-                            workspaceBytes_, &zero, x_, x),
-                    "cudnnConvolutionBackwardData");
-      break;
+      return done(f.input(device_.handle, &one, w_, w, y_, y, convolution_, kDnnInputAlgorithm, workspace,
+                          workspaceBytes_, &zero, x_, x),
+                  "cudnnConvolutionBackwardData");
     case ConvolutionPass::filter:
-      library.check(f.filter(device_.handle, &one, x_, x, y_, y, convolution_, kDnnFilterAlgorithm, workspace,
-                             workspaceBytes_, &zero, w_, w),
-                    "cudnnConvolutionBackwardFilter");
+      return done(f.filter(device_.handle, &one, x_, x, y_, y, convolution_, kDnnFilterAlgorithm, workspace,
+                           workspaceBytes_, &zero, w_, w),
+                  "cudnnConvolutionBackwardFilter");
+    case ConvolutionPass::forward:
       break;
   }
+  if (!bias) {
+    return done(f.forward(device_.handle, &one, x_, x, w_, w, convolution_, kDnnForwardAlgorithm, workspace,
+                          workspaceBytes_, &zero, y_, y),
+                "cudnnConvolutionForward");
+  }
+  return done(f.forwardWithBias(device_.handle, &one, x_, x, w_, w, convolution_, kDnnForwardAlgorithm, workspace,
+                                workspaceBytes_, &zero, y_, y, bias_, bias, activation_, y_, y),
+              "cudnnConvolutionBiasActivationForward");
 }
 
 }  // namespace chainrule::cuda

@@ -21,8 +21,8 @@ class CudnnConvolution {
 
   int64_t scratchBytes() const { return scratchBytes_; }
   // `x`, `w` and `y` in their roles in the forward pass, gradients in the place of what they are gradients of; the one
-  // that the pass computes is written.
-  void run(CuStream stream, float* x, float* w, float* y, const float* bias, void* scratch) const;
+  // that the pass computes is written. False: nothing was done, the library does not support it after all.
+  bool run(CuStream stream, float* x, float* w, float* y, const float* bias, void* scratch) const;
 
  private:
   CudnnConvolution(const DnnDevice& device, ConvolutionPass pass) : device_(device), pass_(pass) {}

@@ -10,7 +10,7 @@ namespace {
 constexpr int64_t kLeastSide = 64;
 constexpr double kLeastFlop = 1 << 28;
 
-constexpr uint32_t kAlignment = 64;  // of all that a plan places, but for parts of something else
+constexpr uint32_t kAlignment = 16;  // of kernels that read 16 bytes at once; what a plan places has more
 constexpr uint64_t kMostWorkspace = 32 << 20, kWorkspaceAlignment = 256;
 
 // A matrix as the library sees it: columns of `rows` numbers each, `leading` apart, or its transpose.

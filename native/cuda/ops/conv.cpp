@@ -1,12 +1,10 @@
 #include <algorithm>
-#include <array>
 
 #include "cuda/kernels/conv_join.cuh"
 #include "cuda/kernels/conv_narrow.cuh"
 #include "cuda/kernels/depthwise.cuh"
 #include "cuda/ops/conv_library.h"
-#include "cuda/ops/gemm.h"
-#include "cuda/ops/island.h"
+#include "cuda/ops/product.h"
 #include "cuda/ops/sizes.h"
 #include "plan/conv_shape.h"
 
@@ -86,18 +84,16 @@ void join(Queue& queue, const float* partial, int64_t parts, int64_t count, floa
 
 // Images of so few channels that the sums are short.
 bool isNarrow(const ConvShape& s) {
-  return s.groups == 1 && s.cin <= kNarrowChannels && s.filterRows() <= kNarrowRows &&
-         s.n * s.oh * s.ow < INT32_MAX && s.h * s.w * s.cin < INT32_MAX;
+  return s.groups == 1 && s.cin <= kNarrowChannels && s.filterRows() <= kNarrowRows && s.n * s.oh * s.ow < INT32_MAX &&
+         s.h * s.w * s.cin < INT32_MAX;
 }
 
 bool isFours(const void* data, int64_t channels) {
   return channels % 4 == 0 && reinterpret_cast<uintptr_t>(data) % 16 == 0;
 }
 
-// By cuDNN, or the product of the two operands, A being windows of the first.
-Lowering lowerProduct(const LowerContext& c, const ConvShape& s, ConvolutionPass pass, Gemm gemm,
-                      const Epilogue& epilogue = {}, int biasInput = -1) {
-  auto byLibrary = lowerByCudnn(c, s, pass, epilogue, biasInput, gemm.relu);
+// The product of the two operands, A being windows of the first.
+Lowering lowerWindows(const LowerContext& c, const ConvShape& s, Gemm gemm, const Epilogue& epilogue, int biasInput) {
   Lowering lowering;
   lowering.flop = flopOf(s);
   lowering.sharedScratch = size_t(planGemm(gemm));
@@ -110,15 +106,26 @@ Lowering lowerProduct(const LowerContext& c, const ConvShape& s, ConvolutionPass
     runGemm(queueOf(args), now, args.shared, factors, true);
     epilogue.run(args);
   };
-  if (!byLibrary) return lowering;
-  // The library reads 16 bytes at once; a part of something else may start in between.
-  lowering.sharedScratch = std::max(lowering.sharedScratch, byLibrary->sharedScratch);
-  lowering.launch = [library = byLibrary->launch, own = lowering.launch](const StepArgs& args) {
-    const bool aligned = std::ranges::all_of(std::array{args.in<void>(0), args.in<void>(1), args.out<const void>()},
-                                             [](const void* data) { return reinterpret_cast<uintptr_t>(data) % 16 == 0; });
-    (aligned ? library : own)(args);
-  };
   return lowering;
+}
+
+// Windows of one pixel, one after the other, are a matrix as it lies.
+bool isPointwise(const ConvShape& s) {
+  return s.kh * s.kw == 1 && s.strideH == 1 && s.strideW == 1 && s.groups == 1 && s.oh == s.h && s.ow == s.w &&
+         s.padTop == 0 && s.padLeft == 0;
+}
+
+Lowering lowerPass(const LowerContext& c, const ConvShape& s, ConvolutionPass pass, Gemm gemm,
+                   const Epilogue& epilogue = {}, int biasInput = -1) {
+  if (isPointwise(s)) {
+    Gemm product{.m = gemm.m, .n = gemm.n, .k = gemm.k, .cRow = gemm.n, .relu = gemm.relu};
+    const bool transposed = pass == ConvolutionPass::filter;
+    product.a = rowsOperand(transposed ? gemm.m : gemm.k, transposed);
+    product.b = columnsOperand(s.cout, pass == ConvolutionPass::input);
+    return lowerProduct(c, product, epilogue, biasInput);
+  }
+  const Lowering here = lowerWindows(c, s, gemm, epilogue, biasInput);
+  return lowerByCudnn(c, s, pass, epilogue, biasInput, gemm.relu, here);
 }
 
 Lowering lowerForward(const LowerContext& c) {
@@ -164,7 +171,7 @@ Lowering lowerForward(const LowerContext& c) {
   gemm.b.inner = gemm.cRow = s.cout;
   gemm.relu = relu;
   gemm.biasBatch = s.groupOut();
-  return lowerProduct(c, s, ConvolutionPass::forward, gemm, epilogue, biasInput);
+  return lowerPass(c, s, ConvolutionPass::forward, gemm, epilogue, biasInput);
 }
 
 // Operands: the gradient of the output, the filter.
@@ -193,7 +200,7 @@ Lowering lowerInput(const LowerContext& c) {
     gemm.b.inner = s.groupIn() * s.cout;
   }
   gemm.cRow = s.cin;
-  return lowerProduct(c, s, ConvolutionPass::input, gemm);
+  return lowerPass(c, s, ConvolutionPass::input, gemm);
 }
 
 // Operands: the input, the gradient of the output.
@@ -228,7 +235,8 @@ Lowering lowerFilter(const LowerContext& c) {
         queue.launch(KERNEL(convNarrowFilterHalf), size, s, args.in<uint16_t>(0), args.in<uint16_t>(1), parts, wide,
                      partial);
       } else {
-        queue.launch(KERNEL(convNarrowFilterFloat), size, s, args.in<float>(0), args.in<float>(1), parts, wide, partial);
+        queue.launch(KERNEL(convNarrowFilterFloat), size, s, args.in<float>(0), args.in<float>(1), parts, wide,
+                     partial);
       }
       join(queue, partial, parts, count, args.out<float>());
     };
@@ -242,7 +250,7 @@ Lowering lowerFilter(const LowerContext& c) {
   gemm.window.rowsAreTaps = true;
   gemm.b.x = 1;
   gemm.b.inner = gemm.cRow = s.cout;
-  return lowerProduct(c, s, ConvolutionPass::filter, gemm);
+  return lowerPass(c, s, ConvolutionPass::filter, gemm);
 }
 
 constexpr Launcher table[] = {{"conv2d", lowerForward}, {"conv2dInput", lowerInput}, {"conv2dFilter", lowerFilter}};

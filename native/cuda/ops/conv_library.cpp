@@ -1,28 +1,38 @@
 #include "cuda/ops/conv_library.h"
 
+#include <algorithm>
+
 #include "base/pieces.h"
 #include "cuda/devices.h"
 #include "cuda/ops/move.h"
 
 namespace chainrule::cuda {
+namespace {
 
-std::optional<Lowering> lowerByCudnn(const LowerContext& node, const ConvShape& shape, ConvolutionPass pass,
-                                     const Epilogue& epilogue, int biasInput, bool relu) {
-  if (node.in[0].dtype != DType::f32 || node.in[1].dtype != DType::f32) return std::nullopt;
+bool isAligned(const void* data) { return reinterpret_cast<uintptr_t>(data) % 16 == 0; }
+
+}  // namespace
+
+Lowering lowerByCudnn(const LowerContext& node, const ConvShape& shape, ConvolutionPass pass, const Epilogue& epilogue,
+                      int biasInput, bool relu, const Lowering& here) {
+  if (node.in[0].dtype != DType::f32 || node.in[1].dtype != DType::f32) return here;
   const DnnDevice* const device = librariesOf(node).cudnn();
-  if (!device) return std::nullopt;
+  if (!device) return here;
   const bool tf32 = node.precision == MatmulPrecision::high;
   const auto convolution = CudnnConvolution::make(*device, shape, pass, tf32, biasInput >= 0, relu);
-  if (!convolution) return std::nullopt;
+  if (!convolution) return here;
 
   // Filters lie here as [kh, kw, cin, cout], for the library as [cout, kh, kw, cin].
   const int64_t rows = shape.filterRows(), columns = shape.cout;
   Pieces<256> scratch;
   scratch.add(rows * columns * int64_t(sizeof(float)));
   const int64_t workspaceAt = scratch.add(convolution->scratchBytes());
-  Lowering lowering;
-  lowering.sharedScratch = size_t(scratch.size);
-  lowering.launch = [=](const StepArgs& args) {
+  Lowering lowering = here;
+  lowering.sharedScratch = std::max(here.sharedScratch, size_t(scratch.size));
+  lowering.launch = [=, alone = here.launch](const StepArgs& args) {
+    // Parts of something may start anywhere.
+    if (!isAligned(args.in<float>(0)) || !isAligned(args.in<float>(1)) || !isAligned(args.out<float>()))
+      return alone(args);
     Queue& queue = queueOf(args);
     float* const filter = reinterpret_cast<float*>(args.shared);
     float* const first = const_cast<float*>(args.in<float>(0));
@@ -30,13 +40,14 @@ std::optional<Lowering> lowerByCudnn(const LowerContext& node, const ConvShape& 
     float* const out = args.out<float>();
     void* const workspace = args.shared + workspaceAt;
     if (pass == ConvolutionPass::filter) {
-      convolution->run(queue.stream(), first, filter, second, nullptr, workspace);
+      if (!convolution->run(queue.stream(), first, filter, second, nullptr, workspace)) return alone(args);
       transposeMatrix(queue, filter, out, columns, rows);
     } else {
       transposeMatrix(queue, second, filter, rows, columns);
       const bool forward = pass == ConvolutionPass::forward;
       const float* const bias = biasInput < 0 ? nullptr : args.in<float>(biasInput);
-      convolution->run(queue.stream(), forward ? first : out, filter, forward ? out : first, bias, workspace);
+      float *const x = forward ? first : out, *const y = forward ? out : first;
+      if (!convolution->run(queue.stream(), x, filter, y, bias, workspace)) return alone(args);
     }
     epilogue.run(args);
   };

@@ -1,4 +1,3 @@
-#include "cuda/ops/island.h"
 #include "cuda/ops/product.h"
 
 namespace chainrule::cuda {
@@ -38,22 +37,9 @@ Lowering lowerMatmul(const LowerContext& c) {
       gemm.b.batch[to] = stride(b, sizes[1]);
     }
   }
-  Lowering lowering;
-  lowering.flop = 2.0 * double(gemm.batchCount) * double(gemm.m) * double(gemm.n) * double(gemm.k);
   Epilogue epilogue(c, 2);
   const int biasInput = epilogue.takeBias(gemm.relu);
-  const Product product(c, gemm, biasInput >= 0);
-  lowering.sharedScratch = size_t(product.scratchBytes());
-  lowering.launch = [product, epilogue, biasInput](const StepArgs& args) {
-    Gemm now = product.gemm();
-    now.a.data = args.in<void>(0);
-    now.b.data = args.in<void>(1);
-    now.c = args.out<float>();
-    if (biasInput >= 0) now.bias = args.in<float>(biasInput);
-    product.run(queueOf(args), now, args.shared);
-    epilogue.run(args);
-  };
-  return lowering;
+  return lowerProduct(c, gemm, epilogue, biasInput);
 }
 
 constexpr Launcher table[] = {{"matmul", lowerMatmul}};

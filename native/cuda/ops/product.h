@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "cuda/ops/gemm.h"
+#include "cuda/ops/island.h"
 
 namespace chainrule::cuda {
 
@@ -25,5 +26,9 @@ class Product {
   std::shared_ptr<const LtProduct> library_;
   int64_t scratchBytes_ = 0;
 };
+
+// The launch of a node whose first two inputs are the sides of a product and whose output is the result. `biasInput`:
+// as the epilogue took it.
+Lowering lowerProduct(const LowerContext& node, const Gemm& gemm, const Epilogue& epilogue, int biasInput);
 
 }  // namespace chainrule::cuda
