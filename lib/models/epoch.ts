@@ -16,6 +16,8 @@ export interface EpochRun {
   from?: { step: number; row: number };
   /** Called after every so many steps, while none is running. */
   pause?: { every: number; call: (step: number, row: number) => Promise<void> };
+  /** More epochs of these data follow: a device keeps a table where it fits. */
+  again?: boolean;
   /** At most so many steps. */
   limit?: number;
   signal?: AbortSignal;
@@ -50,6 +52,7 @@ async function tableEpoch(run: EpochRun, source: TableSource): Promise<EpochResu
     shuffle: source.shuffle,
     seed: run.seed,
     epoch: run.epoch,
+    ...(run.again && { again: true }),
   };
   const { pause } = run;
   let step = run.from?.step ?? 0;
