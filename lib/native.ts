@@ -89,6 +89,8 @@ export interface EpochOptions {
   steps: number;
   /** Collect the program's outputs over all steps, concatenated on axis 0 (predict). */
   collect?: boolean;
+  /** More epochs of this dataset follow: a device keeps it where it fits into a quarter of its memory. */
+  again?: boolean;
   /** Called with the number of finished steps, at most every 50 ms. */
   onProgress?: (stepsDone: number) => void;
   /** AbortSignal is wired in TypeScript: it calls job.cancel(). */

@@ -47,7 +47,7 @@ export async function evaluate(
 export async function runTest(
   model: Model,
   source: Source,
-  options: { validationSteps?: number; signal?: AbortSignal },
+  options: { validationSteps?: number; signal?: AbortSignal; again?: boolean },
 ): Promise<Logs> {
   const slot = model.takeTestSlot();
   const fresh = new Set<unknown>();
@@ -58,6 +58,7 @@ export async function runTest(
       seed: 0,
       signal: options.signal,
       limit: options.validationSteps,
+      again: options.again,
       program: async (table) => {
         const found = await slot.programs.get(`${table.signature}|${model.trainableKey}`, () =>
           buildStep(model, 'test', table, slot.state),

@@ -108,6 +108,7 @@ async function train(
       seed,
       signal: options.signal,
       limit: options.stepsPerEpoch,
+      again: epoch + 1 < epochs,
       ...(epoch === start.epoch && start.step > 0 && { from: start }),
       ...(resume?.every && {
         pause: { every: resume.every, call: async (step, row) => await checkpoint(epoch, step, row) },
@@ -134,7 +135,7 @@ async function train(
     const logs = await result.program.logs();
     if (validation && validates(options.validationFreq, epoch)) {
       await callbacks.call('onTestBegin');
-      const valid = await runTest(model, validation, options);
+      const valid = await runTest(model, validation, { ...options, again: epoch + 1 < epochs });
       await callbacks.call('onTestEnd', valid);
       for (const [name, value] of Object.entries(valid)) logs[`val_${name}`] = value;
     }

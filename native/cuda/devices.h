@@ -40,10 +40,14 @@ inline Libraries& librariesOf(const LowerContext& node) {
   return static_cast<QueueDevice*>(node.device)->vendorLibraries();
 }
 
+// Launches the gathering of rows.
+void fetch(Queue& queue, const DeviceRows& rows);
+
 // What stands around the steps of a walk, and `each(i)` for step i.
 template <typename Each>
 void enqueueEach(const std::vector<Step>& steps, const DeviceFrame& frame, Queue& queue, Each each) {
   for (const DeviceCopy& copy : frame.uploads) queue.upload(copy.to, copy.from, copy.bytes);
+  for (const DeviceRows& rows : frame.rows) fetch(queue, rows);
   if (frame.faults && !steps.empty()) queue.fill(frame.faults, ~0u, int64_t(steps.size()) * 2);
   for (size_t i = 0; i < steps.size(); ++i) each(i);
   for (const DeviceCopy& copy : frame.downloads) queue.download(copy.to, copy.from, copy.bytes);

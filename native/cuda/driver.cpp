@@ -75,6 +75,7 @@ void open(DriverState& state) {
   find(d.streamDestroy, "cuStreamDestroy_v2");
   find(d.streamSynchronize, "cuStreamSynchronize");
   find(d.streamQuery, "cuStreamQuery");
+  find(d.streamWaitEvent, "cuStreamWaitEvent");
   find(d.streamBeginCapture, "cuStreamBeginCapture_v2");
   find(d.streamEndCapture, "cuStreamEndCapture");
   find(d.graphInstantiate, "cuGraphInstantiateWithFlags");

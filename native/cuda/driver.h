@@ -51,6 +51,7 @@ struct Driver {
   CuResult (*streamDestroy)(CuStream);
   CuResult (*streamSynchronize)(CuStream);
   CuResult (*streamQuery)(CuStream);
+  CuResult (*streamWaitEvent)(CuStream, CuEvent, unsigned flags);
   CuResult (*streamBeginCapture)(CuStream, int mode);
   CuResult (*streamEndCapture)(CuStream, CuGraph*);
   CuResult (*graphInstantiate)(CuGraphExec*, CuGraph, unsigned long long flags);

@@ -48,7 +48,7 @@ class EmulatedQueue : public Queue {
 class EmulatedRecording : public Recording {
  public:
   EmulatedRecording(const std::vector<Step>& steps, DeviceFrame frame) : steps_(steps), frame_(std::move(frame)) {}
-  Outcome run() override {
+  Outcome run(Transfer*) override {
     return outcomeFrom([&] {
       EmulatedQueue queue;
       enqueue(steps_, frame_, queue);
@@ -60,6 +60,15 @@ class EmulatedRecording : public Recording {
  private:
   const std::vector<Step>& steps_;
   const DeviceFrame frame_;
+};
+
+class EmulatedTransfer : public Transfer {
+ public:
+  Outcome send(std::span<const DeviceCopy> copies) override {
+    for (const DeviceCopy& copy : copies) std::memcpy(copy.to, copy.from, size_t(copy.bytes));
+    return {};
+  }
+  Outcome wait() override { return {}; }
 };
 
 class EmulatedDevice : public QueueDevice {
@@ -82,9 +91,13 @@ class EmulatedDevice : public QueueDevice {
     result = std::make_unique<EmulatedRecording>(steps, frame);
     return {};
   }
+  Outcome transfer(std::unique_ptr<Transfer>& result) override {
+    result = std::make_unique<EmulatedTransfer>();
+    return {};
+  }
   Outcome time(const std::vector<Step>& steps, const DeviceFrame& frame, double* nanoseconds) override {
     std::fill_n(nanoseconds, steps.size(), 0);  // times of an emulation say nothing
-    return EmulatedRecording(steps, frame).run();
+    return EmulatedRecording(steps, frame).run(nullptr);
   }
   Outcome copyIn(void* to, const void* from, int64_t bytes) override {
     std::memcpy(to, from, size_t(bytes));

@@ -20,7 +20,7 @@ CuPointer address(const void* memory) { return CuPointer(reinterpret_cast<uintpt
 
 struct Gpu {
   const Driver& driver = driverState().driver;
-  CuStream stream = nullptr;
+  CuStream stream = nullptr, copies = nullptr;  // `copies`: what goes over beside the steps
   std::vector<CuModule> modules;
   int mostShared = 0;
   CuContext context = nullptr;
@@ -125,6 +125,31 @@ class GpuQueue : public Queue {
   std::unordered_map<std::string_view, Found> functions_;  // names are literals
 };
 
+class GpuTransfer : public Transfer {
+ public:
+  explicit GpuTransfer(const Gpu& gpu) : gpu_(gpu), sent_(gpu, kUntimed) {}
+  Outcome send(std::span<const DeviceCopy> copies) override {
+    return gpu_.calling([&] {
+      for (const DeviceCopy& copy : copies) {
+        if (copy.bytes == 0) continue;
+        gpu_.check(gpu_.driver.memcpyHtoDAsync(address(copy.to), copy.from, size_t(copy.bytes), gpu_.copies),
+                   "copy to the GPU");
+      }
+      gpu_.check(gpu_.driver.eventRecord(sent_, gpu_.copies), "cuEventRecord");
+    });
+  }
+  Outcome wait() override {
+    return gpu_.calling([&] { gpu_.check(gpu_.driver.eventSynchronize(sent_), "copy to the GPU"); });
+  }
+  void before(CuStream stream) const {
+    gpu_.check(gpu_.driver.streamWaitEvent(stream, sent_, 0), "cuStreamWaitEvent");
+  }
+
+ private:
+  const Gpu& gpu_;
+  const Event sent_;
+};
+
 class GpuRecording : public Recording {
  public:
   GpuRecording(const Gpu& gpu, CuGraph graph) : gpu_(gpu), done_(gpu, kUntimed) {
@@ -133,8 +158,9 @@ class GpuRecording : public Recording {
   ~GpuRecording() override {
     gpu_.returning([&] { gpu_.driver.graphExecDestroy(graph_); });  // a run of it goes on to its end
   }
-  Outcome run() override {
+  Outcome run(Transfer* first) override {
     return gpu_.calling([&] {
+      if (first) static_cast<GpuTransfer*>(first)->before(gpu_.stream);
       gpu_.check(gpu_.driver.graphLaunch(graph_, gpu_.stream), "cuGraphLaunch");
       gpu_.check(gpu_.driver.eventRecord(done_, gpu_.stream), "cuEventRecord");
     });
@@ -187,6 +213,10 @@ class GpuDevice : public QueueDevice {
     });
   }
 
+  Outcome transfer(std::unique_ptr<Transfer>& result) override {
+    return gpu_.calling([&] { result = std::make_unique<GpuTransfer>(gpu_); });
+  }
+
   Outcome time(const std::vector<Step>& steps, const DeviceFrame& frame, double* nanoseconds) override {
     return gpu_.calling([&] {
       const Driver& d = gpu_.driver;
@@ -221,7 +251,9 @@ class GpuDevice : public QueueDevice {
   }
   bool finished() override {
     bool done = true;  // a lost GPU does nothing any more
-    gpu_.returning([&] { done = gpu_.driver.streamQuery(gpu_.stream) != kNotReady; });
+    gpu_.returning([&] {
+      done = gpu_.driver.streamQuery(gpu_.copies) != kNotReady && gpu_.driver.streamQuery(gpu_.stream) != kNotReady;
+    });
     return done;
   }
   Libraries& vendorLibraries() override {
@@ -247,7 +279,10 @@ class GpuDevice : public QueueDevice {
     gpu_.returning([&] { gpu_.driver.memFreeHost(memory); });
   }
 
-  void synchronize(const char* what) { gpu_.check(gpu_.driver.streamSynchronize(gpu_.stream), what); }
+  void synchronize(const char* what) {
+    gpu_.check(gpu_.driver.streamSynchronize(gpu_.copies), what);
+    gpu_.check(gpu_.driver.streamSynchronize(gpu_.stream), what);
+  }
 
   void start() {
     for (const KernelImage* image = kernelImages(); image->machineCode; ++image) {
@@ -256,11 +291,13 @@ class GpuDevice : public QueueDevice {
       gpu_.check(gpu_.driver.moduleLoadData(&module, image->ptx), "loading the kernels");
     }
     gpu_.check(gpu_.driver.streamCreate(&gpu_.stream, kNonBlocking), "cuStreamCreate");
+    gpu_.check(gpu_.driver.streamCreate(&gpu_.copies, kNonBlocking), "cuStreamCreate");
   }
 
   void close() {
     gpu_.driver.ctxSetCurrent(gpu_.context);
     libraries_.close();
+    if (gpu_.copies) gpu_.driver.streamDestroy(gpu_.copies);
     if (gpu_.stream) gpu_.driver.streamDestroy(gpu_.stream);
     for (CuModule module : gpu_.modules) {
       if (module) gpu_.driver.moduleUnload(module);

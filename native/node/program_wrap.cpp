@@ -26,6 +26,7 @@ EpochOptions epochOptions(const Napi::Object& options) {
   epoch.firstStep = integerOption(options, "firstStep", 0);
   epoch.steps = integerOption(options, "steps", 0);
   epoch.collect = flag(options, "collect");
+  epoch.again = flag(options, "again");
   return epoch;
 }
 
@@ -140,7 +141,7 @@ Napi::Value ProgramWrap::epoch(const Napi::CallbackInfo& call) {
     return submitCancellable(call.Env(), job, [job](Napi::Env env) {
       Napi::Object result = Napi::Object::New(env);
       result.Set("steps", Napi::Number::New(env, double(job->stepsDone())));
-      result.Set("outputs", boundListOf(env, std::move(job->results)));
+      result.Set("outputs", boundListOf(env, std::move(*job->results)));
       return result;
     });
   });

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,15 @@ struct DeviceCopy {
   int64_t bytes;
 };
 
+// Rows of an array on the device, brought together before the steps; what `from` and `rows` point to may change from run
+// to run.
+struct DeviceRows {
+  void* to;
+  const void* const* from;  // where the array lies
+  const int32_t* rows;      // which rows, `count` of them
+  int64_t rowBytes, count;
+};
+
 // All that is fixed when steps are recorded. Pointers are the device's, but for the host's end of the copies, which is
 // memory from allocateHost.
 struct DeviceFrame {
@@ -54,6 +64,15 @@ struct DeviceFrame {
   const int64_t* rowOffset = nullptr;  // global index of row 0 of the batch
   uint64_t* faults = nullptr;          // one per step, all bits set: see Lowering::indexLimit
   std::vector<DeviceCopy> uploads, downloads;
+  std::vector<DeviceRows> rows;  // behind the uploads
+};
+
+// Copies from memory of allocateHost that go over beside the steps of recordings.
+class Transfer {
+ public:
+  virtual ~Transfer() = default;
+  virtual Outcome send(std::span<const DeviceCopy> copies) = 0;  // returns before they are done
+  virtual Outcome wait() = 0;                                    // for all that was sent
 };
 
 // Of a device, in bytes.
@@ -67,7 +86,8 @@ struct DeviceMemoryUse {
 class Recording {
  public:
   virtual ~Recording() = default;
-  virtual Outcome run() = 0;   // returns before the device is done
+  // Returns before the device is done. `first`, if not null, of the same device: the steps wait for its copies.
+  virtual Outcome run(Transfer* first) = 0;
   virtual Outcome wait() = 0;  // for the last run
 };
 
@@ -92,6 +112,7 @@ class Device {
 
   virtual Outcome record(const std::vector<Step>& steps, const DeviceFrame& frame,
                          std::unique_ptr<Recording>& result) = 0;
+  virtual Outcome transfer(std::unique_ptr<Transfer>& result) = 0;
   // Runs the steps one by one and lowers `nanoseconds` (one per step) to the times they took.
   virtual Outcome time(const std::vector<Step>& steps, const DeviceFrame& frame, double* nanoseconds) = 0;
   virtual Outcome copyIn(void* to, const void* from, int64_t bytes) = 0;   // any host memory, done on return

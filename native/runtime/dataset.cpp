@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/pieces.h"
 #include "cpu/kernel_table.h"
 
 namespace chainrule {
@@ -71,6 +72,12 @@ bool Dataset::isLarge(size_t column) const {
   return elementCount(array.dims) * byteSize(array.dtype) >= int64_t(1) << 20;
 }
 
+int64_t Dataset::bytes() const {
+  int64_t bytes = 0;
+  for (const Column& column : columns_) bytes += rows_ * column.rowBytes();
+  return bytes;
+}
+
 int64_t Dataset::firstBad(size_t column, const Check& check, Machine& machine) const {
   const ArrayRef& array = columnAt(column).array;
   std::vector<int64_t> found(size_t(machine.members()), -1);
@@ -80,6 +87,77 @@ int64_t Dataset::firstBad(size_t column, const Check& check, Machine& machine) c
   });
   const auto first = std::find_if(found.begin(), found.end(), [](int64_t index) { return index >= 0; });
   return first == found.end() ? -1 : *first;
+}
+
+namespace {
+
+// A quarter of what is free, for all processes and within this one's limit.
+int64_t roomOn(OpenDevice& device) {
+  const auto lock = device.lock();
+  const DeviceMemoryUse use = device.device->memoryUse();
+  int64_t free = use.free < 0 ? device.device->description().memoryBytes - use.used : use.free + use.held - use.used;
+  if (device.memoryLimit() > 0) free = std::min(free, device.memoryLimit() - use.used);
+  return free / 4;
+}
+
+}  // namespace
+
+std::span<const std::byte* const> Dataset::onDevice(OpenDevice& device, Machine& machine) {
+  if (device_ == &device) return columnsThere_;
+  device_ = &device;
+  there_ = DeviceMemory();
+  columnsThere_.clear();
+  Pieces<256> there;
+  for (const Column& column : columns_) there.add(rows_ * column.rowBytes());
+  if (there.size > roomOn(device)) return columnsThere_;
+  try {
+    there_ = DeviceMemory(device, std::max<int64_t>(there.size, 1));
+  } catch (const Error& error) {
+    if (error.code() != "DEVICE_OOM") throw;
+    return columnsThere_;  // batches go over one by one
+  }
+  send(device, machine);
+  return columnsThere_;
+}
+
+// In pieces through two staging buffers: all members fill one while the other goes over.
+void Dataset::send(OpenDevice& device, Machine& machine) {
+  constexpr int64_t piece = 8 << 20;
+  struct Side {
+    HostStaging staging;
+    OpenDevice::Transfers transfer;
+  } sides[2];
+  for (Side& side : sides) {
+    side.staging = HostStaging(device, piece);
+    const auto lock = device.lock();
+    side.transfer = device.transfer();
+    device.device->finish().orThrow();  // of whoever had this memory before
+  }
+  Pieces<256> there;
+  int next = 0;
+  for (const Column& column : columns_) {
+    const int64_t bytes = rows_ * column.rowBytes();
+    std::byte* const to = there_.data() + there.add(bytes);
+    for (int64_t at = 0; at < bytes; at += piece) {
+      Side& side = sides[next];
+      next = 1 - next;
+      const int64_t size = std::min(piece, bytes - at);
+      const auto wait = [&] {
+        const auto lock = device.lock();
+        side.transfer->wait().orThrow();
+      };
+      wait();
+      machine.copy(side.staging.data(), static_cast<const std::byte*>(column.array.data) + at, size);
+      const auto lock = device.lock();
+      const DeviceCopy copy{to + at, side.staging.data(), size};
+      side.transfer->send({&copy, 1}).orThrow();
+    }
+    columnsThere_.push_back(to);
+  }
+  for (Side& side : sides) {
+    const auto lock = device.lock();
+    side.transfer->wait().orThrow();
+  }
 }
 
 }  // namespace chainrule

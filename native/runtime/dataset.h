@@ -31,12 +31,25 @@ class Dataset {
   int64_t firstBad(size_t column, const Check& check, Machine& machine) const;
   // Whether that is work for a team.
   bool isLarge(size_t column) const;
+  int64_t bytes() const;
+
+  // Where the columns lie on a device; they are sent there at the first call. Empty if they would take more than a quarter
+  // of its free memory.
+  std::span<const std::byte* const> onDevice(OpenDevice& device, Machine& machine);
+  // Where they lie if they were sent there before.
+  std::span<const std::byte* const> keptOnDevice(const OpenDevice& device) const {
+    return device_ == &device ? std::span<const std::byte* const>(columnsThere_) : std::span<const std::byte* const>();
+  }
 
  private:
+  void send(OpenDevice& device, Machine& machine);
   const Column& columnAt(size_t index) const;
 
   std::vector<Column> columns_;
   int64_t rows_ = 0;
+  OpenDevice* device_ = nullptr;  // that was asked for last
+  DeviceMemory there_;
+  std::vector<const std::byte*> columnsThere_;
 };
 
 }  // namespace chainrule

@@ -8,6 +8,8 @@
 namespace chainrule {
 namespace {
 
+constexpr int64_t kBeside = 256 << 10;  // bytes of inputs from which they go over beside the steps, not as one of them
+
 bool checksIndices(const std::vector<Step>& steps) {
   return std::any_of(steps.begin(), steps.end(), [](const Step& step) { return step.indexLimit > 0; });
 }
@@ -21,23 +23,29 @@ DevicePlan::DevicePlan(OpenDevice& device, const Plan& plan, const std::vector<C
   Pieces<256> there;                // in bytes
   there.add(plan.persistentBytes);  // at 0
   for (const Constant& constant : constants) constantAt_.push_back(there.add(int64_t(constant.data.size())));
-  for (const TensorType& type : plan.inputs) inputAt_.push_back(there.add(type.bytes()));
   for (const TensorType& type : plan.outputs) outputAt_.push_back(there.add(type.bytes()));
-  controlAt_ = there.add(sizeof(int64_t));
+  Pieces<8> control;
+  control.add(sizeof(int64_t));
+  columnsInControl_ = control.add(int64_t(plan.inputs.size() * sizeof(void*)));
+  rowsInControl_ = control.add(plan.batch * int64_t(sizeof(int32_t)));
+  controlBytes_ = control.size;
+  controlAt_ = there.add(controlBytes_);
   faultsAt_ = there.add(steps * int64_t(sizeof(uint64_t)));
   memory_ = DeviceMemory(device, there.size);
   for (size_t i = 0; i < constants.size(); ++i) {
     device.upload(memory_.data() + constantAt_[i], constants[i].data.data(), int64_t(constants[i].data.size()));
   }
+  Pieces<256> inputs;
+  for (const TensorType& type : plan.inputs) inputAt_.push_back(inputs.add(type.bytes()));
+  inputBytes_ = inputs.size;
   Pieces<256> here;
-  for (const TensorType& type : plan.inputs) stagedInput_.push_back(here.add(type.bytes()));
   for (const TensorType& type : plan.outputs) stagedOutput_.push_back(here.add(type.bytes()));
-  stagedControl_ = here.add(sizeof(int64_t));
+  stagedControl_ = here.add(controlBytes_);
   stagedFaults_ = here.add(steps * int64_t(sizeof(uint64_t)));
   stagingBytes_ = here.size;
 }
 
-// Addresses of all slots. Where one moved, what was recorded with the old one is worthless.
+// Addresses of all slots but those of the inputs, which each side has for itself. Where one moved, what was recorded with the old one is worthless.
 std::optional<DevicePlan::Missing> DevicePlan::bind(std::span<std::byte* const> variables) {
   std::byte* const arena = device_.arena(plan_.arenaBytes);
   std::vector<void*> slots(plan_.slots.size());
@@ -57,8 +65,7 @@ std::optional<DevicePlan::Missing> DevicePlan::bind(std::span<std::byte* const> 
         base = variables[slot.index];
         break;
       case Space::input:
-        base += inputAt_[slot.index];
-        break;
+        continue;
       case Space::output:
         base += outputAt_[slot.index];
         break;
@@ -74,15 +81,20 @@ std::optional<DevicePlan::Missing> DevicePlan::bind(std::span<std::byte* const> 
     const auto found = await(side);
     if (!missing) missing = found;
     side.body.reset();
+    side.bodyOfRows.reset();
   }
   slots_ = std::move(slots);
   return missing;
 }
 
 // What the recordings of prologue and body have in common; their faults come back to `faults`.
-DeviceFrame DevicePlan::frameOf(const std::vector<Step>& steps, std::byte* faults) {
+DeviceFrame DevicePlan::frameOf(const Side& side, const std::vector<Step>& steps, std::byte* faults) {
   DeviceFrame frame;
   frame.slots = slots_;
+  for (size_t i = 0; i < plan_.slots.size(); ++i) {
+    const Slot& slot = plan_.slots[i];
+    if (slot.space == Space::input) frame.slots[i] = side.inputs.data() + inputAt_[slot.index] + slot.offset;
+  }
   frame.rowOffset = reinterpret_cast<const int64_t*>(memory_.data() + controlAt_);
   if (!checksIndices_) return frame;
   frame.faults = reinterpret_cast<uint64_t*>(memory_.data() + faultsAt_);
@@ -90,17 +102,35 @@ DeviceFrame DevicePlan::frameOf(const std::vector<Step>& steps, std::byte* fault
   return frame;
 }
 
-DeviceFrame DevicePlan::bodyFrame(const Side& side) {
-  DeviceFrame frame = frameOf(plan_.body, staged(side, stagedFaults_));
-  frame.uploads.push_back({memory_.data() + controlAt_, staged(side, stagedControl_), sizeof(int64_t)});
-  for (size_t i = 0; i < inputAt_.size(); ++i) {
-    frame.uploads.push_back({memory_.data() + inputAt_[i], staged(side, stagedInput_[i]), plan_.inputs[i].bytes()});
+DeviceFrame DevicePlan::bodyFrame(const Side& side, bool ofRows) {
+  DeviceFrame frame = frameOf(side, plan_.body, staged(side, stagedFaults_));
+  std::byte* const control = memory_.data() + controlAt_;
+  frame.uploads.push_back(
+      {control, staged(side, stagedControl_), ofRows ? controlBytes_ : int64_t(sizeof(int64_t))});
+  if (ofRows) {
+    const auto columns = reinterpret_cast<const void* const*>(control + columnsInControl_);
+    const auto rows = reinterpret_cast<const int32_t*>(control + rowsInControl_);
+    for (size_t i = 0; i < inputAt_.size(); ++i) {
+      frame.rows.push_back({side.inputs.data() + inputAt_[i], columns + i, rows, plan_.inputs[i].bytes() / plan_.batch,
+                            plan_.batch});
+    }
+  } else if (inputBytes_ < kBeside) {
+    for (const DeviceCopy& copy : inputCopies(side)) frame.uploads.push_back(copy);
   }
   for (size_t i = 0; i < outputAt_.size(); ++i) {
     frame.downloads.push_back(
         {staged(side, stagedOutput_[i]), memory_.data() + outputAt_[i], plan_.outputs[i].bytes()});
   }
   return frame;
+}
+
+std::vector<DeviceCopy> DevicePlan::inputCopies(const Side& side) const {
+  std::vector<DeviceCopy> copies;
+  for (size_t i = 0; i < inputAt_.size(); ++i) {
+    copies.push_back(
+        {side.inputs.data() + inputAt_[i], side.stagedInputs.data() + inputAt_[i], plan_.inputs[i].bytes()});
+  }
+  return copies;
 }
 
 std::optional<DevicePlan::Missing> DevicePlan::firstMissing(const std::vector<Step>& steps, const std::byte* faults,
@@ -119,8 +149,12 @@ std::optional<DevicePlan::Missing> DevicePlan::firstMissing(const std::vector<St
 
 std::optional<DevicePlan::Missing> DevicePlan::await(Side& side) {
   if (!side.running) return std::nullopt;
-  side.running = false;
-  side.body->wait().orThrow();
+  const std::vector<void*> outputs = std::exchange(side.outputs, {});
+  const std::shared_ptr<const void> owner = std::move(side.owner);
+  std::exchange(side.running, nullptr)->wait().orThrow();
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    std::memcpy(outputs[i], staged(side, stagedOutput_[i]), size_t(plan_.outputs[i].bytes()));
+  }
   return firstMissing(plan_.body, staged(side, stagedFaults_), side.rowOffset);
 }
 
@@ -134,16 +168,45 @@ std::optional<DevicePlan::Missing> DevicePlan::settle() {
   return missing;
 }
 
-std::optional<DevicePlan::Missing> DevicePlan::runPrologue(uint64_t weightsVersion) {
+std::optional<DevicePlan::Missing> DevicePlan::runPrologue(const Side& side, uint64_t weightsVersion) {
   if (plan_.prologue.empty() || prologueVersion_ == weightsVersion) return std::nullopt;
   if (!prologueFaults_.data())
     prologueFaults_ = HostStaging(device_, int64_t(plan_.prologue.size() * sizeof(uint64_t)));
-  if (!prologue_) prologue_ = device_.record(plan_.prologue, frameOf(plan_.prologue, prologueFaults_.data()));
-  prologue_->run().orThrow();
+  if (!prologue_) prologue_ = device_.record(plan_.prologue, frameOf(side, plan_.prologue, prologueFaults_.data()));
+  prologue_->run(nullptr).orThrow();
   prologue_->wait().orThrow();
   const auto missing = firstMissing(plan_.prologue, prologueFaults_.data(), 0);
   if (!missing) prologueVersion_ = weightsVersion;
   return missing;
+}
+
+// Memory of a side, as far as the run needs it.
+void DevicePlan::prepare(Side& side, const Run& run) {
+  if (!side.staging.data()) side.staging = HostStaging(device_, stagingBytes_);
+  if (!side.inputs.data()) {
+    side.inputs = DeviceMemory(device_, std::max<int64_t>(inputBytes_, 1));
+    // Whoever had that memory before may still work on it, and transfers don't wait for steps.
+    device_.device->finish().orThrow();
+  }
+  if (!run.fill) return;
+  if (!side.stagedInputs.data()) side.stagedInputs = HostStaging(device_, std::max<int64_t>(inputBytes_, 1));
+  if (!side.transfer && inputBytes_ >= kBeside) side.transfer = device_.transfer();
+}
+
+// What the host gives to a run; inputs that take long are on their way on return.
+void DevicePlan::stage(Side& side, const Run& run) {
+  std::byte* const control = staged(side, stagedControl_);
+  std::memcpy(control, &run.rowOffset, sizeof run.rowOffset);
+  side.rowOffset = run.rowOffset;
+  if (run.rows) {
+    std::memcpy(control + columnsInControl_, run.rows->columns.data(), run.rows->columns.size_bytes());
+    std::memcpy(control + rowsInControl_, run.rows->numbers.data(), run.rows->numbers.size_bytes());
+    return;
+  }
+  std::vector<std::byte*> to;
+  for (const int64_t at : inputAt_) to.push_back(side.stagedInputs.data() + at);
+  (*run.fill)(to);
+  if (side.transfer) side.transfer->send(inputCopies(side)).orThrow();
 }
 
 std::optional<DevicePlan::Missing> DevicePlan::run(const Run& run) {
@@ -158,29 +221,27 @@ std::optional<DevicePlan::Missing> DevicePlan::run(const Run& run) {
     settle();  // one error is enough
     return missing;
   }
-  if (!side.staging.data()) side.staging = HostStaging(device_, stagingBytes_);
+  prepare(side, run);
   if (const auto missing = bind(variables)) return missing;
-  for (size_t i = 0; i < run.inputs.size(); ++i) {
-    std::memcpy(staged(side, stagedInput_[i]), run.inputs[i], size_t(plan_.inputs[i].bytes()));
-  }
-  std::memcpy(staged(side, stagedControl_), &run.rowOffset, sizeof run.rowOffset);
-  side.rowOffset = run.rowOffset;
-
-  if (const auto missing = runPrologue(run.weightsVersion)) return missing;
+  stage(side, run);
+  if (const auto missing = runPrologue(side, run.weightsVersion)) return missing;
+  Transfer* const sent = run.rows ? nullptr : side.transfer.get();
   if (run.times) {
-    device.time(plan_.body, bodyFrame(side), run.times).orThrow();
+    if (sent) sent->wait().orThrow();
+    device.time(plan_.body, bodyFrame(side, run.rows), run.times).orThrow();
     device.finish().orThrow();
     return firstMissing(plan_.body, staged(side, stagedFaults_), run.rowOffset);
   }
-  if (!side.body) side.body = device_.record(plan_.body, bodyFrame(side));
-  side.body->run().orThrow();
-  side.running = true;
+  OpenDevice::Recorded& body = run.rows ? side.bodyOfRows : side.body;
+  if (!body) body = device_.record(plan_.body, bodyFrame(side, run.rows));
+  body->run(sent).orThrow();
+  side.running = body.get();
+  side.outputs.assign(run.outputs.begin(), run.outputs.end());
+  side.owner = run.owner;
   if (run.detached) return std::nullopt;
-  if (const auto missing = settle()) return missing;
-  for (size_t i = 0; i < run.outputs.size(); ++i) {
-    std::memcpy(run.outputs[i], staged(side, stagedOutput_[i]), size_t(plan_.outputs[i].bytes()));
-  }
-  return std::nullopt;
+  const auto missing = settle();
+  next_ = int(&side - sides_);  // runs that are waited for need one side only
+  return missing;
 }
 
 }  // namespace chainrule

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -17,11 +18,20 @@ class DevicePlan {
  public:
   DevicePlan(OpenDevice& device, const Plan& plan, const std::vector<Constant>& constants);
 
+  // Writes the inputs to where the pointers say.
+  using Fill = std::function<void(std::span<std::byte* const> to)>;
+  // Inputs that are rows of columns on the device: `batch` row numbers.
+  struct Rows {
+    std::span<const std::byte* const> columns;
+    std::span<const int32_t> numbers;
+  };
   struct Run {
     std::span<const std::shared_ptr<Variable>> variables;
-    std::span<const void* const> inputs;
-    std::span<void* const> outputs;
-    bool detached = false;  // nobody wants the outputs: the run need not be complete on return
+    const Fill* fill = nullptr;  // one of these two
+    const Rows* rows = nullptr;
+    std::span<void* const> outputs;  // of a detached run written by the time it is settled; empty: nobody wants them
+    std::shared_ptr<const void> owner;  // keeps the outputs' memory until they are written, unless the run is waited for
+    bool detached = false;              // the run need not be complete on return
     // On a JavaScript thread: when to give up waiting for the device.
     std::optional<std::chrono::steady_clock::time_point> until;
     int64_t rowOffset = 0;
@@ -40,28 +50,39 @@ class DevicePlan {
   void keepPrologue(uint64_t weightsVersion) { prologueVersion_ = weightsVersion; }
 
  private:
-  // Two, so that the host fills one while the device works on the other.
+  // Two, so that the host fills one, and its inputs go over, while the device works on the other.
   struct Side {
-    HostStaging staging;
-    OpenDevice::Recorded body;
-    bool running = false;
+    HostStaging staging, stagedInputs;
+    DeviceMemory inputs;
+    OpenDevice::Transfers transfer;
+    OpenDevice::Recorded body, bodyOfRows;  // inputs from the host, or gathered from columns
+    Recording* running = nullptr;
+    std::vector<void*> outputs;  // of the run that runs
+    std::shared_ptr<const void> owner;
     int64_t rowOffset = 0;
   };
   std::optional<Missing> bind(std::span<std::byte* const> variables);  // of a run before
-  DeviceFrame frameOf(const std::vector<Step>& steps, std::byte* faults);
-  DeviceFrame bodyFrame(const Side& side);
-  std::optional<Missing> runPrologue(uint64_t weightsVersion);
+  DeviceFrame frameOf(const Side& side, const std::vector<Step>& steps, std::byte* faults);
+  DeviceFrame bodyFrame(const Side& side, bool ofRows);
+  void prepare(Side& side, const Run& run);
+  void stage(Side& side, const Run& run);
+  std::optional<Missing> runPrologue(const Side& side, uint64_t weightsVersion);
   std::optional<Missing> await(Side& side);
+  std::vector<DeviceCopy> inputCopies(const Side& side) const;
   std::optional<Missing> firstMissing(const std::vector<Step>& steps, const std::byte* faults, int64_t rowOffset) const;
   std::byte* staged(const Side& side, int64_t offset) const { return side.staging.data() + offset; }
 
   OpenDevice& device_;
   const Plan& plan_;
-  DeviceMemory memory_;  // persistent memory, constants, inputs, outputs, row offset and faults
-  std::vector<int64_t> constantAt_, inputAt_, outputAt_;
-  int64_t controlAt_ = 0, faultsAt_ = 0;
-  // In the staging: inputs, then the row offset; outputs, then the faults.
-  std::vector<int64_t> stagedInput_, stagedOutput_;
+  DeviceMemory memory_;  // persistent memory, constants, outputs, control and faults
+  std::vector<int64_t> constantAt_, outputAt_;
+  std::vector<int64_t> inputAt_;  // in a side's inputs, there and here
+  int64_t inputBytes_ = 0;
+  // What changes from run to run: the row offset, where the columns lie, the numbers of the rows.
+  int64_t controlAt_ = 0, controlBytes_ = 0, faultsAt_ = 0;
+  int64_t columnsInControl_ = 0, rowsInControl_ = 0;
+  // In the staging: control, outputs, faults.
+  std::vector<int64_t> stagedOutput_;
   int64_t stagedControl_ = 0, stagedFaults_ = 0, stagingBytes_ = 0;
   bool checksIndices_ = false;
   std::vector<void*> slots_;

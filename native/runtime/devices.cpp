@@ -185,6 +185,12 @@ void OpenDevice::discard(Recording* recording) {
   idle_.touch();
 }
 
+void OpenDevice::discard(Transfer* transfer) {
+  const std::lock_guard guard(discardMutex_);
+  transfers_.emplace_back(transfer);
+  idle_.touch();
+}
+
 void OpenDevice::discard(std::byte* memory, bool onHost) {
   const std::lock_guard guard(discardMutex_);
   blocks_.emplace_back(memory, onHost);
@@ -193,13 +199,16 @@ void OpenDevice::discard(std::byte* memory, bool onHost) {
 
 void OpenDevice::sweep() {
   decltype(recordings_) recordings;
+  decltype(transfers_) transfers;
   decltype(blocks_) blocks;
   {
     const std::lock_guard guard(discardMutex_);
     recordings.swap(recordings_);
+    transfers.swap(transfers_);
     blocks.swap(blocks_);
   }
   recordings.clear();
+  transfers.clear();
   for (const auto& [memory, onHost] : blocks) onHost ? device->releaseHost(memory) : device->release(memory);
 }
 
@@ -222,6 +231,13 @@ OpenDevice::Recorded OpenDevice::record(const std::vector<Step>& steps, const De
   std::unique_ptr<Recording> made;
   device->record(steps, frame, made).orThrow();
   return Recorded(made.release(), Drop{this});
+}
+
+OpenDevice::Transfers OpenDevice::transfer() {
+  const auto lock = this->lock();
+  std::unique_ptr<Transfer> made;
+  device->transfer(made).orThrow();
+  return Transfers(made.release(), Drop{this});
 }
 
 std::byte* OpenDevice::arena(int64_t bytes) {

@@ -66,13 +66,17 @@ class OpenDevice {
   struct Drop {
     OpenDevice* device = nullptr;
     void operator()(Recording* recording) const { device->discard(recording); }
+    void operator()(Transfer* transfer) const { device->discard(transfer); }
   };
   using Recorded = std::unique_ptr<Recording, Drop>;
   Recorded record(const std::vector<Step>& steps, const DeviceFrame& frame);
+  using Transfers = std::unique_ptr<Transfer, Drop>;
+  Transfers transfer();
 
   // What nobody needs any more goes when the device is locked the next time: whoever drops it, a garbage collection
   // for instance, never waits for a step.
   void discard(Recording* recording);
+  void discard(Transfer* transfer);
   void discard(std::byte* memory, bool onHost);
 
   bool lost();  // for good, as far as this process is concerned
@@ -90,6 +94,7 @@ class OpenDevice {
   std::atomic<int64_t> limit_{0};
   std::mutex discardMutex_;
   std::vector<std::unique_ptr<Recording>> recordings_;
+  std::vector<std::unique_ptr<Transfer>> transfers_;
   std::vector<std::pair<std::byte*, bool>> blocks_;
   IdleWatch idle_;
 };

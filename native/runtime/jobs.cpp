@@ -56,7 +56,13 @@ int64_t EpochJob::batchAt(int64_t step) const {
   return std::min(options_.batchSize, options_.end - options_.begin - first);
 }
 
-bool EpochJob::usesTeam() { return program_->usesTeam(batchAt(done_)); }
+bool EpochJob::usesTeam() {
+  if (!started_ && options_.again && program_->device() && dataset_->keptOnDevice(*program_->device()).empty() &&
+      dataset_->bytes() >= Machine::kCopiedByAll) {
+    return true;  // the dataset goes over
+  }
+  return onDevice_.empty() && program_->usesTeam(batchAt(done_));
+}
 
 int64_t EpochJob::reserve(int64_t bytes) {
   const int64_t offset = stagingBytes_;
@@ -64,16 +70,19 @@ int64_t EpochJob::reserve(int64_t bytes) {
   return offset;
 }
 
-void EpochJob::start() {
+void EpochJob::start(Machine& machine) {
   started_ = true;
   program_->settle(false);  // of a job that was stopped
   std::vector<ArrayRef> one;
   for (const Column& column : dataset_->columns()) {
     one.push_back(column.array);
     one.back().dims[0] = batchAt(0);
-    staged_.push_back(reserve(options_.shuffle ? column.rowBytes() * options_.batchSize : 0));
+    const bool copied = options_.shuffle && !program_->device();
+    staged_.push_back(reserve(copied ? column.rowBytes() * options_.batchSize : 0));
   }
   program_->batchOf(one);  // the columns fit the program's inputs
+  if (OpenDevice* const device = program_->device())
+    onDevice_ = options_.again ? dataset_->onDevice(*device, machine) : dataset_->keptOnDevice(*device);
   if (options_.shuffle) {
     order_.resize(size_t(options_.end - options_.begin));
     permutation(uint32_t(options_.seed), uint32_t(options_.seed >> 32), options_.epoch, order_);
@@ -86,11 +95,25 @@ void EpochJob::start() {
     const Shape& shape = graph.type(graph.outputs[i]).shape;
     rowwise_.push_back(!shape.empty() && shape[0].perBatch);
     if (options_.collect) {
-      results.push_back({types[i], Buffer(size_t(types[i].bytes()))});
+      results->push_back({types[i], Buffer(size_t(types[i].bytes()))});
     } else {
       dropped_.push_back(reserve(types[i].bytes()));
     }
   }
+}
+
+void EpochJob::gatherColumn(Machine& machine, const Column& column, int64_t firstRow, int64_t batch,
+                            std::byte* to) const {
+  const int64_t rowBytes = column.rowBytes();
+  const std::byte* data = static_cast<const std::byte*>(column.array.data) + options_.begin * rowBytes;
+  if (!options_.shuffle) return machine.copy(to, data + firstRow * rowBytes, batch * rowBytes);
+  const std::span<const int32_t> numbers(order_.data() + firstRow, size_t(batch));
+  if (batch * rowBytes < kShared) return copyRows(data, rowBytes, numbers, to);
+  machine.share([&](int member) {
+    const cpu::Range rows = cpu::partOf(batch, 1, member, machine.members());
+    copyRows(data, rowBytes, numbers.subspan(size_t(rows.begin), size_t(rows.end - rows.begin)),
+             to + rows.begin * rowBytes);
+  });
 }
 
 // Pointers to a batch's rows: in the dataset itself when they lie together, else copied row by row.
@@ -98,25 +121,13 @@ std::vector<const void*> EpochJob::gather(Machine& machine, int64_t firstRow, in
   std::vector<const void*> inputs;
   for (size_t i = 0; i < staged_.size(); ++i) {
     const Column& column = dataset_->columns()[i];
-    const int64_t rowBytes = column.rowBytes();
-    const std::byte* data = static_cast<const std::byte*>(column.array.data) + options_.begin * rowBytes;
     if (!options_.shuffle) {
-      inputs.push_back(data + firstRow * rowBytes);
+      const int64_t row = options_.begin + firstRow;
+      inputs.push_back(static_cast<const std::byte*>(column.array.data) + row * column.rowBytes());
       continue;
     }
-    std::byte* const target = staging_ + staged_[i];
-    const std::span<const int32_t> order(order_.data() + firstRow, size_t(batch));
-    const auto part = [&](int member) {
-      const cpu::Range rows = cpu::partOf(batch, 1, member, machine.members());
-      copyRows(data, rowBytes, order.subspan(size_t(rows.begin), size_t(rows.end - rows.begin)),
-               target + rows.begin * rowBytes);
-    };
-    if (batch * rowBytes >= kShared) {
-      machine.share(part);
-    } else {
-      copyRows(data, rowBytes, order, target);
-    }
-    inputs.push_back(target);
+    gatherColumn(machine, column, firstRow, batch, staging_ + staged_[i]);
+    inputs.push_back(staging_ + staged_[i]);
   }
   return inputs;
 }
@@ -130,20 +141,52 @@ std::vector<void*> EpochJob::outputsAt(int64_t firstRow, int64_t batch) {
       continue;
     }
     const int64_t perRow = rowwise_[i] ? types[i].bytes() / batch : 0;
-    outputs.push_back(results[i].data.data() + firstRow * perRow);
+    outputs.push_back((*results)[i].data.data() + firstRow * perRow);
   }
   return outputs;
 }
 
+void EpochJob::runOnDevice(Machine& machine, int64_t firstRow, Program::Request request) {
+  if (!onDevice_.empty()) {
+    numbers_.resize(size_t(request.batch));
+    for (int64_t i = 0; i < request.batch; ++i) {
+      const int64_t row = firstRow + i;
+      numbers_[size_t(i)] = int32_t(options_.begin + (options_.shuffle ? order_[size_t(row)] : row));
+    }
+    const DevicePlan::Rows rows{onDevice_, numbers_};
+    request.rows = &rows;
+    return program_->run(machine, request);
+  }
+  // Straight into the memory from which they go over.
+  const DevicePlan::Fill fill = [&](std::span<std::byte* const> to) {
+    for (size_t i = 0; i < to.size(); ++i)
+      gatherColumn(machine, dataset_->columns()[i], firstRow, request.batch, to[i]);
+  };
+  request.fill = &fill;
+  program_->run(machine, request);
+}
+
 bool EpochJob::step(Machine& machine) {
-  if (!started_) start();
+  if (!started_) start(machine);
   staging_ = machine.staging(stagingBytes_);
   const int64_t batch = batchAt(done_);
   const int64_t firstRow = (options_.firstStep + done_) * options_.batchSize;
-  const std::vector<const void*> inputs = gather(machine, firstRow, batch);
   const std::vector<void*> outputs = outputsAt(firstRow - options_.firstStep * options_.batchSize, batch);
   const bool last = done_ + 1 == options_.steps;
-  program_->run(machine, {batch, inputs, outputs, firstRow, nullptr, false, !options_.collect && !last});
+  Program::Request request;
+  request.batch = batch;
+  request.outputs = outputs;
+  request.rowOffset = firstRow;
+  request.detached = !last;
+  if (program_->device()) {
+    if (!options_.collect) request.outputs = {};
+    request.owner = results;
+    runOnDevice(machine, firstRow, request);
+  } else {
+    const std::vector<const void*> inputs = gather(machine, firstRow, batch);
+    request.inputs = inputs;
+    program_->run(machine, request);
+  }
   ++done_;
   if (last) program_->settle(true);
   const auto time = std::chrono::steady_clock::now();

@@ -36,6 +36,7 @@ struct EpochOptions {
   uint32_t epoch = 0;
   int64_t firstStep = 0, steps = 0;
   bool collect = false;
+  bool again = false;  // more epochs of this dataset follow: it is kept on a device where it fits
 };
 
 // The steps of an epoch over a dataset: shuffles, gathers and runs natively, a smaller last batch included.
@@ -45,15 +46,19 @@ class EpochJob : public Job {
 
   std::function<void(int64_t steps)> onProgress;  // on the lane's thread, at most every 50 ms
   int64_t stepsDone() const { return done_; }
-  std::vector<Result> results;  // with collect: outputs of all steps along axis 0
+  // With collect: outputs of all steps along axis 0. Shared with runs on a device that outlive a job that is stopped.
+  std::shared_ptr<std::vector<Result>> results = std::make_shared<std::vector<Result>>();
 
   bool usesTeam() override;
   bool step(Machine& machine) override;
 
  private:
   int64_t batchAt(int64_t step) const;
-  void start();
+  void start(Machine& machine);
+  // Writes a batch's rows of a column to `to`.
+  void gatherColumn(Machine& machine, const Column& column, int64_t firstRow, int64_t batch, std::byte* to) const;
   std::vector<const void*> gather(Machine& machine, int64_t firstRow, int64_t batch);
+  void runOnDevice(Machine& machine, int64_t firstRow, Program::Request request);
   std::vector<void*> outputsAt(int64_t firstRow, int64_t batch);
 
   std::shared_ptr<Program> program_;
@@ -61,7 +66,8 @@ class EpochJob : public Job {
   EpochOptions options_;
   bool started_ = false;
   int64_t done_ = 0;
-  std::vector<int32_t> order_;
+  std::vector<int32_t> order_, numbers_;
+  std::span<const std::byte* const> onDevice_;  // the columns, where they are kept there
   // A step's rows by column and the outputs that nobody collects lie in the lane's staging memory: epochs allocate
   // nothing.
   int64_t reserve(int64_t bytes);

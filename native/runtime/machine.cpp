@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 
 namespace chainrule {
 namespace {
@@ -69,6 +70,18 @@ void Machine::share(Part part) {
   team_->wait();
   part(0);
   team_->wait();
+}
+
+void Machine::copy(void* to, const void* from, int64_t bytes) {
+  if (bytes < kCopiedByAll) {
+    std::memcpy(to, from, size_t(bytes));
+    return;
+  }
+  share([&](int member) {
+    const cpu::Range part = cpu::partOf(bytes, 64, member, members());
+    std::memcpy(static_cast<std::byte*>(to) + part.begin, static_cast<const std::byte*>(from) + part.begin,
+                size_t(part.end - part.begin));
+  });
 }
 
 void Machine::walk(const std::vector<Step>& steps, const Frame& frame) {

@@ -39,6 +39,9 @@ class Machine {
   // Every member runs `part` once; all are done on return. It must not throw.
   using Part = cpu::FunctionRef<void(int member)>;
   void share(Part part);
+  // Large pieces are copied by all members.
+  void copy(void* to, const void* from, int64_t bytes);
+  static constexpr int64_t kCopiedByAll = 1 << 20;  // bytes
 
  private:
   void walkAs(const std::vector<Step>& steps, const Frame& frame, int member);

@@ -164,6 +164,7 @@ std::shared_ptr<Program::Prepared> Program::preparedFor(int64_t batch) {
   if (device_) prepared->onDevice = std::make_unique<DevicePlan>(*device_, prepared->plan, optimized_.constants);
   ++counters_.plans;
   if (plans_.size() >= kPlans) {
+    if (device_) plans_[recent_.back()]->onDevice->settle();  // somebody may wait for its outputs
     plans_.erase(recent_.back());
     recent_.pop_back();
   }
@@ -174,7 +175,16 @@ std::shared_ptr<Program::Prepared> Program::preparedFor(int64_t batch) {
 }
 
 void Program::prepare(int64_t batch) { preparedFor(batch); }
-bool Program::usesTeam(int64_t batch) { return preparedFor(batch)->plan.parallel; }
+bool Program::usesTeam(int64_t batch) {
+  // Large inputs of a device are copied by all.
+  return preparedFor(batch)->plan.parallel || (device_ && inputBytes(batch) >= Machine::kCopiedByAll);
+}
+int64_t Program::inputBytes(int64_t batch) const {
+  int64_t bytes = 0;
+  for (const ValueType& type : source_.inputTypes)
+    bytes += elementCount(concrete(type.shape, batch)) * byteSize(type.dtype);
+  return bytes;
+}
 std::string Program::describe(int64_t batch) {
   return batch > 0 ? chainrule::describe(preparedFor(batch)->plan) : chainrule::describe(optimized_);
 }
@@ -260,7 +270,7 @@ void Program::lockAndRun(Machine& machine, const Request& request, std::shared_p
 
   const Busy busy(domain->stepCost, device_ ? kOnDevice : prepared->plan.cost);
   if (device_) {
-    runOnDevice(request, *prepared);
+    runOnDevice(machine, request, *prepared);
   } else {
     walk(machine, request, *prepared);
   }
@@ -310,11 +320,19 @@ void Program::walk(Machine& machine, const Request& request, Prepared& prepared)
   if (fault.occurred()) failAt(fault.first(), prepared.plan.body, request.rowOffset);
 }
 
-void Program::runOnDevice(const Request& request, Prepared& prepared) {
+void Program::runOnDevice(Machine& machine, const Request& request, Prepared& prepared) {
+  const DevicePlan::Fill copyInputs = [&](std::span<std::byte* const> to) {
+    for (size_t i = 0; i < to.size(); ++i) {
+      machine.copy(to[i], request.inputs[i], prepared.plan.inputs[i].bytes());
+    }
+  };
   DevicePlan::Run run{.variables = variables_,
-                      .inputs = request.inputs,
+                      .fill = request.fill ? request.fill : request.rows ? nullptr : &copyInputs,
+                      .rows = request.rows,
                       .outputs = request.outputs,
+                      .owner = request.owner,
                       .detached = request.detached,
+                      .until = {},
                       .rowOffset = request.rowOffset,
                       .weightsVersion = weightsVersion()};
   if (request.crew) run.until = inlineDeadline();
@@ -333,14 +351,16 @@ void Program::runOnDevice(const Request& request, Prepared& prepared) {
   }
 }
 
+std::vector<std::shared_ptr<Program::Prepared>> Program::allPrepared() {
+  const std::lock_guard guard(plansMutex_);
+  std::vector<std::shared_ptr<Prepared>> all;
+  for (const auto& [batch, prepared] : plans_) all.push_back(prepared);
+  return all;
+}
+
 void Program::settle(bool report) {
   if (!device_) return;
-  std::vector<std::shared_ptr<Prepared>> all;
-  {
-    const std::lock_guard guard(plansMutex_);
-    for (const auto& [batch, prepared] : plans_) all.push_back(prepared);
-  }
-  for (const auto& prepared : all) {
+  for (const auto& prepared : allPrepared()) {
     const auto missing = prepared->onDevice->settle();
     if (missing && report) failAt(missing->place, prepared->plan.body, missing->rowOffset);
   }

@@ -28,6 +28,7 @@ class Program {
   Program(Graph graph, std::vector<std::shared_ptr<Variable>> variables, OpenDevice* device = nullptr);
 
   const Graph& graph() const { return source_; }
+  OpenDevice* device() const { return device_; }  // null: the CPU
   std::string deviceId() const { return device_ ? device_->device->description().id : "cpu"; }
   bool updates() const { return !source_.commits.empty(); }
 
@@ -42,6 +43,7 @@ class Program {
 
   void prepare(int64_t batch);
   bool usesTeam(int64_t batch);  // makes the plan if need be
+  int64_t inputBytes(int64_t batch) const;
   std::string describe(int64_t batch);
 
   struct Request {
@@ -51,7 +53,12 @@ class Program {
     int64_t rowOffset = 0;
     Crew* crew = nullptr;  // on a JavaScript thread, beside the lane: who may share the work
     bool timed = false;
-    bool detached = false;  // the outputs aren't wanted: on a device the step may still run on return
+    // On a device the step may still run on return. The outputs, kept by `owner`, are there when it is settled.
+    bool detached = false;
+    std::shared_ptr<const void> owner = nullptr;
+    // On a device instead of `inputs`.
+    const DevicePlan::Fill* fill = nullptr;
+    const DevicePlan::Rows* rows = nullptr;
   };
   // Runs one step under the lock of its variables. Inline runs throw BUSY instead of waiting long.
   void run(Machine& machine, const Request& request);
@@ -94,7 +101,8 @@ class Program {
   void bind(Prepared& prepared, Binding& binding, Machine& machine, const Request& request);
   void lockAndRun(Machine& machine, const Request& request, std::shared_ptr<Prepared>& prepared);
   void walk(Machine& machine, const Request& request, Prepared& prepared);
-  void runOnDevice(const Request& request, Prepared& prepared);
+  void runOnDevice(Machine& machine, const Request& request, Prepared& prepared);
+  std::vector<std::shared_ptr<Prepared>> allPrepared();
   void touchUpdated();
   bool arrangeVariables();  // groups contiguous; false if a layout is not what the plans were made for
   uint64_t weightsVersion() const;

@@ -172,6 +172,7 @@ struct list {
   struct work* first;
   struct work** end;
   struct list* captured; /* of a stream while it records */
+  struct list* after;    /* a stream whose work comes before what is done next */
 };
 
 static void append(struct list* list, struct work work) {
@@ -207,6 +208,8 @@ static int add(struct list* stream, struct work work) {
 /* Memory must still be there when the work is done, which frees of the device's wait for. */
 static int finish(struct list* stream) {
   int result = 0;
+  if (stream->after) result = finish(stream->after);
+  stream->after = 0;
   s->pending = 0;
   for (struct work* w = stream->first; w; w = w->next) {
     if (!inBlock(w->to, w->bytes, 0) && !inBlock(w->to, w->bytes, 1)) result = misuse();
@@ -390,6 +393,12 @@ int cuEventDestroy_v2(struct list** event) {
 int cuEventRecord(struct list** event, struct list* stream) {
   CALL
   *event = stream;
+  return 0;
+}
+int cuStreamWaitEvent(struct list* stream, struct list** event, unsigned flags) {
+  CALL
+  (void)flags;
+  if (*event != stream) stream->after = *event;
   return 0;
 }
 int cuEventSynchronize(struct list** event) {

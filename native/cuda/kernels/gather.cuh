@@ -31,6 +31,21 @@ KERNEL_BODY __launch_bounds__(256) gatherRows(DeviceGather g) {
   gatherUnits<uint8_t>(g);
 }
 
+template <typename T>
+DEVICE void fetchUnits(const void* from, const int32_t* rows, void* to, int64_t count, int64_t units) {
+  const int64_t i = globalThread();
+  if (i >= count * units) return;
+  const Quotient q = divide(i, units);
+  static_cast<T*>(to)[i] = static_cast<const T*>(from)[rows[q.quotient] * units + q.rest];
+}
+// Of the array whose address lies in `from`, rows of `units` words of `width` bytes.
+KERNEL_BODY __launch_bounds__(256)
+    fetchRows(const void* const* from, const int32_t* rows, void* to, int64_t count, int64_t units, int32_t width) {
+  if (width == 4) return fetchUnits<uint32_t>(*from, rows, to, count, units);
+  if (width == 16) return fetchUnits<GatherWide>(*from, rows, to, count, units);
+  fetchUnits<uint8_t>(*from, rows, to, count, units);
+}
+
 KERNEL_BODY __launch_bounds__(256) gatherBags(DeviceGather g) {
   const int64_t tiles = divide(g.rowSize + g.lanes - 1, g.lanes).quotient;
   const Quotient q = divide(divide(globalThread(), g.lanes).quotient, tiles);

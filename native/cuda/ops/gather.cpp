@@ -1,3 +1,4 @@
+#include "cuda/devices.h"
 #include "cuda/kernels/gather.cuh"
 
 #include <bit>
@@ -145,5 +146,12 @@ constexpr Launcher table[] = {
 }  // namespace
 
 Launchers gatherLaunchers() { return table; }
+
+void fetch(Queue& queue, const DeviceRows& rows) {
+  const int32_t width = rows.rowBytes % 16 == 0 ? 16 : rows.rowBytes % 4 == 0 ? 4 : 1;
+  const int64_t units = rows.rowBytes / width;
+  queue.launch(KERNEL(fetchRows), threadsFor(rows.count * units), rows.from, rows.rows, rows.to, rows.count, units,
+               width);
+}
 
 }  // namespace chainrule::cuda
