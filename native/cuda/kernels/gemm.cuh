@@ -73,7 +73,7 @@ DEVICE void gemmWritePartial(const Gemm& gemm, float* row, int64_t column, const
 constexpr int64_t kGemmBand = 8;
 
 // `Math` multiplies what lies in shared memory; see TensorMath and ExactMath. Both sides' copies of a step are ahead of
-// it by `stages` - 1 steps and start piece by piece, so that products need not wait for them to be asked for.
+// it by `stages` - 1 steps.
 template <typename Math, bool windowed>
 DEVICE void gemmBody(const Gemm& gemm) {
   using A = typename Math::A;
@@ -108,20 +108,20 @@ DEVICE void gemmBody(const Gemm& gemm) {
               windowPart(gemm.window, !gemm.window.rowsAreTaps, begin + int64_t(step) * depth + k, end);
       }
     };
-    const auto copy = [&](int step, int side, int piece = 0, int pieces = 1) {
+    const auto copy = [&](int step, int side) {
       if (step < steps) {
         Element* const to = tiles + side * stage;
         sourceB.firstK = begin + int64_t(step) * depth;
         if constexpr (windowed) {
           windowA.kParts = kParts + step % 2 * depth;
-          A::fill(windowA, to, gemm.wideA, piece, pieces);
+          A::fill(windowA, to, gemm.wideA);
         } else {
           plainA.firstK = sourceB.firstK;
-          A::fill(plainA, to, gemm.wideA, piece, pieces);
+          A::fill(plainA, to, gemm.wideA);
         }
-        B::fill(sourceB, to + A::elements, gemm.wideB, piece, pieces);
+        B::fill(sourceB, to + A::elements, gemm.wideB);
       }
-      if (piece + 1 == pieces) commitCopies();
+      commitCopies();
     };
 
     if constexpr (windowed) {
@@ -155,9 +155,9 @@ DEVICE void gemmBody(const Gemm& gemm) {
       const int next = after(side);
       math.template multiply<ahead>(
           tileA(side), tileB(side), tileA(next), tileB(next),
-          [&](int piece, int pieces) {
-            copy(step + stages - 1, side == 0 ? stages - 1 : side - 1, piece, pieces);
-            if (piece + 1 == pieces) prepare(step + stages);
+          [&] {
+            copy(step + stages - 1, side == 0 ? stages - 1 : side - 1);
+            prepare(step + stages);
           },
           awaitNext);
       side = next;

@@ -48,7 +48,7 @@ struct ExactMath : Tile {
   template <bool, typename Copy, typename AwaitNext>
   DEVICE_MEMBER void multiply(const float* a, const float* b, const float*, const float*, Copy copy,
                               AwaitNext awaitNext) {
-    copy(0, 1);
+    copy();
     const int k0 = Tile::slices > 1 ? int(threadIdx.x) / (Tile::threads / Tile::slices) * sliceDepth : 0;
 #pragma unroll
     for (int k = 0; k < sliceDepth; ++k) {

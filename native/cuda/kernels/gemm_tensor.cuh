@@ -17,16 +17,16 @@ struct TensorTile {
   static constexpr int blocks(bool) { return blocks_; }
 };
 
-// Fragments<Tile, tiles> holds `tiles` x 8 elements x and `fragmentDepth` k of an operand, load() takes them from its
-// tile in shared memory, round() makes them what multiply() reads.
-template <typename Tile, typename Element, template <typename, int> class Fragments, bool aAlongK, bool bAlongK>
+// Fragments<Tile, tiles, left> holds `tiles` x 8 elements x and `depth` k of an operand, the left or the right one;
+// load() takes them from its tile in shared memory, round() makes them what multiply() reads.
+template <typename Tile, typename Element, template <typename, int, bool> class Fragments, bool aAlongK, bool bAlongK>
 struct TensorMath : Tile {
   using A = GemmTile<Element, Tile::height, Tile::depth, Tile::threads, aAlongK, false>;
   using B = GemmTile<Element, Tile::width, Tile::depth, Tile::threads, bAlongK, false>;
   static constexpr int warpRows = Tile::height / Tile::down, warpColumns = Tile::width / Tile::across;
   static constexpr int rows = warpRows / 16, columns = warpColumns / 8, sliceDepth = Tile::depth / Tile::slices;
-  using Rows = Fragments<A, 2 * rows>;
-  using Columns = Fragments<B, columns>;
+  using Rows = Fragments<A, 2 * rows, true>;
+  using Columns = Fragments<B, columns, false>;
   static constexpr int steps = sliceDepth / Rows::depth;
   static_assert(steps % 2 == 0);  // the first fragments of every step come into the same registers
   float sum[rows * columns * 4];
@@ -52,9 +52,8 @@ struct TensorMath : Tile {
   template <bool ahead, typename Copy, typename AwaitNext>
   DEVICE_MEMBER void multiply(const Element* a, const Element* b, const Element* nextA, const Element* nextB, Copy copy,
                               AwaitNext awaitNext) {
-    constexpr int pieces = ahead && steps > 2 ? steps - 1 : 1;  // all before the next step is waited for
     if constexpr (!ahead) {
-      copy(0, 1);
+      copy();
       load(0, a, b, 0);
     }
 #pragma unroll
@@ -65,7 +64,7 @@ struct TensorMath : Tile {
         awaitNext();
         if constexpr (ahead) load(0, nextA, nextB, 0);
       }
-      if (ahead && step < pieces) copy(step, pieces);
+      if (ahead && step == 0) copy();
       Rows& nowX = x[step % 2];
       Columns& nowY = y[step % 2];
       nowX.round();

@@ -13,7 +13,7 @@ using Tf32Small = TensorTile<64, 64, 32, 4, 2, 2, 1, 3>;
 using Tf32Tiny = TensorTile<32, 32, 64, 3, 1, 1, 4, 4>;
 
 // The fragments of an operand for `tiles` x 8 elements x and 8 k: values[i][h] is (element at(i, g), k t + 4 h).
-template <typename Tile, int tiles>
+template <typename Tile, int tiles, bool left>
 struct Tf32Fragments {
   static constexpr bool alongK = Tile::rowsOfK, inOrder = alongK;
   static constexpr int depth = 8;
@@ -53,8 +53,8 @@ struct Tf32Fragments {
   }
   template <typename Columns>
   DEVICE_MEMBER static void multiply(float* d, const Tf32Fragments& x, int i, const Columns& y, int j) {
-    const float left[4] = {x.values[2 * i][0], x.values[2 * i + 1][0], x.values[2 * i][1], x.values[2 * i + 1][1]};
-    mmaTf32(d, left, y.values[j]);
+    const float a[4] = {x.values[2 * i][0], x.values[2 * i + 1][0], x.values[2 * i][1], x.values[2 * i + 1][1]};
+    mmaTf32(d, a, y.values[j]);
   }
 };
 

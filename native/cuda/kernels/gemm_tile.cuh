@@ -30,9 +30,9 @@ struct GemmTile {
   static_assert(runs * threads * width == size * depth && row % width == 0);
   DEVICE_MEMBER static int at(int x, int k) { return rowsOfK ? x * row + k : k * row + x; }
 
-  // Starts the copies, in runs where the source is `wide`; of these, `piece` of `pieces` of about the same size.
+  // Starts the copies, in runs where the source is `wide`.
   template <typename Source>
-  DEVICE_MEMBER static void fill(const Source& source, Element* tile, bool wide, int piece = 0, int pieces = 1) {
+  DEVICE_MEMBER static void fill(const Source& source, Element* tile, bool wide) {
     const int thread = int(threadIdx.x);
     if (wide) {
       constexpr int along_ = alongK ? depth / width : size / width;  // runs in a contiguous line
@@ -42,7 +42,6 @@ struct GemmTile {
       Element* const to = tile + (alongK ? at(across, along) : at(along, across));
 #pragma unroll
       for (int i = 0; i < runs; ++i) {
-        if (i * pieces / runs != piece) continue;
         const int shift = i * (threads / along_);
         bool valid;
         const Element* const from = source.template run<alongK>(walk, i, across + shift, valid);
@@ -53,7 +52,7 @@ struct GemmTile {
           copyAsync<16>(to + shift * row, from, valid);
         }
       }
-    } else if (piece == 0) {
+    } else {
       // Eight lanes side by side along k, or all along x.
       constexpr int lanes = alongK ? 8 : size;
 #pragma unroll 2
