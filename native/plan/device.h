@@ -48,8 +48,8 @@ struct DeviceCopy {
   int64_t bytes;
 };
 
-// Rows of an array on the device, brought together before the steps; what `from` and `rows` point to may change from run
-// to run.
+// Rows of an array on the device, brought together before the steps; what `from` and `rows` point to may change from
+// run to run.
 struct DeviceRows {
   void* to;
   const void* const* from;  // where the array lies

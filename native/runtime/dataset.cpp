@@ -112,17 +112,18 @@ std::span<const std::byte* const> Dataset::onDevice(OpenDevice& device, Machine&
   if (there.size > roomOn(device)) return columnsThere_;
   try {
     there_ = DeviceMemory(device, std::max<int64_t>(there.size, 1));
+    send(device, machine);
   } catch (const Error& error) {
     if (error.code() != "DEVICE_OOM") throw;
-    return columnsThere_;  // batches go over one by one
+    columnsThere_.clear();  // batches go over one by one
+    there_ = DeviceMemory();
   }
-  send(device, machine);
   return columnsThere_;
 }
 
 // In pieces through two staging buffers: all members fill one while the other goes over.
 void Dataset::send(OpenDevice& device, Machine& machine) {
-  constexpr int64_t piece = 8 << 20;
+  const int64_t piece = std::min<int64_t>(8 << 20, there_.size());
   struct Side {
     HostStaging staging;
     OpenDevice::Transfers transfer;

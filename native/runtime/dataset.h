@@ -33,8 +33,8 @@ class Dataset {
   bool isLarge(size_t column) const;
   int64_t bytes() const;
 
-  // Where the columns lie on a device; they are sent there at the first call. Empty if they would take more than a quarter
-  // of its free memory.
+  // Where the columns lie on a device; they are sent there at the first call. Empty if they would take more than a
+  // quarter of its free memory.
   std::span<const std::byte* const> onDevice(OpenDevice& device, Machine& machine);
   // Where they lie if they were sent there before.
   std::span<const std::byte* const> keptOnDevice(const OpenDevice& device) const {

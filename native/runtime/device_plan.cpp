@@ -45,7 +45,8 @@ DevicePlan::DevicePlan(OpenDevice& device, const Plan& plan, const std::vector<C
   stagingBytes_ = here.size;
 }
 
-// Addresses of all slots but those of the inputs, which each side has for itself. Where one moved, what was recorded with the old one is worthless.
+// Addresses of all slots but those of the inputs, which each side has for itself. Where one moved, what was recorded
+// with the old one is worthless.
 std::optional<DevicePlan::Missing> DevicePlan::bind(std::span<std::byte* const> variables) {
   std::byte* const arena = device_.arena(plan_.arenaBytes);
   std::vector<void*> slots(plan_.slots.size());
@@ -105,14 +106,13 @@ DeviceFrame DevicePlan::frameOf(const Side& side, const std::vector<Step>& steps
 DeviceFrame DevicePlan::bodyFrame(const Side& side, bool ofRows) {
   DeviceFrame frame = frameOf(side, plan_.body, staged(side, stagedFaults_));
   std::byte* const control = memory_.data() + controlAt_;
-  frame.uploads.push_back(
-      {control, staged(side, stagedControl_), ofRows ? controlBytes_ : int64_t(sizeof(int64_t))});
+  frame.uploads.push_back({control, staged(side, stagedControl_), ofRows ? controlBytes_ : int64_t(sizeof(int64_t))});
   if (ofRows) {
     const auto columns = reinterpret_cast<const void* const*>(control + columnsInControl_);
     const auto rows = reinterpret_cast<const int32_t*>(control + rowsInControl_);
     for (size_t i = 0; i < inputAt_.size(); ++i) {
-      frame.rows.push_back({side.inputs.data() + inputAt_[i], columns + i, rows, plan_.inputs[i].bytes() / plan_.batch,
-                            plan_.batch});
+      frame.rows.push_back(
+          {side.inputs.data() + inputAt_[i], columns + i, rows, plan_.inputs[i].bytes() / plan_.batch, plan_.batch});
     }
   } else if (inputBytes_ < kBeside) {
     for (const DeviceCopy& copy : inputCopies(side)) frame.uploads.push_back(copy);

@@ -157,8 +157,7 @@ std::shared_ptr<Program::Prepared> Program::preparedFor(int64_t batch) {
     return found->second;
   }
   auto prepared = std::make_shared<Prepared>();
-  const CompileOptions options{parallelThreshold.load(), device_ ? device_->device.get() : nullptr,
-                               target_.precision};
+  const CompileOptions options{parallelThreshold.load(), device_ ? device_->device.get() : nullptr, target_.precision};
   prepared->plan = source_.memoryBudget > 0 ? lowerWithin(source_.memoryBudget, values_, target_, batch, options)
                                             : lower(optimized_, batch, options);
   if (device_) prepared->onDevice = std::make_unique<DevicePlan>(*device_, prepared->plan, optimized_.constants);
@@ -327,7 +326,9 @@ void Program::runOnDevice(Machine& machine, const Request& request, Prepared& pr
     }
   };
   DevicePlan::Run run{.variables = variables_,
-                      .fill = request.fill ? request.fill : request.rows ? nullptr : &copyInputs,
+                      .fill = request.fill   ? request.fill
+                              : request.rows ? nullptr
+                                             : &copyInputs,
                       .rows = request.rows,
                       .outputs = request.outputs,
                       .owner = request.owner,

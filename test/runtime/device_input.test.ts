@@ -14,6 +14,7 @@ import { type EpochOptions, native } from '../../lib/native.js';
 import { type AnyArray, bound } from '../../lib/ndarray.js';
 import * as ops from '../../lib/ops/index.js';
 import { cudaDevice } from '../ops/cuda_device.js';
+import { fakeGpu, prelude, runScript, stateFile } from './fake_driver.js';
 
 // How batches reach a device: gathered there from a dataset that is kept on it, or sent one by one beside the steps. The rows
 // are those of the CPU, bit for bit.
@@ -187,4 +188,25 @@ describe.skipIf(!cudaDevice)('batches on a device', () => {
     ];
     expect(kept.numbers).toEqual(sent.numbers);
   });
+});
+
+const folder = fakeGpu('batches on a GPU');
+
+// The fake driver's copies happen as late as on the slowest GPU: what is overwritten too early would be seen.
+test.skipIf(!folder)('two batches in flight: nothing is overwritten before it went over or came back', () => {
+  const seen = runScript<{ wrong: number; misuses: number }>(
+    `${prelude}
+    main(async () => {
+      const input = cr.input({ shape: [9000] });
+      const model = cr.functional({ inputs: input, outputs: cr.layers.reshape({ targetShape: [90, 100] }).apply(input) });
+      model.compile({ optimizer: 'sgd', loss: 'mse', device: 'cuda' });
+      const rows = 50;
+      const data = new cr.NDArray(Float32Array.from({ length: rows * 9000 }, (_, i) => i), [rows, 9000]);
+      const out = await model.predict(data, { batchSize: 8 });
+      return { wrong: out.data.findIndex((value, i) => value !== i), misuses: state().misuses };
+    });`,
+    folder,
+    { FAKE_CUDA_STATE: stateFile(), CHAINRULE_DEVICE: 'cuda' },
+  );
+  expect(seen).toEqual({ wrong: -1, misuses: 0 });
 });

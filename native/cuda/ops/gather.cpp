@@ -1,9 +1,9 @@
-#include "cuda/devices.h"
 #include "cuda/kernels/gather.cuh"
 
 #include <bit>
 #include <vector>
 
+#include "cuda/devices.h"
 #include "cuda/ops/radix.h"
 #include "cuda/ops/sizes.h"
 
