@@ -14,7 +14,7 @@ constexpr int kMultiprocessors = 16, kMajor = 75, kMinor = 76, kMostShared = 97;
 constexpr int kMaxDynamicShared = 8;                                              // CUfunction_attribute
 constexpr CuResult kNotFound = 500, kNotReady = 600;
 constexpr int kRelaxedCapture = 2, kNonBlocking = 1, kUntimed = 2;  // flags
-constexpr int64_t kSharedWithoutAsking = 48 << 10;
+constexpr int64_t kSharedWithoutAsking = 32 << 10;  // with what kernels declare, 48 KiB
 
 CuPointer address(const void* memory) { return CuPointer(reinterpret_cast<uintptr_t>(memory)); }
 

@@ -30,8 +30,8 @@ class DevicePlan {
     const Fill* fill = nullptr;  // one of these two
     const Rows* rows = nullptr;
     std::span<void* const> outputs;  // of a detached run written by the time it is settled; empty: nobody wants them
-    std::shared_ptr<const void>
-        owner;              // keeps the outputs' memory until they are written, unless the run is waited for
+    // Keeps the outputs' memory until they are written, unless the run is waited for.
+    std::shared_ptr<const void> owner;
     bool detached = false;  // the run need not be complete on return
     // On a JavaScript thread: when to give up waiting for the device.
     std::optional<std::chrono::steady_clock::time_point> until;
