@@ -33,8 +33,10 @@ runBin('vitest/vitest.mjs', [
         'test/runtime/device',
         'test/runtime/driver',
         'test/runtime/faults',
+        'test/runtime/cuda',
         'test/runtime/several_devices',
         'test/models/remat',
+        'test/passes/halves',
       ]),
 ]);
 

@@ -14,7 +14,7 @@ constexpr int kMultiprocessors = 16, kMajor = 75, kMinor = 76, kMostShared = 97;
 constexpr int kMaxDynamicShared = 8;                                              // CUfunction_attribute
 constexpr CuResult kNotFound = 500, kNotReady = 600;
 constexpr int kRelaxedCapture = 2, kNonBlocking = 1, kUntimed = 2;  // flags
-constexpr int64_t kSharedWithoutAsking = 32 << 10;  // with what kernels declare, 48 KiB
+constexpr int64_t kSharedWithoutAsking = 32 << 10;                  // with what kernels declare, 48 KiB
 
 CuPointer address(const void* memory) { return CuPointer(reinterpret_cast<uintptr_t>(memory)); }
 
@@ -141,9 +141,7 @@ class GpuTransfer : public Transfer {
   Outcome wait() override {
     return gpu_.calling([&] { gpu_.check(gpu_.driver.eventSynchronize(sent_), "copy to the GPU"); });
   }
-  void before(CuStream stream) const {
-    gpu_.check(gpu_.driver.streamWaitEvent(stream, sent_, 0), "cuStreamWaitEvent");
-  }
+  void before(CuStream stream) const { gpu_.check(gpu_.driver.streamWaitEvent(stream, sent_, 0), "cuStreamWaitEvent"); }
 
  private:
   const Gpu& gpu_;

@@ -84,7 +84,8 @@ constexpr uint32_t kOwnSegments = 1u << 31;
 
 // Of about as many segments as their values number at most (Chen et al. 2016: sqrt(n)), as few are computed again as
 // the budget allows: the first ones, whose values would wait longest.
-Plan lowerWithin(int64_t budget, const Graph& graph, const Target& target, int64_t batch, const CompileOptions& options) {
+Plan lowerWithin(int64_t budget, const Graph& graph, const Target& target, int64_t batch,
+                 const CompileOptions& options) {
   Plan plan = lower(optimizeSteps(graph, target), batch, options);
   if (plan.arenaBytes <= budget) return plan;
   int64_t least = plan.arenaBytes;

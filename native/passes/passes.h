@@ -54,6 +54,7 @@ struct CompileOptions {
 Plan lower(const Graph& graph, int64_t batch, const CompileOptions& options);
 // Of the first half's result: the plan whose arena is not larger than the budget and that computes least again. Throws
 // Error("OOM") naming the least that is needed.
-Plan lowerWithin(int64_t budget, const Graph& graph, const Target& target, int64_t batch, const CompileOptions& options);
+Plan lowerWithin(int64_t budget, const Graph& graph, const Target& target, int64_t batch,
+                 const CompileOptions& options);
 
 }  // namespace chainrule

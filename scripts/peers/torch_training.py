@@ -91,7 +91,11 @@ def captured(step):
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         step()
-    return graph.replay
+
+    def replay(held=step):  # what the graph reads and writes must live as long as it does
+        graph.replay()
+
+    return replay
 
 
 def inference(model, x):

@@ -128,3 +128,18 @@ test('programs of the table above are fused', () => {
     expect(body.trim().split('\n').length, space.about).toBeLessThan(space.ops);
   }
 });
+
+// A block's registers lie in shared memory, of which 48 KiB need not be asked for, and kernels have some of their own there.
+test.skipIf(!cudaDevice).each([20, 21, 22, 23, 24])('%i operands at once', async (count) => {
+  const run = async (device: string) => {
+    const graph = new native.Graph();
+    const inputs = Array.from({ length: count }, (_, i) => graph.input(`x${i}`, 'float32', [3, 40]));
+    let sum = inputs[0]!;
+    for (const input of inputs.slice(1)) sum = graph.op('add', [sum, input], {})[0]!;
+    const program = graph.compileSync([sum], device);
+    const random = randomFrom(count);
+    const bound = inputs.map(() => ({ data: Float32Array.from({ length: 120 }, random), shape: [3, 40] }));
+    return (await program.run(bound).promise)[0]!.data;
+  };
+  expect(await run(cudaDevice)).toEqual(await run('cpu'));
+});

@@ -18,7 +18,8 @@ DEVICE float widened(uint16_t x) { return floatOf(uint32_t(x) << 16); }
 
 constexpr int kNarrowPixels = 4;  // neighbouring outputs of a row that a thread of the forward pass makes
 
-// A thread makes four neighbouring channels of four neighbouring pixels of a row. wide: channels can be written at once.
+// A thread makes four neighbouring channels of four neighbouring pixels of a row. wide: channels can be written at
+// once.
 template <typename Element>
 DEVICE void convNarrowForward(const ConvShape& s, const Element* x, const Element* filter, const float* bias, bool relu,
                               bool wide, float* y) {
@@ -144,7 +145,8 @@ DEVICE void convNarrowFilter(const ConvShape& s, const Element* x, const Element
     float total = sums[i];
     for (int other = 1; other < kNarrowWarps; ++other) total += sums[other * rows * kNarrowColumns + i];
     const int column = i % kNarrowColumns;
-    if (column < columns) partial[(blockIdx.y * int64_t(rows) + i / kNarrowColumns) * s.cout + column0 + column] = total;
+    if (column < columns)
+      partial[(blockIdx.y * int64_t(rows) + i / kNarrowColumns) * s.cout + column0 + column] = total;
   }
 }
 
@@ -163,7 +165,7 @@ KERNEL_BODY __launch_bounds__(kNarrowWarps* kWarp)
 }
 KERNEL_BODY __launch_bounds__(kNarrowWarps* kWarp)
     convNarrowFilterHalf(const ConvShape s, const uint16_t* x, const uint16_t* dy, int64_t parts, bool wide,
-                          float* partial) {
+                         float* partial) {
   convNarrowFilter(s, x, dy, parts, wide, partial);
 }
 

@@ -12,8 +12,8 @@ using Bf16Medium = TensorTile<128, 128, 32, 4, 2, 2, 1, 2>;
 using Bf16Small = TensorTile<64, 64, 64, 4, 2, 2, 1, 3>;
 using Bf16Tiny = TensorTile<32, 32, 128, 3, 1, 1, 4, 4>;
 
-// The fragments of an operand for `tiles` x 8 elements x and 16 k, in the registers in which mma reads them: of the left
-// one values[i] is its A, of the right one values[i] its B twice, for columns 16 i and 16 i + 8.
+// The fragments of an operand for `tiles` x 8 elements x and 16 k, in the registers in which mma reads them: of the
+// left one values[i] is its A, of the right one values[i] its B twice, for columns 16 i and 16 i + 8.
 template <typename Tile, int tiles, bool left>
 struct Bf16Fragments {
   static constexpr bool inOrder = true;

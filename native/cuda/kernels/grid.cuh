@@ -36,8 +36,8 @@ DEVICE uint32_t ballot(bool vote) { return __ballot_sync(0xFFFFFFFFu, vote); }
 DEVICE int countBits(uint32_t bits) { return __popc(bits); }
 DEVICE float fmaOf(float a, float b, float c) { return __fmaf_rn(a, b, c); }
 
-// Copies of 4, 8 or 16 bytes into shared memory that go on while the thread does; zeros where not `valid`, and nothing is
-// read. A thread's copies since its last commit are a group; waitCopies waits for all but the last `groups` groups,
+// Copies of 4, 8 or 16 bytes into shared memory that go on while the thread does; zeros where not `valid`, and nothing
+// is read. A thread's copies since its last commit are a group; waitCopies waits for all but the last `groups` groups,
 // finishCopies for everything.
 template <int bytes>
 DEVICE void copyAsync(void* to, const void* from, bool valid = true) {

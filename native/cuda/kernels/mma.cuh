@@ -84,7 +84,8 @@ DEVICE void mmaBf16(float* d, const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   for (int i = 0; i < 4; ++i) {
     const int high = i / 2, column = 2 * t + i % 2;
     for (int k = 0; k < 16; ++k) {
-      d[i] = fmaOf(half(of(g * 4 + k % 8 / 2)->a[high + k / 8 * 2], k), half(of(column * 4 + k % 8 / 2)->b[k / 8], k), d[i]);
+      d[i] = fmaOf(half(of(g * 4 + k % 8 / 2)->a[high + k / 8 * 2], k), half(of(column * 4 + k % 8 / 2)->b[k / 8], k),
+                   d[i]);
     }
   }
   syncWarp();

@@ -40,7 +40,8 @@ struct Chosen {
 };
 template <typename Math>
 Chosen chosen(Kernel<Gemm> kernel, bool windowed) {
-  const int64_t tiles = Math::stages * (Math::A::elements + Math::B::elements) * int64_t(sizeof(typename Math::A::Element));
+  const int64_t tiles =
+      Math::stages * (Math::A::elements + Math::B::elements) * int64_t(sizeof(typename Math::A::Element));
   const int64_t parts = windowed ? (Math::height + 2 * Math::depth) * int64_t(sizeof(WindowPart)) : 0;
   return {kernel, Math::height, Math::width, Math::threads, tiles + parts};
 }
@@ -53,9 +54,9 @@ Chosen chosen(Kernel<Gemm> kernel, bool windowed) {
    : aAlongK ? CHOSEN(math, tile, K, X, window) \
              : CHOSEN(math, tile, X, X, window))
 #define CHOOSE_WINDOW(math, tile) (windowed ? CHOOSE(math, tile, Windowed) : CHOOSE(math, tile, Plain))
-#define CHOOSE_TENSOR(math)                                                  \
-  (tile >= Tile::medium  ? CHOOSE_WINDOW(math, Medium)                       \
-   : tile == Tile::small ? CHOOSE_WINDOW(math, Small)                        \
+#define CHOOSE_TENSOR(math)                            \
+  (tile >= Tile::medium  ? CHOOSE_WINDOW(math, Medium) \
+   : tile == Tile::small ? CHOOSE_WINDOW(math, Small)  \
                          : CHOOSE_WINDOW(math, Tiny))
 Chosen choose(const Gemm& gemm, Factors factors, int64_t mostShared, bool aAlongK, bool bAlongK, bool windowed) {
   const Tile tile = chooseTile(gemm);
@@ -110,7 +111,7 @@ int64_t planGemm(Gemm& gemm) {
   gemm.kPart = std::max<int64_t>(gemm.k, 1);
   const int64_t count = tileCount(gemm, chooseTile(gemm));
   if (count == 0 || count >= kMultiprocessors || gemm.k < kLongSum) return 0;
-  const int64_t wanted = std::min((2 * kMultiprocessors + count - 1) / count, gemm.k / kLeastPart);
+  const int64_t wanted = std::min(2 * kMultiprocessors / count, gemm.k / kLeastPart);  // all at the same time
   gemm.kPart = ((gemm.k + wanted - 1) / wanted + kPartMultiple - 1) / kPartMultiple * kPartMultiple;
   gemm.parts = (gemm.k + gemm.kPart - 1) / gemm.kPart;
   return gemm.parts > 1 ? gemm.parts * gemm.batchCount * gemm.m * gemm.n * int64_t(sizeof(float)) : 0;
