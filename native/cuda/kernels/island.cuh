@@ -141,18 +141,53 @@ DEVICE void islandStore(const IslandOutput& out, int64_t first, int64_t elements
   }
 }
 
-// A thread's four neighbours of group g in a tile are at first(tile, g); those of a warp are neighbours too.
+// The registers of a thread: its four neighbours of group g in a tile are at first(tile, g); those of a warp are
+// neighbours too. Methods, not lambdas, which the compiler need not inline: then all they capture lies in memory.
+template <int groups, typename Island>
+struct IslandThread {
+  const Island& island;
+  IslandWords* registers;
+  const uint32_t* scalars;
+
+  DEVICE_MEMBER IslandWords& at(int r, int g) const { return registers[(r * groups + g) * int(blockDim.x)]; }
+  DEVICE_MEMBER int64_t first(int64_t tile, int g) const {
+    return ((tile * groups + g) * int(blockDim.x) + int(threadIdx.x)) * kIslandNear;
+  }
+  DEVICE_MEMBER void request(int64_t tile, int stage) const {
+    const int64_t begin = first(tile, 0);
+    if (tile < island.tiles && begin < island.elements) {
+      for (int input = 0; input < island.inputCount; ++input) {
+#pragma unroll
+        for (int g = 0; g < groups; ++g) {
+          const int64_t own = first(tile, g);  // beyond the end anything goes
+          islandRequest(island, input, at(stage * island.inputCount + input, g), own < island.elements ? own : begin);
+        }
+      }
+    }
+    commitCopies();
+  }
+  // Registers of inputs are `shift` behind their numbers, the others `behind`.
+  DEVICE_MEMBER IslandValue<groups> operand(int o, const IslandValue<groups>& previous, int shift, int behind) const {
+    IslandValue<groups> value = previous;
+    if (o < kIslandScalar) {
+      const int r = o + (o < island.inputCount ? shift : behind);
+#pragma unroll
+      for (int g = 0; g < groups; ++g) value.group[g] = at(r, g);
+    } else if (o != kIslandPrevious) {
+      const IslandWords words = islandAll(scalars[o - kIslandScalar]);
+#pragma unroll
+      for (int g = 0; g < groups; ++g) value.group[g] = words;
+    }
+    return value;
+  }
+};
+
 template <int groups, typename Island>
 DEVICE void islandRun(const Island& island) {
   __shared__ uint32_t scalars[kIslandScalars];
-  IslandWords* const registers = dynamicShared<IslandWords>() + threadIdx.x;
-  const int threads = int(blockDim.x), inputs = island.inputCount, stages = island.stages;
-  const auto at = [&](int r, int g) -> IslandWords& { return registers[(r * groups + g) * threads]; };
-  const auto first = [&](int64_t tile, int g) {
-    return ((tile * groups + g) * threads + int(threadIdx.x)) * kIslandNear;
-  };
-
-  for (int k = int(threadIdx.x); k < island.constantCount + island.scalarInputCount; k += threads) {
+  const IslandThread<groups, Island> own{island, dynamicShared<IslandWords>() + threadIdx.x, scalars};
+  const int inputs = island.inputCount, stages = island.stages;
+  for (int k = int(threadIdx.x); k < island.constantCount + island.scalarInputCount; k += int(blockDim.x)) {
     if (k < island.constantCount) {
       scalars[k] = island.constants[k];
     } else {
@@ -162,25 +197,12 @@ DEVICE void islandRun(const Island& island) {
                                              : *static_cast<const uint32_t*>(in.data);
     }
   }
-  const auto request = [&](int64_t tile, int stage) {
-    const int64_t begin = first(tile, 0);
-    if (tile < island.tiles && begin < island.elements) {
-      for (int input = 0; input < inputs; ++input) {
-#pragma unroll
-        for (int g = 0; g < groups; ++g) {
-          const int64_t own = first(tile, g);  // beyond the end anything goes
-          islandRequest(island, input, at(stage * inputs + input, g), own < island.elements ? own : begin);
-        }
-      }
-    }
-    commitCopies();
-  };
-  for (int stage = 0; stage < stages - 1; ++stage) request(blockIdx.x + int64_t(stage) * gridDim.x, stage);
+  for (int stage = 0; stage < stages - 1; ++stage) own.request(blockIdx.x + int64_t(stage) * gridDim.x, stage);
   syncBlock();
 
   int stage = 0;
   for (int64_t tile = blockIdx.x; tile < island.tiles; tile += gridDim.x) {
-    request(tile + int64_t(stages - 1) * gridDim.x, stage == 0 ? stages - 1 : stage - 1);
+    own.request(tile + int64_t(stages - 1) * gridDim.x, stage == 0 ? stages - 1 : stage - 1);
     switch (stages) {
       case 1:
         waitCopies<0>();
@@ -194,41 +216,31 @@ DEVICE void islandRun(const Island& island) {
       default:
         waitCopies<3>();
     }
-    if (first(tile, 0) >= island.elements) break;
+    if (own.first(tile, 0) >= island.elements) break;
     const int shift = stage * inputs, behind = (stages - 1) * inputs;
     if (island.packed) {
       for (int input = 0; input < inputs; ++input) {
         if (island.inputs[input].move != IslandMove::packed) continue;
-        for (int g = 0; g < groups; ++g) islandUnpack(at(shift + input, g), island.inputs[input].dtype);
+#pragma unroll
+        for (int g = 0; g < groups; ++g) islandUnpack(own.at(shift + input, g), island.inputs[input].dtype);
       }
     }
     IslandValue<groups> previous = {};
-    const auto operand = [&](int o) {
-      IslandValue<groups> value = previous;
-      if (o < kIslandScalar) {
-        const int r = o + (o < inputs ? shift : behind);
-#pragma unroll
-        for (int g = 0; g < groups; ++g) value.group[g] = at(r, g);
-      } else if (o != kIslandPrevious) {
-        const IslandWords words = islandAll(scalars[o - kIslandScalar]);
-#pragma unroll
-        for (int g = 0; g < groups; ++g) value.group[g] = words;
-      }
-      return value;
-    };
     int output = 0;
     for (int k = 0; k < island.codeCount; ++k) {
       const IslandCodeWord code = island.code[k];
-      const IslandValue<groups> a = operand(code.a), b = operand(code.b), c = operand(code.c);
+      const IslandValue<groups> a = own.operand(code.a, previous, shift, behind),
+                                b = own.operand(code.b, previous, shift, behind),
+                                c = own.operand(code.c, previous, shift, behind);
       previous = islandStep(code.op, a, b, c);
       if (code.dst != kIslandNoRegister) {
 #pragma unroll
-        for (int g = 0; g < groups; ++g) at(code.dst + behind, g) = previous.group[g];
+        for (int g = 0; g < groups; ++g) own.at(code.dst + behind, g) = previous.group[g];
       }
       for (int left = code.stores; left > 0; --left, ++output) {
 #pragma unroll
         for (int g = 0; g < groups; ++g) {
-          islandStore(island.outputs[output], first(tile, g), island.elements, previous.group[g]);
+          islandStore(island.outputs[output], own.first(tile, g), island.elements, previous.group[g]);
         }
       }
     }
