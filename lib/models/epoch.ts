@@ -84,40 +84,21 @@ async function streamEpoch(run: EpochRun, source: StreamSource): Promise<EpochRe
   let skip = steps;
   let row = run.from?.row ?? 0;
   let program: StepProgram | undefined;
-  const batches = source.batches();
-  let next: Promise<IteratorResult<Table>> | undefined;
-  try {
-    for (;;) {
-      const { value: table, done } = await (next ?? batches.next());
-      next = undefined;
-      if (done) break;
-      if (skip-- > 0) continue;
-      program = await run.program(table);
-      if (program.checks.length > 0) {
-        const native = table.toNative();
-        for (const check of program.checks) await checkRange(native, table, check);
-      }
-      await run.before?.(steps);
-      const options = { rowOffset: row, checkFinite: !source.allowNonFinite, signal: run.signal };
-      const step = program.step.run(table.arrays, options);
-      // The next batch is made while the step runs, unless somebody may look at the model or the data in between.
-      if (!run.before && !run.after && !run.pause && steps + 1 !== run.limit) {
-        next = batches.next();
-        next.catch(() => {}); // thrown where it is awaited
-      }
-      await step;
-      row += table.rows;
-      steps++;
-      run.onProgress?.(steps);
-      await run.after?.(steps - 1, program);
-      if (run.stopped?.() || steps === run.limit) break;
-      if (run.pause && steps % run.pause.every === 0) await run.pause.call(steps, row);
+  for await (const table of source.batches()) {
+    if (skip-- > 0) continue;
+    program = await run.program(table);
+    if (program.checks.length > 0) {
+      const native = table.toNative();
+      for (const check of program.checks) await checkRange(native, table, check);
     }
-  } finally {
-    // Behind a batch that is being made: nobody waits for that.
-    const ended = batches.return(undefined);
-    if (next) ended.catch(() => {});
-    else await ended;
+    await run.before?.(steps);
+    await program.step.run(table.arrays, { rowOffset: row, checkFinite: !source.allowNonFinite, signal: run.signal });
+    row += table.rows;
+    steps++;
+    run.onProgress?.(steps);
+    await run.after?.(steps - 1, program);
+    if (run.stopped?.() || steps === run.limit) break;
+    if (run.pause && steps % run.pause.every === 0) await run.pause.call(steps, row);
   }
   return { steps, program };
 }

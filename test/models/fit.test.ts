@@ -1,5 +1,4 @@
-import { describe, expect, test, vi } from 'vitest';
-import { Executable } from '../../lib/graph/executable.js';
+import { describe, expect, test } from 'vitest';
 import {
   type Batch,
   Dataset,
@@ -19,7 +18,6 @@ import {
 import { classifier, points } from './data.js';
 
 const quiet = { verbose: 0 } as const;
-const original = Executable.prototype.run;
 
 describe('fit', () => {
   test('learns, and logs loss, metrics and validation by epoch', async () => {
@@ -84,40 +82,6 @@ describe('fit', () => {
       results.push(history.loss![1]!);
     }
     for (const loss of results) expect(loss).toBeCloseTo(results[0]!, 6);
-  });
-
-  test('the next batch of a stream is made while a step runs, and none too many', async () => {
-    const { x, y } = points(16);
-    const model = classifier(2);
-    let running = false;
-    const run = vi.spyOn(Executable.prototype, 'run').mockImplementation(async function (this: Executable, ...args) {
-      running = true;
-      return original.apply(this, args).finally(() => {
-        running = false;
-      });
-    });
-    const during: boolean[] = [];
-    async function* stream(): AsyncGenerator<{ x: NDArray; y: NDArray }> {
-      for (;;) {
-        during.push(running);
-        yield { x, y };
-      }
-    }
-    try {
-      await model.fit(Dataset.from(stream), { ...quiet, epochs: 2, stepsPerEpoch: 3 });
-    } finally {
-      run.mockRestore();
-    }
-    expect(during).toEqual([false, true, true, false, true, true]);
-  });
-
-  test('what a stream throws while a step runs ends the fit', async () => {
-    const { x, y } = points(16);
-    async function* stream(): AsyncGenerator<{ x: NDArray; y: NDArray }> {
-      yield { x, y };
-      throw new Error('no more data');
-    }
-    await expect(classifier(2).fit(Dataset.from(stream), quiet)).rejects.toThrow('no more data');
   });
 
   test('classWeight equals the sample weights that it stands for', async () => {
