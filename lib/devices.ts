@@ -17,7 +17,11 @@ if (precision) setFloat32MatmulPrecision(precision as 'high', 'CHAINRULE_FLOAT32
 const algorithm = process.env.CHAINRULE_CONV_ALGORITHM;
 if (algorithm) setConvAlgorithm(algorithm as 'auto', 'CHAINRULE_CONV_ALGORITHM');
 const memoryLimit = process.env.CHAINRULE_CUDA_MEMORY_LIMIT;
-if (memoryLimit) setDeviceMemoryLimit(Number(memoryLimit), undefined, 'CHAINRULE_CUDA_MEMORY_LIMIT');
+if (memoryLimit) {
+  const where = 'CHAINRULE_CUDA_MEMORY_LIMIT';
+  if (!(Number(memoryLimit) > 0)) throw unusableLimit(where, memoryLimit);
+  setDeviceMemoryLimit(Number(memoryLimit), undefined, where);
+}
 
 /** Checks the spelling of a device; whether it is there shows when something is compiled for it. */
 export function checkDevice(device: unknown, where: string): Device {
@@ -48,15 +52,11 @@ export function listDevices(): Promise<DeviceList> {
  * limit, the default. Without a device it holds for each GPU that has no limit of its own. What does not fit rejects with
  * ERR_CHAINRULE_DEVICE_OOM before anything is allocated. CHAINRULE_CUDA_MEMORY_LIMIT sets the same for all GPUs.
  *
- * @throws ERR_CHAINRULE_VALUE for a limit that is not above 0, ERR_CHAINRULE_DEVICE for a device that is no GPU.
+ * @throws ERR_CHAINRULE_VALUE for a limit that is not above 0, or from 1 to 1,048,575 (fewer bytes than any model takes);
+ * ERR_CHAINRULE_DEVICE for a device that is no GPU.
  */
 export function setDeviceMemoryLimit(limit: number, device?: Device, where = 'setDeviceMemoryLimit'): void {
-  if (typeof limit !== 'number' || !(limit > 0)) {
-    throw new ChainruleError(
-      'ERR_CHAINRULE_VALUE',
-      `${where} takes a number of bytes, or a share of the GPU's memory below 1, got "${String(limit)}".`,
-    );
-  }
+  if (typeof limit !== 'number' || !(limit > 0) || (limit >= 1 && limit < 2 ** 20)) throw unusableLimit(where, limit);
   if (device !== undefined && !/^cuda/.test(checkDevice(device, where))) {
     throw new ChainruleError(
       'ERR_CHAINRULE_DEVICE',
@@ -64,6 +64,14 @@ export function setDeviceMemoryLimit(limit: number, device?: Device, where = 'se
     );
   }
   native.configure({ memoryLimit: limit < 2 ** 53 ? limit : 0, memoryLimitDevice: device ?? '' });
+}
+
+function unusableLimit(where: string, limit: unknown): ChainruleError {
+  return new ChainruleError(
+    'ERR_CHAINRULE_VALUE',
+    `${where} takes a number of bytes (at least ${2 ** 20}), a share of the GPU's memory below 1, or Infinity for no limit; ` +
+      `got "${String(limit)}".`,
+  );
 }
 
 /**

@@ -37,6 +37,7 @@ runBin('vitest/vitest.mjs', [
         'test/runtime/several_devices',
         'test/models/remat',
         'test/passes/halves',
+        'test/bench/gpu',
       ]),
 ]);
 

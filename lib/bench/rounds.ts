@@ -59,7 +59,12 @@ export async function compare(
   for (const peer of peers) {
     try {
       const found = await peer.contenders({ workload: workload.id, unit: unit.name });
-      others.push(...found.filter(({ name }) => !variants || variants.has(name)));
+      // Named alone, a peer runs with all its variants.
+      const all = !variants || variants.has(peer.program.name);
+      const named = found.filter(({ name }) => all || variants.has(name));
+      if (found.length > 0 && named.length === 0)
+        rounds.excluded.push(`none of the variants that were asked for: ${found.map(({ name }) => name).join(', ')}`);
+      others.push(...named);
     } catch (error) {
       rounds.excluded.push(`${peer.program.name}: ${(error as Error).message}`);
     }

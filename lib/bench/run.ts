@@ -34,6 +34,8 @@ export async function runBench(
   const { found, missing } =
     options.peers === 'none' ? { found: [], missing: [] } : findPeers(threads, options.peers, gpu?.peerDevice);
   for (const line of missing) print(line);
+  // Before peers start, which takes all cores.
+  const cpuFloor = gpu ? undefined : await native.measureFloor(threads);
   const peers = found.map((program) => new Peer(program));
   const versions = Object.fromEntries(found.map(({ name, version }) => [name, version]));
   for (const [name, version] of Object.entries(versions)) print(`peer: ${name} ${version}`);
@@ -58,7 +60,7 @@ export async function runBench(
     print(line);
   };
   try {
-    floors = gpu ? await measureGpuFloors(gpu, peers, note) : { chainrule: await native.measureFloor(threads) };
+    floors = gpu ? await measureGpuFloors(gpu, peers, note) : { chainrule: cpuFloor! };
     for (const [name, floor] of Object.entries(floors)) print(gpu ? gpuLine(name, floor) : cpuLine(threads, floor));
     const limits = gpu && { floor: floors.torch ?? floors.chainrule! };
     for (const workload of chosen) {

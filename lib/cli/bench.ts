@@ -40,7 +40,7 @@ export async function command(args: string[]): Promise<number> {
       unit: { type: 'string' },
       threads: { type: 'string', default: String(native.info().threads) },
       json: { type: 'string' },
-      device: { type: 'string', default: 'cpu' },
+      device: { type: 'string' },
       blocks: { type: 'string' },
       seconds: { type: 'string' },
       peers: { type: 'boolean', default: false },
@@ -56,7 +56,8 @@ export async function command(args: string[]): Promise<number> {
     console.log(HELP);
     return 0;
   }
-  const known = values.device === 'cpu' ? workloads : gpuWorkloads;
+  const { device = 'cpu' } = values;
+  const known = device === 'cpu' ? workloads : gpuWorkloads;
   if (values.list) {
     for (const { id, name, units } of known)
       console.log(`${id.padEnd(5)}${name.padEnd(28)}${units.map((unit) => unit.name).join(' ')}`);
@@ -66,6 +67,8 @@ export async function command(args: string[]): Promise<number> {
   if (!Number.isInteger(threads) || threads < 1)
     return wrong(`--threads must be a whole number of 1 or more, got "${values.threads}"`);
   if (values.family !== undefined && !values.cliffs) return wrong('--family is an option of --cliffs');
+  const foreign = (['device', 'blocks', 'seconds'] as const).find((name) => values[name] !== undefined);
+  if (values.cliffs && foreign) return wrong(`--${foreign} is no option of --cliffs, which times plans on the CPU`);
   if (values.cliffs) {
     const { family = '' } = values;
     if (!families.some(({ name }) => name.includes(family)))
@@ -80,8 +83,7 @@ export async function command(args: string[]): Promise<number> {
     console.log(`${cliffs.length} of ${all.length} points are cliffs`);
     return 0;
   }
-  if (!/^(cpu|cuda(:\d+)?)$/.test(values.device))
-    return wrong(`--device must be cpu, cuda or cuda:1, got "${values.device}"`);
+  if (!/^(cpu|cuda(:\d+)?)$/.test(device)) return wrong(`--device must be cpu, cuda or cuda:1, got "${device}"`);
   const blocks = Number(values.blocks ?? (values.smoke ? 2 : 11));
   if (!Number.isInteger(blocks) || blocks < 1)
     return wrong(`--blocks must be a whole number of 1 or more, got "${values.blocks}"`);
@@ -91,8 +93,7 @@ export async function command(args: string[]): Promise<number> {
   const wanted = values.workload?.split(',') ?? (values.smoke ? ids.filter((id) => !SLOW.includes(id)) : ids);
   const named = values.peer?.split(',');
   const peers = named?.map((name) => name.split(' ')[0]!) ?? (values.peers ? [] : 'none');
-  // Named alone, a peer runs with all its variants.
-  const variants = named?.every((name) => name.includes(' ')) ? new Set(named) : undefined;
+  const variants = named && new Set(named);
   const unknown = wanted.filter((id) => !ids.includes(id));
   const strangers = peers === 'none' ? [] : peers.filter((name) => !peerNames.includes(name));
   if (unknown.length > 0) return wrong(`no workload ${unknown.join(', ')}. There are ${ids.join(', ')}`);
@@ -105,7 +106,7 @@ export async function command(args: string[]): Promise<number> {
   const { failed, report } = await runBench(
     known.filter(({ id }) => wanted.includes(id)),
     {
-      device: values.device,
+      device,
       threads,
       blocks,
       blockSeconds,

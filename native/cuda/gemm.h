@@ -46,7 +46,7 @@ struct Gemm {
   // gemmJoin in order.
   int64_t parts = 1, kPart = 0;
   float* partial = nullptr;
-  // Runs of four along the contiguous direction are aligned; those of A and B do not end in between.
+  // Runs of 16 bytes along the contiguous direction are aligned; those of A and B do not end in between.
   bool wideA = false, wideB = false, wideC = false;
   GemmWindow window;
 };

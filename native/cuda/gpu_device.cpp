@@ -6,7 +6,8 @@
 #include "cuda/free_memory.h"
 #include "cuda/images.h"
 
-// A GPU: its primary context, one stream on which everything happens in order, the kernels of the embedded image.
+// A GPU: its primary context, one stream on which everything happens in order but copies of batches, the kernels of the
+// embedded image.
 namespace chainrule::cuda {
 namespace {
 

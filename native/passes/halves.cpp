@@ -1,4 +1,5 @@
 #include <map>
+#include <set>
 
 #include "passes/passes.h"
 #include "passes/rewrite.h"
@@ -16,7 +17,11 @@ ValueId storedHalf(const Graph& graph, ValueId value) {
 
 class Halves {
  public:
-  explicit Halves(const Graph& graph) : rewrite_(graph) {}
+  explicit Halves(const Graph& graph) : rewrite_(graph) {
+    for (const Node& node : graph.nodes) {
+      if (!node.origin.gradient && isProduct(node) && halvesOf(node) == 2) ofHalves_.insert(node.origin.traced);
+    }
+  }
 
   Graph apply() {
     const Graph& graph = rewrite_.old();
@@ -36,18 +41,20 @@ class Halves {
   }
 
  private:
-  // Both factors are, or it is a product of a gradient in a layer that computes on bfloat16. Weights that were merely
-  // stored so (a quantized model) say nothing of the precision of the rest.
+  bool isProduct(const Node& node) const {
+    return node.op->multipliesHalves && node.op->multipliesHalves(rewrite_.old(), node);
+  }
+  int halvesOf(const Node& node) const {
+    int halves = 0;
+    for (size_t i : {0, 1}) halves += storedHalf(rewrite_.old(), node.inputs[i]) != kNone;
+    return halves;
+  }
+  // Both factors are, or it is a gradient of such a product: what arrives there is rounded, too. One factor alone (the
+  // weights of a quantized model, the input of a float32 layer behind others) says nothing of the other.
   bool isOfHalves(const Node& node) const {
-    const Graph& graph = rewrite_.old();
-    if (!node.op->multipliesHalves || !node.op->multipliesHalves(graph, node)) return false;
-    int halves = 0, rounded = 0;
-    for (size_t i : {0, 1}) {
-      const ValueId stored = storedHalf(graph, node.inputs[i]);
-      halves += stored != kNone;
-      rounded += stored != kNone && graph.nodeOf(stored).op->name != "variable";
-    }
-    return halves == 2 || (rounded == 1 && node.origin.gradient);
+    if (!isProduct(node)) return false;
+    const int halves = halvesOf(node);
+    return halves == 2 || (halves == 1 && node.origin.gradient && ofHalves_.count(node.origin.traced) > 0);
   }
 
   // A value as bfloat16, in the new graph: as it was stored, or rounded once for all products that read it.
@@ -72,6 +79,7 @@ class Halves {
   }
 
   Rewrite rewrite_;
+  std::set<NodeId> ofHalves_;  // as traced
   std::map<ValueId, ValueId> made_;
 };
 

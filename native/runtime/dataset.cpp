@@ -114,11 +114,18 @@ std::span<const std::byte* const> Dataset::onDevice(OpenDevice& device, Machine&
     there_ = DeviceMemory(device, std::max<int64_t>(there.size, 1));
     send(device, machine);
   } catch (const Error& error) {
-    if (error.code() != "DEVICE_OOM") throw;
-    columnsThere_.clear();  // batches go over one by one
-    there_ = DeviceMemory();
+    leaveDevice();
+    if (error.code() == "DEVICE_OOM") return columnsThere_;
+    device_ = nullptr;
+    throw;
   }
   return columnsThere_;
+}
+
+// Batches go over one by one; not tried again on that device.
+void Dataset::leaveDevice() {
+  columnsThere_.clear();
+  there_ = DeviceMemory();
 }
 
 // In pieces through two staging buffers: all members fill one while the other goes over.

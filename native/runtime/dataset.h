@@ -36,6 +36,7 @@ class Dataset {
   // Where the columns lie on a device; they are sent there at the first call. Empty if they would take more than a
   // quarter of its free memory.
   std::span<const std::byte* const> onDevice(OpenDevice& device, Machine& machine);
+  void leaveDevice();  // gives up what that keeps
   // Where they lie if they were sent there before.
   std::span<const std::byte* const> keptOnDevice(const OpenDevice& device) const {
     return device_ == &device ? std::span<const std::byte* const>(columnsThere_) : std::span<const std::byte* const>();

@@ -155,7 +155,15 @@ void EpochJob::runOnDevice(Machine& machine, int64_t firstRow, Program::Request 
     }
     const DevicePlan::Rows rows{onDevice_, numbers_};
     request.rows = &rows;
-    return program_->run(machine, request);
+    try {
+      return program_->run(machine, request);
+    } catch (const Error& error) {
+      if (error.code() != "DEVICE_OOM") throw;
+      // The dataset took what weights and plans need.
+      onDevice_ = {};
+      dataset_->leaveDevice();
+      request.rows = nullptr;
+    }
   }
   // Straight into the memory from which they go over.
   const DevicePlan::Fill fill = [&](std::span<std::byte* const> to) {
@@ -177,7 +185,7 @@ bool EpochJob::step(Machine& machine) {
   request.batch = batch;
   request.outputs = outputs;
   request.rowOffset = firstRow;
-  request.detached = !last;
+  request.detached = !last && !options_.collect;  // what a result lacks must reach whoever asked for it
   if (program_->device()) {
     if (!options_.collect) request.outputs = {};
     request.owner = results;

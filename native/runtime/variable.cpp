@@ -118,7 +118,15 @@ std::byte* Variable::data() const {
 }
 
 std::byte* Variable::dataToWrite() {
-  if (storage_->newest() && storage_->newest()->lost()) domain_->forgotten = storage_->newest();
+  OpenDevice* const newest = storage_->newest();
+  if (newest && newest->lost()) {
+    // A state of its own is given up alone, weights that an optimizer keeps together with all that belongs to them.
+    if (storage_->size() == paddedBytes(*this)) {
+      storage_->forgetNewest();
+    } else {
+      domain_->forgotten = newest;
+    }
+  }
   return data();
 }
 

@@ -17,16 +17,32 @@ TRAINING = {"W3": torch_vectors, "W8": torch_images, "W11": torch_sequences, "W1
 SMALL = {"mlp": ("W4", torch_vectors), "cnn": ("W5", torch_images)}
 
 
+chosen = torch.device("cpu")
+
+
 def start(device):
-    torch.set_default_device(device)
+    global chosen
+    chosen = torch.device(device)
+    if on_gpu():
+        torch.cuda.set_device(chosen)
     # What Chainrule does by default, too.
     torch.backends.cuda.matmul.allow_tf32 = True
     torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = True
 
 
+def on_device(make):
+    """What is made without a device is on the chosen one. Timed calls run without that: it costs each of them."""
+
+    def made(*arguments):
+        with chosen:
+            return make(*arguments)
+
+    return made
+
+
 def on_gpu():
-    return torch.get_default_device().type == "cuda"
+    return chosen.type == "cuda"
 
 
 def synchronize():
@@ -51,6 +67,7 @@ def variants(workload, unit):
     return []
 
 
+@on_device
 def prepare(workload, unit, variant):
     words = variant.split()
     if workload == "G1":
@@ -124,6 +141,7 @@ def memory(unit, words):
     return run, 4
 
 
+@on_device
 def floor(size):
     """GFLOP/s of products of size squared with factors in tf32 and bfloat16, GB/s read and written by copies."""
 

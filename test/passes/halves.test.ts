@@ -56,6 +56,16 @@ const cases: Record<string, Case> = {
     halves: 3,
     values: 3,
   },
+  'gradients of a product of one': {
+    build: (b) => {
+      const x = b.input('x', -1, 6);
+      const w = b.input('w', 6, 5);
+      const y = b.op('matmul', [rounded(b, x), w]);
+      return [y, ...b.graph.gradients(y, [x, w], b.input('dy', -1, 5))];
+    },
+    halves: 0,
+    values: 0,
+  },
   'a convolution and its gradients': {
     build: (b) => {
       const x = b.input('x', -1, 6, 6, 8);

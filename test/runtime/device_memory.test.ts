@@ -51,7 +51,7 @@ test.skipIf(!ready)('an idle GPU gives memory back by itself, keeps weights, and
     const after = state().bytes;
     await model.predict(rows);
     return { before, after, again: state().bytes, at: Date.now() };`);
-  expect(Date.now() - seen.at).toBeLessThan(1500);
+  expect(Date.now() - seen.at).toBeLessThan(10_000); // not held by a thread that sleeps for good
   const arena = 32 << 20; // a million numbers for each of 8 rows
   expect(seen.before).toBeGreaterThanOrEqual(seen.after + arena);
   expect(seen.after).toBeGreaterThanOrEqual(32 << 20); // the weights
@@ -102,6 +102,20 @@ test.skipIf(!ready)('memory that plans leave is reused before the limit refuses'
   expect(seen).toEqual(Array(6).fill('done')); // 8 to 18 MiB of weights each
 });
 
+test.skipIf(!ready)('a dataset that is kept on the GPU makes room for weights and plans', () => {
+  const seen = run<string[]>(`
+    cr.setDeviceMemoryLimit(40 * 2 ** 20);
+    const width = 1 << 18; // 34 MiB of weights, gradients and Adam's moments; 9 MiB of rows
+    const rows = new cr.NDArray(new Float32Array(9 * width), [9, width]), y = new cr.NDArray(new Float32Array(9 * 8), [9, 8]);
+    const model = cr.sequential([cr.layers.dense({ units: 8, inputShape: [width] })]);
+    model.compile({ optimizer: 'sgd', loss: 'mse', device: 'cuda' });
+    const few = new cr.NDArray(rows.data.subarray(0, width), [1, width]);
+    const alone = await outcome(model.fit(few, new cr.NDArray(new Float32Array(8), [1, 8]), { batchSize: 1, epochs: 1, verbose: 0 }));
+    await cr.releaseDeviceMemory();
+    return [alone, await outcome(model.fit(rows, y, { batchSize: 1, epochs: 3, shuffle: false, verbose: 0 }))];`);
+  expect(seen).toEqual(['done', 'done']);
+});
+
 test.skipIf(!ready)("predictSync does not wait for the steps of a fit, its own model's or another's", () => {
   const seen = run<{ errors: string[]; longest: number; fits: string[]; after: string }>(`
     const model = build('cuda'), other = build('cuda');
@@ -149,7 +163,7 @@ test.skipIf(!ready)('predictSync does not queue behind work that runs on the GPU
     order('busy', 0);
     return { busy, milliseconds, after: model.predictSync(new Float32Array(8)).length };`);
   expect(seen).toMatchObject({ busy: 'ERR_CHAINRULE_BUSY', after: 3 });
-  expect(seen.milliseconds).toBeLessThan(150); // of a wait without end
+  expect(seen.milliseconds).toBeLessThan(2000); // of a wait without end
 });
 
 test.skipIf(!ready)('garbage on the GPU goes without the JavaScript thread waiting for a step', () => {
@@ -162,7 +176,7 @@ test.skipIf(!ready)('garbage on the GPU goes without the JavaScript thread waiti
       await garbage[i].predict(x);
     }
     const dropped = state().executables;
-    order('slow', 300);
+    order('slow', 2000);
     const running = fit(model);
     await sleep(20);
     garbage = null;
@@ -177,7 +191,7 @@ test.skipIf(!ready)('garbage on the GPU goes without the JavaScript thread waiti
     order('slow', 0);
     await model.predict(x);
     return { longest, dropped, outstanding: state().executables };`);
-  expect(seen.longest).toBeLessThan(200);
+  expect(seen.longest).toBeLessThan(1000); // of steps of 2 s
   expect(seen.outstanding).toBeLessThan(seen.dropped);
 });
 

@@ -135,3 +135,25 @@ test.skipIf(!ready)(
     });
   },
 );
+
+test.skipIf(!ready)('a state that is written after the loss gives up no weights', () => {
+  const seen = run<{ failed: string; before: string; after: string; given: string }>(`
+    const input = cr.input({ batchShape: [4, 2, 5] });
+    const layer = cr.layers.simpleRnn({ units: 3, stateful: true });
+    const model = cr.functional({ inputs: input, outputs: cr.layers.dense({ units: 1 }).apply(layer.apply(input)) });
+    model.compile({ optimizer: 'adam', loss: 'mse', device: 'cuda' });
+    const rows = new cr.NDArray(new Float32Array(40), [4, 2, 5]), y = new cr.NDArray(new Float32Array(4), [4, 1]);
+    const weights = model.getWeights();
+    const train = () => model.fit(rows, y, { batchSize: 4, epochs: 2, shuffle: false, verbose: 0 });
+    await train();
+    order('failWork', state().workCalls + 1);
+    const failed = await outcome(train());
+    const read = () => outcome(Promise.resolve().then(() => model.getWeights()));
+    const before = await read();
+    layer.resetStates();
+    const after = await read();
+    model.setWeights(weights);
+    return { failed, before, after, given: await read() };`);
+  const lost = expect.stringMatching(/^ERR_CHAINRULE_DEVICE_LOST/);
+  expect(seen).toEqual({ failed: lost, before: lost, after: lost, given: 'done' });
+});
