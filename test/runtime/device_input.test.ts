@@ -76,7 +76,7 @@ describe.skipIf(!cudaDevice)('batches on a device', () => {
     [9000, 'a part of the rows, in order', { begin: 4, end: 22, firstStep: 1, steps: 2, shuffle: false }],
   ])('rows of %i floats: %s', async (width, _, part) => {
     const arrays = columns(width);
-    const dataset = () => new native.Dataset(arrays.map(bound));
+    const dataset = () => new native.Dataset(arrays.map(bound), false);
     const options = { ...whole, ...part };
     const expected = (await (await echo(arrays, 'cpu')).epoch(dataset(), options)).outputs;
     const there = await echo(arrays, cudaDevice as Device);
@@ -104,7 +104,7 @@ describe.skipIf(!cudaDevice)('batches on a device', () => {
       [many],
     );
     const there = await echo([array, labels], cudaDevice as Device);
-    const dataset = new native.Dataset([array, labels].map(bound));
+    const dataset = new native.Dataset([array, labels].map(bound), false);
     for (const begin of [0, 233, 466, 798]) {
       const options = { ...whole, batchSize: 2, begin, end: begin + 2, steps: 1, shuffle: false, again: true };
       const { outputs } = await there.epoch(dataset, options);
@@ -118,7 +118,7 @@ describe.skipIf(!cudaDevice)('batches on a device', () => {
     const array = new NDArray(numbers(many * 9000), [many, 9000]);
     const there = await echo([array], cudaDevice as Device);
     const options = { ...whole, batchSize: 1, end: many, steps: many, shuffle: false };
-    const dataset = new native.Dataset([bound(array)]);
+    const dataset = new native.Dataset([bound(array)], false);
     const stop = new AbortController();
     const stopped = there.epoch(dataset, { ...options, onProgress: () => stop.abort() }, stop.signal);
     await expect(stopped).rejects.toThrow(/abort/);
