@@ -176,7 +176,7 @@ test.skipIf(!ready)('garbage on the GPU goes without the JavaScript thread waiti
       await garbage[i].predict(x);
     }
     const dropped = state().executables;
-    order('slow', 2000);
+    order('slow', 500);
     const running = fit(model);
     await sleep(20);
     garbage = null;
@@ -191,7 +191,7 @@ test.skipIf(!ready)('garbage on the GPU goes without the JavaScript thread waiti
     order('slow', 0);
     await model.predict(x);
     return { longest, dropped, outstanding: state().executables };`);
-  expect(seen.longest).toBeLessThan(1000); // of steps of 2 s
+  expect(seen.longest).toBeLessThan(400); // of steps of 500 ms
   expect(seen.outstanding).toBeLessThan(seen.dropped);
 });
 
