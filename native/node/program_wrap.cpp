@@ -141,7 +141,7 @@ Napi::Value ProgramWrap::epoch(const Napi::CallbackInfo& call) {
     return submitCancellable(call.Env(), job, [job](Napi::Env env) {
       Napi::Object result = Napi::Object::New(env);
       result.Set("steps", Napi::Number::New(env, double(job->stepsDone())));
-      result.Set("outputs", boundListOf(env, std::move(*job->results)));
+      result.Set("outputs", boundListOf(env, std::move(job->results)));
       return result;
     });
   });

@@ -149,12 +149,7 @@ std::optional<DevicePlan::Missing> DevicePlan::firstMissing(const std::vector<St
 
 std::optional<DevicePlan::Missing> DevicePlan::await(Side& side) {
   if (!side.running) return std::nullopt;
-  const std::vector<void*> outputs = std::exchange(side.outputs, {});
-  const std::shared_ptr<const void> owner = std::move(side.owner);
   std::exchange(side.running, nullptr)->wait().orThrow();
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    std::memcpy(outputs[i], staged(side, stagedOutput_[i]), size_t(plan_.outputs[i].bytes()));
-  }
   return firstMissing(plan_.body, staged(side, stagedFaults_), side.rowOffset);
 }
 
@@ -236,10 +231,11 @@ std::optional<DevicePlan::Missing> DevicePlan::run(const Run& run) {
   if (!body) body = device_.record(plan_.body, bodyFrame(side, run.rows));
   body->run(sent).orThrow();
   side.running = body.get();
-  side.outputs.assign(run.outputs.begin(), run.outputs.end());
-  side.owner = run.owner;
   if (run.detached) return std::nullopt;
   const auto missing = settle();
+  for (size_t i = 0; i < run.outputs.size(); ++i) {
+    std::memcpy(run.outputs[i], staged(side, stagedOutput_[i]), size_t(plan_.outputs[i].bytes()));
+  }
   next_ = int(&side - sides_);  // runs that are waited for need one side only
   return missing;
 }

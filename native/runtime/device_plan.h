@@ -29,10 +29,8 @@ class DevicePlan {
     std::span<const std::shared_ptr<Variable>> variables;
     const Fill* fill = nullptr;  // one of these two
     const Rows* rows = nullptr;
-    std::span<void* const> outputs;  // of a detached run written by the time it is settled; empty: nobody wants them
-    // Keeps the outputs' memory until they are written, unless the run is waited for.
-    std::shared_ptr<const void> owner;
-    bool detached = false;  // the run need not be complete on return
+    std::span<void* const> outputs;  // empty: nobody wants them, as of a detached run
+    bool detached = false;           // the run need not be complete on return
     // On a JavaScript thread: when to give up waiting for the device.
     std::optional<std::chrono::steady_clock::time_point> until;
     int64_t rowOffset = 0;
@@ -58,8 +56,6 @@ class DevicePlan {
     OpenDevice::Transfers transfer;
     OpenDevice::Recorded body, bodyOfRows;  // inputs from the host, or gathered from columns
     Recording* running = nullptr;
-    std::vector<void*> outputs;  // of the run that runs
-    std::shared_ptr<const void> owner;
     int64_t rowOffset = 0;
   };
   std::optional<Missing> bind(std::span<std::byte* const> variables);  // of a run before

@@ -95,7 +95,7 @@ void EpochJob::start(Machine& machine) {
     const Shape& shape = graph.type(graph.outputs[i]).shape;
     rowwise_.push_back(!shape.empty() && shape[0].perBatch);
     if (options_.collect) {
-      results->push_back({types[i], Buffer(size_t(types[i].bytes()))});
+      results.push_back({types[i], Buffer(size_t(types[i].bytes()))});
     } else {
       dropped_.push_back(reserve(types[i].bytes()));
     }
@@ -141,7 +141,7 @@ std::vector<void*> EpochJob::outputsAt(int64_t firstRow, int64_t batch) {
       continue;
     }
     const int64_t perRow = rowwise_[i] ? types[i].bytes() / batch : 0;
-    outputs.push_back((*results)[i].data.data() + firstRow * perRow);
+    outputs.push_back(results[i].data.data() + firstRow * perRow);
   }
   return outputs;
 }
@@ -188,7 +188,6 @@ bool EpochJob::step(Machine& machine) {
   request.detached = !last && !options_.collect;  // what a result lacks must reach whoever asked for it
   if (program_->device()) {
     if (!options_.collect) request.outputs = {};
-    request.owner = results;
     runOnDevice(machine, firstRow, request);
   } else {
     const std::vector<const void*> inputs = gather(machine, firstRow, batch);

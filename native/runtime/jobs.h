@@ -46,8 +46,7 @@ class EpochJob : public Job {
 
   std::function<void(int64_t steps)> onProgress;  // on the lane's thread, at most every 50 ms
   int64_t stepsDone() const { return done_; }
-  // With collect: outputs of all steps along axis 0. Shared with runs on a device that outlive a job that is stopped.
-  std::shared_ptr<std::vector<Result>> results = std::make_shared<std::vector<Result>>();
+  std::vector<Result> results;  // with collect: outputs of all steps along axis 0
 
   bool usesTeam() override;
   bool step(Machine& machine) override;

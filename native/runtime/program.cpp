@@ -163,7 +163,7 @@ std::shared_ptr<Program::Prepared> Program::preparedFor(int64_t batch) {
   if (device_) prepared->onDevice = std::make_unique<DevicePlan>(*device_, prepared->plan, optimized_.constants);
   ++counters_.plans;
   if (plans_.size() >= kPlans) {
-    if (device_) plans_[recent_.back()]->onDevice->settle();  // somebody may wait for its outputs
+    if (device_) plans_[recent_.back()]->onDevice->settle();
     plans_.erase(recent_.back());
     recent_.pop_back();
   }
@@ -331,7 +331,6 @@ void Program::runOnDevice(Machine& machine, const Request& request, Prepared& pr
                                              : &copyInputs,
                       .rows = request.rows,
                       .outputs = request.outputs,
-                      .owner = request.owner,
                       .detached = request.detached,
                       .until = {},
                       .rowOffset = request.rowOffset,

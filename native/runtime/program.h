@@ -53,9 +53,7 @@ class Program {
     int64_t rowOffset = 0;
     Crew* crew = nullptr;  // on a JavaScript thread, beside the lane: who may share the work
     bool timed = false;
-    // On a device the step may still run on return. The outputs, kept by `owner`, are there when it is settled.
-    bool detached = false;
-    std::shared_ptr<const void> owner = nullptr;
+    bool detached = false;  // the outputs aren't wanted: on a device the step may still run on return
     // On a device instead of `inputs`.
     const DevicePlan::Fill* fill = nullptr;
     const DevicePlan::Rows* rows = nullptr;
