@@ -73,7 +73,6 @@ std::vector<ValueId> gradientOfFilter(GradientContext& c) {
           apply("conv2d", {c.in(0), c.grad()}, c.attrs()).id};
 }
 
-double flopOf(const ConvShape& s) { return 2.0 * double(s.n * s.oh * s.ow * s.cout) * double(s.filterRows()); }
 double costOf(const ConvShape& s) { return flopOf(s) * 0.015; }
 
 Lowering lowerForward(const LowerContext& c) {

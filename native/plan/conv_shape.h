@@ -26,6 +26,7 @@ inline ConvShape convShape(const Attrs& attrs, const Dims& x, const Dims& w, con
           .groups = attrs.integer("groups", 1)};
 }
 
+inline double flopOf(const ConvShape& s) { return 2.0 * double(s.n * s.oh * s.ow * s.cout) * double(s.filterRows()); }
 inline bool isDepthwise(const ConvShape& shape) { return shape.groups > 1 && shape.groups == shape.cin; }
 
 }  // namespace chainrule

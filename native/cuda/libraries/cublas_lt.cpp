@@ -1,7 +1,5 @@
 #include "cuda/libraries/cublas_lt.h"
 
-#include "base/error.h"
-
 namespace chainrule::cuda {
 namespace {
 
@@ -37,18 +35,14 @@ void open(CublasLt& lt, LibraryMemory memory, int cuda) {
     return;
   }
   const size_t version = f.getVersion();
-  lt.version =
-      std::to_string(version / 10000) + "." + std::to_string(version / 100 % 100) + "." + std::to_string(version % 100);
+  lt.version = versionText(version);
   if (version < kOldest) lt.reason = "is version " + lt.version + ", 12.0 is needed: " + opened.path;
 }
 
 }  // namespace
 
 void CublasLt::check(LtStatus status, const char* call) const {
-  if (status == 0) return;
-  const char* const name = functions.getStatusName(status);
-  fail("DEVICE", call, ": ", name ? name : std::to_string(status).c_str(), " (cuBLASLt ", version, ", ", path,
-       "). CHAINRULE_CUDA_LIBS=none does without NVIDIA's libraries");
+  if (status != 0) failCall("cuBLASLt", call, status, functions.getStatusName(status));
 }
 
 const CublasLt& cublasLt(LibraryMemory memory, int cuda) {

@@ -64,10 +64,8 @@ struct CublasLtFunctions {
 };
 
 // The library, or in one line why it is not used. Opened once.
-struct CublasLt {
+struct CublasLt : VendorLibrary {
   CublasLtFunctions functions = {};
-  std::string version, path;  // "13.1.0"
-  std::string reason;         // empty: it is used
 
   // Throws what a failed call has to say.
   void check(LtStatus status, const char* call) const;

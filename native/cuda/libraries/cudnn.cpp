@@ -1,7 +1,5 @@
 #include "cuda/libraries/cudnn.h"
 
-#include "base/error.h"
-
 namespace chainrule::cuda {
 namespace {
 
@@ -46,18 +44,14 @@ void open(Cudnn& dnn, LibraryMemory memory) {
     return;
   }
   const size_t version = f.getVersion();  // of 8: 8907, of 9: 90100
-  dnn.version =
-      std::to_string(version / 10000) + "." + std::to_string(version / 100 % 100) + "." + std::to_string(version % 100);
+  dnn.version = versionText(version);
   if (version < kOldest) dnn.reason = "is older than version 9: " + opened.path;
 }
 
 }  // namespace
 
 void Cudnn::check(DnnStatus status, const char* call) const {
-  if (status == 0) return;
-  const char* const name = functions.getErrorString(status);
-  fail("DEVICE", call, ": ", name ? name : std::to_string(status).c_str(), " (cuDNN ", version, ", ", path,
-       "). CHAINRULE_CUDA_LIBS=none does without NVIDIA's libraries");
+  if (status != 0) failCall("cuDNN", call, status, functions.getErrorString(status));
 }
 
 const Cudnn& cudnn(LibraryMemory memory) {

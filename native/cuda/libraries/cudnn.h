@@ -66,10 +66,8 @@ struct CudnnFunctions {
 };
 
 // The library, or in one line why it is not used. Opened once.
-struct Cudnn {
+struct Cudnn : VendorLibrary {
   CudnnFunctions functions = {};
-  std::string version, path;  // "9.13.0"
-  std::string reason;         // empty: it is used
 
   // Throws what a failed call has to say.
   void check(DnnStatus status, const char* call) const;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "plan/conv_shape.h"
+
 namespace chainrule::cuda {
 namespace {
 
@@ -9,9 +11,6 @@ namespace {
 constexpr int64_t kLeastChannels = 32, kChannelMultiple = 4;
 constexpr double kLeastFlop = 1 << 28;
 constexpr size_t kMostWorkspace = 256 << 20;
-constexpr uintptr_t kWorkspaceAlignment = 256;
-
-double flopOf(const ConvShape& s) { return 2.0 * double(s.n * s.oh * s.ow * s.cout) * double(s.filterRows()); }
 
 bool pays(const ConvShape& s) {
   return std::min(s.groupIn(), s.groupOut()) >= kLeastChannels && s.groupIn() % kChannelMultiple == 0 &&
@@ -78,18 +77,17 @@ bool CudnnConvolution::findWorkspace() {
   DnnStatus status = 0;
   switch (pass_) {
     case ConvolutionPass::forward:
-      status = f.forwardWorkspace(device_.handle, x_, w_, convolution_, y_, kDnnForwardAlgorithm, &workspaceBytes_);
+      status = f.forwardWorkspace(device_.handle, x_, w_, convolution_, y_, kDnnForwardAlgorithm, &workspace_.bytes);
       break;
     case ConvolutionPass::input:
-      status = f.inputWorkspace(device_.handle, w_, y_, convolution_, x_, kDnnInputAlgorithm, &workspaceBytes_);
+      status = f.inputWorkspace(device_.handle, w_, y_, convolution_, x_, kDnnInputAlgorithm, &workspace_.bytes);
       break;
     case ConvolutionPass::filter:
-      status = f.filterWorkspace(device_.handle, x_, y_, convolution_, w_, kDnnFilterAlgorithm, &workspaceBytes_);
+      status = f.filterWorkspace(device_.handle, x_, y_, convolution_, w_, kDnnFilterAlgorithm, &workspace_.bytes);
       break;
   }
-  if (isUnsupported(status) || (status == 0 && workspaceBytes_ > kMostWorkspace)) return false;
+  if (isUnsupported(status) || (status == 0 && workspace_.bytes > kMostWorkspace)) return false;
   library.check(status, "cudnnGetConvolution...WorkspaceSize");
-  if (workspaceBytes_ > 0) scratchBytes_ = int64_t(workspaceBytes_ + kWorkspaceAlignment);
   return true;
 }
 
@@ -106,11 +104,7 @@ CudnnConvolution::~CudnnConvolution() {
 bool CudnnConvolution::run(CuStream stream, float* x, float* w, float* y, const float* bias, void* scratch) const {
   const Cudnn& library = device_.library;
   const CudnnFunctions& f = library.functions;
-  void* workspace = nullptr;
-  if (workspaceBytes_ > 0) {
-    const uintptr_t from = reinterpret_cast<uintptr_t>(scratch);
-    workspace = reinterpret_cast<void*>((from + kWorkspaceAlignment - 1) / kWorkspaceAlignment * kWorkspaceAlignment);
-  }
+  void* const workspace = workspace_.in(scratch);
   const float one = 1, zero = 0;
   const std::lock_guard guard(device_.mutex);
   library.check(f.setStream(device_.handle, stream), "cudnnSetStream");
@@ -122,22 +116,22 @@ bool CudnnConvolution::run(CuStream stream, float* x, float* w, float* y, const 
   switch (pass_) {
     case ConvolutionPass::input:
       return done(f.input(device_.handle, &one, w_, w, y_, y, convolution_, kDnnInputAlgorithm, workspace,
-                          workspaceBytes_, &zero, x_, x),
+                          workspace_.bytes, &zero, x_, x),
                   "cudnnConvolutionBackwardData");
     case ConvolutionPass::filter:
       return done(f.filter(device_.handle, &one, x_, x, y_, y, convolution_, kDnnFilterAlgorithm, workspace,
-                           workspaceBytes_, &zero, w_, w),
+                           workspace_.bytes, &zero, w_, w),
                   "cudnnConvolutionBackwardFilter");
     case ConvolutionPass::forward:
       break;
   }
   if (!bias) {
     return done(f.forward(device_.handle, &one, x_, x, w_, w, convolution_, kDnnForwardAlgorithm, workspace,
-                          workspaceBytes_, &zero, y_, y),
+                          workspace_.bytes, &zero, y_, y),
                 "cudnnConvolutionForward");
   }
   return done(f.forwardWithBias(device_.handle, &one, x_, x, w_, w, convolution_, kDnnForwardAlgorithm, workspace,
-                                workspaceBytes_, &zero, y_, y, bias_, bias, activation_, y_, y),
+                                workspace_.bytes, &zero, y_, y, bias_, bias, activation_, y_, y),
               "cudnnConvolutionBiasActivationForward");
 }
 

@@ -19,7 +19,7 @@ class CudnnConvolution {
   ~CudnnConvolution();
   CudnnConvolution(const CudnnConvolution&) = delete;
 
-  int64_t scratchBytes() const { return scratchBytes_; }
+  int64_t scratchBytes() const { return workspace_.scratchBytes(); }
   // `x`, `w` and `y` in their roles in the forward pass, gradients in the place of what they are gradients of; the one
   // that the pass computes is written. False: nothing was done, the library does not support it after all.
   bool run(CuStream stream, float* x, float* w, float* y, const float* bias, void* scratch) const;
@@ -35,8 +35,7 @@ class CudnnConvolution {
   DnnFilter w_ = nullptr;
   DnnConvolution convolution_ = nullptr;
   DnnActivation activation_ = nullptr;
-  size_t workspaceBytes_ = 0;
-  int64_t scratchBytes_ = 0;
+  LibraryWorkspace workspace_;
 };
 
 }  // namespace chainrule::cuda

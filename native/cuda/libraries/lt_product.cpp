@@ -11,7 +11,7 @@ constexpr int64_t kLeastSide = 64;
 constexpr double kLeastFlop = 1 << 28;
 
 constexpr uint32_t kAlignment = 16;  // of kernels that read 16 bytes at once; what a plan places has more
-constexpr uint64_t kMostWorkspace = 32 << 20, kWorkspaceAlignment = 256;
+constexpr uint64_t kMostWorkspace = 32 << 20;
 
 // A matrix as the library sees it: columns of `rows` numbers each, `leading` apart, or its transpose.
 struct Matrix {
@@ -115,8 +115,7 @@ bool LtProduct::choose() {
   if (status == kLtNotSupported || (status == 0 && (count == 0 || found.state != 0))) return false;
   library.check(status, "cublasLtMatmulAlgoGetHeuristic");
   algorithm_ = found.algorithm;
-  workspaceBytes_ = found.workspaceBytes;
-  if (workspaceBytes_ > 0) scratchBytes_ = int64_t(workspaceBytes_ + kWorkspaceAlignment);
+  workspace_.bytes = found.workspaceBytes;
   return true;
 }
 
@@ -138,15 +137,11 @@ void LtProduct::run(CuStream stream, const Gemm& gemm, void* scratch) const {
     library.check(library.functions.productSet(product_, kLtBiasPointer, &gemm.bias, sizeof gemm.bias),
                   "cublasLtMatmulDescSetAttribute");
   }
-  void* workspace = nullptr;
-  if (workspaceBytes_ > 0) {
-    const uintptr_t from = reinterpret_cast<uintptr_t>(scratch);
-    workspace = reinterpret_cast<void*>((from + kWorkspaceAlignment - 1) / kWorkspaceAlignment * kWorkspaceAlignment);
-  }
+  void* const workspace = workspace_.in(scratch);
   const float alpha = 1, beta = gemm.accumulate ? 1 : 0;
   library.check(
       library.functions.matmul(device_.handle, product_, &alpha, gemm.b.data, left_, gemm.a.data, right_, &beta, gemm.c,
-                               result_, gemm.c, result_, &algorithm_, workspace, workspaceBytes_, stream),
+                               result_, gemm.c, result_, &algorithm_, workspace, workspace_.bytes, stream),
       "cublasLtMatmul");
 }
 

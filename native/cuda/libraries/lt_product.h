@@ -17,7 +17,7 @@ class LtProduct {
   ~LtProduct();
   LtProduct(const LtProduct&) = delete;
 
-  int64_t scratchBytes() const { return scratchBytes_; }
+  int64_t scratchBytes() const { return workspace_.scratchBytes(); }
   bool takes(const Gemm& gemm) const;  // whether its pointers are aligned as the algorithm needs it
   void run(CuStream stream, const Gemm& gemm, void* scratch) const;
 
@@ -29,8 +29,7 @@ class LtProduct {
   LtProductDescription product_ = nullptr;
   LtLayout left_ = nullptr, right_ = nullptr, result_ = nullptr;
   LtAlgorithm algorithm_ = {};
-  size_t workspaceBytes_ = 0;
-  int64_t scratchBytes_ = 0;
+  LibraryWorkspace workspace_;
 };
 
 }  // namespace chainrule::cuda

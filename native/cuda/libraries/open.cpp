@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.h"
+
 namespace chainrule::cuda {
 namespace {
 
@@ -71,6 +73,22 @@ OpenedLibrary openVendorLibrary(std::span<const char* const> names, LibraryMemor
     result.reason =
         "not found: no " + sought + (folders.empty() ? "; CHAINRULE_CUDA_LIBS names folders to look in" : "");
   return result;
+}
+
+void VendorLibrary::failCall(const char* library, const char* call, int status, const char* name) const {
+  fail("DEVICE", call, ": ", name ? name : std::to_string(status).c_str(), " (", library, " ", version, ", ", path,
+       "). CHAINRULE_CUDA_LIBS=none does without NVIDIA's libraries");
+}
+
+std::string versionText(size_t version) {
+  return std::to_string(version / 10000) + "." + std::to_string(version / 100 % 100) + "." +
+         std::to_string(version % 100);
+}
+
+void* LibraryWorkspace::in(void* scratch) const {
+  if (bytes == 0) return nullptr;
+  const uintptr_t from = reinterpret_cast<uintptr_t>(scratch);
+  return reinterpret_cast<void*>((from + kAlignment - 1) / kAlignment * kAlignment);
 }
 
 void* Symbols::address(const char* name) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -20,6 +22,29 @@ struct OpenedLibrary {
 // installs), then where the system looks. "none" in that variable finds nothing. A library that computes in the host's
 // memory, as the emulated grid needs it, says so by the symbol chainruleComputesOnHost.
 OpenedLibrary openVendorLibrary(std::span<const char* const> names, LibraryMemory memory);
+
+// A library as far as all are alike. Its functions are there if `reason` is empty; else that says in one line why it is
+// not used.
+struct VendorLibrary {
+  std::string version, path, reason;
+
+ protected:
+  // Throws what a failed call has to say; `status` may have a name.
+  [[noreturn]] void failCall(const char* library, const char* call, int status, const char* name) const;
+};
+// "13.1.0", as NVIDIA's libraries number them since version 9.
+std::string versionText(size_t version);
+
+// Scratch of a call: a plan places it anywhere, calls want it aligned.
+struct LibraryWorkspace {
+  size_t bytes = 0;
+
+  int64_t scratchBytes() const { return bytes > 0 ? int64_t(bytes + kAlignment) : 0; }
+  void* in(void* scratch) const;  // null where none is needed
+
+ private:
+  static constexpr size_t kAlignment = 256;
+};
 
 // Fills pointers to functions of a library; `missing` names the first that it lacks.
 class Symbols {

@@ -18,8 +18,6 @@ constexpr int64_t kMostBlocks = 132 * 16;
 constexpr int64_t kNarrowSharedBytes = 48 << 10;  // of a filter
 constexpr int64_t kNarrowPartPixels = 128;
 
-double flopOf(const ConvShape& s) { return 2.0 * double(s.n * s.oh * s.ow * s.cout) * double(s.filterRows()); }
-
 Gemm grouped(const ConvShape& s, int64_t a, int64_t b, int64_t c) {
   Gemm gemm;
   gemm.batchDims[kGroups] = gemm.batchCount = s.groups;
