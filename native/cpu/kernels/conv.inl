@@ -77,12 +77,13 @@ static void runStrip(const JobContext& context, const Job* jobs, int64_t jobCoun
                    columns,           k0 > 0,       k1 == context.k, context.bias ? context.bias + column : nullptr,
                    context.activation};
     const RowTiles tilesOfRow(least(job.pixels, end) - begin);
-    for (int64_t t = 0; t < tilesOfRow.count; ++t) {
-      const int64_t start = begin + tilesOfRow.startOf(t);
-      in.aOffset = aOffset + start * context.aRow;
-      out.c = job.c + start * context.cRow + column;
-      tiles[tilesOfRow.rowsOf(t) - 1][wide](in, out);
-    }
+    tilesOfRow.forRuns([&](int64_t size, int64_t repeat, int64_t start) {
+      in.aOffset = aOffset + (begin + start) * context.aRow;
+      in.tiles = repeat;
+      in.aTile = size * context.aRow;
+      out.c = job.c + (begin + start) * context.cRow + column;
+      tiles[size - 1][wide](in, out);
+    });
   }
 }
 

@@ -45,11 +45,13 @@ static void filterStrip(const FilterPass& pass, const SourceRows& source, int64_
     }
     float* c = dw + r * runRows * pass.rowStride + inGroup * pass.panelStride;
     TileInput in{pass.segments, found, 0, 0, 1, aCol, bRow, bPanel};
-    for (int64_t t = 0; t < tilesOfRun.count; ++t) {
-      in.aOffset = tilesOfRun.startOf(t);
-      out.c = c + tilesOfRun.startOf(t) * pass.rowStride;
-      tiles[tilesOfRun.rowsOf(t) - 1][wide](in, out);
-    }
+    tilesOfRun.forRuns([&](int64_t size, int64_t repeat, int64_t start) {
+      in.aOffset = start;
+      in.tiles = repeat;
+      in.aTile = size;
+      out.c = c + start * pass.rowStride;
+      tiles[size - 1][wide](in, out);
+    });
   }
 }
 

@@ -13,24 +13,43 @@ CHAINRULE_INLINE void packEights(const float* a, int64_t aRow, int64_t count, in
   for (int i = 0; i < 8; ++i) storeEight(out + i * count + from, block[i]);
 }
 
+// Rows that follow each other in memory (aRow = 1): every k is one run of them, read whole while its lines are near.
+static void packColumns(const Gemm& g, int64_t row, int64_t rows, int64_t k0, int64_t k1, float* out) {
+  constexpr int64_t kAhead = 8;
+  const RowTiles tilesOfRows(rows);
+  const int64_t depth = k1 - k0;
+  for (int64_t k = 0; k < depth; ++k) {
+    const float* a = g.a + row + (k0 + k) * g.aCol;
+    const float* const end = a + g.m - row;
+    // The processor's own prefetchers follow a run, but not the step to the next one.
+    for (int64_t r = 0; r < rows; r += 16) __builtin_prefetch(a + kAhead * g.aCol + r);
+    float* tile = out;
+    for (int64_t t = 0, count; t < tilesOfRows.count; ++t, a += count, tile += count * depth) {
+      count = tilesOfRows.rowsOf(t);
+      float* to = tile + k * count;
+      // A vector's surplus is overwritten by the next k, if there is one, and must lie within the row of A.
+      if (count >= 8 || (k + 1 < depth && a + 8 <= end)) {
+        storeEight(to, loadEight(a));
+        if (kTileRows > 8 && count > 8) storeEight(to + count - 8, loadEight(a + count - 8));
+      } else {
+        for (int64_t r = 0; r < count; ++r) to[r] = a[r];
+      }
+    }
+  }
+}
+
 // Rows [row, row + rows) and k [k0, k1) of A, tile by tile: element (r, k) of a tile of R rows at [k * R + r].
 // Vectors of 8 are stored every R floats, each overwriting the surplus of the one before; two of them where R > 8.
 static void packA(const Gemm& g, int64_t row, int64_t rows, int64_t k0, int64_t k1, float* out) {
+  if (g.aRow == 1) return packColumns(g, row, rows, k0, k1, out);
   const RowTiles tilesOfRows(rows);
   for (int64_t t = 0; t < tilesOfRows.count; ++t) {
     const int64_t count = tilesOfRows.rowsOf(t), first = row + tilesOfRows.startOf(t);
     const float* a = g.a + first * g.aRow + k0 * g.aCol;
     int64_t k = 0;
-    if (g.aCol == 1) {
-      for (; k + 8 <= k1 - k0; k += 8, out += 8 * count) {
-        packEights(a + k, g.aRow, count, 0, out);
-        if (kTileRows > 8 && count > 8) packEights(a + k, g.aRow, count, count - 8, out);
-      }
-    } else if (g.aRow == 1 && first + 8 <= g.m) {
-      for (; k < k1 - k0; ++k, out += count) {
-        storeEight(out, loadEight(a + k * g.aCol));
-        if (kTileRows > 8 && count > 8) storeEight(out + count - 8, loadEight(a + k * g.aCol + count - 8));
-      }
+    for (; g.aCol == 1 && k + 8 <= k1 - k0; k += 8, out += 8 * count) {
+      packEights(a + k, g.aRow, count, 0, out);
+      if (kTileRows > 8 && count > 8) packEights(a + k, g.aRow, count, count - 8, out);
     }
     for (; k < k1 - k0; ++k) {
       for (int64_t r = 0; r < count; ++r) *out++ = a[r * g.aRow + k * g.aCol];
@@ -62,13 +81,14 @@ static void multiplyHalf(const Gemm& g, int64_t row, int64_t rows, int64_t k0, i
   const RowTiles tilesOfRows(rows, count == 2 ? 4 : 8);
   const int64_t columns = g.n - (panelCount(g.n) - 1) * kPanel;
   TileOutput out = tileOutput(g, p, columns, columns, k0 > 0 || g.accumulate, k1 == g.k);
-  for (int64_t t = 0; t < tilesOfRows.count; ++t) {
-    const int64_t start = row + tilesOfRows.startOf(t), last = tilesOfRows.rowsOf(t) - 1;
-    const Segment segment{g.a + start * g.aRow + k0 * g.aCol, g.b + p * g.bPanel + k0 * g.bRow, k1 - k0};
-    const TileInput in{&segment, 1, 0, 0, g.aRow, g.aCol, g.bRow, g.bPanel};
-    moveTo(out, g, start, p);
-    (count == 2 ? tileTable.oneAndHalf : tileTable.half)[last](in, out);
-  }
+  tilesOfRows.forRuns([&](int64_t size, int64_t repeat, int64_t start) {
+    const Segment segment{g.a + (row + start) * g.aRow + k0 * g.aCol, g.b + p * g.bPanel + k0 * g.bRow, k1 - k0};
+    TileInput in{&segment, 1, 0, 0, g.aRow, g.aCol, g.bRow, g.bPanel};
+    in.tiles = repeat;
+    in.aTile = size * g.aRow;
+    moveTo(out, g, row + start, p);
+    (count == 2 ? tileTable.oneAndHalf : tileTable.half)[size - 1](in, out);
+  });
 }
 
 // All panels of the range for one block of rows and k.
@@ -87,20 +107,19 @@ static void multiplyBlock(const Gemm& g, const float* packed, int64_t row, int64
     const int64_t valid =
         p + (1 << wide) == panels ? g.n - (panels - 1) * kPanel : kPanel;  // columns of the last of these panels
     TileOutput out = tileOutput(g, p, g.cPadded ? kPanel : valid, valid, k0 > 0 || g.accumulate, k1 == g.k);
-    for (int64_t t = 0; t < tilesOfRows.count; ++t) {
-      const int64_t count = tilesOfRows.rowsOf(t), start = tilesOfRows.startOf(t);
-      const float* b = g.b + p * g.bPanel + k0 * g.bRow;
-      const Segment segment = packed ? Segment{packed + start * (k1 - k0), b, k1 - k0}
-                                     : Segment{g.a + (row + start) * g.aRow + k0 * g.aCol, b, k1 - k0};
+    const float* b = g.b + p * g.bPanel + k0 * g.bRow;
+    const int64_t depth = k1 - k0, perTile = streams ? (depth + tilesOfRows.count - 1) / tilesOfRows.count : 0;
+    tilesOfRows.forRuns([&](int64_t count, int64_t repeat, int64_t start) {
+      const Segment segment{packed ? packed + start * depth : g.a + (row + start) * g.aRow + k0 * g.aCol, b, depth};
       TileInput in{&segment, 1, 0, 0, packed ? 1 : g.aRow, packed ? count : g.aCol, g.bRow, g.bPanel};
-      if (streams) {  // every tile fetches its share of the next panel
-        const int64_t from = (k1 - k0) * t / tilesOfRows.count, to = (k1 - k0) * (t + 1) / tilesOfRows.count;
-        in.ahead = b + g.bPanel + from * kPanel;
-        in.aheadLines = to - from;
-      }
+      in.tiles = repeat;
+      in.aTile = packed ? count * depth : count * g.aRow;
+      // Every tile fetches its share of the next panel.
+      in.aheadLines = perTile;
+      in.ahead = b + g.bPanel + (start > 0 ? tilesOfRows.larger * perTile * kPanel : 0);
       moveTo(out, g, row + start, p);
       tiles[count - 1][wide](in, out);  // later tiles have fewer rows, so theirs are at least as wide
-    }
+    });
     p += 1 << wide;
   }
 }

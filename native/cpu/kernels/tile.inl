@@ -7,13 +7,15 @@ struct Segment {
   int64_t k;
 };
 
+// Tiles one below the other are one call: what surrounds the sums of a short k costs as much as they do.
 struct TileInput {
   const Segment* segments;
   int64_t count;
   int64_t aOffset, bOffset;      // added to the addresses of every segment
   int64_t aRow, aCol;            // between the rows of the tile, and along k
   int64_t bRow, bPanel;          // along k, and between panels
-  const float* ahead = nullptr;  // lines of B that a later tile needs: `aheadLines` of them are fetched meanwhile
+  int64_t tiles = 1, aTile = 0;  // how many, and A between them
+  const float* ahead = nullptr;  // lines of B that are needed next: each tile fetches `aheadLines` of them meanwhile
   int64_t aheadLines = 0;
 };
 struct TileOutput {
@@ -111,29 +113,48 @@ CHAINRULE_INLINE void finishTile(const TileOutput& out, Float (&acc)[rows][width
   }
 }
 
+// Where the rows of a tile of A begin, `stride` apart: a pointer for every three of them, since addresses have room for
+// one and for two strides. A stride given as a template argument other than 0 is known to be that.
+template <int rows, int knownRow>
+struct RowsOfA {
+  static constexpr int kGroups = knownRow ? 1 : (rows + 2) / 3;
+  const float* first[kGroups];
+  int64_t stride;
+  [[gnu::always_inline]] inline RowsOfA(const float* a, int64_t aRow) : stride(knownRow ? knownRow : aRow) {
+    for (int g = 0; g < kGroups; ++g) first[g] = a + 3 * g * stride;
+  }
+  [[gnu::always_inline]] inline void advance(int64_t count) {
+    for (int g = 0; g < kGroups; ++g) first[g] += count;
+  }
+  // Between the steps of an unrolled loop: else GCC keeps an address for each of their rows, and spills them.
+  [[gnu::always_inline]] inline void forget() {
+    if (!knownRow && rows > 1) asm("" : "+r"(stride));
+  }
+  // Element k of row r.
+  [[gnu::always_inline]] inline Float at(int r, int64_t k) const {
+    return broadcast(knownRow ? first[0] + r * knownRow + k : first[r / 3] + r % 3 * stride + k);
+  }
+};
+
 // One step along k: a column of A times a row of B. The shorter of the two stays in registers, the other passes through
 // one.
-template <int rows, int width>
-CHAINRULE_INLINE void multiplyStep(const float* a, int64_t aRow, const float* b, int64_t bPanel,
+template <int rows, int width, class Rows>
+CHAINRULE_INLINE void multiplyStep(const Rows& a, int64_t k, const float* b, int64_t bPanel,
                                    Float (&acc)[rows][width]) {
-  const float* a3 = a + 3 * aRow;
   if constexpr (rows > width) {
     Float bv[width];
 #pragma GCC unroll 8
     for (int j = 0; j < width; ++j) bv[j] = load(b + j / kVectors * bPanel + j % kVectors * lanes);
 #pragma GCC unroll 12
     for (int r = 0; r < rows; ++r) {
-      const Float av = broadcast(r < 3   ? a + r * aRow
-                                 : r < 6 ? a3 + (r - 3) * aRow
-                                 : r < 9 ? a3 + 3 * aRow + (r - 6) * aRow
-                                         : a3 + 6 * aRow + (r - 9) * aRow);
+      const Float av = a.at(r, k);
 #pragma GCC unroll 8
       for (int j = 0; j < width; ++j) accumulate(acc[r][j], av, bv[j]);
     }
   } else {
     Float av[rows];
 #pragma GCC unroll 12
-    for (int r = 0; r < rows; ++r) av[r] = broadcast(a + r * aRow);
+    for (int r = 0; r < rows; ++r) av[r] = a.at(r, k);
 #pragma GCC unroll 8
     for (int j = 0; j < width; ++j) {
       const Float bv = load(b + j / kVectors * bPanel + j % kVectors * lanes);
@@ -143,70 +164,89 @@ CHAINRULE_INLINE void multiplyStep(const float* a, int64_t aRow, const float* b,
   }
 }
 
-// All segments. A stride given as a template argument other than 0 is known to be that.
+// All segments.
 template <int rows, int width, int knownRow, int knownCol, int knownB>
-CHAINRULE_INLINE void multiplySegments(const TileInput& in, Float (&acc)[rows][width]) {
-  const int64_t aRow = knownRow ? knownRow : in.aRow, aCol = knownCol ? knownCol : in.aCol,
-                bRow = knownB ? knownB : in.bRow, bPanel = in.bPanel;
+CHAINRULE_INLINE void multiplySegments(const TileInput& in, int64_t aOffset, Float (&acc)[rows][width]) {
+  const int64_t aCol = knownCol ? knownCol : in.aCol, bRow = knownB ? knownB : in.bRow, bPanel = in.bPanel;
   const Segment* const end = in.segments + in.count;
   for (const Segment* s = in.segments; s != end; ++s) {
-    const float* a = s->a + in.aOffset;
+    RowsOfA<rows, knownRow> a(s->a + aOffset, in.aRow);
     const float* b = s->b + in.bOffset;
     int64_t k = s->k;
     if (knownB) {
       for (; k >= 4; k -= 4) {  // fewer iterations, whose end is predicted better
 #pragma GCC unroll 4
         for (int i = 0; i < 4; ++i) {
-          multiplyStep<rows, width>(a + (knownCol ? i : 0), aRow, b + i * kPanel, bPanel, acc);
-          if (!knownCol) {
-            a += aCol;
-            asm("" : "+r"(a));  // or GCC keeps an address per step and spills them
-          }
+          a.forget();
+          multiplyStep<rows, width>(a, knownCol ? i : 0, b + i * kPanel, bPanel, acc);
+          if (!knownCol) a.advance(aCol);
         }
-        if (knownCol) a += 4;
+        if (knownCol) a.advance(4);
         b += 4 * kPanel;
       }
     }
     for (; k > 0; --k) {
-      multiplyStep<rows, width>(a, aRow, b, bPanel, acc);
-      a += aCol;
+      multiplyStep<rows, width>(a, 0, b, bPanel, acc);
+      a.advance(aCol);
       b += bRow;
     }
   }
 }
 
+// The next tile of this column, or the one after these: C is written, and what is added to it is read.
 template <int rows, int width>
-static void tile(const TileInput& in, const TileOutput& out) {
-  for (int64_t i = 0; i < in.aheadLines; ++i) __builtin_prefetch(in.ahead + i * 16, 0, 2);
-    // What the next tile of this column writes, and may add to.
+CHAINRULE_INLINE void prefetchTile(const TileOutput& out) {
 #pragma GCC unroll 12
   for (int r = 0; r < rows; ++r) {
 #pragma GCC unroll 4
     for (int p = 0; p * kVectors < width; ++p) __builtin_prefetch(out.c + (rows + r) * out.cRow + p * out.cPanel, 1);
   }
-  Float acc[rows][width];
-  if (!out.accumulate) {
-    clearTile<rows, width>(acc);
-  } else if (out.columns == kPanel) {
-    startTile<rows, width, true>(out, acc);
-  } else {
-    startTile<rows, width, false>(out, acc);
+  if (!out.finish || out.combine == Combine::none) return;
+#pragma GCC unroll 12
+  for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 4
+    for (int p = 0; p * kVectors < width; ++p) __builtin_prefetch(out.other + r * out.cRow + p * out.cPanel);
   }
+}
 
+template <int rows, int width, int knownRow, int knownCol, int knownB>
+CHAINRULE_INLINE void columnOfTiles(const TileInput& in, TileOutput out) {
+  const bool whole = out.columns == kPanel, wholeBias = whole && (!out.bias || out.biasColumns == kPanel);
+  const float* ahead = in.ahead;
+  int64_t aOffset = in.aOffset;
+  for (int64_t t = in.tiles; t > 0; --t) {
+    for (int64_t i = 0; i < in.aheadLines; ++i) __builtin_prefetch(ahead + i * 16, 0, 2);
+    ahead += in.aheadLines * 16;
+    prefetchTile<rows, width>(out);
+    Float acc[rows][width];
+    if (!out.accumulate)
+      clearTile<rows, width>(acc);
+    else if (whole)
+      startTile<rows, width, true>(out, acc);
+    else
+      startTile<rows, width, false>(out, acc);
+    multiplySegments<rows, width, knownRow, knownCol, knownB>(in, aOffset, acc);
+    if (wholeBias)
+      finishTile<rows, width, true>(out, acc);
+    else
+      finishTile<rows, width, false>(out, acc);
+    aOffset += in.aTile;
+    out.c += rows * out.cRow;
+    if (out.other) out.other += rows * out.cRow;
+  }
+}
+
+template <int rows, int width>
+static void tile(const TileInput& in, const TileOutput& out) {
   // Strides that the compiler knows make the addresses of an unrolled loop free.
   if (in.bRow != kPanel)
-    multiplySegments<rows, width, 0, 0, 0>(in, acc);
+    columnOfTiles<rows, width, 0, 0, 0>(in, out);
   else if (in.aCol == 1)
-    multiplySegments<rows, width, 0, 1, kPanel>(in, acc);
+    columnOfTiles<rows, width, 0, 1, kPanel>(in, out);
   else if (in.aRow == 1)
-    multiplySegments<rows, width, 1, 0, kPanel>(in, acc);
+    columnOfTiles<rows, width, 1, 0, kPanel>(in, out);
   else
-    multiplySegments<rows, width, 0, 0, kPanel>(in, acc);
-
-  if (out.columns == kPanel && (!out.bias || out.biasColumns == kPanel))
-    finishTile<rows, width, true>(out, acc);
-  else
-    finishTile<rows, width, false>(out, acc);
+    columnOfTiles<rows, width, 0, 0, kPanel>(in, out);
 }
 
 // The same with a table of offsets along k, for convolutions whose runs are only a few values long: in.count values,
@@ -220,8 +260,9 @@ static void gatheredTiles(const float* a, const int32_t* offsets, const float* b
   for (; repeat > 0; --repeat, a += rows * aRow, out.c += rows * out.cRow) {
     Float acc[rows][width];
     clearTile<rows, width>(acc);
+    const RowsOfA<rows, 0> rowsOfA(a, aRow);
     for (int64_t i = 0; i < k; ++i) {
-      multiplyStep<rows, width>(a + offsets[i], aRow, b + i * kPanel, bPanel, acc);
+      multiplyStep<rows, width>(rowsOfA, offsets[i], b + i * kPanel, bPanel, acc);
     }
     if (whole)
       finishTile<rows, width, true>(out, acc);
@@ -277,4 +318,10 @@ struct RowTiles {
       : count((rows + most - 1) / most), base(count ? rows / count : 0), larger(count ? rows % count : 0) {}
   [[gnu::always_inline]] inline int64_t rowsOf(int64_t i) const { return base + (i < larger); }
   [[gnu::always_inline]] inline int64_t startOf(int64_t i) const { return base * i + least(i, larger); }
+  // run(rows of a tile, tiles, rows before them): the larger tiles, then the others.
+  template <class Run>
+  [[gnu::always_inline]] inline void forRuns(Run run) const {
+    if (larger > 0) run(base + 1, larger, int64_t(0));
+    if (larger < count) run(base, count - larger, larger * (base + 1));
+  }
 };
