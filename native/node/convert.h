@@ -29,7 +29,7 @@ std::vector<BoundArray> boundListFrom(const Napi::Value& value);
 // The array for use on another thread: small ones are copied, larger ones pinned (don't write to them before the
 // promise settles).
 Column columnFrom(const BoundArray& bound, bool copy);
-constexpr int64_t kCopyLimit = 1 << 20;
+constexpr int64_t kCopyLimit = 1 << 17;  // ten microseconds of the calling thread
 
 Napi::Value typedArrayOf(Napi::Env env, DType dtype, Buffer data, int64_t count);
 Napi::Value boundOf(Napi::Env env, Result result);
