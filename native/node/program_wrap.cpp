@@ -94,14 +94,14 @@ Napi::Value ProgramWrap::runSync(const Napi::CallbackInfo& call) {
       in.push_back(array.array.data);
     }
     const int64_t batch = program_->batchOf(inputs);
-    if (flag(options, "checkFinite")) program_->expectFinite(inputs);
+    Environment& environment = Environment::of(call.Env());
+    if (flag(options, "checkFinite")) program_->expectFinite(inputs, environment.inlineMachine);
     std::vector<Result> results;
     std::vector<void*> out;
     for (const TensorType& type : program_->outputTypes(batch)) {
       results.push_back({type, Buffer(size_t(type.bytes()))});
       out.push_back(results.back().data.data());
     }
-    Environment& environment = Environment::of(call.Env());
     program_->run(environment.inlineMachine,
                   {batch, in, out, integerOption(options, "rowOffset", 0), &environment.crew, false});
     return boundListOf(call.Env(), std::move(results));

@@ -26,7 +26,7 @@ bool RunJob::usesTeam() { return program->usesTeam(program->batchOf(inputs)); }
 
 bool RunJob::step(Machine& machine) {
   const int64_t batch = program->batchOf(inputs);
-  if (checkFinite) program->expectFinite(inputs);
+  if (checkFinite) program->expectFinite(inputs, machine);
   std::vector<const void*> in;
   std::vector<void*> out;
   for (const ArrayRef& input : inputs) in.push_back(input.data);

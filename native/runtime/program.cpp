@@ -46,6 +46,20 @@ class Busy {
        ". Raise the layer's inputDim, or map other ids to one of these");
 }
 
+// Index of the first NaN or infinity, or -1. All members look through a large array.
+int64_t firstNonFinite(const float* data, int64_t count, Machine& machine) {
+  const auto find = cpu::kernels().findNonFinite;
+  const int members = machine.members();
+  if (members == 1 || count * 4 < Machine::kCopiedByAll) return find(data, 0, count);
+  std::vector<int64_t> found(size_t(members), -1);
+  machine.share([&](int member) {
+    const cpu::Range part = cpu::partOf(count, 16, member, members);
+    found[size_t(member)] = find(data, part.begin, part.end);
+  });
+  const auto first = std::find_if(found.begin(), found.end(), [](int64_t index) { return index >= 0; });
+  return first == found.end() ? -1 : *first;
+}
+
 }  // namespace
 
 void setParallelThreshold(double nanoseconds) { parallelThreshold = nanoseconds; }
@@ -118,12 +132,12 @@ int64_t Program::batchOf(std::span<const ArrayRef> inputs) const {
   return std::max<int64_t>(batch, 1);
 }
 
-void Program::expectFinite(std::span<const ArrayRef> inputs) const {
+void Program::expectFinite(std::span<const ArrayRef> inputs, Machine& machine) const {
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (inputs[i].dtype != DType::f32) continue;
     const int64_t count = elementCount(inputs[i].dims);
     const float* data = static_cast<const float*>(inputs[i].data);
-    const int64_t bad = cpu::kernels().findNonFinite(data, 0, count);
+    const int64_t bad = firstNonFinite(data, count, machine);
     if (bad < 0) continue;
     const int64_t row =
         inputs[i].dims.empty() ? 1 : std::max<int64_t>(1, count / std::max<int64_t>(1, inputs[i].dims[0]));

@@ -35,7 +35,7 @@ class Program {
   // The batch size of these inputs; throws Error naming the input and both shapes if they don't fit.
   int64_t batchOf(std::span<const ArrayRef> inputs) const;
   // Throws naming input, row and column of the first NaN or infinity.
-  void expectFinite(std::span<const ArrayRef> inputs) const;
+  void expectFinite(std::span<const ArrayRef> inputs, Machine& machine) const;
   std::vector<TensorType> outputTypes(int64_t batch) const;
 
   // Elements of one row of the only input and of the only output.

@@ -442,6 +442,13 @@ describe('mistakes are named, with place and fix, and leave the model usable', (
     expect((error as Error).message).toMatch(message);
   });
 
+  test('the first of several NaN is named where all threads look through a large array', async () => {
+    const rows = 1 << 18;
+    const x = new Float32Array(rows * 2);
+    for (const row of [rows - 1, 200_001, 200_000]) x[row * 2 + 1] = Number.NaN;
+    await expect(model.predict(new NDArray(x, [rows, 2]), { batchSize: rows })).rejects.toThrow(/row 200000, column 1/);
+  });
+
   test('allowNonFinite turns the check off', async () => {
     expect((await model.predict([[Number.NaN, 1]], { allowNonFinite: true })).data[0]).toBeNaN();
   });
