@@ -146,7 +146,8 @@ Lowering lowerGatherReduce(const LowerContext& c) {
           k.reduceOuter(cpu::Reduce::sum, DType::f32, bag, count, width, sum, 0, width);
           continue;
         }
-        const int64_t outside = k.findOutside(indices, 0, int32_t(std::min<int64_t>(rows, INT32_MAX)), first, first + count);
+        const int64_t outside =
+            k.findOutside(indices, 0, int32_t(std::min<int64_t>(rows, INT32_MAX)), first, first + count);
         if (outside < 0)
           k.gatherSum(args.in<float>(0), width, indices + first, count, bags * length - first, sum);
         else

@@ -60,8 +60,7 @@ static void gatherSum(const float* table, int64_t width, const int32_t* indices,
       sumRowsGroup<8>(table + c, width, indices, begin, end, last, out + c, lanes);
     for (; c + 2 * lanes <= width; c += 2 * lanes)
       sumRowsGroup<2>(table + c, width, indices, begin, end, last, out + c, lanes);
-    for (; c + lanes <= width; c += lanes)
-      sumRowsGroup<1>(table + c, width, indices, begin, end, last, out + c, lanes);
+    for (; c + lanes <= width; c += lanes) sumRowsGroup<1>(table + c, width, indices, begin, end, last, out + c, lanes);
     if (c < width) sumRowsGroup<1>(table + c, width, indices, begin, end, last, out + c, int(width - c));
     begin = end;
   } while (begin < count);
