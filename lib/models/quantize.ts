@@ -21,7 +21,7 @@ interface Storage {
   weights(layer: Layer, options: QuantizeOptions): Variable[];
   store(layer: Layer): Promise<void>;
   /** The layers that it can store, for messages. */
-  able: string;
+  able(): string;
 }
 
 const storages: Readonly<Record<QuantizationMode, Storage>> = {
@@ -33,12 +33,14 @@ const storages: Readonly<Record<QuantizationMode, Storage>> = {
         : [];
     },
     store: (layer) => quantizeLayer(layer, layer.int8Weight!),
-    able: `Dense, EinsumDense and Embedding can be (not classes that extend them, nor kernels of more than ${maxInt8Rows.toLocaleString('en-US')} rows), and with { convolutions: true } Conv2D of one group and 32 or more numbers a window`,
+    // Made when it is said: the first number that is written for a locale costs a process 17 ms.
+    able: () =>
+      `Dense, EinsumDense and Embedding can be (not classes that extend them, nor kernels of more than ${maxInt8Rows.toLocaleString('en-US')} rows), and with { convolutions: true } Conv2D of one group and 32 or more numbers a window`,
   },
   bfloat16: {
     weights: bfloat16Weights,
     store: quantizeBfloat16,
-    able: 'Dense, EinsumDense, Embedding, convolutions with one kernel and recurrent layers can be',
+    able: () => 'Dense, EinsumDense, Embedding, convolutions with one kernel and recurrent layers can be',
   },
 };
 
@@ -86,7 +88,7 @@ export async function quantizeModel(model: Model, mode: QuantizationMode, option
   if (chosen.length === 0)
     throw new ChainruleError(
       'ERR_CHAINRULE_UNSUPPORTED',
-      `quantize: model "${model.name}" has no layer ${options.filters ? `that filters pick and ${mode} can store` : `that ${mode} can store`}: ${able}.`,
+      `quantize: model "${model.name}" has no layer ${options.filters ? `that filters pick and ${mode} can store` : `that ${mode} can store`}: ${able()}.`,
     );
   const end = begin(model, chosen);
   try {

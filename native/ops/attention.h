@@ -21,6 +21,8 @@ struct Attention : AttentionSizes {
     if (causal && key > query + rows - 1) return false;
     return window == 0 || (key < query + rows - 1 + window && key + count - 1 > query - window);
   }
+  // Few queries of a head read its values where they lie.
+  bool packsValues() const { return queries * group() > 4; }
   // What any of the products needs, in floats.
   int64_t gemmScratch() const {
     const int64_t k = std::max({depth, width, cpu::kAttentionKeys});

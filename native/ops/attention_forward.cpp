@@ -24,12 +24,17 @@ struct Run {
 
   float* at(int64_t offset) const { return reinterpret_cast<float*>(args.own) + offset; }
 
+  const float* values(int64_t batch, int64_t keyHead, int64_t key) const {
+    return args.in<float>(2) + ((batch * a.keys + key) * a.keyHeads + keyHead) * a.width;
+  }
+
   // Keys as the columns of a matrix, values as its rows.
   void pack(int64_t batch, int64_t keyHead) const {
     const int64_t first = batch * a.keys * a.keyHeads + keyHead, panels = cpu::panelCount(a.keys);
     k.packB(args.in<float>(1) + first * a.depth, 1, a.keyHeads * a.depth, a.depth, a.keys, at(f.keyPanels), 0, panels);
-    k.packB(args.in<float>(2) + first * a.width, a.keyHeads * a.width, 1, a.keys, a.width, at(f.valuePanels), 0,
-            cpu::panelCount(a.width));
+    if (a.packsValues())
+      k.packB(values(batch, keyHead, 0), a.keyHeads * a.width, 1, a.keys, a.width, at(f.valuePanels), 0,
+              cpu::panelCount(a.width));
   }
 
   void keyBlock(int64_t batch, int64_t head, int64_t query, int64_t key, bool first) const {
@@ -46,6 +51,12 @@ struct Run {
     k.gemm(products, 0, tile.rows, 0, cpu::panelCount(tile.keys), at(f.gemm));
     k.attentionScores(tile, at(f.scores));
     k.attentionSoftmax(tile, first, at(f.scores), at(f.peak), at(f.total), at(f.output), a.widthColumns());
+    if (!a.packsValues()) {
+      for (int64_t row = 0; row < tile.rows; ++row)
+        k.mixRows(at(f.scores) + row * tile.stride, values(batch, head / a.group(), key), a.keyHeads * a.width,
+                  tile.keys, a.width, first, at(f.output) + row * a.widthColumns());
+      return;
+    }
     cpu::Gemm mixed{.m = tile.rows, .n = a.width, .k = tile.keys};
     mixed.a = at(f.scores);
     mixed.aRow = tile.stride;
@@ -88,7 +99,7 @@ Lowering lowerAttention(const LowerContext& c) {
   f.keepsStatistics = c.used[1];
   Pieces<16> scratch;  // in floats
   f.keyPanels = scratch.add(a.keyColumns() * a.depth);
-  f.valuePanels = scratch.add(a.keys * a.widthColumns());
+  f.valuePanels = scratch.add(a.packsValues() ? a.keys * a.widthColumns() : 0);
   f.scores = scratch.add(cpu::kAttentionRows * a.tileColumns());
   f.output = scratch.add(cpu::kAttentionRows * a.widthColumns());
   for (int64_t* piece : {&f.peak, &f.total, &f.share}) *piece = scratch.add(cpu::kAttentionRows);
@@ -116,7 +127,8 @@ Lowering lowerAttention(const LowerContext& c) {
     }
   };
   const double scores = double(a.n * a.heads) * double(a.queries) * double(a.keys) * (a.causal ? 0.5 : 1);
-  Lowering result{.launch = launch, .cost = scores * (double(a.depth + a.width) * 0.025 + 0.8) + 50};
+  const double packed = double(a.n * a.keyHeads) * double(a.keys) * double(a.depth + a.width);
+  Lowering result{.launch = launch, .cost = scores * (double(a.depth + a.width) * 0.025 + 0.8) + packed * 0.15 + 50};
   result.flop = 2 * scores * double(a.depth + a.width);
   result.memberScratch = size_t(scratch.size) * 4;
   return result;

@@ -129,23 +129,29 @@ Lowering lowerGatherReduce(const LowerContext& c) {
   const bool mean = c.attrs().integer("mean", 0) != 0, halves = c.in[0].dtype == DType::bf16;
   const GatherFault fault(c);
   const auto launch = [=, &k = c.kernels](const StepArgs& args) {
-    float* const bag = reinterpret_cast<float*>(args.own);
-    float* const partial = bag + chunkRows * width;
+    const int32_t* const indices = args.in<int32_t>(1);
+    float* const partial = reinterpret_cast<float*>(args.own);
+    float* const bag = partial + chunks * width;
     int64_t bad = INT64_MAX;
     const Range range = args.split(bags);
     for (int64_t i = range.begin; i < range.end; ++i) {
       float* const out = args.out<float>() + i * width;
       for (int64_t chunk = 0; chunk < chunks; ++chunk) {
         const int64_t first = i * length + chunk * chunkRows, count = std::min(chunkRows, length - chunk * chunkRows);
-        int64_t found = INT64_MAX;
-        const int32_t* const ids = args.in<int32_t>(1) + first;
-        if (halves)
-          k.gatherBfloat16(args.in<uint16_t>(0), rows, width, ids, bag, 0, count, &found);
+        float* const sum = chunks > 1 ? partial + chunk * width : out;
+        if (halves) {
+          int64_t found = INT64_MAX;
+          k.gatherBfloat16(args.in<uint16_t>(0), rows, width, indices + first, bag, 0, count, &found);
+          if (found != INT64_MAX) bad = std::min(bad, first + found);
+          k.reduceOuter(cpu::Reduce::sum, DType::f32, bag, count, width, sum, 0, width);
+          continue;
+        }
+        const int64_t outside =
+            k.findOutside(indices, 0, int32_t(std::min<int64_t>(rows, INT32_MAX)), first, first + count);
+        if (outside < 0)
+          k.gatherSum(args.in<float>(0), width, indices + first, count, bags * length - first, sum);
         else
-          k.gatherRows(args.in<void>(0), rows, width * 4, ids, bag, 0, count, &found);
-        if (found != INT64_MAX) bad = std::min(bad, first + found);
-        k.reduceOuter(cpu::Reduce::sum, DType::f32, bag, count, width, chunks > 1 ? partial + chunk * width : out, 0,
-                      width);
+          bad = std::min(bad, outside), std::fill_n(sum, width, 0.0f);
       }
       if (chunks > 1) k.reduceOuter(cpu::Reduce::sum, DType::f32, partial, chunks, width, out, 0, width);
       for (int64_t k = 0; mean && k < width; ++k) out[k] /= float(length);
@@ -153,8 +159,8 @@ Lowering lowerGatherReduce(const LowerContext& c) {
     if (bad != INT64_MAX) fault.report(args, bad);
   };
   return {.launch = launch,
-          .cost = double(c.in[1].count()) * (3 + double(width) * 0.2),
-          .memberScratch = size_t((chunkRows + chunks) * width * 4 + 64)};
+          .cost = double(c.in[1].count()) * (2 + double(width) * 0.05),
+          .memberScratch = size_t(((halves ? chunkRows : 0) + chunks) * width * 4 + 64)};
 }
 
 std::vector<ValueType> inferOneHot(const InferContext& c) {

@@ -1,6 +1,7 @@
 #include "cpu/attention.h"
 
 #include "check.h"
+#include "cpu/split.h"
 
 // Attention's kernels on tiles of scores: the same bits on every ISA, and shares that sum to 1.
 using namespace check;
@@ -64,6 +65,25 @@ KERNEL_CASE(attentionTiles) {
         std::snprintf(what, sizeof what, "%s attention, result %d", table->isa, int(i));
         expectSame(first[i], got[i], what);
       }
+    }
+  }
+}
+
+KERNEL_CASE(mixedRows) {
+  for (int round = 0; round < 300; ++round) {
+    const int64_t rows = pick(1, 128), n = pick(0, 1) ? size() : pick(1, 200), stride = n + pick(0, 20);
+    const bool first = pick(0, 1);
+    const std::vector<float> x = floats(rows * stride), factors = floats(rows), before = floats(n);
+    const int64_t panels = cpu::panelCount(n);
+    for (const KernelTable* k : tables()) {
+      std::vector<float> packed(panels * rows * cpu::kPanel), product = before, mixed = before;
+      k->packB(x.data(), stride, 1, rows, n, packed.data(), 0, panels);
+      cpu::Gemm g{.m = 1, .n = n, .k = rows, .a = factors.data(), .b = packed.data(), .c = product.data(), .cRow = n};
+      g.aRow = rows, g.aCol = 1, g.bPanel = rows * cpu::kPanel, g.accumulate = !first;
+      Scratch scratch(cpu::gemmScratchBytes(g));
+      k->gemm(g, 0, 1, 0, panels, scratch.data());
+      k->mixRows(factors.data(), x.data(), stride, rows, n, first, mixed.data());
+      expectSame(product, mixed, "mixRows");
     }
   }
 }

@@ -85,6 +85,14 @@ KERNEL_CASE(rowsByIndex) {
       });
       expectSame(gathered, out, "gatherRows");
       expect(found == bad, "gatherRows: first bad %lld, expected %lld", (long long)found, (long long)bad);
+      if (bad == INT64_MAX) {
+        std::vector<float> sum(width, NAN), ofGathered(width, NAN);
+        const int64_t part = pick(1, count);
+        k->gatherSum(table.data(), width, indices.data(), part, count, sum.data());
+        tables()[0]->reduceOuter(cpu::Reduce::sum, DType::f32, gathered.data(), part, width, ofGathered.data(), 0,
+                                 width);
+        expectSame(ofGathered, sum, "gatherSum");
+      }
       for (int64_t member = 0; member < members; ++member)
         k->scatterAddRows(values.data(), width, group, indices.data(), count, summed.data(), tableRows, member,
                           members);

@@ -22,6 +22,50 @@ static void gatherRows(const void* table, int64_t tableRows, int64_t rowBytes, c
   }
 }
 
+// Sums of rows, in the order of reduceOuter. The rows ahead are asked for: their places follow no pattern.
+constexpr int64_t kRowsAhead = 24;
+
+template <int vectors>
+CHAINRULE_INLINE void sumRowsGroup(const float* table, int64_t width, const int32_t* indices, int64_t begin,
+                                   int64_t end, int64_t last, float* out, int count) {
+  Float part[vectors];
+  for (Float& v : part) v = Float(0.0f);
+  for (int64_t i = begin; i < end; ++i) {
+    const char* const ahead = reinterpret_cast<const char*>(table + indices[least(i + kRowsAhead, last)] * width);
+#pragma GCC unroll 4
+    for (int64_t byte = 0; byte < vectors * lanes * 4; byte += 64) __builtin_prefetch(ahead + byte);
+    const float* const row = table + indices[i] * width;
+#pragma GCC unroll 8
+    for (int j = 0; j < vectors; ++j)
+      part[j] = part[j] + (count < lanes ? loadPartial(row, count) : load(row + j * lanes));
+  }
+#pragma GCC unroll 8
+  for (int j = 0; j < vectors; ++j) {
+    if (begin > 0) part[j] = (count < lanes ? loadPartial(out, count) : load(out + j * lanes)) + part[j];
+    if (count < lanes)
+      storePartial(out, part[0], count);
+    else
+      store(out + j * lanes, part[j]);
+  }
+}
+
+static void gatherSum(const float* table, int64_t width, const int32_t* indices, int64_t count, int64_t known,
+                      float* out) {
+  const int64_t last = known - 1;
+  int64_t begin = 0;
+  do {
+    const int64_t end = least(begin + kRowBlock, count);
+    int64_t c = 0;
+    for (; c + 8 * lanes <= width; c += 8 * lanes)
+      sumRowsGroup<8>(table + c, width, indices, begin, end, last, out + c, lanes);
+    for (; c + 2 * lanes <= width; c += 2 * lanes)
+      sumRowsGroup<2>(table + c, width, indices, begin, end, last, out + c, lanes);
+    for (; c + lanes <= width; c += lanes) sumRowsGroup<1>(table + c, width, indices, begin, end, last, out + c, lanes);
+    if (c < width) sumRowsGroup<1>(table + c, width, indices, begin, end, last, out + c, int(width - c));
+    begin = end;
+  } while (begin < count);
+}
+
 CHAINRULE_INLINE void addRow(float* to, const float* from, int64_t width) {
   int64_t c = 0;
   for (; c + lanes <= width; c += lanes) store(to + c, load(to + c) + load(from + c));
@@ -31,56 +75,98 @@ CHAINRULE_INLINE void addRow(float* to, const float* from, int64_t width) {
 
 // A member's share of the rows of a table, dealt out by a hash, since the frequent ids of a vocabulary lie together.
 struct RowShare {
-  Int low, high;  // hashes of own rows, both included, as unsigned numbers whose first bit is flipped
+  Int first, range;  // of the hashes of own rows, as unsigned numbers whose first bit is flipped: range = last - first
   Int rows;
   [[gnu::always_inline]] inline RowShare(int64_t tableRows, int64_t member, int64_t members)
-      : low(flipped(first(member, members))), high(flipped(first(member + 1, members) - 1)), rows(int32_t(tableRows)) {}
-  [[gnu::always_inline]] static inline int64_t first(int64_t member, int64_t members) {
+      : first(int32_t(uint32_t(begin(member, members)))),
+        range(flipped(begin(member + 1, members) - 1 - begin(member, members))),
+        rows(flipped(tableRows)) {}
+  [[gnu::always_inline]] static inline int64_t begin(int64_t member, int64_t members) {
     return ((member << 32) + members - 1) / members;
   }
-  [[gnu::always_inline]] static inline int32_t flipped(int64_t hash) { return int32_t(uint32_t(hash) ^ 0x80000000u); }
+  [[gnu::always_inline]] static inline int32_t flipped(int64_t a) { return int32_t(uint32_t(a) ^ 0x80000000u); }
   [[gnu::always_inline]] inline Mask owns(Int row) const {
-    const Int hash = (row * Int(int32_t(0x9E3779B1u))) ^ Int(INT32_MIN);
-    return (hash >= low) & (hash <= high) & (row >= Int(0)) & (row < rows);
+    const Int sign(INT32_MIN), behind = row * Int(int32_t(0x9E3779B1u)) - first;
+    return ((behind ^ sign) <= range) & ((row ^ sign) < rows);
   }
 };
 
-// Adds rows of `values`, one of `step` floats for each target, to the rows of a table.
+// Adds rows of `values`, one of `width` floats for each target, to the rows of a table.
 template <int knownWidth>
-CHAINRULE_INLINE void addRows(const float* values, int64_t step, const int32_t* places, int64_t anyWidth,
-                              const int32_t* rows, int64_t count, float* table) {
+CHAINRULE_INLINE void addRows(const float* values, const int32_t* places, int64_t anyWidth, const int32_t* rows,
+                              int64_t count, float* table) {
   const int64_t width = knownWidth ? knownWidth : anyWidth;
   for (int64_t i = 0; i < count; ++i) {
     __builtin_prefetch(table + rows[least(i + 12, count - 1)] * width, 1);
-    addRow(table + rows[i] * width, values + places[i] * step, width);
+    addRow(table + rows[i] * width, values + places[i] * width, width);
+  }
+}
+
+// Adds one row to many rows of a table; it stays in registers.
+template <int vectors>
+CHAINRULE_INLINE void addToRowsGroup(const float* value, int64_t width, const int32_t* rows, int64_t count,
+                                     float* table) {
+  Float part[vectors];
+#pragma GCC unroll 8
+  for (int j = 0; j < vectors; ++j) part[j] = load(value + j * lanes);
+  for (int64_t i = 0; i < count; ++i) {
+    char* const ahead = reinterpret_cast<char*>(table + rows[least(i + kRowsAhead, count - 1)] * width);
+#pragma GCC unroll 4
+    for (int64_t byte = 0; byte < vectors * lanes * 4; byte += 64) __builtin_prefetch(ahead + byte, 1);
+    float* const to = table + rows[i] * width;
+#pragma GCC unroll 8
+    for (int j = 0; j < vectors; ++j) store(to + j * lanes, load(to + j * lanes) + part[j]);
+  }
+}
+
+static void addToRows(const float* value, int64_t width, const int32_t* rows, int64_t count, float* table) {
+  int64_t c = 0;
+  for (; c + 8 * lanes <= width; c += 8 * lanes) addToRowsGroup<8>(value + c, width, rows, count, table + c);
+  for (; c + 2 * lanes <= width; c += 2 * lanes) addToRowsGroup<2>(value + c, width, rows, count, table + c);
+  for (; c + lanes <= width; c += lanes) addToRowsGroup<1>(value + c, width, rows, count, table + c);
+  const int rest = int(width - c);
+  if (rest == 0) return;
+  const Float part = loadPartial(value + c, rest);
+  for (int64_t i = 0; i < count; ++i) {
+    float* const to = table + rows[i] * width + c;
+    storePartial(to, loadPartial(to, rest) + part, rest);
   }
 }
 
 // Every member reads all indices and adds to the rows that are its own, in the order of positions.
-static void scatterAddRows(const float* values, int64_t width, int64_t group, const int32_t* indices, int64_t count,
-                           float* table, int64_t tableRows, int64_t member, int64_t members) {
-  constexpr int64_t block = 256;
+template <bool grouped>
+CHAINRULE_INLINE void scatterAdd(const float* values, int64_t width, int64_t group, const int32_t* indices,
+                                 int64_t count, float* table, const RowShare& share) {
+  constexpr int64_t block = grouped ? 1024 : 256;
   int32_t own[block + lanes], places[block + lanes];
-  const RowShare share(tableRows, member, members);
   for (int64_t first = 0; first < count;) {
-    const int64_t inGroup = group > 1 ? group - first % group : block;
-    const int64_t n = least(least(block, count - first), inGroup);
+    const int64_t n = least(least(block, count - first), grouped ? group - first % group : block);
     int64_t found = 0;
     for (int64_t i = 0; i < n; i += lanes) {
       const int valid = int(least(lanes, n - i));
-      const Int row = loadPartial(indices + first + i, valid);
-      const Mask mine = share.owns(row) & firstLanes(valid);
-      storeLanes(places + found, laneIndex() + Int(int32_t(i)), mine);
+      const Int row = valid == lanes ? load(indices + first + i) : loadPartial(indices + first + i, valid);
+      Mask mine = share.owns(row);
+      if (valid < lanes) mine = mine & firstLanes(valid);
+      if (!grouped) storeLanes(places + found, laneIndex() + Int(int32_t(i)), mine);
       found += storeLanes(own + found, row, mine);
     }
-    const float* const value = values + first / group * width;
-    const int64_t step = group > 1 ? 0 : width;
-    if (width == kPanel)
-      addRows<kPanel>(value, step, places, width, own, found, table);
+    if (grouped)
+      addToRows(values + first / group * width, width, own, found, table);
+    else if (width == kPanel)
+      addRows<kPanel>(values + first * width, places, width, own, found, table);
     else
-      addRows<0>(value, step, places, width, own, found, table);
+      addRows<0>(values + first * width, places, width, own, found, table);
     first += n;
   }
+}
+
+static void scatterAddRows(const float* values, int64_t width, int64_t group, const int32_t* indices, int64_t count,
+                           float* table, int64_t tableRows, int64_t member, int64_t members) {
+  const RowShare share(tableRows, member, members);
+  if (group > 1)
+    scatterAdd<true>(values, width, group, indices, count, table, share);
+  else
+    scatterAdd<false>(values, width, 1, indices, count, table, share);
 }
 
 static void oneHot(const int32_t* indices, int64_t depth, float on, float off, float* out, int64_t begin, int64_t end) {

@@ -3,6 +3,11 @@
 static void splat(int32_t* dst, int32_t bits, int64_t n) {  // n is rounded up to whole vectors
   for (int64_t i = 0; i < n; i += lanes) store(dst + i, Int(bits));
 }
+static void repeat(int32_t* dst, int32_t bits, int64_t n) {  // exactly n: what lies behind may be filled already
+  const int64_t whole = n / lanes * lanes;
+  splat(dst, bits, whole);
+  for (int64_t i = whole; i < n; ++i) dst[i] = bits;
+}
 static void copyWords(int32_t* dst, const int32_t* src, int64_t n) {
   int64_t i = 0;
   for (; i + lanes <= n; i += lanes) store(dst + i, load(src + i));
@@ -43,6 +48,8 @@ static void expandStrided(int32_t* dst, const T* src, const Island& island, cons
     const int64_t left = island.dims[last] - index[last], run = left < n ? left : n;
     if (stride == 1) {
       widenRun(dst, src + offset, run);
+    } else if (stride == 0) {
+      repeat(dst, laneOf(src[offset]), run);
     } else {
       for (int64_t i = 0; i < run; ++i) dst[i] = laneOf(src[offset + i * stride]);
     }

@@ -140,6 +140,14 @@ export const attentionCases: OpCase[] = [
     attrs: { causal: true },
   }),
   // Beyond one block of queries (64) and of keys (128).
+  row({
+    about: 'few queries that share keys, blocks of keys',
+    queries: 2,
+    keys: 270,
+    keyHeads: 1,
+    width: 19,
+    rows: [1],
+  }),
   row({ about: 'blocks of queries and keys', queries: 67, keys: 270, heads: 1, rows: [2] }),
   row({ about: 'blocks, causal', queries: 150, keys: 150, heads: 1, attrs: { causal: true }, rows: [1] }),
   row({
