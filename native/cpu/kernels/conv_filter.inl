@@ -43,13 +43,9 @@ static void filterStrip(const FilterPass& pass, const SourceRows& source, int64_
       else
         pass.segments[found++] = next;
     }
-    float* c = dw + r * runRows * pass.rowStride + inGroup * pass.panelStride;
+    out.c = dw + r * runRows * pass.rowStride + inGroup * pass.panelStride;
     TileInput in{pass.segments, found, 0, 0, 1, aCol, bRow, bPanel};
-    for (int64_t t = 0; t < tilesOfRun.count; ++t) {
-      in.aOffset = tilesOfRun.startOf(t);
-      out.c = c + tilesOfRun.startOf(t) * pass.rowStride;
-      tiles[tilesOfRun.rowsOf(t) - 1][wide](in, out);
-    }
+    multiplyRows(tilesOfRun, wide, in, out, false);
   }
 }
 

@@ -67,7 +67,7 @@ static void multiplyHalf(const Gemm& g, int64_t row, int64_t rows, int64_t k0, i
     const Segment segment{g.a + start * g.aRow + k0 * g.aCol, g.b + p * g.bPanel + k0 * g.bRow, k1 - k0};
     const TileInput in{&segment, 1, 0, 0, g.aRow, g.aCol, g.bRow, g.bPanel};
     moveTo(out, g, start, p);
-    (count == 2 ? tileTable.oneAndHalf : tileTable.half)[last](in, out);
+    (count == 2 ? tileTable.oneAndHalf : tileTable.half)[last](in, out, 1);
   }
 }
 
@@ -87,20 +87,16 @@ static void multiplyBlock(const Gemm& g, const float* packed, int64_t row, int64
     const int64_t valid =
         p + (1 << wide) == panels ? g.n - (panels - 1) * kPanel : kPanel;  // columns of the last of these panels
     TileOutput out = tileOutput(g, p, g.cPadded ? kPanel : valid, valid, k0 > 0 || g.accumulate, k1 == g.k);
-    for (int64_t t = 0; t < tilesOfRows.count; ++t) {
-      const int64_t count = tilesOfRows.rowsOf(t), start = tilesOfRows.startOf(t);
-      const float* b = g.b + p * g.bPanel + k0 * g.bRow;
-      const Segment segment = packed ? Segment{packed + start * (k1 - k0), b, k1 - k0}
-                                     : Segment{g.a + (row + start) * g.aRow + k0 * g.aCol, b, k1 - k0};
-      TileInput in{&segment, 1, 0, 0, packed ? 1 : g.aRow, packed ? count : g.aCol, g.bRow, g.bPanel};
-      if (streams) {  // every tile fetches its share of the next panel
-        const int64_t from = (k1 - k0) * t / tilesOfRows.count, to = (k1 - k0) * (t + 1) / tilesOfRows.count;
-        in.ahead = b + g.bPanel + from * kPanel;
-        in.aheadLines = to - from;
-      }
-      moveTo(out, g, row + start, p);
-      tiles[count - 1][wide](in, out);  // later tiles have fewer rows, so theirs are at least as wide
+    const float* b = g.b + p * g.bPanel + k0 * g.bRow;
+    const Segment segment{packed ? packed : g.a + row * g.aRow + k0 * g.aCol, b, k1 - k0};
+    TileInput in{&segment, 1, 0, 0, packed ? 1 : g.aRow, g.aCol, g.bRow, g.bPanel};
+    if (packed) in.aBelow = k1 - k0;
+    if (streams) {  // every tile fetches its share of the next panel
+      in.ahead = b + g.bPanel;
+      in.aheadLines = (k1 - k0 + tilesOfRows.count - 1) / tilesOfRows.count;
     }
+    moveTo(out, g, row, p);
+    multiplyRows(tilesOfRows, wide, in, out, packed);  // later tiles have fewer rows, so theirs are at least as wide
     p += 1 << wide;
   }
 }
