@@ -49,7 +49,7 @@ constexpr WinogradSplit winogradFilterSplit(const ConvShape& s) {
   return split;
 }
 // Tiles that are transformed before they are multiplied.
-constexpr int64_t kWinogradSumTiles = 64;
+constexpr int64_t kWinogradSumTiles = 96;
 constexpr int64_t winogradFilterScratchBytes(const ConvShape& s) {
   const int64_t panels = (panelCount(s.cout) + winogradFilterSplit(s).blocks - 1) / winogradFilterSplit(s).blocks;
   return kWinogradPoints * 4 *

@@ -40,10 +40,11 @@ function innermostLoops(code: Instruction[]): string[][] {
     .map(({ begin, end }) => code.slice(begin, end + 1).map(({ text }) => text));
 }
 
-const tiles = [
-  { isa: 'avx2', symbol: 'tile<6, 2>', register: 'ymm', sums: 12 },
-  { isa: 'avx512', symbol: 'tile<12, 2>', register: 'zmm', sums: 24 },
-];
+const kindsOfA = ['1, 0', '0, 1', '0, 0']; // rows, columns or neither of them side by side
+const tiles = kindsOfA.flatMap((kind) => [
+  { isa: 'avx2', symbol: `tilesBelow<6, 2, ${kind}, 16>`, register: 'ymm', sums: 12 },
+  { isa: 'avx512', symbol: `tilesBelow<12, 2, ${kind}, 16>`, register: 'zmm', sums: 24 },
+]);
 
 describe.each(tiles)('$symbol of $isa', ({ isa, symbol, register, sums }) => {
   test('keeps its sums in registers', (context) => {
@@ -53,7 +54,7 @@ describe.each(tiles)('$symbol of $isa', ({ isa, symbol, register, sums }) => {
     const loops = innermostLoops(disassemble(isa, symbol))
       .map((loop) => ({ loop, count: loop.filter((text) => fused.test(text)).length }))
       .filter(({ count }) => count >= 4 * sums); // four steps along k
-    expect(loops.length).toBeGreaterThanOrEqual(3); // one per kind of A
+    expect(loops.length).toBeGreaterThanOrEqual(1);
     for (const { loop, count } of loops) {
       expect(count).toBe(4 * sums);
       const stores = loop.filter((text) => /^vmov\w+\s+%[xyz]mm\d+,[^%]*\(/.test(text));

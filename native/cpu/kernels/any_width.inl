@@ -9,6 +9,7 @@
 #include "cpu/kernels/attention.inl"
 #include "cpu/kernels/copy.inl"
 #include "cpu/kernels/pack.inl"
+#include "cpu/kernels/tile_output.inl"
 #include "cpu/kernels/tile.inl"
 #include "cpu/kernels/gemm.inl"
 #include "cpu/kernels/bfloat16.inl"

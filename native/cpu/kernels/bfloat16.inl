@@ -76,7 +76,7 @@ static void wordsTile(const Gemm& g, int64_t row, int64_t panel, TileOutput out)
   if (!out.accumulate) {
     clearTile<rows, width>(acc);
   } else {
-    startTile<rows, width, false>(out, acc);
+    startTile<rows, width, false>(out, out.c, acc);
   }
   int64_t k = 0;
   for (; k + 2 <= g.k; k += 2, words += kPanel, a += 2 * aCol)
@@ -89,7 +89,7 @@ static void wordsTile(const Gemm& g, int64_t row, int64_t panel, TileOutput out)
       for (int r = 0; r < rows; ++r) accumulate(acc[r][j], broadcast(a + r * aRow), last);
     }
   }
-  finishTile<rows, width, false>(out, acc);
+  finishTile<rows, width, false>(out, 0, acc);
 }
 
 // log2 of the panels side by side, so that about 8 chains hide the latency of fma.

@@ -76,14 +76,9 @@ static void runStrip(const JobContext& context, const Job* jobs, int64_t jobCoun
     TileOutput out{nullptr,           context.cRow, kPanel,          columns,
                    columns,           k0 > 0,       k1 == context.k, context.bias ? context.bias + column : nullptr,
                    context.activation};
-    const RowTiles tilesOfRow(least(job.pixels, end) - begin);
-    tilesOfRow.forRuns([&](int64_t size, int64_t repeat, int64_t start) {
-      in.aOffset = aOffset + (begin + start) * context.aRow;
-      in.tiles = repeat;
-      in.aTile = size * context.aRow;
-      out.c = job.c + (begin + start) * context.cRow + column;
-      tiles[size - 1][wide](in, out);
-    });
+    in.aOffset = aOffset + begin * context.aRow;
+    out.c = job.c + begin * context.cRow + column;
+    multiplyRows(RowTiles(least(job.pixels, end) - begin), tilesOfWidth(wide), in, out);
   }
 }
 
@@ -128,12 +123,13 @@ static void convNarrow(const ConvShape& s, const ConvRows& rows, const float* x,
     }
   }
   SourceRows source{rows, x, slots};
+  const RowTiles tilesOfRow(s.ow);
+  const int widest = widestTile(tilesOfRow.rowsOf(0));
+  const int64_t larger = tilesOfRow.larger, wideRows = larger * (tilesOfRow.base + 1);
   for (int64_t row = rowBegin; row < rowEnd;) {
     const int64_t image = row / s.oh, oi = row % s.oh, count = least(least(rows.block, s.oh - oi), rowEnd - row);
     const int64_t top = oi * s.strideH - s.padTop;
     source.prepare(x + image * s.h * s.w * s.cin, top, top + (count - 1) * s.strideH + (s.kh - 1) * s.dilationH + 1);
-    const RowTiles tilesOfRow(s.ow);
-    const int widest = widestTile(tilesOfRow.rowsOf(0));
     for (int64_t p = panelBegin; p < panelEnd;) {
       int wide = widest;
       while (p + (1 << wide) > panelEnd) --wide;
@@ -141,16 +137,14 @@ static void convNarrow(const ConvShape& s, const ConvRows& rows, const float* x,
           p + (1 << wide) == panelCount(s.cout) ? s.cout - (panelCount(s.cout) - 1) * kPanel : kPanel;
       TileOutput out{nullptr,   s.cout, kPanel, columns, columns, false, true, bias ? bias + p * kPanel : nullptr,
                      activation};
+      const TileInput in{nullptr, k, 0, 0, s.strideW * s.cin, 0, kPanel, k * kPanel};
+      const float* b = panels + p * k * kPanel;
       for (int64_t i = 0; i < count; ++i) {
         const float* a = source.at(top + i * s.strideH);
-        const TileInput in{nullptr, k, 0, 0, s.strideW * s.cin, 0, kPanel, k * kPanel};
         out.c = y + (row + i) * s.ow * s.cout + p * kPanel;
-        const int64_t larger = tilesOfRow.larger, wideRows = larger * (tilesOfRow.base + 1);
-        const float* b = panels + p * k * kPanel;
         if (larger > 0) gathered[tilesOfRow.base][wide](a, offsets, b, in, out, larger);
         out.c += wideRows * s.cout;
-        const int64_t rest = tilesOfRow.count - larger;
-        gathered[tilesOfRow.base - 1][wide](a + wideRows * in.aRow, offsets, b, in, out, rest);
+        gathered[tilesOfRow.base - 1][wide](a + wideRows * in.aRow, offsets, b, in, out, tilesOfRow.count - larger);
       }
       p += 1 << wide;
     }

@@ -43,15 +43,9 @@ static void filterStrip(const FilterPass& pass, const SourceRows& source, int64_
       else
         pass.segments[found++] = next;
     }
-    float* c = dw + r * runRows * pass.rowStride + inGroup * pass.panelStride;
+    out.c = dw + r * runRows * pass.rowStride + inGroup * pass.panelStride;
     TileInput in{pass.segments, found, 0, 0, 1, aCol, bRow, bPanel};
-    tilesOfRun.forRuns([&](int64_t size, int64_t repeat, int64_t start) {
-      in.aOffset = start;
-      in.tiles = repeat;
-      in.aTile = size;
-      out.c = c + start * pass.rowStride;
-      tiles[size - 1][wide](in, out);
-    });
+    multiplyRows(tilesOfRun, tilesOfWidth(wide), in, out);
   }
 }
 

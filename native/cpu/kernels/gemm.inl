@@ -81,14 +81,12 @@ static void multiplyHalf(const Gemm& g, int64_t row, int64_t rows, int64_t k0, i
   const RowTiles tilesOfRows(rows, count == 2 ? 4 : 8);
   const int64_t columns = g.n - (panelCount(g.n) - 1) * kPanel;
   TileOutput out = tileOutput(g, p, columns, columns, k0 > 0 || g.accumulate, k1 == g.k);
-  tilesOfRows.forRuns([&](int64_t size, int64_t repeat, int64_t start) {
-    const Segment segment{g.a + (row + start) * g.aRow + k0 * g.aCol, g.b + p * g.bPanel + k0 * g.bRow, k1 - k0};
-    TileInput in{&segment, 1, 0, 0, g.aRow, g.aCol, g.bRow, g.bPanel};
-    in.tiles = repeat;
-    in.aTile = size * g.aRow;
-    moveTo(out, g, row + start, p);
-    (count == 2 ? tileTable.oneAndHalf : tileTable.half)[size - 1](in, out);
-  });
+  const Segment segment{g.a + row * g.aRow + k0 * g.aCol, g.b + p * g.bPanel + k0 * g.bRow, k1 - k0};
+  TileInput in{&segment, 1, 0, 0, g.aRow, g.aCol, g.bRow, g.bPanel};
+  moveTo(out, g, row, p);
+  const TileFunction* const table = count == 2 ? tileTable.oneAndHalf : tileTable.half;
+  multiplyRows(
+      tilesOfRows, [&](int64_t size) { return table[size - 1]; }, in, out);
 }
 
 // All panels of the range for one block of rows and k.
@@ -108,18 +106,15 @@ static void multiplyBlock(const Gemm& g, const float* packed, int64_t row, int64
         p + (1 << wide) == panels ? g.n - (panels - 1) * kPanel : kPanel;  // columns of the last of these panels
     TileOutput out = tileOutput(g, p, g.cPadded ? kPanel : valid, valid, k0 > 0 || g.accumulate, k1 == g.k);
     const float* b = g.b + p * g.bPanel + k0 * g.bRow;
-    const int64_t depth = k1 - k0, perTile = streams ? (depth + tilesOfRows.count - 1) / tilesOfRows.count : 0;
-    tilesOfRows.forRuns([&](int64_t count, int64_t repeat, int64_t start) {
-      const Segment segment{packed ? packed + start * depth : g.a + (row + start) * g.aRow + k0 * g.aCol, b, depth};
-      TileInput in{&segment, 1, 0, 0, packed ? 1 : g.aRow, packed ? count : g.aCol, g.bRow, g.bPanel};
-      in.tiles = repeat;
-      in.aTile = packed ? count * depth : count * g.aRow;
-      // Every tile fetches its share of the next panel.
-      in.aheadLines = perTile;
-      in.ahead = b + g.bPanel + (start > 0 ? tilesOfRows.larger * perTile * kPanel : 0);
-      moveTo(out, g, row + start, p);
-      tiles[count - 1][wide](in, out);  // later tiles have fewer rows, so theirs are at least as wide
-    });
+    const Segment segment{packed ? packed : g.a + row * g.aRow + k0 * g.aCol, b, k1 - k0};
+    TileInput in{&segment, 1, 0, 0, packed ? 1 : g.aRow, g.aCol, g.bRow, g.bPanel};
+    if (packed) in.aBelow = k1 - k0;
+    if (streams) {  // every tile fetches its share of the next panel
+      in.ahead = b + g.bPanel;
+      in.aheadLines = (k1 - k0 + tilesOfRows.count - 1) / tilesOfRows.count;
+    }
+    moveTo(out, g, row, p);
+    multiplyRows(tilesOfRows, tilesOfWidth(wide), in, out, packed);
     p += 1 << wide;
   }
 }

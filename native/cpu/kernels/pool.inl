@@ -129,24 +129,31 @@ CHAINRULE_INLINE void gatherMaxima(const PoolShape& s, const float* dy, const vo
   for (int v = 0; v < vectors; ++v) whole ? store(dx + v * lanes, sum[v]) : storePartial(dx, sum[v], count);
 }
 
-// Where windows lie apart, every pixel is written once.
+// Where windows lie apart, every pixel of a row of dx is written once: zeros here where there are none.
+CHAINRULE_INLINE void clearBesideWindows(const PoolShape& s, float* dx, Window rows) {
+  const bool all = rows.begin >= rows.end || s.strideW > s.kw;
+  const int64_t from = all ? 0 : least(s.w, s.ow * s.strideW - s.padLeft);
+  fill(dx + from * s.c, 4, 0, (s.w - from) * s.c);
+}
+
+template <bool whole>
 static void maxPoolBackwardApart(const PoolShape& s, const float* dy, const void* index, float* dx, int64_t image,
                                  int64_t i) {
-  fill(dx, 4, 0, s.w * s.c);
   const Window rows = windowsOver(i, s.padTop, s.kh, s.strideH, s.oh);
+  clearBesideWindows(s, dx, rows);
   for (int64_t oi = rows.begin; oi < rows.end; ++oi) {
     const int64_t placeOfRow = (i - (oi * s.strideH - s.padTop)) * s.kw;
     for (int64_t oj = 0; oj < s.ow; ++oj) {
       const int64_t left = oj * s.strideW - s.padLeft, from = ((image * s.oh + oi) * s.ow + oj) * s.c;
       const Window columns = clippedWindow(left, s.kw, s.w);
       for (int64_t start = 0; start < s.c; start += lanes) {
-        const int64_t c = s.c >= lanes ? lastWhole(start, s.c) : 0;
-        const int count = int(least(lanes, s.c));
+        const int64_t c = whole ? lastWhole(start, s.c) : 0;
+        const int count = whole ? lanes : int(s.c);
         const Int chosen = loadIndex(s, index, from + c, count);
-        const Float value = loadSome(dy + from + c, count);
+        const Float value = whole ? load(dy + from + c) : loadPartial(dy + from, count);
         for (int64_t k = columns.begin; k < columns.end; ++k) {
-          const Float part = select(chosen == Int(int32_t(placeOfRow + k)), value, Float(0.0f));
-          storeSome(dx + (left + k) * s.c + c, Float(0.0f) + part, count);
+          const Float part = Float(0.0f) + andBits(value, chosen == Int(int32_t(placeOfRow + k)));
+          whole ? store(dx + (left + k) * s.c + c, part) : storePartial(dx + (left + k) * s.c, part, count);
         }
       }
     }
@@ -174,9 +181,10 @@ static void maxPoolBackwardRow(const PoolShape& s, const float* dy, const void* 
 static void maxPoolBackward(const PoolShape& s, const float* dy, const void* index, float* dx, int64_t rowBegin,
                             int64_t rowEnd) {
   const bool apart = s.strideH >= s.kh && s.strideW >= s.kw;
-  for (int64_t row = rowBegin; row < rowEnd; ++row) {
-    (apart ? maxPoolBackwardApart : maxPoolBackwardRow)(s, dy, index, dx + row * s.w * s.c, row / s.h, row % s.h);
-  }
+  const auto ofRow = !apart         ? maxPoolBackwardRow
+                     : s.c >= lanes ? maxPoolBackwardApart<true>
+                                    : maxPoolBackwardApart<false>;
+  for (int64_t row = rowBegin; row < rowEnd; ++row) ofRow(s, dy, index, dx + row * s.w * s.c, row / s.h, row % s.h);
 }
 
 CHAINRULE_INLINE Float inverseArea(Window rows, Window columns) {
@@ -240,8 +248,8 @@ CHAINRULE_INLINE void gatherMeansOf(const PoolShape& s, const float* dy, int64_t
 
 // As maxPoolBackwardApart.
 static void averagePoolBackwardApart(const PoolShape& s, const float* dy, float* dx, int64_t image, int64_t i) {
-  fill(dx, 4, 0, s.w * s.c);
   const Window over = windowsOver(i, s.padTop, s.kh, s.strideH, s.oh);
+  clearBesideWindows(s, dx, over);
   for (int64_t oi = over.begin; oi < over.end; ++oi) {
     const Window rows = clippedWindow(oi * s.strideH - s.padTop, s.kh, s.h);
     for (int64_t oj = 0; oj < s.ow; ++oj) {

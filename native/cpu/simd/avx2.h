@@ -2,6 +2,7 @@
 // region. Every ISA defines the same names: Float, Int, Mask of `lanes` 32-bit lanes, and the functions below.
 
 constexpr int lanes = 8;
+constexpr bool hasFma = true;  // fma is an instruction
 
 struct Float {
   __m256 v;

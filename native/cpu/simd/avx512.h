@@ -2,6 +2,7 @@
 // inside a namespace that has narrow (8 lanes) and fuseInto; names and meanings as in avx2.h.
 
 constexpr int lanes = 16;
+constexpr bool hasFma = true;  // fma is an instruction
 
 struct Float {
   __m512 v;

@@ -3,6 +3,7 @@
 // operations per step hide latency. The 6 x 16 tile then takes 24 of the 32 registers.
 
 constexpr int lanes = 8;
+constexpr bool hasFma = true;  // fma is an instruction
 
 struct Float {
   float32x4_t low, high;

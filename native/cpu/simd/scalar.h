@@ -3,6 +3,7 @@
 // avx2.h.
 
 constexpr int lanes = 8;
+constexpr bool hasFma = false;  // fma is many instructions: unrolled loops would be long and no faster
 
 using Raw = float __attribute__((vector_size(32), aligned(16)));
 using RawInt = int32_t __attribute__((vector_size(32), aligned(16)));
