@@ -5,7 +5,6 @@ import {
   clip,
   divide,
   equal,
-  erf,
   exp,
   expm1,
   greater,
@@ -25,7 +24,7 @@ import {
   where,
 } from '../ops/math.js';
 import { logSoftmax, relu as plainRelu, sigmoid, softmax, softplus } from '../ops/nn.js';
-import { cast, type Operand, oneAxis, tensor } from '../ops/operands.js';
+import { cast, floatUnary, type Operand, oneAxis, tensor } from '../ops/operands.js';
 import { sum } from '../ops/reduce.js';
 import { expandDims, iota, split } from '../ops/shape.js';
 
@@ -62,8 +61,8 @@ export const celu = (x: Operand, { alpha = 1 }: { alpha?: number } = {}): Tensor
 
 /** x·Φ(x); `approximate` uses tanh instead of erf. */
 export function gelu(x: Operand, { approximate = false }: { approximate?: boolean } = {}): Tensor {
+  if (!approximate) return floatUnary('gelu', x);
   const half = multiply(x, 0.5);
-  if (!approximate) return multiply(half, add(erf(multiply(x, Math.SQRT1_2)), 1));
   const cubic = multiply(multiply(square(x), x), 0.044715);
   return multiply(half, add(tanh(multiply(add(x, cubic), Math.sqrt(2 / Math.PI))), 1));
 }

@@ -49,8 +49,8 @@ const OpDef table[] = {{.name = "island",
 
 // Cheap arithmetic against the functions made of many instructions.
 double instructionCost(std::string_view name) {
-  for (std::string_view dear :
-       {"exp", "expm1", "log", "log1p", "sin", "cos", "tan", "atan", "tanh", "sigmoid", "erf", "pow", "softplus"}) {
+  for (std::string_view dear : {"exp", "expm1", "log", "log1p", "sin", "cos", "tan", "atan", "tanh", "sigmoid", "erf",
+                                "gelu", "geluSlope", "pow", "softplus"}) {
     if (name == dear) return 0.8;
   }
   return 0.12;

@@ -63,7 +63,7 @@ constexpr int64_t kChunks = 64, kFewRows = 8;
 
 Lowering lowerGradient(const LowerContext& c) {
   const NormedRows rows(c);
-  const int64_t chunkRows = std::max(kFewRows, (rows.count + kChunks - 1) / kChunks + 3) / 4 * 4;  // the kernel takes 4
+  const int64_t chunkRows = std::max(kFewRows, (rows.count + kChunks - 1) / kChunks + 3) / 4 * 4;  // of pairs
   const int64_t chunks = std::max<int64_t>(1, (rows.count + chunkRows - 1) / chunkRows);
   const cpu::LayerNormGradient norm{.n = rows.n, .centred = has(c.attrs(), "centred")};
   const bool gamma = has(c.attrs(), "gamma");

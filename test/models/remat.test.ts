@@ -222,7 +222,7 @@ describe('which layers', () => {
     expect(inScope({ mode: 'listOfLayers', layerNames: ['wide', 'narrow', 'last'] })).toEqual(['wide', 'last']));
   test('activations alone', () => {
     expect(inScope({ mode: 'activations' })).toEqual([]);
-    expect(inScope({ mode: 'activations' }, 'erf')).toEqual(['first', 'wide']);
+    expect(inScope({ mode: 'activations' }, 'gelu')).toEqual(['first', 'wide']);
   });
   test('none in a scope of none inside another', () =>
     expect(again(new RematScope().run(() => new RematScope({ mode: null }).run(make)))).toEqual([]));

@@ -101,6 +101,7 @@ const numpy: Record<string, (attrs: Attrs, args: readonly unknown[]) => KerasFor
 const others: Record<string, [module: string, (attrs: Attrs) => KerasForm]> = {
   cast: ['core', ({ dtype }) => ({ name: 'Cast', config: { dtype } })],
   erf: ['math', same('Erf')],
+  gelu: ['nn', () => ({ name: 'Gelu', config: { approximate: false } })],
   logSoftmax: ['nn', along('LogSoftmax')],
   oneHot: [
     'nn',

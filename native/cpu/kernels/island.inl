@@ -99,6 +99,12 @@ struct IslandRun {
   int64_t phase[kIslandInputs];
   int8_t direct[kIslandInstructions];  // the output that the code writes in place, or -1
   const void* source[256];
+  struct Stream {
+    const char* data;
+    int64_t size;  // bytes of an element
+  };
+  Stream streams[kIslandInputs + kIslandOutputs];  // what is walked in step with the elements
+  int streamCount = 0;
 };
 
 CHAINRULE_INLINE int32_t* tileOf(IslandRun& run, int reg) {
@@ -157,19 +163,15 @@ static void prepareInput(IslandRun& run, int i, const T* base, int64_t start, in
 
 constexpr int64_t kFar = 1 << 15;  // elements; several streams of them hardly lie in a core's own cache
 
-// Lines of the next tile: each loop of this one walks other streams, too short for the hardware to foresee them.
-CHAINRULE_INLINE void fetchAhead(const IslandRun& run, int64_t start, int64_t n) {
-  const Island& island = run.island;
-  for (int i = 0; i < island.inputCount; ++i) {
-    if (island.access[i] != Island::Access::inPlace) continue;
-    const int64_t size = byteSize(island.inputs[i].dtype);
-    const char* next = static_cast<const char*>(run.inputs[i]) + (start + n) * size;
-    for (int64_t byte = 0; byte < n * size; byte += 64) __builtin_prefetch(next + byte);
-  }
-  for (int i = 0; i < island.outputCount; ++i) {
-    const int64_t size = byteSize(island.outputs[i].dtype);
-    const char* next = static_cast<const char*>(run.outputs[i]) + (start + n) * size;
-    for (int64_t byte = 0; byte < n * size; byte += 64) __builtin_prefetch(next + byte, 1);
+// Each loop of a tile walks other streams, too short for the hardware to foresee them: lines of the next tile are asked
+// for between the loops. All at once would have the arithmetic wait for them, as a core keeps few requests.
+CHAINRULE_INLINE void fetchAhead(const IslandRun& run, int64_t start, int64_t n, int part) {
+  const int64_t parts = run.island.codeCount;
+  for (int i = 0; i < run.streamCount; ++i) {
+    const IslandRun::Stream& stream = run.streams[i];
+    const int64_t lines = (n * stream.size + 63) / 64, last = lines * (part + 1) / parts;
+    const char* next = stream.data + (start + n) * stream.size;
+    for (int64_t line = lines * part / parts; line < last; ++line) __builtin_prefetch(next + line * 64);
   }
 }
 
@@ -185,9 +187,9 @@ static void runTile(IslandRun& run, int64_t start, int64_t n, bool tail) {
     else
       prepareInput(run, i, static_cast<const uint8_t*>(run.inputs[i]), start, n, tail);
   }
-  if (island.elements >= kFar) fetchAhead(run, start, n);
   const int64_t whole = tail ? lanes : n;
   for (int i = 0; i < island.codeCount; ++i) {
+    if (run.streamCount > 0) fetchAhead(run, start, n, i);
     const Island::Code code = island.code[i];
     void* dst = tileOf(run, code.dst);
     if (run.direct[i] >= 0 && !tail) dst = static_cast<int32_t*>(run.outputs[run.direct[i]]) + start;
@@ -232,6 +234,21 @@ static void chooseDirect(IslandRun& run) {
   }
 }
 
+static void findStreams(IslandRun& run) {
+  const Island& island = run.island;
+  if (island.elements < kFar || island.codeCount == 1) return;  // one long loop is foreseen
+  const auto add = [&](const void* data, DType dtype) __attribute__((always_inline)) {
+    for (int i = 0; i < run.streamCount; ++i) {
+      if (run.streams[i].data == data) return;
+    }
+    run.streams[run.streamCount++] = {static_cast<const char*>(data), byteSize(dtype)};
+  };
+  for (int i = 0; i < island.inputCount; ++i) {
+    if (island.access[i] == Island::Access::inPlace) add(run.inputs[i], island.inputs[i].dtype);
+  }
+  for (int i = 0; i < island.outputCount; ++i) add(run.outputs[i], island.outputs[i].dtype);
+}
+
 static void island(const Island& island, const void* const* inputs, void* const* outputs, int64_t begin, int64_t end,
                    void* scratch) {
   if (begin >= end) return;
@@ -253,6 +270,7 @@ static void island(const Island& island, const void* const* inputs, void* const*
     run.source[reg] = tileOf(run, reg);
   }
   chooseDirect(run);
+  findStreams(run);
   const int64_t inner = island.dims[island.rank - 1];
   for (int64_t start = begin; start < end;) {
     int64_t n = end - start < island.tile ? end - start : island.tile;

@@ -77,6 +77,13 @@ export const elementwiseRows: Record<string, Row> = {
   tanh: unary(Math.tanh, real, { ulps: 2 }),
   sigmoid: unary((a) => 1 / (1 + Math.exp(-a)), any, { ulps: 2 }),
   erf: unary(erf, real, { ulps: 3 }),
+  // Relative where nothing cancels; test/kernels has all arguments.
+  gelu: unary((a) => 0.5 * a * (1 + erf(a / Math.SQRT2)), between(-0.5, 8), { ulps: 4 }),
+  geluSlope: unary(
+    (a) => 0.5 * (1 + erf(a / Math.SQRT2)) + (a * Math.exp(-0.5 * a * a)) / Math.sqrt(2 * Math.PI),
+    between(0, 6),
+    { ulps: 2 },
+  ),
   relu: unary((a) => Math.max(a, 0), awayFromZero(0.1, 4), 'exact'),
   softplus: unary((a) => Math.max(a, 0) + Math.log1p(Math.exp(-Math.abs(a))), any, { ulps: 2 }),
   floor: unary(Math.floor, steps, 'exact', []),
