@@ -25,7 +25,7 @@ constexpr OpRow opRows[] = {
 #include "ops/elementwise.def"
 };
 
-uint8_t& operand(Island::Code& code, int i) { return i == 0 ? code.a : i == 1 ? code.b : code.c; }
+uint8_t operand(const Island::Code& code, int i) { return i == 0 ? code.a : i == 1 ? code.b : code.c; }
 int operands(const Island::Code& code) { return operandCount(code.op); }
 
 void collapseAxes(Island& island) {
@@ -132,6 +132,30 @@ void joinInstructions(Island& island) {
   island.registerCount = base + island.instructionCount;
 }
 
+// The codes of Adam's step: mean = lerp(..), square = lerpSquare(..), root = sqrtAdd(square, ..), part = mulDiv(mean,
+// .., root), next = sub(.., part), where nobody else reads root and part.
+bool isAdam(const Island& island, int first) {
+  const Island::Code* const c = island.code + first;
+  constexpr Opcode ops[] = {Opcode::lerp, Opcode::lerpSquare, Opcode::sqrtAdd, Opcode::mulDiv, Opcode::sub_f32};
+  for (int i = 0; i < kAdamCodes; ++i) {
+    if (c[i].op != ops[i]) return false;
+  }
+  const uint8_t mean = c[0].dst, square = c[1].dst, root = c[2].dst, part = c[3].dst;
+  if (c[2].a != square || c[3].a != mean || c[3].c != root || c[4].b != part) return false;
+  const uint8_t given[] = {c[1].a, c[1].b, c[1].c, c[2].b, c[3].b, c[4].a};
+  const auto isGiven = [&](uint8_t value) {
+    return std::find(std::begin(given), std::end(given), value) != std::end(given);
+  };
+  if (isGiven(mean) || isGiven(square) || isGiven(root) || isGiven(part)) return false;
+  for (int i = first + kAdamCodes; i < island.codeCount; ++i) {
+    for (int k = 0; k < operands(island.code[i]); ++k) {
+      if (operand(island.code[i], k) == root || operand(island.code[i], k) == part) return false;
+    }
+  }
+  return std::none_of(island.outputs, island.outputs + island.outputCount,
+                      [&](const IslandOutput& output) { return output.value == root || output.value == part; });
+}
+
 // Tiles of scratch for the registers; a temporary's tile is free again after its last reader.
 void assignTiles(Island& island) {
   const int base = island.inputCount + island.constantCount;
@@ -201,6 +225,10 @@ void finishIsland(Island& island) {
   classifyInputs(island);
   joinInstructions(island);
   assignTiles(island);
+  island.adam = -1;
+  for (int i = 0; i + kAdamCodes <= island.codeCount && island.adam < 0; ++i) {
+    if (isAdam(island, i)) island.adam = i;
+  }
 }
 
 int64_t islandScratchBytes(const Island& island) { return int64_t(island.tileCount) * kIslandTile * 4; }

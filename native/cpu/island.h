@@ -19,6 +19,7 @@ constexpr int kIslandConstants = 24;
 constexpr int kIslandInstructions = 160;
 constexpr int kIslandOutputs = 16;
 constexpr int kIslandTile = 512;  // elements
+constexpr int kAdamCodes = 5;
 
 struct IslandInput {
   DType dtype = DType::f32;           // u8 and boolean widen to i32 lanes, bf16 to f32
@@ -62,6 +63,7 @@ struct Island {
   int16_t outputCode[kIslandOutputs];  // the code that writes it, -1 for inputs and constants
   uint8_t tileOf[kIslandInputs + kIslandConstants + kIslandInstructions];
   bool rowWise = false;  // tiles stay within a row of the last axis
+  int adam = -1;         // the first of the five codes that are Adam's step and run as one loop, -1: none
 };
 
 // Collapses axes, joins instructions, assigns registers. Call once after filling in; the island is then

@@ -299,8 +299,9 @@ KERNEL_CASE(islandRandomPrograms) {
   }
 }
 
-// Adam over one parameter: its twelve instructions run as five, with the bits of the twelve.
-KERNEL_CASE(islandAdam) {
+// Adam over one parameter: its twelve instructions run as five in one loop, with the bits of the twelve. `more`: what
+// the loop does not keep is a result as well, so that it cannot be one.
+static void checkAdam(bool more) {
   constexpr int64_t count = 1000 + 13;
   enum { p, m, v, g, rate, keep1, keep2, epsilon };  // inputs, the last four scalars
   Island island;
@@ -317,30 +318,40 @@ KERNEL_CASE(islandAdam) {
   const int v1 = emit(Opcode::add_f32, v, emit(Opcode::mul_f32, emit(Opcode::sub_f32, square, v), keep2));
   const int root = emit(Opcode::add_f32, emit(Opcode::sqrt_f32, v1, v1), epsilon);
   const int p1 = emit(Opcode::sub_f32, p, emit(Opcode::div_f32, emit(Opcode::mul_f32, m1, rate), root));
-  for (int value : {p1, m1, v1}) island.outputs[island.outputCount++] = {uint8_t(value), DType::f32};
+  const int p2 = emit(Opcode::neg_f32, p1, p1);  // a code behind the loop
+  for (int value : {p1, m1, v1, p2}) island.outputs[island.outputCount++] = {uint8_t(value), DType::f32};
+  if (more) island.outputs[island.outputCount++] = {uint8_t(root), DType::f32};
   finishIsland(island);
-  expect(island.codeCount == 5, "%d codes", island.codeCount);
+  expect(island.codeCount == 6, "%d codes", island.codeCount);
+  expect(island.adam == (more ? -1 : 0), "the loop begins at code %d", island.adam);
 
   const std::vector<float> start[4] = {floats(count), floats(count), floats(count, 0, 1), floats(count)};
   const float scalars[4] = {0.001f, 0.1f, 0.001f, 1e-7f};
   for (const KernelTable* table : tables()) {
-    std::vector<float> memory[4] = {start[0], start[1], start[2], start[3]};
+    std::vector<float> memory[4] = {start[0], start[1], start[2], start[3]}, negated(count), roots(count);
     const void* in[8];
     for (int i = 0; i < 4; ++i) in[i] = memory[i].data();
     for (int i = 0; i < 4; ++i) in[4 + i] = scalars + i;
-    void* out[3] = {memory[p].data(), memory[m].data(), memory[v].data()};
+    void* out[5] = {memory[p].data(), memory[m].data(), memory[v].data(), negated.data(), roots.data()};
     Scratch scratch(islandScratchBytes(island));
     table->island(island, in, out, 0, count, scratch.data());
     for (int64_t i = 0; i < count; ++i) {
       const float grad = start[g][i];
       const float mean = start[m][i] + (grad - start[m][i]) * scalars[1];
       const float variance = start[v][i] + (grad * grad - start[v][i]) * scalars[2];
-      const float value = start[p][i] - mean * scalars[0] / (std::sqrt(variance) + scalars[3]);
-      if (memory[p][i] == value && memory[m][i] == mean && memory[v][i] == variance) continue;
+      const float divisor = std::sqrt(variance) + scalars[3];
+      const float value = start[p][i] - mean * scalars[0] / divisor;
+      if (memory[p][i] == value && memory[m][i] == mean && memory[v][i] == variance && negated[i] == -value &&
+          (!more || roots[i] == divisor))
+        continue;
       expect(false, "%s: element %lld is %g, expected %g", table->isa, static_cast<long long>(i), memory[p][i], value);
       break;
     }
   }
+}
+KERNEL_CASE(islandAdam) {
+  checkAdam(false);
+  checkAdam(true);
 }
 
 KERNEL_CASE(islandOpcodes) {

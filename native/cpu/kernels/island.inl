@@ -188,11 +188,24 @@ static void runTile(IslandRun& run, int64_t start, int64_t n, bool tail) {
       prepareInput(run, i, static_cast<const uint8_t*>(run.inputs[i]), start, n, tail);
   }
   const int64_t whole = tail ? lanes : n;
+  const auto place = [&](int i) __attribute__((always_inline)) {
+    const bool direct = run.direct[i] >= 0 && !tail;
+    return direct ? static_cast<int32_t*>(run.outputs[run.direct[i]]) + start : tileOf(run, island.code[i].dst);
+  };
   for (int i = 0; i < island.codeCount; ++i) {
-    if (run.streamCount > 0) fetchAhead(run, start, n, i);
     const Island::Code code = island.code[i];
-    void* dst = tileOf(run, code.dst);
-    if (run.direct[i] >= 0 && !tail) dst = static_cast<int32_t*>(run.outputs[run.direct[i]]) + start;
+    void* const dst = place(i);
+    if (i == island.adam) {
+      void* const results[] = {dst, place(i + 1), place(i + 4)};
+      adamLoop(&island.code[i], run.source, static_cast<float*>(results[0]), static_cast<float*>(results[1]),
+               static_cast<float*>(results[2]), whole, run.streamCount > 0);
+      run.source[code.dst] = results[0];
+      run.source[island.code[i + 1].dst] = results[1];
+      run.source[island.code[i + 4].dst] = results[2];
+      i += kAdamCodes - 1;
+      continue;
+    }
+    if (run.streamCount > 0) fetchAhead(run, start, n, i);
     run.source[code.dst] = dst;
     tileLoops[int(code.op)](dst, run.source[code.a], run.source[code.b], run.source[code.c], whole);
   }
