@@ -63,8 +63,8 @@ export class NDArray<D extends NativeArray = Float32Array> {
   readonly dtype: DType;
 
   /**
-   * `data` is used as it is, not copied; its length must be the product of `shape`. Don't write to it while a promise of a call
-   * that got it (`fit`, `predict`, …) is pending: only arrays up to 128 KiB are copied before such a call returns.
+   * `data` is used as it is, not copied; its length must be the product of `shape`. Don't write to it, transfer or resize its
+   * buffer while a promise of a call that got it (`fit`, `predict`, …) is pending.
    */
   constructor(data: D, shape: readonly number[] = [data.length], dtype: DType = dtypeOfArray(data)) {
     for (const dim of shape) {

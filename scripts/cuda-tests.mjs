@@ -25,11 +25,13 @@ if (found.devices.length === 0) {
 }
 console.log(`On ${found.devices[0].name}.`);
 // An emulated kernel runs on one thread, so that one file of tests a core is right; vitest's default is one core less.
-const emulated = process.env.CHAINRULE_CUDA_EMULATE !== undefined;
+const emulated = Boolean(process.env.CHAINRULE_CUDA_EMULATE);
 const tests = process.argv.slice(2);
 runBin('vitest/vitest.mjs', [
   'run',
-  ...(emulated ? ['--maxWorkers', String(availableParallelism())] : []),
+  ...(emulated && !tests.some((test) => test.startsWith('--maxWorkers'))
+    ? ['--maxWorkers', String(availableParallelism())]
+    : []),
   ...(tests.length > 0
     ? tests
     : [

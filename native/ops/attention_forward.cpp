@@ -51,7 +51,7 @@ struct Run {
     k.gemm(products, 0, tile.rows, 0, cpu::panelCount(tile.keys), at(f.gemm));
     k.attentionScores(tile, at(f.scores));
     k.attentionSoftmax(tile, first, at(f.scores), at(f.peak), at(f.total), at(f.output), a.widthColumns());
-    if (!a.packsValues()) {
+    if (!a.packsValues()) {  // the columns behind the width stay as they are: nobody reads them
       for (int64_t row = 0; row < tile.rows; ++row)
         k.mixRows(at(f.scores) + row * tile.stride, values(batch, head / a.group(), key), a.keyHeads * a.width,
                   tile.keys, a.width, first, at(f.output) + row * a.widthColumns());

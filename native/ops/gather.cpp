@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 
 #include "cpu/kernel_table.h"
 #include "cpu/split.h"
@@ -121,6 +122,8 @@ std::vector<ValueType> inferGatherReduce(const InferContext& c) {
   return {typeOf(DType::f32, out)};
 }
 
+constexpr int64_t kKnownAhead = 32;  // ids of the next bag, whose rows are asked for early
+
 Lowering lowerGatherReduce(const LowerContext& c) {
   const int64_t rows = c.in[0].dims[0], length = c.in[1].dims.back(),
                 width = c.in[0].count() / std::max<int64_t>(rows, 1);
@@ -132,6 +135,8 @@ Lowering lowerGatherReduce(const LowerContext& c) {
     const int32_t* const indices = args.in<int32_t>(1);
     float* const partial = reinterpret_cast<float*>(args.own);
     float* const bag = partial + chunks * width;
+    int32_t* const ids =
+        reinterpret_cast<int32_t*>(bag);  // what is looked at is what is read, whatever JavaScript writes
     int64_t bad = INT64_MAX;
     const Range range = args.split(bags);
     for (int64_t i = range.begin; i < range.end; ++i) {
@@ -146,12 +151,13 @@ Lowering lowerGatherReduce(const LowerContext& c) {
           k.reduceOuter(cpu::Reduce::sum, DType::f32, bag, count, width, sum, 0, width);
           continue;
         }
-        const int64_t outside =
-            k.findOutside(indices, 0, int32_t(std::min<int64_t>(rows, INT32_MAX)), first, first + count);
+        const int64_t known = std::min(count + kKnownAhead, bags * length - first);
+        std::memcpy(ids, indices + first, size_t(known) * 4);
+        const int64_t outside = k.findOutside(ids, 0, int32_t(std::min<int64_t>(rows, INT32_MAX)), 0, count);
         if (outside < 0)
-          k.gatherSum(args.in<float>(0), width, indices + first, count, bags * length - first, sum);
+          k.gatherSum(args.in<float>(0), width, ids, count, known, sum);
         else
-          bad = std::min(bad, outside), std::fill_n(sum, width, 0.0f);
+          bad = std::min(bad, first + outside), std::fill_n(sum, width, 0.0f);
       }
       if (chunks > 1) k.reduceOuter(cpu::Reduce::sum, DType::f32, partial, chunks, width, out, 0, width);
       for (int64_t k = 0; mean && k < width; ++k) out[k] /= float(length);
@@ -160,7 +166,7 @@ Lowering lowerGatherReduce(const LowerContext& c) {
   };
   return {.launch = launch,
           .cost = double(c.in[1].count()) * (2 + double(width) * 0.05),
-          .memberScratch = size_t(((halves ? chunkRows : 0) + chunks) * width * 4 + 64)};
+          .memberScratch = size_t(chunks * width + (halves ? chunkRows * width : chunkRows + kKnownAhead)) * 4 + 64};
 }
 
 std::vector<ValueType> inferOneHot(const InferContext& c) {

@@ -31,7 +31,9 @@ CHAINRULE_INLINE void sumRowsGroup(const float* table, int64_t width, const int3
   Float part[vectors];
   for (Float& v : part) v = Float(0.0f);
   for (int64_t i = begin; i < end; ++i) {
-    const char* const ahead = reinterpret_cast<const char*>(table + indices[least(i + kRowsAhead, last)] * width);
+    // Nobody has looked at that id yet, so the address may be anything.
+    const uint64_t offset = uint64_t(int64_t(indices[least(i + kRowsAhead, last)])) * uint64_t(width) * 4;
+    const char* const ahead = reinterpret_cast<const char*>(reinterpret_cast<uintptr_t>(table) + offset);
 #pragma GCC unroll 4
     for (int64_t byte = 0; byte < vectors * lanes * 4; byte += 64) __builtin_prefetch(ahead + byte);
     const float* const row = table + indices[i] * width;
@@ -80,7 +82,7 @@ struct RowShare {
   [[gnu::always_inline]] inline RowShare(int64_t tableRows, int64_t member, int64_t members)
       : first(int32_t(uint32_t(begin(member, members)))),
         range(flipped(begin(member + 1, members) - 1 - begin(member, members))),
-        rows(flipped(tableRows)) {}
+        rows(flipped(least(tableRows, int64_t(1) << 31))) {}
   [[gnu::always_inline]] static inline int64_t begin(int64_t member, int64_t members) {
     return ((member << 32) + members - 1) / members;
   }
