@@ -50,6 +50,12 @@ describe('the start of the package', () => {
     }
   });
 
+  test('a first prediction loads no package that files need', () => {
+    const code = `${predicts(join(dist, 'entry.js'))}
+      console.log(Object.keys(require.cache).filter((file) => /node_modules.(yazl|yauzl)/.test(file)).join());`;
+    expect(run(code)).toBe('5');
+  });
+
   test('another realm, as Jest makes one, gets classes of its own', () => {
     const code = `
       const vm = require('node:vm'), { readFileSync } = require('node:fs');

@@ -1,7 +1,7 @@
 import { constants } from 'node:buffer';
 import { type FileHandle, open } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
-import * as yauzl from 'yauzl';
+import type * as yauzl from 'yauzl';
 import { ChainruleError } from '../errors.js';
 import { ioError } from './io_error.js';
 
@@ -35,7 +35,8 @@ export class ZipReader {
       throw ioError('read', path, error);
     }
     try {
-      const archive = await yauzl.fromFdPromise(handle.fd, { autoClose: false, strictFileNames: true });
+      const { fromFdPromise } = require('yauzl') as typeof yauzl; // when a file is opened: starts do without
+      const archive = await fromFdPromise(handle.fd, { autoClose: false, strictFileNames: true });
       return new ZipReader(path, handle, archive, await readMembers(path, archive));
     } catch (error) {
       await handle.close();

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { ZipFile } from 'yazl';
+import type * as yazl from 'yazl';
 
 /** A member to be written: its name, its size, and its content in pieces. */
 export interface ZipContent {
@@ -10,6 +10,7 @@ export interface ZipContent {
 
 /** The bytes of a zip file with these members, all stored, in this order: what Keras writes. */
 export async function* zipBytes(members: readonly ZipContent[], date = new Date()): AsyncGenerator<Uint8Array> {
+  const { ZipFile } = require('yazl') as typeof yazl; // not before: a start would take a few milliseconds more
   const archive = new ZipFile();
   const output = archive.outputStream as Readable;
   archive.on('error', (error: Error) => output.destroy(error));
