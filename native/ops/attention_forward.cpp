@@ -53,8 +53,8 @@ struct Run {
     k.attentionSoftmax(tile, first, at(f.scores), at(f.peak), at(f.total), at(f.output), a.widthColumns());
     if (!a.packsValues()) {  // the columns behind the width stay as they are: nobody reads them
       for (int64_t row = 0; row < tile.rows; ++row)
-        k.mixRows(at(f.scores) + row * tile.stride, values(batch, head / a.group(), key), a.keyHeads * a.width,
-                  tile.keys, a.width, first, at(f.output) + row * a.widthColumns());
+        k.vectorMatrix(values(batch, head / a.group(), key), a.keyHeads * a.width, tile.keys,
+                       at(f.scores) + row * tile.stride, !first, at(f.output) + row * a.widthColumns(), 0, a.width);
       return;
     }
     cpu::Gemm mixed{.m = tile.rows, .n = a.width, .k = tile.keys};

@@ -160,7 +160,7 @@ Lowering lowerColumn(const LowerContext& c, Product p) {
     const float *a = args.in<float>(0), *b = args.in<float>(1);
     float* out = args.out<float>();
     const Range rows = args.split(p.m, 16);
-    p.ta ? combine(a, p.m, p.k, b, out, rows.begin, rows.end) : dot(a, p.k, b, out, rows.begin, rows.end);
+    p.ta ? combine(a, p.m, p.k, b, false, out, rows.begin, rows.end) : dot(a, p.k, b, out, rows.begin, rows.end);
     if (epilogue.run) epilogue.apply(args, out, false, rows.begin, rows.end, args.own);
   };
   return {.launch = launch,

@@ -82,8 +82,8 @@ KERNEL_CASE(mixedRows) {
       g.aRow = rows, g.aCol = 1, g.bPanel = rows * cpu::kPanel, g.accumulate = !first;
       Scratch scratch(cpu::gemmScratchBytes(g));
       k->gemm(g, 0, 1, 0, panels, scratch.data());
-      k->mixRows(factors.data(), x.data(), stride, rows, n, first, mixed.data());
-      expectSame(product, mixed, "mixRows");
+      k->vectorMatrix(x.data(), stride, rows, factors.data(), !first, mixed.data(), 0, n);
+      expectSame(product, mixed, "vectorMatrix");
     }
   }
 }

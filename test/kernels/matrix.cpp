@@ -119,7 +119,7 @@ void checkVector(int64_t m, int64_t k) {
     randomSplit(
         m, [&](int64_t begin, int64_t end) { table->matrixVector(a.data(), k, b.data(), dot.data(), begin, end); });
     randomSplit(k, [&](int64_t begin, int64_t end) {
-      table->vectorMatrix(a.data(), k, m, across.data(), combined.data(), begin, end);
+      table->vectorMatrix(a.data(), k, m, across.data(), false, combined.data(), begin, end);
     });
     table->packB(a.data(), k, 1, m, k, panels.data(), 0, panelCount(k));
     Gemm g;

@@ -89,35 +89,3 @@ static void attentionBackward(const AttentionTile& t, const float* peak, const f
     }
   }
 }
-
-// Sums of rows by their factors as they lie in memory, for few queries: packing them would cost more than the product.
-template <int vectors>
-CHAINRULE_INLINE void mixRowsGroup(const float* factors, const float* x, int64_t stride, int64_t rows, bool first,
-                                   float* out, int count) {
-  Float sum[vectors];
-#pragma GCC unroll 8
-  for (int j = 0; j < vectors; ++j)
-    sum[j] = first ? Float(0.0f) : count < lanes ? loadPartial(out, count) : load(out + j * lanes);
-  for (int64_t row = 0; row < rows; ++row, x += stride) {
-    const Float factor = broadcast(factors + row);
-#pragma GCC unroll 8
-    for (int j = 0; j < vectors; ++j)
-      accumulate(sum[j], factor, count < lanes ? loadPartial(x, count) : load(x + j * lanes));
-  }
-#pragma GCC unroll 8
-  for (int j = 0; j < vectors; ++j) {
-    if (count < lanes)
-      storePartial(out, sum[0], count);
-    else
-      store(out + j * lanes, sum[j]);
-  }
-}
-
-static void mixRows(const float* factors, const float* x, int64_t stride, int64_t rows, int64_t n, bool first,
-                    float* out) {
-  int64_t c = 0;
-  for (; c + 8 * lanes <= n; c += 8 * lanes) mixRowsGroup<8>(factors, x + c, stride, rows, first, out + c, lanes);
-  for (; c + 4 * lanes <= n; c += 4 * lanes) mixRowsGroup<4>(factors, x + c, stride, rows, first, out + c, lanes);
-  for (; c + lanes <= n; c += lanes) mixRowsGroup<1>(factors, x + c, stride, rows, first, out + c, lanes);
-  if (c < n) mixRowsGroup<1>(factors, x + c, stride, rows, first, out + c, int(n - c));
-}

@@ -196,12 +196,11 @@ static void runTile(IslandRun& run, int64_t start, int64_t n, bool tail) {
     const Island::Code code = island.code[i];
     void* const dst = place(i);
     if (i == island.adam) {
-      void* const results[] = {dst, place(i + 1), place(i + 4)};
-      adamLoop(&island.code[i], run.source, static_cast<float*>(results[0]), static_cast<float*>(results[1]),
-               static_cast<float*>(results[2]), whole, run.streamCount > 0);
-      run.source[code.dst] = results[0];
-      run.source[island.code[i + 1].dst] = results[1];
-      run.source[island.code[i + 4].dst] = results[2];
+      void *const square = place(i + 1), *const next = place(i + 4);
+      adamLoop(&island.code[i], run.source, dst, square, next, whole, run.streamCount > 0);
+      run.source[code.dst] = dst;
+      run.source[island.code[i + 1].dst] = square;
+      run.source[island.code[i + 4].dst] = next;
       i += kAdamCodes - 1;
       continue;
     }

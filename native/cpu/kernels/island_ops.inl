@@ -129,8 +129,8 @@ static_assert(sizeof tileLoops / sizeof tileLoops[0] == size_t(Opcode::count));
 
 // The five codes of Adam's step as one loop, with their bits: three results of four operands, where one code after the
 // other would store and load each value between them. `ahead`: operands go on behind the tile and are asked for.
-static void adamLoop(const Island::Code* c, const void* const* source, float* mean, float* square, float* next,
-                     int64_t n, bool ahead) {
+static void adamLoop(const Island::Code* c, const void* const* source, void* mean, void* square, void* next, int64_t n,
+                     bool ahead) {
   const auto data = [&](uint8_t reg) { return static_cast<const float*>(source[reg]); };
   const float *m = data(c[0].a), *g = data(c[0].b), *v = data(c[1].a), *w = data(c[1].b), *p = data(c[4].a);
   const float *meanShare = data(c[0].c), *squareShare = data(c[1].c), *epsilon = data(c[2].b), *rate = data(c[3].b);
@@ -142,8 +142,8 @@ static void adamLoop(const Island::Code* c, const void* const* source, float* me
     const Float newSquare = lerpSquareOp::run(load(v + i), load(w + i), load(squareShare + i));
     const Float root = sqrtAddOp::run(newSquare, load(epsilon + i));
     const Float result = subOp::run(load(p + i), mulDivOp::run(newMean, load(rate + i), root));
-    store(mean + i, newMean);
-    store(square + i, newSquare);
-    store(next + i, result);
+    storeLanes(static_cast<float*>(mean) + i, newMean);
+    storeLanes(static_cast<float*>(square) + i, newSquare);
+    storeLanes(static_cast<float*>(next) + i, result);
   }
 }

@@ -17,11 +17,13 @@ static void matrixVector(const float* a, int64_t k, const float* b, float* out, 
 
 // `vectors` vectors of columns; `count` < lanes masks a single one.
 template <int vectors>
-CHAINRULE_INLINE void vectorMatrixColumns(const float* a, int64_t columns, int64_t k, const float* b, float* out,
-                                          int count) {
+CHAINRULE_INLINE void vectorMatrixColumns(const float* a, int64_t aRow, int64_t k, const float* b, bool accumulates,
+                                          float* out, int count) {
   Float sum[vectors];
-  for (Float& v : sum) v = Float(0.0f);
-  for (int64_t i = 0; i < k; ++i, a += columns) {
+#pragma GCC unroll 8
+  for (int j = 0; j < vectors; ++j)
+    sum[j] = !accumulates ? Float(0.0f) : count < lanes ? loadPartial(out, count) : load(out + j * lanes);
+  for (int64_t i = 0; i < k; ++i, a += aRow) {
     const Float factor = broadcast(b + i);
 #pragma GCC unroll 8
     for (int j = 0; j < vectors; ++j)
@@ -36,11 +38,11 @@ CHAINRULE_INLINE void vectorMatrixColumns(const float* a, int64_t columns, int64
   }
 }
 
-static void vectorMatrix(const float* a, int64_t columns, int64_t k, const float* b, float* out, int64_t begin,
-                         int64_t end) {
+static void vectorMatrix(const float* a, int64_t aRow, int64_t k, const float* b, bool accumulates, float* out,
+                         int64_t begin, int64_t end) {
   int64_t j = begin;
-  for (; j + 8 * lanes <= end; j += 8 * lanes) vectorMatrixColumns<8>(a + j, columns, k, b, out + j, lanes);
-  for (; j + 2 * lanes <= end; j += 2 * lanes) vectorMatrixColumns<2>(a + j, columns, k, b, out + j, lanes);
-  for (; j + lanes <= end; j += lanes) vectorMatrixColumns<1>(a + j, columns, k, b, out + j, lanes);
-  if (j < end) vectorMatrixColumns<1>(a + j, columns, k, b, out + j, int(end - j));
+  for (; j + 8 * lanes <= end; j += 8 * lanes) vectorMatrixColumns<8>(a + j, aRow, k, b, accumulates, out + j, lanes);
+  for (; j + 2 * lanes <= end; j += 2 * lanes) vectorMatrixColumns<2>(a + j, aRow, k, b, accumulates, out + j, lanes);
+  for (; j + lanes <= end; j += lanes) vectorMatrixColumns<1>(a + j, aRow, k, b, accumulates, out + j, lanes);
+  if (j < end) vectorMatrixColumns<1>(a + j, aRow, k, b, accumulates, out + j, int(end - j));
 }
