@@ -33,15 +33,15 @@ struct GemmWindow {
 struct Gemm {
   int64_t m = 0, n = 0, k = 0;
   GemmOperand a, b;
-  float* c = nullptr;
+  void* c = nullptr;  // floats, or halfC: bfloat16, to which results are rounded
   int64_t cRow = 0;
   int64_t cBatch[kGemmBatchRank] = {};
   int64_t batchDims[kGemmBatchRank] = {1, 1, 1, 1, 1, 1};
   int64_t batchCount = 1;
-  bool accumulate = false;      // c += instead of c =
-  const float* bias = nullptr;  // of n
-  int64_t biasBatch = 0;        // its stride from product to product
-  bool relu = false;
+  bool accumulate = false;     // c += instead of c =; of floats
+  const void* bias = nullptr;  // of n: floats, or halfBias
+  int64_t biasBatch = 0;       // its stride from product to product
+  bool halfC = false, halfBias = false, relu = false;
   // The sum cut into so many parts of kPart: their results go to `partial` [part][batch][m][n] and are added up by
   // gemmJoin in order.
   int64_t parts = 1, kPart = 0;

@@ -90,6 +90,7 @@ Launchers poolLaunchers();
 Launchers randomLaunchers();
 Launchers recurrentLaunchers();
 Launchers reduceLaunchers();
+Launchers layerNormLaunchers();
 Launchers rowLaunchers();
 Launchers solveLaunchers();
 Launchers sortLaunchers();

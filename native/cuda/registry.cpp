@@ -6,7 +6,7 @@ const Launcher* findLauncher(std::string_view op) {
   for (const Launchers& list :
        {attentionLaunchers(), convLaunchers(), factorLaunchers(), gatherLaunchers(), islandLaunchers(), joinLaunchers(),
         lineLaunchers(), matmulLaunchers(), moveLaunchers(), poolLaunchers(), randomLaunchers(), recurrentLaunchers(),
-        reduceLaunchers(), rowLaunchers(), solveLaunchers(), sortLaunchers()}) {
+        reduceLaunchers(), layerNormLaunchers(), rowLaunchers(), solveLaunchers(), sortLaunchers()}) {
     for (const Launcher& launcher : list) {
       if (launcher.op == op) return &launcher;
     }

@@ -26,8 +26,9 @@ using ValueId = uint32_t;
 using NodeId = uint32_t;
 constexpr ValueId kNone = ~ValueId(0);
 
-// An attribute of products: both factors are bfloat16. Set by passes, for devices.
-constexpr std::string_view kHalves = "halves";
+// Attributes of products: both factors are bfloat16; and the result is, rounded as it is stored. Set by passes, for
+// devices.
+constexpr std::string_view kHalves = "halves", kHalfResult = "halfResult";
 
 // How a variable of rank >= 2 lies in memory. panel16: base/panels.h, columns = the last axis.
 enum class Layout : uint8_t { rowMajor, panel16 };

@@ -30,7 +30,7 @@ std::vector<ValueType> infer(const InferContext& c) {
          w[2].value * groups, " input channels and filters that divide into the groups");
   }
   const Window window = windowOfFilter(c);
-  return {typeOf(DType::f32, {x[0], window.outputs(0, x[1]), window.outputs(1, x[2]), w[3]})};
+  return {typeOf(productDType(c.attrs), {x[0], window.outputs(0, x[1]), window.outputs(1, x[2]), w[3]})};
 }
 
 std::vector<ValueType> inferShape(const InferContext& c) {

@@ -29,7 +29,7 @@ std::vector<ValueType> infer(const InferContext& c) {
   shape.push(m);
   shape.push(n);
   const Layout layout = c.attrs.integer("outPanel", 0) ? Layout::panel16 : Layout::rowMajor;
-  return {{DType::f32, shape, layout}};
+  return {{productDType(c.attrs), shape, layout}};
 }
 
 Expr matmul(Expr a, Expr b, bool ta, bool tb) {

@@ -40,6 +40,8 @@ void expectFactor(const InferContext& c, int input) {
   expectDType(c, input, c.attrs.integer(kHalves, 0) ? DType::bf16 : DType::f32);
 }
 
+DType productDType(const Attrs& attrs) { return attrs.integer(kHalfResult, 0) ? DType::bf16 : DType::f32; }
+
 void expectDType(const InferContext& c, int input, DType dtype) {
   if (c.in[size_t(input)].dtype == dtype) return;
   fail("DTYPE", "input ", input, " must be ", dtypeName(dtype), ", got ", dtypeName(c.in[size_t(input)].dtype),

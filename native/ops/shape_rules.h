@@ -17,6 +17,7 @@ inline std::vector<ValueType> sameAsFirst(const InferContext& c) { return {typeO
 int axisAttr(const InferContext& c, const char* name, int rank);
 Shape shapeAttr(const Attrs& attrs, const char* name);
 void expectFactor(const InferContext& c, int input);  // of a product: float32, or bfloat16 where kHalves says so
+DType productDType(const Attrs& attrs);               // float32, or bfloat16 where kHalfResult says so
 void expectDType(const InferContext& c, int input, DType dtype);
 void expectRank(const InferContext& c, int input, int rank);
 

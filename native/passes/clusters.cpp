@@ -179,11 +179,14 @@ class Clustering {
       NodeId best = 0;
       bool found = false;
       int open = 0;
+      bool half = false;
       for (NodeId id : members_[island]) {
         bool leaves = kept_[graph_.nodes[id].first];
         for (NodeId user : users_[id]) leaves |= island_[user] != int(island);
         open += leaves;
-        if (leaves && graph_.type(graph_.nodes[id].first).dtype != DType::f32) open += kMaxOutputs;
+        const DType dtype = graph_.type(graph_.nodes[id].first).dtype;
+        if (leaves && dtype == DType::bf16) half = true;
+        if (leaves && dtype != DType::f32 && dtype != DType::bf16) open += kMaxOutputs;
         for (ValueId input : graph_.nodes[id].inputs) {
           const NodeId producer = graph_.values[input].node;
           if (takes(producer, int(island)) && (!found || producer > best)) {
@@ -192,7 +195,7 @@ class Clustering {
           }
         }
       }
-      if (!found || open != 1) continue;
+      if (!found || open != 1 || (half && !graph_.nodes[best].attrs.integer(kHalves, 0))) continue;
       island_[best] = int(island);
       members_[island].push_back(best);
     }

@@ -20,7 +20,7 @@ constexpr Pass onValues[] = {
     {applyPatterns},
     {simplify},
     {joinMoments, For::cpu},
-    {joinLayerNorms, For::cpu},
+    {joinLayerNorms},
     {simplify},
     {recompute, For::cpu},
     {foldAffine, For::cpu},

@@ -20,6 +20,16 @@ std::optional<uint32_t> scalarBits(const Graph& graph, ValueId value) {
   return bits;
 }
 
+// What a cluster reads for a value from outside: behind a product of bfloat16, such a number before it is widened.
+ValueId storedValue(const Graph& graph, const std::vector<NodeId>& cluster, ValueId value) {
+  const Node& node = graph.nodeOf(value);
+  if (node.op->name != "cast" || graph.type(value).dtype != DType::f32) return value;
+  const bool behindHalves = std::any_of(cluster.begin(), cluster.end(), [&](NodeId id) {
+    return !graph.nodes[id].op->elementwise && graph.nodes[id].attrs.integer(kHalves, 0);
+  });
+  return behindHalves && graph.type(node.inputs[0]).dtype == DType::bf16 ? node.inputs[0] : value;
+}
+
 // The program of a cluster. `head`, if there is one, is the op whose result comes first among the inputs.
 class Builder {
  public:
@@ -28,11 +38,12 @@ class Builder {
     for (NodeId id : nodes) {
       if (!graph.nodes[id].op->elementwise) head = graph.nodes[id].first;
     }
-    if (head != kNone) input(head);
+    if (head != kNone) input(head, head);
     for (NodeId id : nodes) {
       if (!graph.nodes[id].op->elementwise) continue;
       for (ValueId value : graph.nodes[id].inputs) {
-        if (!std::binary_search(nodes.begin(), nodes.end(), graph.values[value].node)) input(value);
+        if (!std::binary_search(nodes.begin(), nodes.end(), graph.values[value].node))
+          input(value, storedValue(graph, nodes, value));
       }
     }
     for (NodeId id : nodes) {
@@ -60,15 +71,15 @@ class Builder {
     fail("INTERNAL", "an island misses value ", value);
   }
 
-  void input(ValueId value) {
+  void input(ValueId value, ValueId source) {
     for (const auto& entry : numbers_) {
       if (entry.first == value) return;
     }
-    const ValueType& type = graph_.type(value);
-    const auto bits = scalarBits(graph_, value);
+    const ValueType& type = graph_.type(source);
+    const auto bits = scalarBits(graph_, source);
     numbers_.push_back({value, uint16_t(code_->inputs.size())});
     code_->inputs.push_back({type.dtype, type.shape, bits.has_value(), bits.value_or(0)});
-    if (!bits) inputs.push_back(value);
+    if (!bits) inputs.push_back(source);
   }
 
   void instruction(const Node& node) {
@@ -101,7 +112,9 @@ std::vector<bool> leavingValues(const Graph& graph, const Clusters& clusters) {
   for (const Commit& commit : graph.commits) leaves[commit.value] = true;
   for (NodeId id = 0; id < graph.nodes.size(); ++id) {
     for (ValueId input : graph.nodes[id].inputs) {
-      if (clusters.of[graph.values[input].node] != clusters.of[id]) leaves[input] = true;
+      if (clusters.of[graph.values[input].node] == clusters.of[id]) continue;
+      const bool elementwise = graph.nodes[id].op->elementwise;
+      leaves[elementwise ? storedValue(graph, clusters.nodes[size_t(clusters.of[id])], input) : input] = true;
     }
   }
   return leaves;
@@ -120,6 +133,7 @@ Graph fuse(const Graph& graph) {
       continue;
     }
     const Builder island(graph, nodes, leaves);
+    if (island.results.empty()) continue;  // all who read it take what it widens
     std::vector<ValueId> inputs;
     const OpDef* op = findOp("island");
     Attrs attrs;
@@ -129,6 +143,7 @@ Graph fuse(const Graph& graph) {
       const Node& head = graph.nodeOf(island.head);
       op = head.op;
       attrs = head.attrs;
+      if (graph.type(island.results[0]).dtype == DType::bf16) attrs.set(std::string(kHalfResult), int64_t(1));
       inputs = rewrite.mappedInputs(head);
       origin = head.origin;
       first = 1;

@@ -1,6 +1,7 @@
 #include <map>
 #include <set>
 
+#include "ir/expr.h"
 #include "passes/passes.h"
 #include "passes/rewrite.h"
 
@@ -20,18 +21,21 @@ class Halves {
   explicit Halves(const Graph& graph) : rewrite_(graph) {
     for (const Node& node : graph.nodes) {
       if (!node.origin.gradient && isProduct(node) && halvesOf(node) == 2) ofHalves_.insert(node.origin.traced);
+      if (node.op->name == "cast" && graph.type(node.first).dtype == DType::bf16)
+        roundings_.try_emplace(node.inputs[0], node.first);
     }
   }
 
   Graph apply() {
     const Graph& graph = rewrite_.old();
     for (NodeId id = 0; id < graph.nodes.size(); ++id) {
-      if (!isOfHalves(graph.nodes[id])) {
-        rewrite_.copy(id);
-        continue;
-      }
       const Node& node = graph.nodes[id];
       std::vector<ValueId> inputs = rewrite_.mappedInputs(node);
+      if (!isOfHalves(node)) {
+        if (node.op->name == "whenPositive") inputs[0] = ofSameSign(node);
+        rewrite_.copyWith(id, std::move(inputs), node.attrs);
+        continue;
+      }
       for (size_t i : {0, 1}) inputs[i] = half(node.inputs[i], node.origin);
       Attrs attrs = node.attrs;
       attrs.set(std::string(kHalves), int64_t(1));
@@ -57,6 +61,15 @@ class Halves {
     return halves == 2 || (halves == 1 && node.origin.gradient && ofHalves_.count(node.origin.traced) > 0);
   }
 
+  // Rounding keeps the sign, so that relu's gradient need not keep what was rounded.
+  ValueId ofSameSign(const Node& node) {
+    const auto found = roundings_.find(node.inputs[0]);
+    if (found == roundings_.end() || !rewrite_.has(found->second)) return rewrite_.mapped(node.inputs[0]);
+    rewrite_.graph().origin = node.origin;
+    return rewrite_.graph().addOne("cast", {rewrite_.mapped(found->second)},
+                                   attrs({{"dtype", std::string("float32")}}));
+  }
+
   // A value as bfloat16, in the new graph: as it was stored, or rounded once for all products that read it.
   ValueId half(ValueId value, const Origin& origin) {
     const auto [place, isNew] = made_.try_emplace(value, kNone);
@@ -67,9 +80,7 @@ class Halves {
     graph.origin = origin;
     ValueId made;
     if (storedHalf(old, value) == kNone) {
-      Attrs attrs;
-      attrs.set("dtype", std::string("bfloat16"));
-      made = graph.addOne("cast", {rewrite_.mapped(value)}, std::move(attrs));
+      made = graph.addOne("cast", {rewrite_.mapped(value)}, attrs({{"dtype", std::string("bfloat16")}}));
     } else if (node.op->name == "cast") {
       made = rewrite_.mapped(node.inputs[0]);
     } else {
@@ -81,6 +92,7 @@ class Halves {
   Rewrite rewrite_;
   std::set<NodeId> ofHalves_;  // as traced
   std::map<ValueId, ValueId> made_;
+  std::map<ValueId, ValueId> roundings_;  // of a value: what it is cast to as bfloat16
 };
 
 }  // namespace

@@ -13,6 +13,7 @@ namespace chainrule {
 // go into the op's kernel; `rest` is what is left, with the kernel's result in place of the op's.
 struct EpilogueParts {
   int biasInput = -1;  // among the inputs that aren't constants
+  bool halfBias = false;
   bool relu = false;
   IslandCode rest;
 };
@@ -35,7 +36,9 @@ inline int onlyReader(const IslandCode& code, size_t value) {
   return reader;
 }
 
-inline EpilogueParts takeApart(const IslandCode& code, std::span<const TensorType> in, const Dims& out) {
+// halves: the bias may be bfloat16.
+inline EpilogueParts takeApart(const IslandCode& code, std::span<const TensorType> in, const Dims& out,
+                               bool halves = false) {
   EpilogueParts parts;
   parts.rest = code;
   const size_t inputs = code.inputs.size();
@@ -48,7 +51,9 @@ inline EpilogueParts takeApart(const IslandCode& code, std::span<const TensorTyp
   int bound = 0;
   for (size_t i = 0; i < bias; ++i) bound += !code.inputs[i].constant;
   const TensorType& type = in[size_t(bound)];
-  if (type.dtype != DType::f32 || type.dims.size() != 1 || type.dims[0] != out.back()) return parts;
+  parts.halfBias = halves && type.dtype == DType::bf16;
+  if (!(parts.halfBias || type.dtype == DType::f32) || type.dims.size() != 1 || type.dims[0] != out.back())
+    return parts;
   parts.biasInput = bound;
 
   size_t result = inputs + size_t(sum);

@@ -67,6 +67,21 @@ test.skipIf(!isGpu).each(Object.entries(products))(
   },
 );
 
+// Results that the library or the kernel here rounds as it stores them: the view keeps the cast back to float32 apart.
+test.skipIf(!isGpu).each(['', 'bias', 'bias and relu', 'tanh'])('matmul of bfloat16, rounded: %s', async (ending) => {
+  await expectSame(`rounded ${ending}`, shapesOf('512x768 768x640 640'), (graph, ids) => {
+    const op = (name: string, operands: number[], attrs = {}) => graph.op(name, operands, attrs)[0]!;
+    const stored = (x: number) => op('cast', [x], { dtype: 'bfloat16' });
+    const widened = (x: number) => op('cast', [x], { dtype: 'float32' });
+    const [a, b, bias] = ids.map((id) => widened(stored(id)));
+    let y = op('matmul', [a!, b!]);
+    if (ending.startsWith('bias')) y = op('add', [y, bias!]);
+    if (ending.endsWith('relu')) y = op('relu', [y]);
+    if (ending === 'tanh') y = op('tanh', [y]);
+    return widened(op('reshape', [stored(y)], { shape: [512 * 640] }));
+  });
+});
+
 const convolutions: Record<string, { shapes: string; attrs?: Attributes }> = {
   'three by three': { shapes: '8x28x28x64 3x3x64x64 64', attrs: { padding: [1, 1, 1, 1] } },
   strides: { shapes: '8x29x29x64 3x3x64x128 128', attrs: { padding: [1, 1, 1, 1], strides: [2, 2] } },

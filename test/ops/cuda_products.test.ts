@@ -146,6 +146,51 @@ test.skipIf(!cudaDevice).each(both(products))('matmul, %s: %s', { timeout: 120_0
   }
 });
 
+// Results of bfloat16, rounded as they are stored: the view keeps the cast back to float32 apart. Whole numbers are exact
+// before they are rounded; a bias and relu before that lose nothing either.
+const stored: [string, Product][] = products.filter(([, { sizes }]) => sizes[0] < 30);
+const endings = ['', 'bias', 'bias and relu', 'sine'] as const;
+test
+  .skipIf(!cudaDevice)
+  .each(stored.flatMap(([name, product]) => endings.map((ending) => [name, ending, product] as const)))(
+  'matmul rounded to bfloat16, %s: %s',
+  { timeout: 120_000 },
+  async (name, ending, product) => {
+    const random = randomFrom(seedOf(name + ending));
+    const [, , n] = product.sizes;
+    const inputs = [product.a, product.b, [n]].map((shape) => ({
+      data: values(shape, true, 'bfloat16', random),
+      shape,
+    }));
+    const graph = new native.Graph();
+    const op = (kind: string, operands: number[], attrs = {}) => graph.op(kind, operands, attrs)[0]!;
+    const [a, b, bias] = inputs.map(({ shape }, i) => factor(graph, 'bfloat16', `x${i}`, shape).read);
+    let y = op('matmul', [a!, b!], product.attrs);
+    if (ending.startsWith('bias')) y = op('add', [y, bias!]);
+    if (ending.endsWith('relu')) y = op('relu', [y]);
+    if (ending === 'sine') y = op('sin', [y]);
+    const half = op('reshape', [op('cast', [y], { dtype: 'bfloat16' })], { shape: [sizeOf(graph.shape(y))] });
+    // A bias that nobody reads stays bound.
+    const outputs = [op('cast', [half], { dtype: 'float32' }), op('reduceSum', [bias!], { axes: [0] })];
+    const program = graph.compileSync(outputs, cudaDevice);
+    expect(program.describe()).toMatch(product.sizes[0] === 1 ? /halfResult=1/ : /matmul/);
+    const [out] = await program.run(inputs).promise;
+    const { sums } = reference(product, inputs[0]!.data, inputs[1]!.data);
+    let wrong = '';
+    for (let i = 0; i < sums.length && !wrong; i++) {
+      let want = sums[i]!;
+      if (ending.startsWith('bias')) want += inputs[2]!.data[i % n]!;
+      if (ending.endsWith('relu')) want = Math.max(0, want);
+      // The sine's own error may carry it over the middle between two neighbours.
+      const [least, most] = ending === 'sine' ? [Math.sin(want) - 2 ** -22, Math.sin(want) + 2 ** -22] : [want, want];
+      const got = out!.data[i]!;
+      if (got < toBfloat16(least) || got > toBfloat16(most))
+        wrong = `element ${i}: ${got} instead of ${toBfloat16(want)}`;
+    }
+    expect(wrong).toBe('');
+  },
+);
+
 // Tf32 has room for ties, the exponent of float32, and what is not a number.
 test.skipIf(!cudaDevice)('factors that are special', async () => {
   const cases = [

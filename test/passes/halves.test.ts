@@ -15,8 +15,9 @@ const conv = { strides: [1, 1], dilations: [1, 1], padding: [0, 0, 0, 0], groups
 
 interface Case {
   build: (b: Builder) => number[];
-  /** Products of bfloat16, and values of it (what is rounded in passing is none). */
+  /** Products of bfloat16, those of them that store it, and values of it (what is rounded in passing is none). */
   halves: number;
+  results?: number;
   values: number;
 }
 const cases: Record<string, Case> = {
@@ -40,6 +41,47 @@ const cases: Record<string, Case> = {
     },
     halves: 1,
     values: 2,
+  },
+  'a layer of bias and relu: one step, which stores bfloat16': {
+    build: (b) => {
+      const [x, w, bias, next] = [b.input('x', -1, 6), b.input('w', 6, 8), b.input('b', 8), b.input('v', 8, 4)];
+      const y = b.op('add', [b.op('matmul', [rounded(b, x!), rounded(b, w!)]), rounded(b, bias!)]);
+      return [b.op('matmul', [rounded(b, b.op('relu', [y])), rounded(b, next!)])];
+    },
+    halves: 2,
+    results: 1,
+    values: 5,
+  },
+  'its gradients, which need the sign of what it stores alone': {
+    build: (b) => {
+      const [x, w, bias, next] = [b.input('x', -1, 6), b.input('w', 6, 8), b.input('b', 8), b.input('v', 8, 4)];
+      const y = b.op('add', [b.op('matmul', [rounded(b, x!), rounded(b, w!)]), rounded(b, bias!)]);
+      const z = b.op('matmul', [rounded(b, b.op('relu', [y])), rounded(b, next!)]);
+      return [z, ...b.graph.gradients(z, [w!, bias!, next!], b.input('dz', -1, 4))];
+    },
+    halves: 5,
+    results: 1,
+    values: 7,
+  },
+  'another activation: a step of its own rounds': {
+    build: (b) => {
+      const [x, w, next] = [b.input('x', -1, 6), b.input('w', 6, 8), b.input('v', 8, 4)];
+      const y = b.op('matmul', [rounded(b, x!), rounded(b, w!)]);
+      return [b.op('matmul', [rounded(b, b.op('tanh', [y])), rounded(b, next!)])];
+    },
+    halves: 2,
+    results: 1,
+    values: 4,
+  },
+  'a result that something reads unrounded': {
+    build: (b) => {
+      const [x, w, next] = [b.input('x', -1, 6), b.input('w', 6, 8), b.input('v', 8, 4)];
+      const y = b.op('matmul', [rounded(b, x!), rounded(b, w!)]);
+      return [b.op('matmul', [rounded(b, y), rounded(b, next!)]), b.sum(y)];
+    },
+    halves: 2,
+    results: 0,
+    values: 4,
   },
   'one factor': {
     build: (b) => [b.op('matmul', [b.input('x', -1, 6), rounded(b, b.input('w', 6, 5))])],
@@ -100,10 +142,11 @@ const cases: Record<string, Case> = {
 
 const count = (text: string, pattern: RegExp): number => text.match(pattern)?.length ?? 0;
 
-test.skipIf(!cudaDevice).each(Object.entries(cases))('%s', (_name, { build, halves, values }) => {
+test.skipIf(!cudaDevice).each(Object.entries(cases))('%s', (_name, { build, halves, results = 0, values }) => {
   const b = new Builder();
   const text = b.graph.compileSync(build(b), cudaDevice).describe();
-  expect([count(text, /halves=1/g), count(text, /bfloat16\[/g)], text).toEqual([halves, values]);
+  const found = [/halves=1/g, /halfResult=1/g, /bfloat16\[/g].map((pattern) => count(text, pattern));
+  expect(found, text).toEqual([halves, results, values]);
 });
 
 test.skipIf(!cudaDevice)('exact products stay exact', () => {

@@ -20,7 +20,7 @@ typedef struct {
   int compute;
   int32_t transposeA, transposeB;
   uint32_t epilogue;
-  const float* bias;
+  const void* bias; /* of the result's type */
 } Product;
 typedef struct {
   uint64_t workspace;
@@ -122,7 +122,7 @@ static int isConsistent(const Product* p, const Layout* a, const Layout* b, cons
   if (!m || !n || !k || !(p->transposeA ? fits(a, k, m) : fits(a, m, k)) || !fits(d, m, n) || !fits(c, m, n)) return 0;
   if (!(p->transposeB ? fits(b, n, k) : fits(b, k, n))) return 0;
   if (a->batch != d->batch || b->batch != d->batch || c->batch != d->batch) return 0;
-  if (a->type != b->type || c->type != FLOAT || d->type != FLOAT) return 0;
+  if (a->type != b->type || c->type != d->type || (d->type != FLOAT && d->type != a->type)) return 0;
   if (p->compute == COMPUTE_TF32 && a->type != FLOAT) return 0;
   if (p->epilogue == 0 || p->epilogue > 6 || p->epilogue == 3 || p->epilogue == 5) return 0;
   return !(p->epilogue & 4) || p->bias;
@@ -163,18 +163,28 @@ static float element(const void* data, int type, int compute, int64_t at) {
   return value;
 }
 
+static void store(void* data, int type, int64_t at, float value) {
+  if (type == FLOAT) {
+    ((float*)data)[at] = value;
+    return;
+  }
+  uint32_t bits;
+  memcpy(&bits, &value, 4);
+  ((uint16_t*)data)[at] = (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+}
+
 static void record(const Product* p, const Layout* a, const Layout* d, uint64_t k, float beta) {
   const char* const path = getenv("FAKE_CUBLASLT_LOG");
   FILE* const file = path ? fopen(path, "a") : NULL;
   if (!file) return;
-  fprintf(file, "%s %s%s %dx[%d,%d,%d]%s%s%s\n", a->type == BFLOAT16 ? "bf16" : p->compute == COMPUTE_TF32 ? "tf32" : "f32",
+  fprintf(file, "%s %s%s %dx[%d,%d,%d]%s%s%s%s\n", a->type == BFLOAT16 ? "bf16" : p->compute == COMPUTE_TF32 ? "tf32" : "f32",
           p->transposeA ? "T" : "N", p->transposeB ? "T" : "N", (int)d->batch, (int)d->rows, (int)d->columns, (int)k,
-          p->epilogue & 4 ? " bias" : "", p->epilogue & 2 ? " relu" : "", beta != 0 ? " accumulate" : "");
+          p->epilogue & 4 ? " bias" : "", p->epilogue & 2 ? " relu" : "", d->type == BFLOAT16 ? " rounded" : "", beta != 0 ? " accumulate" : "");
   fclose(file);
 }
 
 int cublasLtMatmul(void* handle, Product* p, const float* alpha, const void* A, Layout* a, const void* B, Layout* b,
-                   const float* beta, const float* C, Layout* c, float* D, Layout* d, const Algorithm* algorithm,
+                   const float* beta, const void* C, Layout* c, void* D, Layout* d, const Algorithm* algorithm,
                    void* workspace, size_t workspaceBytes, void* stream) {
   const int status = (int)number("FAKE_CUBLASLT_MATMUL", 0);
   if (status) return status;
@@ -199,10 +209,10 @@ int cublasLtMatmul(void* handle, Product* p, const float* alpha, const void* A, 
         }
         const int64_t at = z * d->stride + (int64_t)(row + column * d->leading);
         float value = *alpha * (float)sum;
-        if (*beta != 0) value += *beta * C[z * c->stride + (int64_t)(row + column * c->leading)];
-        if (p->epilogue & 4) value += p->bias[row];
+        if (*beta != 0) value += *beta * element(C, c->type, COMPUTE_32F, z * c->stride + (int64_t)(row + column * c->leading));
+        if (p->epilogue & 4) value += element(p->bias, d->type, COMPUTE_32F, (int64_t)row);
         if (p->epilogue & 2) value = value < 0 ? 0 : value;
-        D[at] = value;
+        store(D, d->type, at, value);
       }
     }
   }

@@ -20,15 +20,15 @@ export function product(factors: Factors, form: Form, m: number, n: number, k: n
   const stored = factors === 'bf16' ? 'bfloat16' : 'float32';
   return {
     name: `${factors}-${form}-${m}x${n}x${k}`,
-    what: `one product, ${factors === 'bf16' ? 'bfloat16 factors' : 'float32 factors in tf32'}, float32 result`,
+    what: `one product, ${factors === 'bf16' ? 'factors and result bfloat16' : 'float32, factors in tf32'}`,
     flop,
-    bytes: (factors === 'bf16' ? 2 : 4) * (m * k + k * n) + 4 * m * n,
+    bytes: (factors === 'bf16' ? 2 : 4) * (m * k + k * n + m * n),
     factors,
     contender: () =>
       callContender(async () => {
         const lefts = await residents('left', count, form === 'tn' ? [k, m] : [m, k], stored);
         const [right] = await residents('right', 1, form === 'nt' ? [n, k] : [k, n], stored);
-        const results = room('product', count, [m, n]);
+        const results = room('product', count, [m, n], stored);
         const options = { transposeA: form === 'tn', transposeB: form === 'nt' };
         const step = trace(() => {
           right!.assign(ops.negative(right!.read()));

@@ -3,6 +3,7 @@
 // Convolutions of images of few channels, such as the first of a network: their sums are too short for tiles of a
 // product. Outputs are chains of fused multiply-adds.
 
+#include "base/bfloat16.h"
 #include "base/conv_shape.h"
 #include "cuda/kernels/gemm_tile.cuh"
 #include "cuda/kernels/index.cuh"
@@ -18,11 +19,46 @@ DEVICE float widened(uint16_t x) { return floatOf(uint32_t(x) << 16); }
 
 constexpr int kNarrowPixels = 4;  // neighbouring outputs of a row that a thread of the forward pass makes
 
-// A thread makes four neighbouring channels of four neighbouring pixels of a row. wide: channels can be written at
-// once.
+// What becomes of the sums. wide: four channels can be written at once.
+struct NarrowResult {
+  void* y;           // floats, or halfY: bfloat16
+  const void* bias;  // of cout, or null: floats, or halfBias
+  bool halfY, halfBias, relu, wide;
+};
+DEVICE float narrowValue(const NarrowResult& to, int channel, float sum) {
+  if (to.bias) {
+    sum += to.halfBias ? widened(static_cast<const uint16_t*>(to.bias)[channel])
+                       : static_cast<const float*>(to.bias)[channel];
+  }
+  return to.relu && !(sum > 0) ? 0 : sum;
+}
+DEVICE void narrowStore(const NarrowResult& to, int64_t at, const Four& values, int count) {
+  if (to.halfY) {
+    struct alignas(8) Halves {
+      uint16_t v[4];
+    };
+    uint16_t* const y = static_cast<uint16_t*>(to.y) + at;
+    Halves halves;
+#pragma unroll
+    for (int e = 0; e < 4; ++e) halves.v[e] = roundToBfloat16(values.v[e]);
+    if (to.wide) {
+      *reinterpret_cast<Halves*>(y) = halves;
+    } else {
+      for (int e = 0; e < count; ++e) y[e] = halves.v[e];
+    }
+    return;
+  }
+  float* const y = static_cast<float*>(to.y) + at;
+  if (to.wide) {
+    *reinterpret_cast<Four*>(y) = values;
+  } else {
+    for (int e = 0; e < count; ++e) y[e] = values.v[e];
+  }
+}
+
+// A thread makes four neighbouring channels of four neighbouring pixels of a row.
 template <typename Element>
-DEVICE void convNarrowForward(const ConvShape& s, const Element* x, const Element* filter, const float* bias, bool relu,
-                              bool wide, float* y) {
+DEVICE void convNarrowForward(const ConvShape& s, const Element* x, const Element* filter, const NarrowResult& to) {
   Four* const taps = dynamicShared<Four>();  // the filter, rows of fours
   const int cout = int(s.cout), fours = (cout + 3) / 4, rows = int(s.kh * s.kw * s.cin);
   for (int i = int(threadIdx.x); i < rows * fours * 4; i += int(blockDim.x)) {
@@ -61,19 +97,10 @@ DEVICE void convNarrowForward(const ConvShape& s, const Element* x, const Elemen
 #pragma unroll
     for (int p = 0; p < kNarrowPixels; ++p) {
       if (first + p >= ow) break;
-      float* const to = y + (strip.quotient * ow + first + p) * cout + column;
       Four result;
 #pragma unroll
-      for (int e = 0; e < 4; ++e) {
-        float value = sum[p][e];
-        if (bias && column + e < cout) value += bias[column + e];
-        result.v[e] = relu && !(value > 0) ? 0 : value;
-      }
-      if (wide) {
-        *reinterpret_cast<Four*>(to) = result;
-      } else {
-        for (int e = 0; e < 4 && column + e < cout; ++e) to[e] = result.v[e];
-      }
+      for (int e = 0; e < 4; ++e) result.v[e] = column + e < cout ? narrowValue(to, column + e, sum[p][e]) : 0;
+      narrowStore(to, (strip.quotient * ow + first + p) * cout + column, result, cout - column < 4 ? cout - column : 4);
     }
   }
 }
@@ -150,13 +177,11 @@ DEVICE void convNarrowFilter(const ConvShape& s, const Element* x, const Element
   }
 }
 
-KERNEL_BODY convNarrowForwardFloat(const ConvShape s, const float* x, const float* filter, const float* bias, bool relu,
-                                   bool wide, float* y) {
-  convNarrowForward(s, x, filter, bias, relu, wide, y);
+KERNEL_BODY convNarrowForwardFloat(const ConvShape s, const float* x, const float* filter, const NarrowResult to) {
+  convNarrowForward(s, x, filter, to);
 }
-KERNEL_BODY convNarrowForwardHalf(const ConvShape s, const uint16_t* x, const uint16_t* filter, const float* bias,
-                                  bool relu, bool wide, float* y) {
-  convNarrowForward(s, x, filter, bias, relu, wide, y);
+KERNEL_BODY convNarrowForwardHalf(const ConvShape s, const uint16_t* x, const uint16_t* filter, const NarrowResult to) {
+  convNarrowForward(s, x, filter, to);
 }
 KERNEL_BODY __launch_bounds__(kNarrowWarps* kWarp)
     convNarrowFilterFloat(const ConvShape s, const float* x, const float* dy, int64_t parts, bool wide,

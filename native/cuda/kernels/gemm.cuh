@@ -4,6 +4,7 @@
 // makes a tile of C from tiles of A and B that it copies into shared memory, some steps ahead of the one that it works
 // on. The sum of an element has an order that the shape fixes, whatever the grid.
 
+#include "base/bfloat16.h"
 #include "cuda/kernels/gemm_tile.cuh"
 
 namespace chainrule::cuda {
@@ -26,18 +27,38 @@ DEVICE GemmPlace gemmPlace(const Gemm& gemm, int64_t z) {
 }
 
 DEVICE float gemmValue(const Gemm& gemm, int64_t item, int64_t column, float old, float value) {
-  if (gemm.bias) value += gemm.bias[item * gemm.biasBatch + column];
+  if (gemm.bias) {
+    const int64_t at = item * gemm.biasBatch + column;
+    value += gemm.halfBias ? floatOf(uint32_t(static_cast<const uint16_t*>(gemm.bias)[at]) << 16)
+                           : static_cast<const float*>(gemm.bias)[at];
+  }
   if (gemm.accumulate) value += old;
   return gemm.relu && !(value > 0) ? 0 : value;
 }
 
-// `count` neighbouring elements of a row, 2 or 4, as many as there are.
+// `count` neighbouring elements, 2 or 4, of the row that begins at `row` of C, as many as there are.
 template <int count>
-DEVICE void gemmWrite(const Gemm& gemm, int64_t item, float* row, int64_t column, const float (&values)[count]) {
+DEVICE void gemmWriteHalves(const Gemm& gemm, int64_t item, int64_t row, int64_t column, const float (&values)[count]) {
+  struct alignas(2 * count) Run {
+    uint16_t v[count];
+  };
+  uint16_t* const to = static_cast<uint16_t*>(gemm.c) + row + column;
+  Run run;
+#pragma unroll
+  for (int i = 0; i < count; ++i) {
+    const bool inside = column + i < gemm.n;
+    run.v[i] = roundToBfloat16(inside ? gemmValue(gemm, item, column + i, 0, values[i]) : 0.0f);
+    if (!gemm.wideC && inside) to[i] = run.v[i];
+  }
+  if (gemm.wideC && column + count <= gemm.n) *reinterpret_cast<Run*>(to) = run;
+}
+template <int count>
+DEVICE void gemmWrite(const Gemm& gemm, int64_t item, int64_t row, int64_t column, const float (&values)[count]) {
+  if (gemm.halfC) return gemmWriteHalves(gemm, item, row, column, values);
   struct alignas(4 * count) Run {
     float v[count];
   };
-  float* const to = row + column;
+  float* const to = static_cast<float*>(gemm.c) + row + column;
   if (gemm.wideC && column + count <= gemm.n) {
     Run run = {};
     if (gemm.accumulate) run = *reinterpret_cast<const Run*>(to);
@@ -172,7 +193,7 @@ DEVICE void gemmBody(const Gemm& gemm) {
         if (gemm.parts > 1) {
           gemmWritePartial(gemm, partial + row * gemm.n, column, values);
         } else {
-          gemmWrite(gemm, item, gemm.c + place.c + row * gemm.cRow, column, values);
+          gemmWrite(gemm, item, place.c + row * gemm.cRow, column, values);
         }
       });
     }

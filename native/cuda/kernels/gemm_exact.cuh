@@ -89,8 +89,14 @@ KERNEL_BODY gemmJoin(const __grid_constant__ Gemm gemm) {
     float sum = gemm.partial[i];
     for (int64_t part = 1; part < gemm.parts; ++part) sum += gemm.partial[part * size + i];
     const int64_t column = i % gemm.n, row = i / gemm.n % gemm.m, item = i / (gemm.n * gemm.m);
-    float& to = gemm.c[gemmPlace(gemm, item).c + row * gemm.cRow + column];
-    to = gemmValue(gemm, item, column, gemm.accumulate ? to : 0, sum);
+    const int64_t at = gemmPlace(gemm, item).c + row * gemm.cRow + column;
+    float* const to = static_cast<float*>(gemm.c) + at;
+    const float value = gemmValue(gemm, item, column, gemm.accumulate ? *to : 0, sum);
+    if (gemm.halfC) {
+      static_cast<uint16_t*>(gemm.c)[at] = roundToBfloat16(value);
+    } else {
+      *to = value;
+    }
   }
 }
 

@@ -62,7 +62,9 @@ bool aligned(const void* data) { return reinterpret_cast<uintptr_t>(data) % kAli
 std::shared_ptr<const LtProduct> LtProduct::make(const LtDevice& device, const Gemm& gemm, Factors factors, bool bias) {
   if (std::min({gemm.m, gemm.n, gemm.k, gemm.batchCount}) < 1 || !(device.takesAll || pays(gemm, factors)))
     return nullptr;
-  if (gemm.biasBatch != 0 || std::max({gemm.m, gemm.n, gemm.k, gemm.batchCount}) > INT32_MAX) return nullptr;
+  if ((bias && gemm.halfBias != gemm.halfC) || gemm.biasBatch != 0 ||
+      std::max({gemm.m, gemm.n, gemm.k, gemm.batchCount}) > INT32_MAX)
+    return nullptr;
   const auto left = leftMatrix(gemm.b, gemm.n, gemm.k), right = leftMatrix(gemm.a, gemm.m, gemm.k);
   const auto leftStride = batchStride(gemm.b.batch, gemm), rightStride = batchStride(gemm.a.batch, gemm),
              resultStride = batchStride(gemm.cBatch, gemm);
@@ -81,7 +83,8 @@ std::shared_ptr<const LtProduct> LtProduct::make(const LtDevice& device, const G
   const int type = factors == Factors::bf16 ? kLtBfloat16 : kLtFloat;
   layout(result->left_, type, *left, *leftStride);
   layout(result->right_, type, *right, *rightStride);
-  layout(result->result_, kLtFloat, {false, uint64_t(gemm.n), uint64_t(gemm.m), gemm.cRow}, *resultStride);
+  layout(result->result_, gemm.halfC ? kLtBfloat16 : kLtFloat, {false, uint64_t(gemm.n), uint64_t(gemm.m), gemm.cRow},
+         *resultStride);
 
   library.check(f.productCreate(&result->product_, factors == Factors::tf32 ? kLtComputeTf32 : kLtCompute32, kLtFloat),
                 "cublasLtMatmulDescCreate");
@@ -91,7 +94,7 @@ std::shared_ptr<const LtProduct> LtProduct::make(const LtDevice& device, const G
   set(kLtTransposeA, left->transposed ? kLtTransposed : kLtPlain);
   set(kLtTransposeB, right->transposed ? kLtPlain : kLtTransposed);
   if (bias || gemm.relu) set(kLtEpilogue, (gemm.relu ? kLtRelu : 0) | (bias ? kLtBias : 0));
-  // Tells the heuristic how it is aligned. All products of a batch have the same.
+  // Of the result's type. Tells the heuristic how it is aligned; all products of a batch have the same.
   if (bias) set(kLtBiasPointer, reinterpret_cast<const void*>(uintptr_t(kAlignment)));
   return result->choose() ? result : nullptr;
 }

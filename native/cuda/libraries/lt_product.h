@@ -12,7 +12,8 @@ namespace chainrule::cuda {
 class LtProduct {
  public:
   // Null where the kernels here are as good (a rule of the shape), where the operands lie in a way that the library
-  // has no description for, and where it knows no algorithm. `gemm` as runGemm takes it, but for its pointers.
+  // has no description for, where the bias is of another type than the result, and where it knows no algorithm. `gemm`
+  // as runGemm takes it, but for its pointers.
   static std::shared_ptr<const LtProduct> make(const LtDevice& device, const Gemm& gemm, Factors factors, bool bias);
   ~LtProduct();
   LtProduct(const LtProduct&) = delete;

@@ -91,16 +91,16 @@ bool isFours(const void* data, int64_t channels) {
 }
 
 // The product of the two operands, A being windows of the first.
-Lowering lowerWindows(const LowerContext& c, const ConvShape& s, Gemm gemm, const Epilogue& epilogue, int biasInput) {
+Lowering lowerWindows(const LowerContext& c, const ConvShape& s, Gemm gemm, Epilogue epilogue, const OwnEpilogue& own) {
   Lowering lowering;
   lowering.flop = flopOf(s);
-  lowering.sharedScratch = size_t(planGemm(gemm));
+  lowering.sharedScratch = epilogue.place(size_t(planGemm(gemm)));
   lowering.launch = [=, factors = factorsOf(c)](const StepArgs& args) {
     Gemm now = gemm;
     now.a.data = args.in<void>(0);
     now.b.data = args.in<void>(1);
-    now.c = args.out<float>();
-    if (biasInput >= 0) now.bias = args.in<float>(biasInput);
+    now.c = epilogue.result(args);
+    now.bias = own.bias(args);
     runGemm(queueOf(args), now, args.shared, factors, true);
     epilogue.run(args);
   };
@@ -113,17 +113,16 @@ bool isPointwise(const ConvShape& s) {
          s.padTop == 0 && s.padLeft == 0;
 }
 
-Lowering lowerPass(const LowerContext& c, const ConvShape& s, ConvolutionPass pass, Gemm gemm,
-                   const Epilogue& epilogue = {}, int biasInput = -1) {
+Lowering lowerPass(const LowerContext& c, const ConvShape& s, ConvolutionPass pass, Gemm gemm, Epilogue epilogue = {}) {
   if (isPointwise(s)) {
-    Gemm product{.m = gemm.m, .n = gemm.n, .k = gemm.k, .cRow = gemm.n, .relu = gemm.relu};
+    Gemm product{.m = gemm.m, .n = gemm.n, .k = gemm.k, .cRow = gemm.n};
     const bool transposed = pass == ConvolutionPass::filter;
     product.a = rowsOperand(transposed ? gemm.m : gemm.k, transposed);
     product.b = columnsOperand(s.cout, pass == ConvolutionPass::input);
-    return lowerProduct(c, product, epilogue, biasInput);
+    return lowerProduct(c, product, epilogue);
   }
-  const Lowering here = lowerWindows(c, s, gemm, epilogue, biasInput);
-  return lowerByCudnn(c, s, pass, epilogue, biasInput, gemm.relu, here);
+  const OwnEpilogue own = epilogue.take();
+  return lowerByCudnn(c, s, pass, epilogue, own, lowerWindows(c, s, withEpilogue(gemm, own), epilogue, own));
 }
 
 Lowering lowerForward(const LowerContext& c) {
@@ -131,30 +130,28 @@ Lowering lowerForward(const LowerContext& c) {
   Lowering lowering;
   lowering.flop = flopOf(s);
   Epilogue epilogue(c, 2);
-  bool relu = false;
-  const int biasInput = epilogue.takeBias(relu);
-  if (isDepthwise(s)) {
+  if (isDepthwise(s)) {  // of floats only
+    const OwnEpilogue own = epilogue.take();
     lowering.launch = [=](const StepArgs& args) {
       queueOf(args).launch(KERNEL(depthwiseForward), elements(s.n * s.oh * s.ow * s.cout), s, args.in<float>(0),
-                           args.in<float>(1), biasInput < 0 ? nullptr : args.in<float>(biasInput), relu,
-                           args.out<float>());
+                           args.in<float>(1), static_cast<const float*>(own.bias(args)), own.relu, args.out<float>());
       epilogue.run(args);
     };
     return lowering;
   }
   const int64_t filterBytes = s.filterRows() * ((s.cout + 3) / 4) * int64_t(sizeof(Four));
   if (isNarrow(s) && filterBytes <= kNarrowSharedBytes) {
+    const OwnEpilogue own = epilogue.take();
+    lowering.sharedScratch = epilogue.place(0);
     lowering.launch = [=, halves = factorsOf(c) == Factors::bf16](const StepArgs& args) {
       LaunchSize size = elements(s.n * s.oh * ceilDiv(s.ow, kNarrowPixels) * ceilDiv(s.cout, 4));
       size.sharedBytes = filterBytes;
-      const float* const bias = biasInput < 0 ? nullptr : args.in<float>(biasInput);
-      const bool wide = isFours(args.out<float>(), s.cout);
+      void* const y = epilogue.result(args);
+      const NarrowResult to{y, own.bias(args), own.rounds, own.halfBias, own.relu, isFours(y, s.cout)};
       if (halves) {
-        queueOf(args).launch(KERNEL(convNarrowForwardHalf), size, s, args.in<uint16_t>(0), args.in<uint16_t>(1), bias,
-                             relu, wide, args.out<float>());
+        queueOf(args).launch(KERNEL(convNarrowForwardHalf), size, s, args.in<uint16_t>(0), args.in<uint16_t>(1), to);
       } else {
-        queueOf(args).launch(KERNEL(convNarrowForwardFloat), size, s, args.in<float>(0), args.in<float>(1), bias, relu,
-                             wide, args.out<float>());
+        queueOf(args).launch(KERNEL(convNarrowForwardFloat), size, s, args.in<float>(0), args.in<float>(1), to);
       }
       epilogue.run(args);
     };
@@ -167,9 +164,8 @@ Lowering lowerForward(const LowerContext& c) {
   gemm.window = inputWindow(s);
   gemm.b.x = 1;
   gemm.b.inner = gemm.cRow = s.cout;
-  gemm.relu = relu;
   gemm.biasBatch = s.groupOut();
-  return lowerPass(c, s, ConvolutionPass::forward, gemm, epilogue, biasInput);
+  return lowerPass(c, s, ConvolutionPass::forward, gemm, epilogue);
 }
 
 // Operands: the gradient of the output, the filter.

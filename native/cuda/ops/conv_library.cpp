@@ -14,12 +14,12 @@ bool isAligned(const void* data) { return reinterpret_cast<uintptr_t>(data) % 16
 }  // namespace
 
 Lowering lowerByCudnn(const LowerContext& node, const ConvShape& shape, ConvolutionPass pass, const Epilogue& epilogue,
-                      int biasInput, bool relu, const Lowering& here) {
+                      const OwnEpilogue& own, const Lowering& here) {
   if (node.in[0].dtype != DType::f32 || node.in[1].dtype != DType::f32) return here;
   const DnnDevice* const device = librariesOf(node).cudnn();
   if (!device) return here;
   const bool tf32 = node.precision == MatmulPrecision::high;
-  const auto convolution = CudnnConvolution::make(*device, shape, pass, tf32, biasInput >= 0, relu);
+  const auto convolution = CudnnConvolution::make(*device, shape, pass, tf32, own.biasInput >= 0, own.relu);
   if (!convolution) return here;
 
   // Filters lie here as [kh, kw, cin, cout], for the library as [cout, kh, kw, cin].
@@ -45,7 +45,7 @@ Lowering lowerByCudnn(const LowerContext& node, const ConvShape& shape, Convolut
     } else {
       transposeMatrix(queue, second, filter, rows, columns);
       const bool forward = pass == ConvolutionPass::forward;
-      const float* const bias = biasInput < 0 ? nullptr : args.in<float>(biasInput);
+      const float* const bias = static_cast<const float*>(own.bias(args));
       float *const x = forward ? first : out, *const y = forward ? out : first;
       if (!convolution->run(queue.stream(), x, filter, y, bias, workspace)) return alone(args);
     }

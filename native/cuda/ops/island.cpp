@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/pieces.h"
 #include "cuda/kernels/island.cuh"
 #include "cuda/ops/sizes.h"
 #include "plan/epilogue.h"
@@ -164,30 +165,46 @@ void IslandLaunch::run(Queue& queue, const void* const* in, void* const* out) co
 Epilogue::Epilogue(const LowerContext& c, int opInputs) {
   if (!c.attrs().extra) return;
   const IslandCode& code = islandAttr(c.attrs());
-  std::vector<TensorType> in{c.out[0]};
+  rounded_ = c.out[0].dtype == DType::bf16;
+  resultBytes_ = c.out[0].count() * int64_t(sizeof(float));
+  std::vector<TensorType> in{{DType::f32, c.out[0].dims}};
   in.insert(in.end(), c.in.begin() + opInputs, c.in.end());
   for (int i = opInputs; i < int(c.in.size()); ++i) inputs_.push_back(i);
   island_ = std::make_shared<IslandLaunch>(code, c.out[0].dims, in);
-  const EpilogueParts parts = takeApart(code, in, c.out[0].dims);
-  if (parts.biasInput < 0) return;
-  biasInput_ = opInputs + parts.biasInput - 1;
-  relu_ = parts.relu;
-  if (parts.rest.instructions.empty()) return;
-  in.erase(in.begin() + parts.biasInput);
-  rest_ = std::make_shared<IslandLaunch>(parts.rest, c.out[0].dims, in);
+  const EpilogueParts parts = takeApart(code, in, c.out[0].dims, rounded_);
+  const std::vector<IslandCode::Instruction>& rest = parts.rest.instructions;
+  own_.rounds = rounded_ && rest.size() == 1 && rest[0].opcode == Opcode::castF32ToBf16;
+  if (parts.biasInput >= 0) {
+    own_.biasInput = opInputs + parts.biasInput - 1;
+    own_.halfBias = parts.halfBias;
+    own_.relu = parts.relu;
+    in.erase(in.begin() + parts.biasInput);
+  }
+  if (!rest.empty() && !own_.rounds) rest_ = std::make_shared<IslandLaunch>(parts.rest, c.out[0].dims, in);
 }
 
-int Epilogue::takeBias(bool& relu) {
-  if (biasInput_ < 0) return -1;
+OwnEpilogue Epilogue::take() {
   island_ = rest_;
-  std::erase(inputs_, biasInput_);
-  relu = relu_;
-  return biasInput_;
+  std::erase(inputs_, own_.biasInput);
+  if (own_.rounds) rounded_ = false;
+  return own_;
+}
+
+size_t Epilogue::place(size_t scratchBytes) {
+  if (!rounded_) return scratchBytes;
+  Pieces<256> scratch;
+  scratch.add(int64_t(scratchBytes));
+  resultAt_ = scratch.add(resultBytes_);
+  return size_t(scratch.size);
+}
+
+void* Epilogue::result(const StepArgs& args) const {
+  return resultAt_ < 0 ? args.out<void>() : args.shared + resultAt_;
 }
 
 void Epilogue::run(const StepArgs& args) const {
   if (!island_) return;
-  const void* in[kIslandInputs] = {args.out<void>()};
+  const void* in[kIslandInputs] = {result(args)};
   void* out[1] = {args.out<void>()};
   for (size_t i = 0; i < inputs_.size(); ++i) in[1 + i] = args.in<void>(inputs_[i]);
   island_->run(queueOf(args), in, out);

@@ -22,23 +22,36 @@ class IslandLaunch {
   bool small_, wide_;  // which kernel
 };
 
-// The island over an op's output that a node may carry, run in place after the op. The node's inputs are those of the
-// op
-// (`opInputs` of them), then those of the island without its first, which is the op's own result.
+// What an op can do for the island behind it as it stores its result: + bias over the last axis, relu, rounding to
+// bfloat16, in that order.
+struct OwnEpilogue {
+  int biasInput = -1;  // of the node
+  bool halfBias = false, relu = false;
+  bool rounds = false;  // the result is stored as bfloat16
+
+  const void* bias(const StepArgs& args) const { return biasInput < 0 ? nullptr : args.in<void>(biasInput); }
+};
+
+// The island over an op's output that a node may carry, run after the op: in place, or, where the node's output is
+// bfloat16 and the op's result is not, from scratch. The node's inputs are those of the op (`opInputs` of them), then
+// those of the island without its first, which is the op's own result.
 class Epilogue {
  public:
   Epilogue() = default;  // none
   Epilogue(const LowerContext& c, int opInputs);
-  // If the island begins with + bias over the last axis, perhaps with relu next: the input that is the bias. The op
-  // does both, and run what then remains. Else -1.
-  int takeBias(bool& relu);
-  void run(const StepArgs& args) const;  // does nothing if there is none
+  // What the op does itself from now on; run() does what then remains.
+  OwnEpilogue take();
+  // The shared scratch of an op that itself needs so many bytes. Once, after take().
+  size_t place(size_t scratchBytes);
+  void* result(const StepArgs& args) const;  // where the op stores
+  void run(const StepArgs& args) const;      // does nothing if there is none
 
  private:
   std::shared_ptr<const IslandLaunch> island_, rest_;
   std::vector<int> inputs_;  // of the node, behind the result
-  int biasInput_ = -1;
-  bool relu_ = false;
+  OwnEpilogue own_;
+  bool rounded_ = false;  // the node's output is bfloat16
+  int64_t resultBytes_ = 0, resultAt_ = -1;
 };
 
 }  // namespace chainrule::cuda

@@ -37,9 +37,7 @@ Lowering lowerMatmul(const LowerContext& c) {
       gemm.b.batch[to] = stride(b, sizes[1]);
     }
   }
-  Epilogue epilogue(c, 2);
-  const int biasInput = epilogue.takeBias(gemm.relu);
-  return lowerProduct(c, gemm, epilogue, biasInput);
+  return lowerProduct(c, gemm, Epilogue(c, 2));
 }
 
 constexpr Launcher table[] = {{"matmul", lowerMatmul}};

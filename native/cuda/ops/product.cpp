@@ -24,19 +24,35 @@ void Product::run(Queue& queue, const Gemm& gemm, void* scratch) const {
   }
 }
 
-Lowering lowerProduct(const LowerContext& node, const Gemm& gemm, const Epilogue& epilogue, int biasInput) {
-  const Product product(node, gemm, biasInput >= 0);
+Gemm withEpilogue(Gemm gemm, const OwnEpilogue& own) {
+  gemm.halfBias = own.halfBias;
+  gemm.relu = own.relu;
+  gemm.halfC = own.rounds;
+  return gemm;
+}
+
+Lowering lowerProduct(const LowerContext& node, const Gemm& gemm, const Epilogue& epilogue) {
+  Epilogue rest = epilogue;
+  OwnEpilogue own = rest.take();
+  Product product(node, withEpilogue(gemm, own), own.biasInput >= 0);
+  if ((own.halfBias || own.rounds) && !product.byLibrary()) {  // which may know it without
+    if (const Product plain(node, gemm, false); plain.byLibrary()) {
+      product = plain;
+      own = {};
+      rest = epilogue;
+    }
+  }
   Lowering lowering;
   lowering.flop = 2.0 * double(gemm.batchCount) * double(gemm.m) * double(gemm.n) * double(gemm.k);
-  lowering.sharedScratch = size_t(product.scratchBytes());
-  lowering.launch = [product, epilogue, biasInput](const StepArgs& args) {
+  lowering.sharedScratch = rest.place(size_t(product.scratchBytes()));
+  lowering.launch = [product, own, rest](const StepArgs& args) {
     Gemm now = product.gemm();
     now.a.data = args.in<void>(0);
     now.b.data = args.in<void>(1);
-    now.c = args.out<float>();
-    if (biasInput >= 0) now.bias = args.in<float>(biasInput);
+    now.c = rest.result(args);
+    now.bias = own.bias(args);
     product.run(queueOf(args), now, args.shared);
-    epilogue.run(args);
+    rest.run(args);
   };
   return lowering;
 }

@@ -16,6 +16,7 @@ class Product {
   // `gemm` without its pointers; `bias`: it will have one.
   Product(const LowerContext& node, const Gemm& gemm, bool bias);
 
+  bool byLibrary() const { return library_ != nullptr; }
   int64_t scratchBytes() const { return scratchBytes_; }
   const Gemm& gemm() const { return gemm_; }  // to be given pointers
   void run(Queue& queue, const Gemm& gemm, void* scratch) const;
@@ -27,8 +28,11 @@ class Product {
   int64_t scratchBytes_ = 0;
 };
 
-// The launch of a node whose first two inputs are the sides of a product and whose output is the result. `biasInput`:
-// as the epilogue took it.
-Lowering lowerProduct(const LowerContext& node, const Gemm& gemm, const Epilogue& epilogue, int biasInput);
+// The launch of a node whose first two inputs are the sides of a product and whose output is the result, perhaps with
+// an epilogue.
+Lowering lowerProduct(const LowerContext& node, const Gemm& gemm, const Epilogue& epilogue = {});
+
+// What the kernel does itself of an epilogue; the bias comes with the pointers.
+Gemm withEpilogue(Gemm gemm, const OwnEpilogue& own);
 
 }  // namespace chainrule::cuda

@@ -106,6 +106,9 @@ const layerNormCases: OpCase[] = [
   { about: 'rows of 65, not centred', shape: [-1, 3, 65], axes: 1, centred: 0, gamma: 1, beta: 0, rows: [1, 40] },
   { about: 'the last two axes', shape: [-1, 4, 7], axes: 2, centred: 1, gamma: 1, beta: 1, rows: [3, 20] },
   { about: 'rows of 16, not scaled', shape: [-1, 16], axes: 1, centred: 1, gamma: 0, beta: 1, rows: [1, 129, 5000] },
+  { about: 'rows of 1026', shape: [-1, 1026], axes: 1, centred: 1, gamma: 1, beta: 1, rows: [3] },
+  { about: 'rows of 4100', shape: [-1, 4100], axes: 1, centred: 1, gamma: 1, beta: 1, rows: [2] },
+  { about: 'rows of 8200', shape: [-1, 8200], axes: 1, centred: 0, gamma: 1, beta: 1, rows: [2] },
   { about: 'one number a row', shape: [-1, 1], axes: 1, centred: 0, gamma: 1, beta: 1, rows: [4] },
 ].flatMap(({ about, shape, rows, ...flags }) => {
   const attrs = { ...flags, epsilon: 0.01 };
