@@ -43,6 +43,7 @@ runBin('vitest/vitest.mjs', [
         'test/runtime/several_devices',
         'test/models/remat',
         'test/passes/halves',
+        'test/passes/layer_norms',
         'test/bench/gpu',
       ]),
 ]);

@@ -77,7 +77,9 @@ struct OpDef {
   bool (*channelwise)(const Graph&, const Node&) = nullptr;
   std::string (*label)(const Attrs&) = nullptr;  // of a step, for people; null: name and epilogue say it
   bool differentiable = true;  // false: gradients silently stop here (comparisons, argmax, casts to integers)
-  bool inPlace = false;        // the output may be the memory of an input of equal size that dies here
+  // So many parts, the first ones, may be the memory of an input of equal size that dies here: the op has read all of
+  // that input that is needed for a number, and for those written later, when it writes the number.
+  int inPlaceParts = 0;
   // A view that starts at a byte offset of its input's memory.
   int64_t (*viewOffset)(const Graph&, const Attrs&) = nullptr;
   // An op that joins its inputs in its output's memory: where input i may be computed in place, or -1.

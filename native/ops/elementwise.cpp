@@ -118,7 +118,8 @@ OpDef define(std::string_view name, int arity, std::vector<ValueType> (*rule)(co
   op.infer = rule;
   op.gradient = gradient;
   op.lower = lowerElementwise;
-  op.elementwise = op.inPlace = true;
+  op.elementwise = true;
+  op.inPlaceParts = 1;
   op.differentiable = differentiable;
   return op;
 }

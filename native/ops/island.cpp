@@ -43,7 +43,7 @@ const OpDef table[] = {{.name = "island",
                         .maxInputs = cpu::kIslandInputs,
                         .infer = inferIsland,
                         .lower = lowerIslandNode,
-                        .inPlace = true}};
+                        .inPlaceParts = cpu::kIslandOutputs}};
 
 }  // namespace
 

@@ -140,7 +140,7 @@ const OpDef table[] = {{.name = "islandSums",
                         .infer = infer,
                         .lower = lower,
                         .label = label,
-                        .inPlace = true}};
+                        .inPlaceParts = 2 * cpu::kIslandOutputs}};
 
 }  // namespace
 

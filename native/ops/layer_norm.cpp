@@ -1,7 +1,7 @@
 #include "cpu/kernel_table.h"
-#include "ops/normed_rows.h"
 #include "ops/registry.h"
 #include "ops/shape_rules.h"
+#include "plan/normed_rows.h"
 
 // Layer and RMS norm with their weights, made by passes/layer_norms.cpp: one pass over memory forward; backward one,
 // that of x, dy and dx, which also sums what the weights get. Attributes: those of standardize, and which of the
@@ -114,13 +114,13 @@ Lowering lowerGradient(const LowerContext& c) {
 }
 
 const OpDef table[] = {
-    {.name = "layerNorm", .minInputs = 1, .maxInputs = 3, .infer = infer, .lower = lower, .inPlace = true},
+    {.name = "layerNorm", .minInputs = 1, .maxInputs = 3, .infer = infer, .lower = lower, .inPlaceParts = 1},
     {.name = "layerNormGradient",
      .minInputs = 3,
      .maxInputs = 5,
      .infer = inferGradient,
      .lower = lowerGradient,
-     .inPlace = true},
+     .inPlaceParts = 1},
 };
 
 }  // namespace

@@ -1,7 +1,7 @@
 #include "cpu/kernel_table.h"
-#include "ops/normed_rows.h"
 #include "ops/registry.h"
 #include "ops/shape_rules.h"
+#include "plan/normed_rows.h"
 
 // Rows to mean 0 and variance 1 over the last `axes` axes, the core of layer normalization
 // (https://arxiv.org/abs/1607.06450); centred = 0 leaves the mean out (https://arxiv.org/abs/1910.07467). Parts: the
@@ -99,7 +99,7 @@ const OpDef table[] = {
      .infer = inferGradient,
      .gradient = gradientOfGradient,
      .lower = lowerGradient,
-     .inPlace = true},
+     .inPlaceParts = 1},
 };
 
 }  // namespace

@@ -1,9 +1,9 @@
 #include <algorithm>
 
-#include "ops/normed_rows.h"
 #include "ops/row_blocks.h"
 #include "passes/passes.h"
 #include "passes/rewrite.h"
+#include "plan/normed_rows.h"
 
 namespace chainrule {
 namespace {
@@ -73,7 +73,7 @@ class Norms {
   bool forward(NodeId id) {
     const Node& node = old_.nodes[id];
     if (node.op->name != "standardize") return false;
-    const int64_t axes = ops::normedAxes(node.attrs);
+    const int64_t axes = normedAxes(node.attrs);
     ValueId y = node.first, beta = kNone;
     Norm norm;
     if (const auto [product, gamma] = weighted("mul", y, axes, id); gamma != kNone) {
@@ -135,7 +135,7 @@ class Norms {
       plan.scaled = true;
       break;
     }
-    const int64_t axes = ops::normedAxes(node.attrs);
+    const int64_t axes = normedAxes(node.attrs);
     const NodeId forward = old_.values[standardized].node;
     for (NodeId user : users_[plan.dy]) {
       const Node& reader = old_.nodes[user];

@@ -97,7 +97,7 @@ class Chooser {
       if (uses_[value].empty() && part > 0) continue;  // parts without users are not produced
       const int64_t partBytes = concreteType(graph_.type(value), batch_).bytes();
       // A value that leaves the step gets memory of its own, which may turn out to be that of an output or a variable.
-      const int reused = leaves_[value] ? kNever : reusable(id, partBytes);
+      const int reused = leaves_[value] ? kNever : reusable(id, value, partBytes);
       if (reused != kNever) {
         assign(value, {reused, 0});
         continue;
@@ -107,10 +107,10 @@ class Chooser {
     }
   }
 
-  // The block of an input of equal size that nothing reads after this node.
-  int reusable(NodeId id, int64_t bytes) {
+  // The block of an input of the size of a part that nothing reads after this node.
+  int reusable(NodeId id, ValueId part, int64_t bytes) {
     const Node& node = graph_.nodes[id];
-    if (!node.op->inPlace || storage_.inPrologue[id] || bytes == 0) return kNever;
+    if (!takesPlaceOfInput(part) || storage_.inPrologue[id] || bytes == 0) return kNever;
     for (ValueId input : node.inputs) {
       const Storage::Place place = storage_.of[input];
       if (place.offset != 0) continue;
@@ -118,7 +118,7 @@ class Chooser {
       if (block.space != Space::arena || block.bytes != bytes ||
           concreteType(graph_.type(input), batch_).bytes() != bytes)
         continue;
-      if (byteSize(graph_.type(input).dtype) != byteSize(graph_.type(node.first).dtype)) continue;
+      if (byteSize(graph_.type(input).dtype) != byteSize(graph_.type(part).dtype)) continue;
       if (sharesWithOther(place.block, input, id)) continue;
       return place.block;
     }
@@ -186,11 +186,16 @@ class Chooser {
     return found;
   }
 
-  int firstWrite(int block) const {
-    int first = end_;
-    for (ValueId value : valuesOf_[size_t(block)]) first = std::min(first, int(graph_.values[value].node));
-    for (int child : childrenOf_[size_t(block)]) first = std::min(first, firstWrite(child));
+  // The value that is written to a block first, or kNone: values of a node are numbered as nodes are.
+  ValueId firstWritten(int block) const {
+    ValueId first = kNone;
+    for (ValueId value : valuesOf_[size_t(block)]) first = std::min(first, value);
+    for (int child : childrenOf_[size_t(block)]) first = std::min(first, firstWritten(child));
     return first;
+  }
+  bool takesPlaceOfInput(ValueId value) const {
+    const Node& node = graph_.nodeOf(value);
+    return int(value - node.first) < node.op->inPlaceParts;
   }
 
   // A commit happens in place if its value's memory can be the variable's: nobody reads the old value later, except the
@@ -204,12 +209,13 @@ class Chooser {
       const int64_t bytes = concreteType(graph_.type(commit.value), batch_).bytes();
       bool fits = block.space == Space::arena && block.parent == kNever && place.offset == 0 && block.bytes == bytes;
       for (int variable : variables) fits &= !replaced_[size_t(variable)];
-      const int written = firstWrite(place.block);
+      const ValueId first = firstWritten(place.block);
+      const int written = first == kNone ? end_ : int(graph_.values[first].node);
       for (const auto& [position, value] : readers(variables)) {
         if (!fits) break;
         if (position < written) continue;
-        const bool sameStep = position == written && graph_.nodes[size_t(position)].op->inPlace;
-        fits = sameStep && concreteType(graph_.type(value), batch_).bytes() == bytes && storage_.of[value].offset == 0;
+        fits = position == written && takesPlaceOfInput(first) &&
+               concreteType(graph_.type(value), batch_).bytes() == bytes && storage_.of[value].offset == 0;
       }
       if (!fits) continue;
       block.space = Space::variable;

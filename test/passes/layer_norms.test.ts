@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { native } from '../../lib/native.js';
 import { Builder, variable } from '../ir/builder.js';
+import { cudaDevice } from '../ops/cuda_device.js';
 
 // Standardized rows with their weights as one op, and its gradient as another, against the ops that they replace.
 
@@ -17,6 +18,8 @@ interface Row {
   kept?: boolean;
   /** Something else reads the gradient that arrives times gamma. */
   product?: boolean;
+  /** Weights are computed in the step, and nothing reads them afterwards. */
+  dying?: boolean;
 }
 const rows: Row[] = [
   { about: 'layer norm', shape: [50, 24], gamma: true, beta: true },
@@ -27,14 +30,21 @@ const rows: Row[] = [
   { about: 'RMS norm', shape: [40, 64], centred: 0, gamma: true },
   { about: 'wide rows', shape: [70, 1025], gamma: true, beta: true },
   { about: 'rows that something else reads', shape: [50, 24], gamma: true, beta: true, kept: true },
+  // The scales, the means and what the weights get have the size of the weights, whose memory they must not take.
+  { about: 'as many rows as numbers in a row', shape: [24, 24], gamma: true, beta: true, dying: true },
   { about: 'a gradient that something else reads', shape: [50, 24], gamma: true, beta: true, product: true },
 ];
 
 /** y and the gradients of x, gamma and beta, from standardized rows or the means that those are made of. */
-function build({ shape, axes = 1, centred = 1, gamma, beta, kept, product }: Row, composed: boolean) {
+function build(
+  { shape, axes = 1, centred = 1, gamma, beta, kept, product, dying }: Row,
+  composed: boolean,
+  on = 'cpu',
+) {
   const b = new Builder();
   const [x, dy] = [b.input('x', -1, ...shape.slice(1)), b.input('dy', -1, ...shape.slice(1))] as const;
-  const weight = (name: string) => b.graph.read(variable(name, ...shape.slice(-axes)));
+  const weight = (name: string) =>
+    dying ? b.op('tanh', [b.input(name, ...shape.slice(-axes))]) : b.graph.read(variable(name, ...shape.slice(-axes)));
   const last = Array.from({ length: axes }, (_, i) => shape.length - axes + i);
   const mean = (value: number) => b.op('reduceMean', [value], { axes: last, keepDims: true });
   const composition = () => {
@@ -58,7 +68,7 @@ function build({ shape, axes = 1, centred = 1, gamma, beta, kept, product }: Row
   const outputs = [y, ...b.graph.gradients(y, wrt, dy)];
   if (kept) outputs.push(b.op('tanh', [unit]));
   if (product) outputs.push(b.op('tanh', [b.op('mul', [dy, factor])]));
-  return b.graph.compileSync(outputs);
+  return b.graph.compileSync(outputs, on);
 }
 
 const numbersLike = (shape: number[], step: number) => ({
@@ -67,19 +77,18 @@ const numbersLike = (shape: number[], step: number) => ({
 });
 
 describe.each(rows)('$about', (row) => {
-  const inputs = [numbersLike(row.shape, 1.7), numbersLike(row.shape, 0.77)];
+  const shapes = [row.shape, row.shape, ...(row.dying ? [row.shape.slice(-1), row.shape.slice(-1)] : [])];
+  const inputs = shapes.map((shape, i) => numbersLike(shape, [1.7, 0.77, 0.9, 0.3][i]!));
 
   test('is one op, and its gradients another', () => {
     const text = build(row, false).describe();
     expect(text).toContain('= layerNorm %');
     expect(text).toContain('= layerNormGradient %');
     expect(text).not.toMatch(/standardize|reduceSum|islandSums/);
-    expect(/island/.test(text)).toBe(Boolean(row.kept || row.product));
+    expect(/island/.test(text)).toBe(Boolean(row.kept || row.product || row.dying));
   });
 
-  test('equals what it replaces, at every number of threads', async () => {
-    const program = build(row, false);
-    const found = program.runSync(inputs).map(({ data }) => data as Float32Array);
+  const expectComposition = (found: Float32Array[]) => {
     const expected = build(row, true)
       .runSync(inputs)
       .map(({ data }) => data as Float32Array);
@@ -92,6 +101,17 @@ describe.each(rows)('$about', (row) => {
         if (Math.abs(value - found[i]![k]!) > 8e-6 * largest) expect([i, k, found[i]![k]]).toEqual([i, k, value]);
       });
     }
+  };
+
+  test.skipIf(!cudaDevice)('equals what it replaces on a GPU', async () => {
+    const results = await build(row, false, cudaDevice).run(inputs).promise;
+    expectComposition(results.map(({ data }) => data as Float32Array));
+  });
+
+  test('equals what it replaces, at every number of threads', async () => {
+    const program = build(row, false);
+    const found = program.runSync(inputs).map(({ data }) => data as Float32Array);
+    expectComposition(found);
     for (const threads of [1, 2, 3, 8]) {
       native.configure({ threads, parallelThreshold: 0 });
       const again = await program.run(inputs).promise;

@@ -1,7 +1,7 @@
 #include "cuda/kernels/norm_sums.cuh"
 #include "cuda/ops/rows.h"
 #include "cuda/ops/sizes.h"
-#include "ops/normed_rows.h"
+#include "plan/normed_rows.h"
 
 // Normalized rows, with weights (as passes/layer_norms.cpp joins them) or without, and their gradients.
 
@@ -11,7 +11,7 @@ namespace {
 bool has(const LowerContext& c, const char* input) { return c.attrs().integer(input, 0) != 0; }
 
 DeviceRows normedRows(const LowerContext& c, RowOp op) {
-  const ops::NormedRows shape(c);
+  const NormedRows shape(c);
   DeviceRows rows{};
   rows.op = op;
   rows.outer = shape.count;

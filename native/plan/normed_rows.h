@@ -2,7 +2,7 @@
 
 #include "plan/backend.h"
 
-namespace chainrule::ops {
+namespace chainrule {
 
 // Over how many of the last axes rows are normalized.
 inline int64_t normedAxes(const Attrs& attrs) { return attrs.integer("axes", 1); }
@@ -16,4 +16,4 @@ struct NormedRows {
   }
 };
 
-}  // namespace chainrule::ops
+}  // namespace chainrule
