@@ -63,7 +63,7 @@ export async function measureGpuFloors(
 /** Reads size x size floats and writes as many. */
 function copies(size: number): Contender {
   return callContender(async () => {
-    const matrices = await residents('matrix', 8, [size, size]);
+    const matrices = await residents('matrix', 32, [size, size]);
     const step = trace(() => {
       for (const matrix of matrices) matrix.assign(negative(matrix.read()));
       return [];

@@ -5,7 +5,7 @@
 // computes one.
 
 #include "cuda/kernels/index.cuh"
-#include "cuda/kernels/island_step.cuh"
+#include "cuda/kernels/island_store.cuh"
 
 namespace chainrule::cuda {
 
@@ -31,13 +31,9 @@ DEVICE int64_t islandOffset(const Island& island, int input, int64_t i) {
   return offset;
 }
 
-DEVICE bool islandBytes(DType dtype) { return dtype == DType::u8 || dtype == DType::boolean; }
 DEVICE uint32_t islandHalf(const void* data, int64_t i) {
   return uint32_t(static_cast<const uint16_t*>(data)[i]) << 16;
 }
-
-// Two floats that are bfloat16 in one word.
-DEVICE uint32_t islandPair(const uint32_t* words) { return words[0] >> 16 | (words[1] & 0xFFFF0000); }
 
 // Asks for an input's elements from `first` on.
 template <typename Island>
@@ -90,7 +86,6 @@ DEVICE void islandRequest(const Island& island, int input, IslandWords& to, int6
   to = values;
 }
 
-DEVICE IslandWords islandAll(uint32_t word) { return {{word, word, word, word}}; }
 DEVICE void islandUnpack(IslandWords& words, DType dtype) {
   if (dtype == DType::bf16) {
     const uint32_t low = words.word[0], high = words.word[1];
@@ -99,46 +94,6 @@ DEVICE void islandUnpack(IslandWords& words, DType dtype) {
   }
   const uint32_t bytes = words.word[0];
   words = {{bytes & 255, bytes >> 8 & 255, bytes >> 16 & 255, bytes >> 24}};
-}
-
-struct alignas(8) IslandPairs {
-  uint32_t low, high;
-};
-DEVICE void islandStore(const IslandOutput& out, int64_t first, int64_t elements, const IslandWords& words) {
-  if (out.dtype == DType::bf16) {
-    uint16_t* const to = static_cast<uint16_t*>(out.data) + first;
-    if (out.wide && first + kIslandNear <= elements) {
-      *reinterpret_cast<IslandPairs*>(to) = {islandPair(words.word), islandPair(words.word + 2)};
-      return;
-    }
-    for (int i = 0; i < kIslandNear; ++i) {
-      if (first + i < elements) to[i] = uint16_t(words.word[i] >> 16);
-    }
-    return;
-  }
-  if (!islandBytes(out.dtype)) {
-    uint32_t* const to = static_cast<uint32_t*>(out.data) + first;
-    if (out.wide && first + kIslandNear <= elements) {
-      *reinterpret_cast<IslandWords*>(to) = words;
-    } else {
-      for (int i = 0; i < kIslandNear; ++i) {
-        if (first + i < elements) to[i] = words.word[i];
-      }
-    }
-    return;
-  }
-  uint32_t byte[kIslandNear];
-  for (int i = 0; i < kIslandNear; ++i) {
-    byte[i] = out.dtype == DType::boolean ? uint32_t(words.word[i] != 0) : words.word[i] & 255;
-  }
-  uint8_t* const to = static_cast<uint8_t*>(out.data) + first;
-  if (out.wide && first + kIslandNear <= elements) {
-    *reinterpret_cast<uint32_t*>(to) = byte[0] | byte[1] << 8 | byte[2] << 16 | byte[3] << 24;
-  } else {
-    for (int i = 0; i < kIslandNear; ++i) {
-      if (first + i < elements) to[i] = uint8_t(byte[i]);
-    }
-  }
 }
 
 // The registers of a thread: its four neighbours of group g in a tile are at first(tile, g); those of a warp are
@@ -248,72 +203,6 @@ DEVICE void islandRun(const Island& island) {
   }
 }
 
-// A chain of codes over few inputs of whole words that lie as the space does: all in registers, and as much of memory
-// under way as there are threads. A thread has two times four neighbours.
-template <int inputs>
-DEVICE void islandChain(const SmallDeviceIsland& island) {
-  constexpr int groups = 2;
-  int64_t first[groups];
-  bool whole[groups];
-  IslandValue<groups> in[inputs];
-#pragma unroll
-  for (int g = 0; g < groups; ++g) {
-    first[g] = ((int64_t(blockIdx.x) * groups + g) * blockDim.x + threadIdx.x) * kIslandNear;
-    whole[g] = first[g] + kIslandNear <= island.elements;
-  }
-#pragma unroll
-  for (int i = 0; i < inputs; ++i) {
-#pragma unroll
-    for (int g = 0; g < groups; ++g) {
-      const uint32_t* const from = static_cast<const uint32_t*>(island.inputs[i].data) + first[g];
-      if (whole[g]) {
-        in[i].group[g] = *reinterpret_cast<const IslandWords*>(from);
-      } else {
-        for (int k = 0; k < kIslandNear; ++k) in[i].group[g].word[k] = first[g] + k < island.elements ? from[k] : 0;
-      }
-    }
-  }
-  IslandValue<groups> previous = in[0];
-  const auto operand = [&](int o) {
-    if (o == kIslandPrevious) return previous;
-    IslandValue<groups> value = in[0];
-    if (o >= kIslandScalar) {
-      const int k = o - kIslandScalar;
-      const uint32_t word = k < island.constantCount
-                                ? island.constants[k]
-                                : *static_cast<const uint32_t*>(island.inputs[inputs + k - island.constantCount].data);
-      for (int g = 0; g < groups; ++g) value.group[g] = islandAll(word);
-    } else {
-#pragma unroll
-      for (int i = 1; i < inputs; ++i) {
-        if (o == i) value = in[i];
-      }
-    }
-    return value;
-  };
-  for (int k = 0; k < island.codeCount; ++k) {
-    const IslandCodeWord code = island.code[k];
-    const IslandValue<groups> a = operand(code.a);
-    IslandValue<groups> b = a, c = a;
-    if (code.b != code.a) b = operand(code.b);
-    if (code.c != code.a) c = operand(code.c);
-    previous = islandStep(code.op, a, b, c);
-  }
-#pragma unroll
-  for (int g = 0; g < groups; ++g) {
-    if (first[g] < island.elements) islandStore(island.outputs[0], first[g], island.elements, previous.group[g]);
-  }
-}
-
-KERNEL_BODY __launch_bounds__(256, 4) islandChain1(const __grid_constant__ SmallDeviceIsland island) {
-  islandChain<1>(island);
-}
-KERNEL_BODY __launch_bounds__(256, 3) islandChain2(const __grid_constant__ SmallDeviceIsland island) {
-  islandChain<2>(island);
-}
-KERNEL_BODY __launch_bounds__(256, 2) islandChain3(const __grid_constant__ SmallDeviceIsland island) {
-  islandChain<3>(island);
-}
 KERNEL_BODY __launch_bounds__(128, 8) islandLarge(const __grid_constant__ DeviceIsland island) { islandRun<1>(island); }
 KERNEL_BODY __launch_bounds__(128, 8) islandSmall(const __grid_constant__ SmallDeviceIsland island) {
   islandRun<1>(island);

@@ -264,8 +264,8 @@ KERNEL_BODY __launch_bounds__(256) rowsOfBlock(DeviceRows r) { runInRegisters<32
 
 KERNEL_BODY __launch_bounds__(256) foursOf4(DeviceRows r) { runInRegisters<4, false, 0, 4>(r); }
 KERNEL_BODY __launch_bounds__(256) foursOf16(DeviceRows r) { runInRegisters<16, false, 32, 4>(r); }
-KERNEL_BODY __launch_bounds__(256) foursOf32(DeviceRows r) { runInRegisters<32, false, 32, 4>(r); }
-KERNEL_BODY __launch_bounds__(256) foursOfBlock(DeviceRows r) { runInRegisters<32, false, 256, 4>(r); }
+KERNEL_BODY __launch_bounds__(256, 3) foursOf32(DeviceRows r) { runInRegisters<32, false, 32, 4>(r); }
+KERNEL_BODY __launch_bounds__(256, 3) foursOfBlock(DeviceRows r) { runInRegisters<32, false, 256, 4>(r); }
 
 KERNEL_BODY __launch_bounds__(256) twoRowsOf4(DeviceRows r) { runInRegisters<4, true, 0, 1>(r); }
 KERNEL_BODY __launch_bounds__(256) twoRowsOf16(DeviceRows r) { runInRegisters<16, true, 32, 1>(r); }
@@ -274,7 +274,7 @@ KERNEL_BODY __launch_bounds__(256) twoRowsOfBlock(DeviceRows r) { runInRegisters
 
 KERNEL_BODY __launch_bounds__(256) twoFoursOf4(DeviceRows r) { runInRegisters<4, true, 0, 4>(r); }
 KERNEL_BODY __launch_bounds__(256) twoFoursOf16(DeviceRows r) { runInRegisters<16, true, 32, 4>(r); }
-KERNEL_BODY __launch_bounds__(256) twoFoursOf32(DeviceRows r) { runInRegisters<32, true, 32, 4>(r); }
+KERNEL_BODY __launch_bounds__(256, 2) twoFoursOf32(DeviceRows r) { runInRegisters<32, true, 32, 4>(r); }
 KERNEL_BODY __launch_bounds__(256) twoFoursOfBlock(DeviceRows r) { runInRegisters<32, true, 256, 4>(r); }
 
 KERNEL_BODY __launch_bounds__(512) rowsInMemory(DeviceRows r) { runInMemory<false, false>(r); }

@@ -4,6 +4,7 @@
 
 #include "base/pieces.h"
 #include "cuda/kernels/island.cuh"
+#include "cuda/kernels/island_chain.cuh"
 #include "cuda/ops/sizes.h"
 #include "plan/epilogue.h"
 
@@ -58,16 +59,20 @@ bool fitsSmall(const DeviceIsland& island) {
 }
 
 // Whether islandChain can run it: see there. `island` has its pointers.
-constexpr int64_t kChainElements = 1 << 13, kChainThreads = 256;
-bool isChain(const DeviceIsland& island) {
-  if (island.elements < kChainElements || island.inputCount < 1 || island.inputCount > 3 || island.outputCount != 1 ||
-      !isWord(island.outputs[0].dtype) || !island.outputs[0].wide || island.codeCount < 1 || island.codeCount > 8)
-    return false;
+constexpr int64_t kChainElements = 1 << 13;
+bool allOfWords(const DeviceIsland& island) {  // that lie as the space does, and scalars
   for (int i = 0; i < island.inputCount + island.scalarInputCount; ++i) {
     const IslandInput& in = island.inputs[i];
     if (!isWord(in.dtype)) return false;
     if (i < island.inputCount && (in.access != IslandAccess::same || in.move != IslandMove::four)) return false;
   }
+  return std::all_of(island.outputs, island.outputs + island.outputCount,
+                     [](const IslandOutput& out) { return isWord(out.dtype) && out.wide; });
+}
+bool isChain(const DeviceIsland& island) {
+  if (island.elements < kChainElements || island.inputCount < 1 || island.inputCount > 3 || island.outputCount != 1 ||
+      island.codeCount < 1 || island.codeCount > 8 || !allOfWords(island))
+    return false;
   for (int k = 0; k < island.codeCount; ++k) {
     const IslandCodeWord& code = island.code[k];
     const bool last = k + 1 == island.codeCount;
@@ -77,6 +82,24 @@ bool isChain(const DeviceIsland& island) {
     }
   }
   return true;
+}
+
+// Whether islandAdam can run it: mean = lerp(m, g, ..), square = lerpSquare(v, g, ..), root = sqrtAdd(square, ..),
+// part = mulDiv(mean, .., root), next = sub(w, part), and nothing else. `island` has its pointers.
+bool isAdam(const DeviceIsland& island) {
+  constexpr Opcode ops[] = {Opcode::lerp, Opcode::lerpSquare, Opcode::sqrtAdd, Opcode::mulDiv, Opcode::sub_f32};
+  constexpr int codes = std::size(ops), stores[codes] = {1, 1, 0, 0, 1};
+  const IslandCodeWord* const c = island.code;
+  if (island.elements < kChainElements || island.inputCount != 4 || island.codeCount != codes || !allOfWords(island))
+    return false;
+  for (int i = 0; i < codes; ++i) {
+    if (c[i].op != ops[i] || c[i].stores != stores[i]) return false;
+  }
+  const auto input = [&](uint8_t o) { return o < island.inputCount; };
+  const auto scalar = [](uint8_t o) { return o >= kIslandScalar && o != kIslandPrevious; };
+  return input(c[0].a) && input(c[0].b) && scalar(c[0].c) && input(c[1].a) && c[1].b == c[0].b && scalar(c[1].c) &&
+         c[2].a == kIslandPrevious && scalar(c[2].b) && c[3].a == c[0].dst && scalar(c[3].b) &&
+         c[3].c == kIslandPrevious && input(c[4].a) && c[4].b == kIslandPrevious;
 }
 
 Lowering lowerIsland(const LowerContext& c) {
@@ -147,12 +170,16 @@ void IslandLaunch::run(Queue& queue, const void* const* in, void* const* out) co
     output.data = out[program_.outputFrom[i]];
     output.wide = aligned(output.data, bytesOfFour(output.dtype));
   }
-  if (small_ && isChain(island)) {
-    const LaunchSize size{{ceilDiv(island.elements, kChainThreads * 2 * kIslandNear)}, {kChainThreads}};
+  const auto sizeFor = [&](int64_t groups) -> LaunchSize {
+    return {{ceilDiv(island.elements, kChainThreads * groups * kIslandNear)}, {kChainThreads}};
+  };
+  if (small_ && isAdam(island)) {
+    queue.launch(KERNEL(islandAdam), sizeFor(kAdamGroups), shrunk<SmallDeviceIsland>(island));
+  } else if (small_ && isChain(island)) {
     const auto kernel = island.inputCount == 1   ? KERNEL(islandChain1)
                         : island.inputCount == 2 ? KERNEL(islandChain2)
                                                  : KERNEL(islandChain3);
-    queue.launch(kernel, size, shrunk<SmallDeviceIsland>(island));
+    queue.launch(kernel, sizeFor(kChainGroups), shrunk<SmallDeviceIsland>(island));
   } else if (!small_) {
     queue.launch(KERNEL(islandLarge), size_, island);
   } else if (wide_) {
