@@ -52,8 +52,6 @@ void enqueueEach(const std::vector<Step>& steps, const DeviceFrame& frame, Queue
   for (size_t i = 0; i < steps.size(); ++i) each(i);
   for (const DeviceCopy& copy : frame.downloads) queue.download(copy.to, copy.from, copy.bytes);
 }
-// Gives it all to a queue, small programs in a row as one launch.
-void enqueue(const std::vector<Step>& steps, const DeviceFrame& frame, Queue& queue);
 // The arguments of step `index` of a walk.
 StepArgs argsOf(const std::vector<Step>& steps, size_t index, const DeviceFrame& frame, Queue& queue);
 

@@ -78,6 +78,8 @@ void open(DriverState& state) {
   find(d.streamWaitEvent, "cuStreamWaitEvent");
   find(d.streamBeginCapture, "cuStreamBeginCapture_v2");
   find(d.streamEndCapture, "cuStreamEndCapture");
+  find(d.streamGetCaptureInfo, "cuStreamGetCaptureInfo_v2");
+  find(d.streamUpdateCaptureDependencies, "cuStreamUpdateCaptureDependencies");
   find(d.graphInstantiate, "cuGraphInstantiateWithFlags");
   find(d.graphLaunch, "cuGraphLaunch");
   find(d.graphDestroy, "cuGraphDestroy");

@@ -17,6 +17,7 @@ using CuFunction = struct CuFunctionRecord*;
 using CuStream = struct CuStreamRecord*;
 using CuEvent = struct CuEventRecord*;
 using CuGraph = struct CuGraphRecord*;
+using CuGraphNode = struct CuGraphNodeRecord*;
 using CuGraphExec = struct CuGraphExecRecord*;
 using CuPointer = uint64_t;
 
@@ -54,6 +55,9 @@ struct Driver {
   CuResult (*streamWaitEvent)(CuStream, CuEvent, unsigned flags);
   CuResult (*streamBeginCapture)(CuStream, int mode);
   CuResult (*streamEndCapture)(CuStream, CuGraph*);
+  CuResult (*streamGetCaptureInfo)(CuStream, int* status, uint64_t* id, CuGraph*, const CuGraphNode** dependencies,
+                                   size_t* count);
+  CuResult (*streamUpdateCaptureDependencies)(CuStream, CuGraphNode* dependencies, size_t count, unsigned flags);
   CuResult (*graphInstantiate)(CuGraphExec*, CuGraph, unsigned long long flags);
   CuResult (*graphLaunch)(CuGraphExec, CuStream);
   CuResult (*graphDestroy)(CuGraph);

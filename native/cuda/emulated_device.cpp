@@ -5,6 +5,7 @@
 
 #include "cuda/devices.h"
 #include "cuda/images.h"
+#include "cuda/step_order.h"
 
 // A device that runs every kernel on one thread of the host, the same plans and launches as a GPU's.
 namespace chainrule::cuda {
@@ -47,11 +48,15 @@ class EmulatedQueue : public Queue {
 
 class EmulatedRecording : public Recording {
  public:
-  EmulatedRecording(const std::vector<Step>& steps, DeviceFrame frame) : steps_(steps), frame_(std::move(frame)) {}
+  EmulatedRecording(const std::vector<Step>& steps, DeviceFrame frame)
+      : steps_(steps), frame_(std::move(frame)), order_(latestFirst(dependenciesOf(steps_, frame_))) {}
   Outcome run(Transfer*) override {
     return outcomeFrom([&] {
       EmulatedQueue queue;
-      enqueue(steps_, frame_, queue);
+      enqueueEach(steps_, frame_, queue, [&](size_t i) {
+        const size_t step = order_[i];
+        steps_[step].launch(argsOf(steps_, step, frame_, queue));
+      });
     });
   }
 
@@ -60,6 +65,7 @@ class EmulatedRecording : public Recording {
  private:
   const std::vector<Step>& steps_;
   const DeviceFrame frame_;
+  const std::vector<size_t> order_;
 };
 
 class EmulatedTransfer : public Transfer {

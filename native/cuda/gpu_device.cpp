@@ -1,178 +1,14 @@
-#include <unordered_map>
-#include <vector>
-
-#include "cuda/devices.h"
-#include "cuda/driver.h"
 #include "cuda/free_memory.h"
+#include "cuda/gpu_recording.h"
 #include "cuda/images.h"
 
-// A GPU: its primary context, one stream on which everything happens in order but copies of batches, the kernels of the
-// embedded image.
+// A GPU: its primary context, one stream of steps and one of copies beside them, the kernels of the embedded image.
 namespace chainrule::cuda {
 namespace {
 
 constexpr int kMultiprocessors = 16, kMajor = 75, kMinor = 76, kMostShared = 97;  // CUdevice_attribute
-constexpr int kMaxDynamicShared = 8;                                              // CUfunction_attribute
-constexpr CuResult kNotFound = 500, kNotReady = 600;
-constexpr int kRelaxedCapture = 2, kNonBlocking = 1, kUntimed = 2;  // flags
-constexpr int64_t kSharedWithoutAsking = 32 << 10;                  // with what kernels declare, 48 KiB
-
-CuPointer address(const void* memory) { return CuPointer(reinterpret_cast<uintptr_t>(memory)); }
-
-struct Gpu {
-  const Driver& driver = driverState().driver;
-  CuStream stream = nullptr, copies = nullptr;  // `copies`: what goes over beside the steps
-  std::vector<CuModule> modules;
-  int mostShared = 0;
-  CuContext context = nullptr;
-  mutable Outcome lost;  // what the driver said when it lost the context: no call after that would mean anything
-
-  Outcome outcome(CuResult result, const char* call) const {
-    Outcome found = outcomeOf(driver, result, call);
-    if (found.code == "DEVICE_LOST" && !lost.failed()) lost = found;
-    return found;
-  }
-  void check(CuResult result, const char* call) const { outcome(result, call).orThrow(); }
-  // Before the calls of any thread.
-  void enter() const {
-    lost.orThrow();
-    driver.ctxSetCurrent(context);
-  }
-  // Runs `body`, which calls the driver; what it throws becomes an outcome.
-  template <typename Body>
-  Outcome calling(Body body) const {
-    return outcomeFrom([&] {
-      enter();
-      body();
-    });
-  }
-  // The same for what gives something back: there is nobody to tell.
-  template <typename Body>
-  void returning(Body body) const {
-    if (lost.failed()) return;
-    driver.ctxSetCurrent(context);
-    body();
-  }
-};
-
-// An event that is destroyed whatever happens.
-class Event {
- public:
-  Event(const Gpu& gpu, unsigned flags) : gpu_(gpu) {
-    gpu_.check(gpu_.driver.eventCreate(&event_, flags), "cuEventCreate");
-  }
-  ~Event() {
-    gpu_.returning([&] { gpu_.driver.eventDestroy(event_); });
-  }
-  Event(const Event&) = delete;
-  Event& operator=(const Event&) = delete;
-  operator CuEvent() const { return event_; }
-
- private:
-  const Gpu& gpu_;
-  CuEvent event_ = nullptr;
-};
-
-class GpuQueue : public Queue {
- public:
-  explicit GpuQueue(const Gpu& gpu) : gpu_(gpu) {}
-
-  void copy(void* to, const void* from, int64_t bytes) override {
-    if (bytes > 0)
-      gpu_.check(gpu_.driver.memcpyDtoDAsync(address(to), address(from), size_t(bytes), gpu_.stream), "copy");
-  }
-  void upload(void* to, const void* from, int64_t bytes) override {
-    if (bytes > 0)
-      gpu_.check(gpu_.driver.memcpyHtoDAsync(address(to), from, size_t(bytes), gpu_.stream), "copy to the GPU");
-  }
-  void download(void* to, const void* from, int64_t bytes) override {
-    if (bytes > 0)
-      gpu_.check(gpu_.driver.memcpyDtoHAsync(to, address(from), size_t(bytes), gpu_.stream), "copy from the GPU");
-  }
-  void fill(void* memory, uint32_t word, int64_t words) override {
-    if (words > 0) gpu_.check(gpu_.driver.memsetD32Async(address(memory), word, size_t(words), gpu_.stream), "fill");
-  }
-  int64_t mostShared() const override { return gpu_.mostShared; }
-  CuStream stream() override { return gpu_.stream; }
-
- private:
-  void start(const char* name, emulation::Call, void (*)(), void** arguments, const LaunchSize& size) override {
-    const CuFunction function = find(name, size.sharedBytes);
-    gpu_.check(gpu_.driver.launchKernel(function, unsigned(size.grid.x), unsigned(size.grid.y), unsigned(size.grid.z),
-                                        unsigned(size.block.x), unsigned(size.block.y), unsigned(size.block.z),
-                                        unsigned(size.sharedBytes), gpu_.stream, arguments, nullptr),
-               name);
-  }
-
-  struct Found {
-    CuFunction function = nullptr;
-    int64_t sharedBytes = kSharedWithoutAsking;
-  };
-  CuFunction find(const char* name, int64_t sharedBytes) {
-    Found& found = functions_[name];
-    for (size_t i = 0; !found.function && i < gpu_.modules.size(); ++i) {
-      const CuResult result = gpu_.driver.moduleGetFunction(&found.function, gpu_.modules[i], name);
-      if (result != kNotFound) gpu_.check(result, name);
-    }
-    if (!found.function) fail("INTERNAL", "there is no kernel ", name);
-    if (sharedBytes > found.sharedBytes) {
-      gpu_.check(gpu_.driver.funcSetAttribute(found.function, kMaxDynamicShared, int(sharedBytes)), name);
-      found.sharedBytes = sharedBytes;
-    }
-    return found.function;
-  }
-
-  const Gpu& gpu_;
-  std::unordered_map<std::string_view, Found> functions_;  // names are literals
-};
-
-class GpuTransfer : public Transfer {
- public:
-  explicit GpuTransfer(const Gpu& gpu) : gpu_(gpu), sent_(gpu, kUntimed) {}
-  Outcome send(std::span<const DeviceCopy> copies) override {
-    return gpu_.calling([&] {
-      for (const DeviceCopy& copy : copies) {
-        if (copy.bytes == 0) continue;
-        gpu_.check(gpu_.driver.memcpyHtoDAsync(address(copy.to), copy.from, size_t(copy.bytes), gpu_.copies),
-                   "copy to the GPU");
-      }
-      gpu_.check(gpu_.driver.eventRecord(sent_, gpu_.copies), "cuEventRecord");
-    });
-  }
-  Outcome wait() override {
-    return gpu_.calling([&] { gpu_.check(gpu_.driver.eventSynchronize(sent_), "copy to the GPU"); });
-  }
-  void before(CuStream stream) const { gpu_.check(gpu_.driver.streamWaitEvent(stream, sent_, 0), "cuStreamWaitEvent"); }
-
- private:
-  const Gpu& gpu_;
-  const Event sent_;
-};
-
-class GpuRecording : public Recording {
- public:
-  GpuRecording(const Gpu& gpu, CuGraph graph) : gpu_(gpu), done_(gpu, kUntimed) {
-    gpu_.check(gpu_.driver.graphInstantiate(&graph_, graph, 0), "cuGraphInstantiate");
-  }
-  ~GpuRecording() override {
-    gpu_.returning([&] { gpu_.driver.graphExecDestroy(graph_); });  // a run of it goes on to its end
-  }
-  Outcome run(Transfer* first) override {
-    return gpu_.calling([&] {
-      if (first) static_cast<GpuTransfer*>(first)->before(gpu_.stream);
-      gpu_.check(gpu_.driver.graphLaunch(graph_, gpu_.stream), "cuGraphLaunch");
-      gpu_.check(gpu_.driver.eventRecord(done_, gpu_.stream), "cuEventRecord");
-    });
-  }
-  Outcome wait() override {
-    return gpu_.calling([&] { gpu_.check(gpu_.driver.eventSynchronize(done_), "a step on the GPU"); });
-  }
-
- private:
-  const Gpu& gpu_;
-  const Event done_;
-  CuGraphExec graph_ = nullptr;
-};
+constexpr CuResult kNotReady = 600;
+constexpr unsigned kNonBlocking = 1;  // flag of a stream
 
 class GpuDevice : public QueueDevice {
  public:
@@ -196,20 +32,7 @@ class GpuDevice : public QueueDevice {
 
   Outcome record(const std::vector<Step>& steps, const DeviceFrame& frame,
                  std::unique_ptr<Recording>& result) override {
-    return gpu_.calling([&] {
-      const Driver& d = gpu_.driver;
-      gpu_.check(d.streamBeginCapture(gpu_.stream, kRelaxedCapture), "cuStreamBeginCapture");
-      const Outcome enqueued = outcomeFrom([&] { enqueue(steps, frame, queue_); });
-      CuGraph graph = nullptr;
-      const CuResult ended = d.streamEndCapture(gpu_.stream, &graph);
-      const Outcome made = outcomeFrom([&] {
-        enqueued.orThrow();
-        gpu_.check(ended, "cuStreamEndCapture");
-        result = std::make_unique<GpuRecording>(gpu_, graph);
-      });
-      if (graph) d.graphDestroy(graph);
-      made.orThrow();
-    });
+    return gpu_.calling([&] { result = recordOn(gpu_, queue_, steps, frame); });
   }
 
   Outcome transfer(std::unique_ptr<Transfer>& result) override {

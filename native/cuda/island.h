@@ -62,12 +62,6 @@ struct DeviceIslandOf {
 using DeviceIsland = DeviceIslandOf<kIslandInputs, kIslandConstants, kIslandOutputs, kIslandCode>;
 using SmallDeviceIsland = DeviceIslandOf<8, 12, 6, 32>;
 
-// Programs of a few tiles each, one after the other by one block.
-struct SeveralDeviceIslands {
-  static constexpr int limit = 4;
-  int32_t count;
-  SmallDeviceIsland islands[limit];
-};
-static_assert(sizeof(DeviceIsland) <= 4000 && sizeof(SeveralDeviceIslands) <= 4000);
+static_assert(sizeof(DeviceIsland) <= 4000);
 
 }  // namespace chainrule::cuda

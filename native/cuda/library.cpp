@@ -4,7 +4,6 @@
 
 #include "build_info.h"
 #include "cuda/devices.h"
-#include "cuda/ops/joining_queue.h"
 
 namespace chainrule::cuda {
 namespace {
@@ -63,12 +62,6 @@ StepArgs argsOf(const std::vector<Step>& steps, size_t index, const DeviceFrame&
   args.deviceRowOffset = frame.rowOffset;
   args.deviceFault = frame.faults ? frame.faults + index : nullptr;
   return args;
-}
-
-void enqueue(const std::vector<Step>& steps, const DeviceFrame& frame, Queue& to) {
-  JoiningQueue queue(to);
-  enqueueEach(steps, frame, queue, [&](size_t i) { steps[i].launch(argsOf(steps, i, frame, queue)); });
-  queue.flush();
 }
 
 namespace {

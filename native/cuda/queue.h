@@ -49,8 +49,6 @@ class Queue : public DeviceQueue {
   virtual void download(void* to, const void* from, int64_t bytes) = 0;  // likewise
 
  private:
-  friend class JoiningQueue;
-
   template <typename... P>
   static void call(void (*body)(), void** arguments) {
     callWith<P...>(reinterpret_cast<void (*)(P...)>(body), arguments, std::index_sequence_for<P...>{});

@@ -149,12 +149,9 @@ class Lowerer {
   }
 
   uint32_t slot(Slot wanted) {
-    for (size_t i = 0; i < plan_.slots.size(); ++i) {
-      const Slot& slot = plan_.slots[i];
-      if (slot.space == wanted.space && slot.index == wanted.index && slot.offset == wanted.offset) return uint32_t(i);
-    }
-    plan_.slots.push_back(wanted);
-    return uint32_t(plan_.slots.size()) - 1;
+    const size_t index = size_t(std::find(plan_.slots.begin(), plan_.slots.end(), wanted) - plan_.slots.begin());
+    if (index == plan_.slots.size()) plan_.slots.push_back(wanted);
+    return uint32_t(index);
   }
 
   uint32_t slotOf(ValueId value) {

@@ -61,6 +61,7 @@ struct DeviceRows {
 // memory from allocateHost.
 struct DeviceFrame {
   std::vector<void*> slots;
+  std::vector<int64_t> slotBytes;
   const int64_t* rowOffset = nullptr;  // global index of row 0 of the batch
   uint64_t* faults = nullptr;          // one per step, all bits set: see Lowering::indexLimit
   std::vector<DeviceCopy> uploads, downloads;

@@ -94,6 +94,7 @@ DeviceFrame DevicePlan::frameOf(const Side& side, const std::vector<Step>& steps
   frame.slots = slots_;
   for (size_t i = 0; i < plan_.slots.size(); ++i) {
     const Slot& slot = plan_.slots[i];
+    frame.slotBytes.push_back(slot.bytes);
     if (slot.space == Space::input) frame.slots[i] = side.inputs.data() + inputAt_[slot.index] + slot.offset;
   }
   frame.rowOffset = reinterpret_cast<const int64_t*>(memory_.data() + controlAt_);

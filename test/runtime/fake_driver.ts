@@ -45,7 +45,12 @@ export function runScript<T>(script: string, folder: string | undefined, env: Re
   const { stdout, stderr, status, signal } = spawnSync(process.execPath, ['--expose-gc', '-e', script], {
     cwd: root,
     encoding: 'utf8',
-    env: { ...rest, ...(folder ? { LD_LIBRARY_PATH: folder, CHAINRULE_CUDA_LIBS: 'none' } : {}), CHAINRULE_CUDA_BINARY: library, ...env },
+    env: {
+      ...rest,
+      ...(folder ? { LD_LIBRARY_PATH: folder, CHAINRULE_CUDA_LIBS: 'none' } : {}),
+      CHAINRULE_CUDA_BINARY: library,
+      ...env,
+    },
   });
   if (!stdout || status !== 0) throw new Error(`ended with ${signal ?? status}: ${stdout}${stderr}`);
   return JSON.parse(stdout) as T;

@@ -207,12 +207,6 @@ KERNEL_BODY __launch_bounds__(128, 8) islandLarge(const __grid_constant__ Device
 KERNEL_BODY __launch_bounds__(128, 8) islandSmall(const __grid_constant__ SmallDeviceIsland island) {
   islandRun<1>(island);
 }
-KERNEL_BODY __launch_bounds__(128, 8) islandSeveral(const __grid_constant__ SeveralDeviceIslands several) {
-  for (int k = 0; k < several.count; ++k) {
-    syncBlock();  // the next one may read what this one wrote
-    islandRun<1>(several.islands[k]);
-  }
-}
 KERNEL_BODY __launch_bounds__(128, 6) islandWide(const __grid_constant__ SmallDeviceIsland island) {
   islandRun<2>(island);
 }

@@ -26,11 +26,13 @@ DEVICE IslandWords islandLoad(const SmallDeviceIsland& island, int input, int64_
 // `operand` of a code, from kIslandScalar on.
 DEVICE uint32_t islandScalar(const SmallDeviceIsland& island, int inputs, int operand) {
   const int k = operand - kIslandScalar;
-  return k < island.constantCount ? island.constants[k]
-                                  : *static_cast<const uint32_t*>(island.inputs[inputs + k - island.constantCount].data);
+  return k < island.constantCount
+             ? island.constants[k]
+             : *static_cast<const uint32_t*>(island.inputs[inputs + k - island.constantCount].data);
 }
 
-// Codes each of which reads the result of the one before, inputs and scalars. A thread has `groups` times four neighbours.
+// Codes each of which reads the result of the one before, inputs and scalars. A thread has `groups` times four
+// neighbours.
 template <int inputs, int groups>
 DEVICE void islandChain(const SmallDeviceIsland& island) {
   int64_t first[groups];
