@@ -41,7 +41,8 @@ struct Gemm {
   bool accumulate = false;     // c += instead of c =; of floats
   const void* bias = nullptr;  // of n: floats, or halfBias
   int64_t biasBatch = 0;       // its stride from product to product
-  bool halfC = false, halfBias = false, relu = false;
+  const void* gate = nullptr;  // as C, or halfGate: where it is not positive, C is 0
+  bool halfC = false, halfBias = false, halfGate = false, relu = false;
   // The sum cut into so many parts of kPart: their results go to `partial` [part][batch][m][n] and are added up by
   // gemmJoin in order.
   int64_t parts = 1, kPart = 0;

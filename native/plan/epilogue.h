@@ -13,7 +13,6 @@ namespace chainrule {
 // go into the op's kernel; `rest` is what is left, with the kernel's result in place of the op's.
 struct EpilogueParts {
   int biasInput = -1;  // among the inputs that aren't constants
-  bool halfBias = false;
   bool relu = false;
   IslandCode rest;
 };
@@ -51,9 +50,8 @@ inline EpilogueParts takeApart(const IslandCode& code, std::span<const TensorTyp
   int bound = 0;
   for (size_t i = 0; i < bias; ++i) bound += !code.inputs[i].constant;
   const TensorType& type = in[size_t(bound)];
-  parts.halfBias = halves && type.dtype == DType::bf16;
-  if (!(parts.halfBias || type.dtype == DType::f32) || type.dims.size() != 1 || type.dims[0] != out.back())
-    return parts;
+  const bool narrow = halves && type.dtype == DType::bf16;
+  if (!(narrow || type.dtype == DType::f32) || type.dims.size() != 1 || type.dims[0] != out.back()) return parts;
   parts.biasInput = bound;
 
   size_t result = inputs + size_t(sum);
@@ -112,7 +110,9 @@ struct EpilogueOperand {
   int input = -1;  // among the inputs that aren't constants
   bool adds = false;
 };
-inline EpilogueOperand takeOperand(IslandCode& rest, std::span<const TensorType> in, const Dims& out) {
+// halves: it may be bfloat16.
+inline EpilogueOperand takeOperand(IslandCode& rest, std::span<const TensorType> in, const Dims& out,
+                                   bool halves = false) {
   const int first = onlyReader(rest, 0);
   if (first < 0) return {};
   const IslandCode::Instruction step = rest.instructions[size_t(first)];
@@ -124,7 +124,7 @@ inline EpilogueOperand takeOperand(IslandCode& rest, std::span<const TensorType>
   int bound = 0;
   for (size_t i = 0; i < operand; ++i) bound += !rest.inputs[i].constant;
   const TensorType& type = in[size_t(bound)];
-  if (type.dtype != DType::f32 || type.dims != out) return {};
+  if (!(type.dtype == DType::f32 || (halves && type.dtype == DType::bf16)) || type.dims != out) return {};
   takeFirst(rest, first, int(operand));
   return {bound, adds};
 }

@@ -149,7 +149,7 @@ test.skipIf(!cudaDevice).each(both(products))('matmul, %s: %s', { timeout: 120_0
 // Results of bfloat16, rounded as they are stored: the view keeps the cast back to float32 apart. Whole numbers are exact
 // before they are rounded; a bias and relu before that lose nothing either.
 const stored: [string, Product][] = products.filter(([, { sizes }]) => sizes[0] < 30);
-const endings = ['', 'bias', 'bias and relu', 'sine'] as const;
+const endings = ['', 'bias', 'bias and relu', 'gate', 'sine'] as const;
 test
   .skipIf(!cudaDevice)
   .each(stored.flatMap(([name, product]) => endings.map((ending) => [name, ending, product] as const)))(
@@ -169,16 +169,23 @@ test
     if (ending.startsWith('bias')) y = op('add', [y, bias!]);
     if (ending.endsWith('relu')) y = op('relu', [y]);
     if (ending === 'sine') y = op('sin', [y]);
+    const shape = [...graph.shape(y)];
+    const gates = op('cast', [graph.input('gate', 'float32', [sizeOf(shape)])], { dtype: 'bfloat16' });
+    const gate = op('cast', [op('reshape', [gates], { shape })], { dtype: 'float32' });
+    if (ending === 'gate') y = op('whenPositive', [gate, y]);
     const half = op('reshape', [op('cast', [y], { dtype: 'bfloat16' })], { shape: [sizeOf(graph.shape(y))] });
-    // A bias that nobody reads stays bound.
-    const outputs = [op('cast', [half], { dtype: 'float32' }), op('reduceSum', [bias!], { axes: [0] })];
+    // A bias or gates that nobody else reads stay bound.
+    const outputs = [half, gates, op('cast', [bias!], { dtype: 'bfloat16' })].map((x) =>
+      op('cast', [x], { dtype: 'float32' }),
+    );
     const program = graph.compileSync(outputs, cudaDevice);
     expect(program.describe()).toMatch(product.sizes[0] === 1 ? /halfResult=1/ : /matmul/);
-    const [out] = await program.run(inputs).promise;
+    const open = values(shape, true, 'bfloat16', random);
+    const [out] = await program.run([...inputs, { data: open, shape: [sizeOf(shape)] }]).promise;
     const { sums } = reference(product, inputs[0]!.data, inputs[1]!.data);
     let wrong = '';
     for (let i = 0; i < sums.length && !wrong; i++) {
-      let want = sums[i]!;
+      let want = ending === 'gate' && open[i]! <= 0 ? 0 : sums[i]!;
       if (ending.startsWith('bias')) want += inputs[2]!.data[i % n]!;
       if (ending.endsWith('relu')) want = Math.max(0, want);
       // The sine's own error may carry it over the middle between two neighbours.

@@ -6,6 +6,7 @@
 
 #include "base/bfloat16.h"
 #include "cuda/kernels/gemm_tile.cuh"
+#include "cuda/kernels/index.cuh"
 
 namespace chainrule::cuda {
 
@@ -17,23 +18,24 @@ DEVICE GemmPlace gemmPlace(const Gemm& gemm, int64_t z) {
   GemmPlace place;
   for (int axis = kGemmBatchRank - 1; axis >= 0; --axis) {
     if (gemm.batchDims[axis] == 1) continue;
-    const int64_t rest = z / gemm.batchDims[axis], index = z - rest * gemm.batchDims[axis];
-    place.a += index * gemm.a.batch[axis];
-    place.b += index * gemm.b.batch[axis];
-    place.c += index * gemm.cBatch[axis];
-    z = rest;
+    const Quotient at = divide(z, gemm.batchDims[axis]);
+    place.a += at.rest * gemm.a.batch[axis];
+    place.b += at.rest * gemm.b.batch[axis];
+    place.c += at.rest * gemm.cBatch[axis];
+    z = at.quotient;
   }
   return place;
 }
 
-DEVICE float gemmValue(const Gemm& gemm, int64_t item, int64_t column, float old, float value) {
-  if (gemm.bias) {
-    const int64_t at = item * gemm.biasBatch + column;
-    value += gemm.halfBias ? floatOf(uint32_t(static_cast<const uint16_t*>(gemm.bias)[at]) << 16)
-                           : static_cast<const float*>(gemm.bias)[at];
-  }
+DEVICE float gemmNumber(const void* data, bool half, int64_t at) {
+  return half ? floatOf(uint32_t(static_cast<const uint16_t*>(data)[at]) << 16) : static_cast<const float*>(data)[at];
+}
+// What the element of C at `at` becomes.
+DEVICE float gemmValue(const Gemm& gemm, int64_t item, int64_t column, int64_t at, float old, float value) {
+  if (gemm.bias) value += gemmNumber(gemm.bias, gemm.halfBias, item * gemm.biasBatch + column);
   if (gemm.accumulate) value += old;
-  return gemm.relu && !(value > 0) ? 0 : value;
+  if (gemm.relu && !(value > 0)) return 0;
+  return gemm.gate && !(gemmNumber(gemm.gate, gemm.halfGate, at) > 0) ? 0 : value;
 }
 
 // `count` neighbouring elements, 2 or 4, of the row that begins at `row` of C, as many as there are.
@@ -47,7 +49,7 @@ DEVICE void gemmWriteHalves(const Gemm& gemm, int64_t item, int64_t row, int64_t
 #pragma unroll
   for (int i = 0; i < count; ++i) {
     const bool inside = column + i < gemm.n;
-    run.v[i] = roundToBfloat16(inside ? gemmValue(gemm, item, column + i, 0, values[i]) : 0.0f);
+    run.v[i] = roundToBfloat16(inside ? gemmValue(gemm, item, column + i, row + column + i, 0, values[i]) : 0.0f);
     if (!gemm.wideC && inside) to[i] = run.v[i];
   }
   if (gemm.wideC && column + count <= gemm.n) *reinterpret_cast<Run*>(to) = run;
@@ -63,13 +65,14 @@ DEVICE void gemmWrite(const Gemm& gemm, int64_t item, int64_t row, int64_t colum
     Run run = {};
     if (gemm.accumulate) run = *reinterpret_cast<const Run*>(to);
 #pragma unroll
-    for (int i = 0; i < count; ++i) run.v[i] = gemmValue(gemm, item, column + i, run.v[i], values[i]);
+    for (int i = 0; i < count; ++i) run.v[i] = gemmValue(gemm, item, column + i, row + column + i, run.v[i], values[i]);
     *reinterpret_cast<Run*>(to) = run;
     return;
   }
 #pragma unroll
   for (int i = 0; i < count; ++i) {
-    if (column + i < gemm.n) to[i] = gemmValue(gemm, item, column + i, gemm.accumulate ? to[i] : 0, values[i]);
+    if (column + i < gemm.n)
+      to[i] = gemmValue(gemm, item, column + i, row + column + i, gemm.accumulate ? to[i] : 0, values[i]);
   }
 }
 template <int count>
@@ -91,7 +94,7 @@ DEVICE void gemmWritePartial(const Gemm& gemm, float* row, int64_t column, const
 }
 
 // Bands of so many rows of tiles, each column by column: tiles that are made at the same time share operands.
-constexpr int64_t kGemmBand = 8;
+constexpr uint32_t kGemmBand = 8;
 
 // `Math` multiplies what lies in shared memory; see TensorMath and ExactMath. Both sides' copies of a step are ahead of
 // it by `stages` - 1 steps.
@@ -106,13 +109,18 @@ DEVICE void gemmBody(const Gemm& gemm) {
   WindowPart* const xParts = reinterpret_cast<WindowPart*>(tiles + stages * stage);
   WindowPart* const kParts = xParts + height;  // of two steps
 
-  const int64_t rowTiles = (gemm.m + height - 1) / height, columnTiles = (gemm.n + width - 1) / width;
-  const int64_t band = blockIdx.x / (kGemmBand * columnTiles), within = blockIdx.x % (kGemmBand * columnTiles);
-  const int64_t bandRows = rowTiles - band * kGemmBand < kGemmBand ? rowTiles - band * kGemmBand : kGemmBand;
-  const int64_t row0 = (band * kGemmBand + within % bandRows) * height, column0 = within / bandRows * width;
+  // Of 32 bits: divisions of 64 take as long as a small product.
+  const uint32_t rowTiles = uint32_t(uint64_t(gemm.m + height - 1) / height),
+                 columnTiles = uint32_t(uint64_t(gemm.n + width - 1) / width);
+  const uint32_t band = blockIdx.x / (kGemmBand * columnTiles), within = blockIdx.x - band * kGemmBand * columnTiles;
+  const uint32_t left = rowTiles - band * kGemmBand, bandRows = left < kGemmBand ? left : kGemmBand;
+  const uint32_t tileColumn = within / bandRows;
+  const int64_t row0 = int64_t(band * kGemmBand + within - tileColumn * bandRows) * height,
+                column0 = int64_t(tileColumn) * width;
 
   for (int64_t z = blockIdx.y; z < gemm.batchCount * gemm.parts; z += gridDim.y) {
-    const int64_t item = z / gemm.parts, part = z % gemm.parts;
+    const Quotient product = divide(z, gemm.parts);
+    const int64_t item = product.quotient, part = product.rest;
     const GemmPlace place = gemmPlace(gemm, item);
     const Element* const dataA = static_cast<const Element*>(gemm.a.data) + place.a;
     const Element* const dataB = static_cast<const Element*>(gemm.b.data) + place.b;

@@ -91,7 +91,7 @@ KERNEL_BODY gemmJoin(const __grid_constant__ Gemm gemm) {
     const int64_t column = i % gemm.n, row = i / gemm.n % gemm.m, item = i / (gemm.n * gemm.m);
     const int64_t at = gemmPlace(gemm, item).c + row * gemm.cRow + column;
     float* const to = static_cast<float*>(gemm.c) + at;
-    const float value = gemmValue(gemm, item, column, gemm.accumulate ? *to : 0, sum);
+    const float value = gemmValue(gemm, item, column, at, gemm.accumulate ? *to : 0, sum);
     if (gemm.halfC) {
       static_cast<uint16_t*>(gemm.c)[at] = roundToBfloat16(value);
     } else {

@@ -4,36 +4,9 @@
 // inputs, and results that aren't used at once, in its slice of shared memory. Inputs of the next tiles come while it
 // computes one.
 
-#include "cuda/kernels/index.cuh"
 #include "cuda/kernels/island_store.cuh"
 
 namespace chainrule::cuda {
-
-template <typename Island>
-DEVICE int64_t islandOffset(const Island& island, int input, int64_t i) {
-  const IslandInput& in = island.inputs[input];
-  switch (in.access) {
-    case IslandAccess::same:
-      return i;
-    case IslandAccess::repeats:
-      return divide(i, in.period).rest;
-    case IslandAccess::stretches:
-      return divide(i, in.period).quotient;
-    default:
-      break;
-  }
-  int64_t offset = 0;
-  for (int axis = island.rank - 1; axis >= 0; --axis) {
-    const Quotient q = divide(i, island.dims[axis]);
-    offset += q.rest * island.strides[input][axis];
-    i = q.quotient;
-  }
-  return offset;
-}
-
-DEVICE uint32_t islandHalf(const void* data, int64_t i) {
-  return uint32_t(static_cast<const uint16_t*>(data)[i]) << 16;
-}
 
 // Asks for an input's elements from `first` on.
 template <typename Island>

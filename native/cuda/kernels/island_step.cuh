@@ -73,48 +73,50 @@ DEVICE V laneOf(uint32_t word) {
 
 }  // namespace lane
 
-// What a thread holds of a value: `groups` times four neighbours.
-struct alignas(16) IslandWords {
-  uint32_t word[kIslandNear];
+// What a thread holds of a value: `groups` times `near` neighbours.
+template <int near>
+struct alignas(4 * near) IslandWordsOf {
+  uint32_t word[near];
 };
-template <int groups>
+using IslandWords = IslandWordsOf<kIslandNear>;
+template <int groups, int near = kIslandNear>
 struct IslandValue {
-  IslandWords group[groups];
+  IslandWordsOf<near> group[groups];
 };
 
-template <typename Op, typename V, int groups>
-DEVICE IslandValue<groups> islandUnary(const IslandValue<groups>& a) {
-  IslandValue<groups> r;
+template <typename Op, typename V, int groups, int near>
+DEVICE IslandValue<groups, near> islandUnary(const IslandValue<groups, near>& a) {
+  IslandValue<groups, near> r;
 #pragma unroll
   for (int g = 0; g < groups; ++g) {
 #pragma unroll
-    for (int i = 0; i < kIslandNear; ++i) {
+    for (int i = 0; i < near; ++i) {
       r.group[g].word[i] = lane::wordOf(Op::run(lane::laneOf<V>(a.group[g].word[i])));
     }
   }
   return r;
 }
-template <typename Op, typename V, int groups>
-DEVICE IslandValue<groups> islandBinary(const IslandValue<groups>& a, const IslandValue<groups>& b) {
-  IslandValue<groups> r;
+template <typename Op, typename V, int groups, int near>
+DEVICE IslandValue<groups, near> islandBinary(const IslandValue<groups, near>& a, const IslandValue<groups, near>& b) {
+  IslandValue<groups, near> r;
 #pragma unroll
   for (int g = 0; g < groups; ++g) {
 #pragma unroll
-    for (int i = 0; i < kIslandNear; ++i) {
+    for (int i = 0; i < near; ++i) {
       r.group[g].word[i] =
           lane::wordOf(Op::run(lane::laneOf<V>(a.group[g].word[i]), lane::laneOf<V>(b.group[g].word[i])));
     }
   }
   return r;
 }
-template <typename Op, typename A, typename V, int groups>
-DEVICE IslandValue<groups> islandTernary(const IslandValue<groups>& a, const IslandValue<groups>& b,
-                                         const IslandValue<groups>& c) {
-  IslandValue<groups> r;
+template <typename Op, typename A, typename V, int groups, int near>
+DEVICE IslandValue<groups, near> islandTernary(const IslandValue<groups, near>& a, const IslandValue<groups, near>& b,
+                                               const IslandValue<groups, near>& c) {
+  IslandValue<groups, near> r;
 #pragma unroll
   for (int g = 0; g < groups; ++g) {
 #pragma unroll
-    for (int i = 0; i < kIslandNear; ++i) {
+    for (int i = 0; i < near; ++i) {
       r.group[g].word[i] =
           lane::wordOf(Op::run(lane::laneOf<A>(a.group[g].word[i]), lane::laneOf<V>(b.group[g].word[i]),
                                lane::laneOf<V>(c.group[g].word[i])));
@@ -123,9 +125,9 @@ DEVICE IslandValue<groups> islandTernary(const IslandValue<groups>& a, const Isl
   return r;
 }
 
-template <int groups>
-DEVICE IslandValue<groups> islandStep(Opcode op, const IslandValue<groups>& a, const IslandValue<groups>& b,
-                                      const IslandValue<groups>& c) {
+template <int groups, int near>
+DEVICE IslandValue<groups, near> islandStep(Opcode op, const IslandValue<groups, near>& a,
+                                            const IslandValue<groups, near>& b, const IslandValue<groups, near>& c) {
   switch (op) {
 #define CASE(name, type, expression) \
   case Opcode::name##_##type:        \

@@ -5,6 +5,7 @@
 #include "base/pieces.h"
 #include "cuda/kernels/island.cuh"
 #include "cuda/kernels/island_chain.cuh"
+#include "cuda/kernels/island_tiny.cuh"
 #include "cuda/ops/sizes.h"
 #include "plan/epilogue.h"
 
@@ -173,7 +174,11 @@ void IslandLaunch::run(Queue& queue, const void* const* in, void* const* out) co
   const auto sizeFor = [&](int64_t groups) -> LaunchSize {
     return {{ceilDiv(island.elements, kChainThreads * groups * kIslandNear)}, {kChainThreads}};
   };
-  if (small_ && isAdam(island)) {
+  if (small_ && island.elements < kChainElements) {
+    const int64_t registers = island.inputCount + program_.temporaries;
+    const LaunchSize size{{ceilDiv(island.elements, kTinyThreads)}, {kTinyThreads}, registers * kTinyThreads * 4};
+    queue.launch(KERNEL(islandTiny), size, shrunk<SmallDeviceIsland>(island));
+  } else if (small_ && isAdam(island)) {
     queue.launch(KERNEL(islandAdam), sizeFor(kAdamGroups), shrunk<SmallDeviceIsland>(island));
   } else if (small_ && isChain(island)) {
     const auto kernel = island.inputCount == 1   ? KERNEL(islandChain1)
@@ -191,37 +196,48 @@ void IslandLaunch::run(Queue& queue, const void* const* in, void* const* out) co
 
 Epilogue::Epilogue(const LowerContext& c, int opInputs) {
   if (!c.attrs().extra) return;
-  const IslandCode& code = islandAttr(c.attrs());
+  code_ = &islandAttr(c.attrs());
+  dims_ = c.out[0].dims;
   rounded_ = c.out[0].dtype == DType::bf16;
-  resultBytes_ = c.out[0].count() * int64_t(sizeof(float));
-  std::vector<TensorType> in{{DType::f32, c.out[0].dims}};
-  in.insert(in.end(), c.in.begin() + opInputs, c.in.end());
+  types_ = {{DType::f32, dims_}};
+  types_.insert(types_.end(), c.in.begin() + opInputs, c.in.end());
   for (int i = opInputs; i < int(c.in.size()); ++i) inputs_.push_back(i);
-  island_ = std::make_shared<IslandLaunch>(code, c.out[0].dims, in);
-  const EpilogueParts parts = takeApart(code, in, c.out[0].dims, rounded_);
-  const std::vector<IslandCode::Instruction>& rest = parts.rest.instructions;
-  own_.rounds = rounded_ && rest.size() == 1 && rest[0].opcode == Opcode::castF32ToBf16;
-  if (parts.biasInput >= 0) {
-    own_.biasInput = opInputs + parts.biasInput - 1;
-    own_.halfBias = parts.halfBias;
-    own_.relu = parts.relu;
-    in.erase(in.begin() + parts.biasInput);
-  }
-  if (!rest.empty() && !own_.rounds) rest_ = std::make_shared<IslandLaunch>(parts.rest, c.out[0].dims, in);
+  island_ = std::make_shared<IslandLaunch>(*code_, dims_, types_);
 }
 
-OwnEpilogue Epilogue::take() {
-  island_ = rest_;
-  std::erase(inputs_, own_.biasInput);
-  if (own_.rounds) rounded_ = false;
-  return own_;
+OwnEpilogue Epilogue::take(bool gates) {
+  OwnEpilogue own;
+  if (!island_) return own;
+  EpilogueParts parts = takeApart(*code_, types_, dims_, rounded_);
+  const auto taken = [&](int input, bool& half) {
+    half = types_[size_t(input)].dtype == DType::bf16;
+    types_.erase(types_.begin() + input);
+    const int ofNode = inputs_[size_t(input - 1)];
+    inputs_.erase(inputs_.begin() + input - 1);
+    return ofNode;
+  };
+  own.relu = parts.relu;
+  if (parts.biasInput >= 0) own.biasInput = taken(parts.biasInput, own.halfBias);
+  if (gates) {
+    IslandCode rest = parts.rest;
+    const EpilogueOperand operand = takeOperand(rest, types_, dims_, rounded_);
+    if (operand.input >= 0 && !operand.adds) {
+      own.gateInput = taken(operand.input, own.halfGate);
+      parts.rest = std::move(rest);
+    }
+  }
+  const std::vector<IslandCode::Instruction>& rest = parts.rest.instructions;
+  own.rounds = rounded_ && rest.size() == 1 && rest[0].opcode == Opcode::castF32ToBf16;
+  if (own.rounds) rounded_ = false;
+  island_ = rest.empty() || own.rounds ? nullptr : std::make_shared<IslandLaunch>(parts.rest, dims_, types_);
+  return own;
 }
 
 size_t Epilogue::place(size_t scratchBytes) {
   if (!rounded_) return scratchBytes;
   Pieces<256> scratch;
   scratch.add(int64_t(scratchBytes));
-  resultAt_ = scratch.add(resultBytes_);
+  resultAt_ = scratch.add(elementCount(dims_) * int64_t(sizeof(float)));
   return size_t(scratch.size);
 }
 

@@ -7,10 +7,11 @@
 
 namespace chainrule::cuda {
 
-Product::Product(const LowerContext& node, const Gemm& gemm, bool bias) : gemm_(gemm), factors_(factorsOf(node)) {
+Product::Product(const LowerContext& node, const Gemm& gemm, const OwnEpilogue& own)
+    : gemm_(gemm), factors_(factorsOf(node)) {
   scratchBytes_ = planGemm(gemm_);
-  if (const LtDevice* const device = librariesOf(node).cublasLt()) {
-    library_ = LtProduct::make(*device, gemm, factors_, bias);
+  if (const LtDevice* const device = librariesOf(node).cublasLt(); device && own.gateInput < 0) {
+    library_ = LtProduct::make(*device, gemm, factors_, own.biasInput >= 0);
   }
   // An operand that is a part of something may start anywhere: then the kernels here do it after all.
   if (library_) scratchBytes_ = std::max(scratchBytes_, library_->scratchBytes());
@@ -26,6 +27,7 @@ void Product::run(Queue& queue, const Gemm& gemm, void* scratch) const {
 
 Gemm withEpilogue(Gemm gemm, const OwnEpilogue& own) {
   gemm.halfBias = own.halfBias;
+  gemm.halfGate = own.halfGate;
   gemm.relu = own.relu;
   gemm.halfC = own.rounds;
   return gemm;
@@ -33,10 +35,10 @@ Gemm withEpilogue(Gemm gemm, const OwnEpilogue& own) {
 
 Lowering lowerProduct(const LowerContext& node, const Gemm& gemm, const Epilogue& epilogue) {
   Epilogue rest = epilogue;
-  OwnEpilogue own = rest.take();
-  Product product(node, withEpilogue(gemm, own), own.biasInput >= 0);
-  if ((own.halfBias || own.rounds) && !product.byLibrary()) {  // which may know it without
-    if (const Product plain(node, gemm, false); plain.byLibrary()) {
+  OwnEpilogue own = rest.take(true);
+  Product product(node, withEpilogue(gemm, own), own);
+  if ((own.halfBias || own.rounds || own.gateInput >= 0) && !product.byLibrary()) {  // which may know it without
+    if (const Product plain(node, gemm, {}); plain.byLibrary()) {
       product = plain;
       own = {};
       rest = epilogue;
@@ -51,6 +53,7 @@ Lowering lowerProduct(const LowerContext& node, const Gemm& gemm, const Epilogue
     now.b.data = args.in<void>(1);
     now.c = rest.result(args);
     now.bias = own.bias(args);
+    now.gate = own.gate(args);
     product.run(queueOf(args), now, args.shared);
     rest.run(args);
   };

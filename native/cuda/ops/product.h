@@ -13,8 +13,8 @@ class LtProduct;
 // once, when a node is lowered.
 class Product {
  public:
-  // `gemm` without its pointers; `bias`: it will have one.
-  Product(const LowerContext& node, const Gemm& gemm, bool bias);
+  // `gemm` without its pointers; `own`: those that come with an epilogue.
+  Product(const LowerContext& node, const Gemm& gemm, const OwnEpilogue& own);
 
   bool byLibrary() const { return library_ != nullptr; }
   int64_t scratchBytes() const { return scratchBytes_; }
