@@ -19,9 +19,11 @@ class Joining {
       : graph_(graph),
         users_(graph.values.size()),
         kept_(graph.values.size(), false),
+        place_(graph.nodes.size()),
         member_(graph.nodes.size(), -1),
         absorbed_(graph.nodes.size(), false) {
     for (NodeId id = 0; id < graph.nodes.size(); ++id) {
+      place_[id] = {id, 0};
       for (ValueId input : graph.nodes[id].inputs) users_[input].push_back(id);
     }
     for (ValueId value : graph.outputs) kept_[value] = true;
@@ -33,18 +35,24 @@ class Joining {
       if (member_[id] < 0 && role(id) == RowRole::rows && !isIsland(id)) gather(id);
     }
     absorbIslands();
-    Rewrite rewrite(graph_);
+    std::vector<NodeId> order;  // of all groups one node
     for (NodeId id = 0; id < graph_.nodes.size(); ++id) {
-      if (absorbed_[id]) continue;
+      if (!absorbed_[id] && (member_[id] < 0 || groups_[size_t(member_[id])].back() == id)) order.push_back(id);
+    }
+    std::stable_sort(order.begin(), order.end(), [&](NodeId a, NodeId b) { return place_[a] < place_[b]; });
+    Rewrite rewrite(graph_);
+    for (NodeId id : order) {
       if (member_[id] < 0)
         rewrite.copy(id);
-      else if (groups_[size_t(member_[id])].back() == id)
+      else
         join(rewrite, groups_[size_t(member_[id])]);
     }
     return rewrite.finish();
   }
 
  private:
+  using Place = std::pair<NodeId, int>;  // behind a node; 0: that node itself
+
   RowRole role(NodeId id) const {
     const Node& node = graph_.nodes[id];
     return node.op->rowRole ? node.op->rowRole(graph_, node) : RowRole::none;
@@ -66,13 +74,28 @@ class Joining {
     return found;
   }
 
-  // Whether what others read of these nodes is read behind the last of them, where their graph will be.
+  static bool has(const std::vector<NodeId>& nodes, NodeId id) {
+    return std::find(nodes.begin(), nodes.end(), id) != nodes.end();
+  }
+  // Behind all that these nodes read of others.
+  Place placeOf(const std::vector<NodeId>& nodes) const {
+    Place last;
+    for (NodeId id : nodes) {
+      for (ValueId input : graph_.nodes[id].inputs) {
+        const NodeId producer = graph_.values[input].node;
+        if (!has(nodes, producer)) last = std::max(last, place_[producer]);
+      }
+    }
+    return {last.first, last.second + 1};
+  }
+  // Whether all that others read of these nodes is read behind that.
   bool fits(const std::vector<NodeId>& nodes) const {
+    const Place place = placeOf(nodes);
     for (NodeId id : nodes) {
       const Node& node = graph_.nodes[id];
       for (ValueId part = node.first; part < node.first + node.parts; ++part) {
         for (NodeId user : users_[part]) {
-          if (user < nodes.back() && !std::binary_search(nodes.begin(), nodes.end(), user)) return false;
+          if (!has(nodes, user) && place_[user] <= place) return false;
         }
       }
     }
@@ -118,7 +141,11 @@ class Joining {
       }
     }
     if (!sums) return;
-    for (NodeId id : nodes) member_[id] = int(groups_.size());
+    const Place place = placeOf(nodes);
+    for (NodeId id : nodes) {
+      member_[id] = int(groups_.size());
+      place_[id] = place;
+    }
     groups_.push_back(std::move(nodes));
   }
 
@@ -144,7 +171,7 @@ class Joining {
       if (!absorbed_[id]) continue;
       for (NodeId user : users) {
         std::vector<NodeId>& nodes = groups_[size_t(member_[user])];
-        if (std::find(nodes.begin(), nodes.end(), id) == nodes.end()) nodes.insert(std::lower_bound(nodes.begin(), nodes.end(), id), id);
+        if (!has(nodes, id)) nodes.insert(std::lower_bound(nodes.begin(), nodes.end(), id), id);
       }
     }
   }
@@ -171,9 +198,8 @@ class Joining {
         const ValueId value = node.first + ValueId(part);
         const RowGraph::Operand operand{int(code->stages.size()), size_t(part)};
         made[value] = operand;
-        const bool read = kept_[value] || std::any_of(users_[value].begin(), users_[value].end(), [&](NodeId user) {
-                            return std::find(nodes.begin(), nodes.end(), user) == nodes.end();
-                          });
+        const bool read = kept_[value] || std::any_of(users_[value].begin(), users_[value].end(),
+                                                      [&](NodeId user) { return !has(nodes, user); });
         if (!read || absorbed_[id]) continue;
         code->results.push_back(operand);
         results.push_back(value);
@@ -190,6 +216,7 @@ class Joining {
   const Graph& graph_;
   std::vector<std::vector<NodeId>> users_;  // by value
   std::vector<bool> kept_;                  // outputs and updates
+  std::vector<Place> place_;                // by node: in the new order
   std::vector<int> member_;                 // by node: of which group, -1: none
   std::vector<bool> absorbed_;              // by node: an island inside its users' graphs
   std::vector<std::vector<NodeId>> groups_;
