@@ -158,14 +158,14 @@ class Joining {
     return cost <= ops::kMemoryCost && std::count_if(island.inputs.begin(), island.inputs.end(), whole) <= 1;
   }
 
-  // Islands whose result none but heads and sums of graphs read, row by row.
+  // Islands whose result none but nodes of graphs read, row by row.
   void absorbIslands() {
     for (NodeId id = 0; id < graph_.nodes.size(); ++id) {
       const Node& node = graph_.nodes[id];
       if (!isIsland(id) || member_[id] >= 0 || node.parts != 1 || kept_[node.first] || role(id) != RowRole::rows) continue;
       const std::vector<NodeId>& users = users_[node.first];
       absorbed_[id] = !users.empty() && std::all_of(users.begin(), users.end(), [&](NodeId user) {
-        return member_[user] >= 0 && !isIsland(user) && readsRows(user, node.first) &&
+        return member_[user] >= 0 && readsRows(user, node.first) &&
                (member_[user] == member_[users[0]] || isCheap(node));
       });
       if (!absorbed_[id]) continue;
