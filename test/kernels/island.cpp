@@ -425,7 +425,7 @@ static void checkRun(const IslandRunPattern& pattern, int number, bool all) {
     }
   }
 }
-KERNEL_CASE(islandRuns) {
+KERNEL_CASE(islandRunLoops) {
   for (int p = 0; p < kRunPatterns; ++p) {
     checkRun(islandRuns[p], p, false);
     checkRun(islandRuns[p], p, true);
