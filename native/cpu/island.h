@@ -67,7 +67,7 @@ struct Island {
   bool rowWise = false;  // tiles stay within a row of the last axis
   int runCount = 0;
   IslandRunPlace runs[kIslandRuns];  // in order
-  int adam = -1;         // the first of the five codes that are Adam's step and run as one loop, -1: none
+  int adam = -1;                     // the first of the five codes that are Adam's step and run as one loop, -1: none
 };
 
 // Collapses axes, joins instructions, assigns registers. Call once after filling in; the island is then

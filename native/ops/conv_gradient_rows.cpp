@@ -13,6 +13,7 @@ namespace chainrule::ops {
 namespace {
 
 constexpr int64_t kFilter = 32 << 10;  // weights that stay in L2 beside the rows
+constexpr int64_t kRow = 32 << 10;     // floats of a row, several of which stay there
 
 bool isImage(const ValueType& type) {
   return type.dtype == DType::f32 && type.layout == Layout::rowMajor && type.shape.size() == 4 &&
@@ -26,7 +27,10 @@ RowRole roleOf(const Graph& graph, const Node& node, ValueId x, ValueId filter, 
   const auto dims = [](const Shape& shape) { return concrete(shape, 1); };
   const ConvShape shape = convShape(node.attrs, dims(image.shape), dims(weights.shape), dims(result.shape));
   const bool fits = convKind(shape) == ConvKind::depthwise || cpu::convIsPointwise(shape);
-  return fits && shape.filterRows() * shape.cout <= kFilter ? role : RowRole::none;
+  return fits && shape.filterRows() * shape.cout <= kFilter && shape.w * shape.cin <= kRow &&
+                 shape.ow * shape.cout <= kRow
+             ? role
+             : RowRole::none;
 }
 
 }  // namespace

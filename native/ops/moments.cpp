@@ -40,7 +40,8 @@ struct Moments {
 Moments momentsAt(float* memory, int64_t columns, int64_t count = 0) { return {memory, memory + columns, count}; }
 
 // Adds rows to `sum`; `own` has room for those of a block.
-void addRows(const cpu::KernelTable& k, const RowBlocks& blocks, const float* x, int64_t rows, Moments& sum, float* own) {
+void addRows(const cpu::KernelTable& k, const RowBlocks& blocks, const float* x, int64_t rows, Moments& sum,
+             float* own) {
   const int64_t columns = blocks.columns;
   for (int64_t row = 0; row < rows; row += blocks.blockRows) {
     Moments block = sum.count == 0 ? sum : momentsAt(own, columns);
@@ -79,7 +80,9 @@ constexpr double kCost = 0.2;  // nanoseconds of an element
 Lowering lower(const LowerContext& c) {
   const RowBlocks blocks(c.in[0].dims, c.attrs().integers("axes").size());
   const int64_t columns = blocks.columns, chunks = blocks.rows > 0 ? blocks.chunks : 0;
-  const auto countOf = [=](int64_t chunk) { return std::min(blocks.chunkRows, blocks.rows - chunk * blocks.chunkRows); };
+  const auto countOf = [=](int64_t chunk) {
+    return std::min(blocks.chunkRows, blocks.rows - chunk * blocks.chunkRows);
+  };
   const auto launch = [=, &k = c.kernels, wantsMean = bool(c.used[0]),
                        wantsVariance = bool(c.used[1])](const StepArgs& args) {
     float* const sums = reinterpret_cast<float*>(args.shared);
@@ -90,8 +93,8 @@ Lowering lower(const LowerContext& c) {
               reinterpret_cast<float*>(args.own));
     }
     args.barrier();
-    total(args.split(columns, 16), wantsMean ? args.out<float>(0) : nullptr, wantsVariance ? args.out<float>(1) : nullptr,
-          sums + 2 * chunks * columns, sums, chunks, columns, countOf);
+    total(args.split(columns, 16), wantsMean ? args.out<float>(0) : nullptr,
+          wantsVariance ? args.out<float>(1) : nullptr, sums + 2 * chunks * columns, sums, chunks, columns, countOf);
   };
   return {.launch = launch,
           .cost = double(c.in[0].count()) * kCost,

@@ -41,7 +41,6 @@ std::vector<ValueType> infer(const InferContext& c) {
 }
 
 constexpr int64_t kBlock = 64 << 10;  // floats of all stages' results that stay in L2
-constexpr int64_t kChunks = 32;       // at least, where there are so many blocks
 constexpr int64_t kSums = 1 << 20;    // floats at most of the sums of all chunks
 
 size_t rounded(size_t bytes) { return (bytes + 63) / 64 * 64; }
@@ -55,31 +54,29 @@ void planBlocks(RowGraphRun& run, size_t& ownBytes) {
     if (stage.leaves || stage.sums()) fewest = std::min(fewest, stage.rows);
   }
   run.blocks = std::clamp<int64_t>((floats + kBlock - 1) / kBlock, 1, std::max<int64_t>(1, fewest));
-  const int64_t all = run.images * run.blocks;
-  const int64_t perImage = run.images == 0 ? 0 : (kChunks + run.images - 1) / run.images;
-  run.chunks = std::min({all, std::min(run.images, 2 * kChunks) * perImage, std::max<int64_t>(1, kSums / sums)});
+  const int64_t perImage = (kMostChunks / 2 + run.images - 1) / std::max<int64_t>(1, run.images);
+  run.chunks = std::min(
+      {run.images * run.blocks, std::min(run.images, kMostChunks) * perImage, std::max<int64_t>(1, kSums / sums)});
+  run.findRanges();
 
-  std::vector<Range> ranges;
-  std::vector<int64_t> largest(run.stages.size(), 1), end(run.stages.size(), 0);
-  std::vector<bool> overlaps(run.stages.size(), false);
-  for (int64_t k = 0; k < run.blocks; ++k) {
-    run.ranges(k, ranges);
-    for (size_t s = 0; s < ranges.size(); ++s) {
-      if (ranges[s].empty()) continue;
-      largest[s] = std::max(largest[s], ranges[s].end - ranges[s].begin);
-      overlaps[s] = overlaps[s] || ranges[s].begin < end[s];
-      end[s] = ranges[s].end;
-    }
-  }
   for (size_t s = 0; s < run.stages.size(); ++s) {
-    for (int result : run.stages[s].results) {
-      if (run.stages[s].sums() || run.tensors[size_t(result)].output >= 0) continue;
-      RowTensor& tensor = run.tensors[size_t(result)];
-      // Room for more where rows are kept from block to block, so that they move less often.
-      const int64_t more = overlaps[s] ? 2 * ((tensor.rows + run.blocks - 1) / run.blocks) : 0;
-      tensor.capacity = largest[s] + more;
+    GraphStage& stage = run.stages[s];
+    int64_t end = 0;
+    bool overlaps = false;
+    for (int64_t k = 0; k < run.blocks; ++k) {
+      const Range range = run.rangesOf(k)[s];
+      if (range.empty()) continue;
+      stage.capacity = std::max(stage.capacity, range.end - range.begin);
+      overlaps |= range.begin < end;
+      end = range.end;
+    }
+    // Room for more where rows are kept from block to block, so that they move less often.
+    if (overlaps) stage.capacity += 2 * ((stage.rows + run.blocks - 1) / run.blocks);
+    for (size_t i = 0; !stage.sums() && i < stage.results.size(); ++i) {
+      RowTensor& tensor = run.tensors[size_t(stage.results[i])];
+      if (tensor.output >= 0) continue;
       tensor.offset = ownBytes;
-      ownBytes += rounded(size_t(tensor.capacity * tensor.rowSize) * sizeof(float));
+      ownBytes += rounded(size_t(stage.capacity * tensor.rowSize) * sizeof(float));
     }
   }
 }
@@ -117,9 +114,9 @@ Lowering lower(const LowerContext& c) {
     run.images = image[0];
     for (const RowGraph::Operand& operand : from.inputs) {
       if (operand.stage < 0)
-        stage.inputs.push_back({-1, int(operand.index), -1});
+        stage.inputs.push_back({-1, int(operand.index)});
       else
-        stage.inputs.push_back({int(firstTensor[size_t(operand.stage)] + operand.index), 0, operand.stage});
+        stage.inputs.push_back({int(firstTensor[size_t(operand.stage)] + operand.index), 0});
     }
     firstTensor.push_back(run.tensors.size());
     for (size_t part = 0; part < results.size(); ++part) {
@@ -130,7 +127,7 @@ Lowering lower(const LowerContext& c) {
       }
       stage.leaves |= output >= 0;
       stage.results.push_back(int(run.tensors.size()));
-      run.tensors.push_back({stage.rows, stage.stage.rowSize, output});
+      run.tensors.push_back({stage.rows, stage.stage.rowSize, output, int(s)});
     }
     stage.preparedOffset = lowering.sharedScratch;
     lowering.sharedScratch += rounded(stage.stage.sharedBytes);

@@ -8,11 +8,14 @@
 
 namespace chainrule::ops {
 
-// Rows that a stage computes: those of a result of the node, or a window that moves over the image in a member's memory.
+constexpr int64_t kMostChunks = 64;
+
+// Rows that a stage computes: those of a result of the node, or a window that moves over the image in a member's
+// memory.
 struct RowTensor {
   int64_t rows = 0, rowSize = 0;  // of an image, and floats of a row
   int output = -1;                // of the node
-  int64_t capacity = 0;           // rows of the window
+  int producer = 0;               // stage
   size_t offset = 0;              // of the window in the member's memory
 };
 
@@ -22,11 +25,11 @@ struct GraphStage {
   struct Operand {
     int tensor = -1;  // or -1: an input of the node
     int input = 0;
-    int producer = -1;  // the stage that computes the tensor
   };
   std::vector<Operand> inputs;
   std::vector<int> results;  // tensors; of sums outputs of the node, or -1
   bool leaves = false;       // has results of the node among its own: each row is computed once
+  int64_t capacity = 0;      // rows of the windows over its other results
   size_t preparedOffset = 0, sumOffset = 0;
 
   bool sums() const { return bool(stage.add); }
@@ -37,12 +40,13 @@ struct RowGraphRun {
   std::vector<GraphStage> stages;
   std::vector<RowTensor> tensors;
   int64_t images = 0, blocks = 1, chunks = 1;
+  std::vector<Range> ranges;  // of every block of an image, the rows that each stage must have computed
 
-  // The rows that each stage must have computed of block k of an image.
-  void ranges(int64_t k, std::vector<Range>& of) const;
+  void findRanges();
+  const Range* rangesOf(int64_t block) const { return ranges.data() + block % blocks * int64_t(stages.size()); }
+  int64_t firstBlock(int64_t chunk) const { return images * blocks * chunk / chunks; }
   // Rows that a stage sums over in a chunk.
   int64_t rowsOf(const GraphStage& stage, int64_t chunk) const;
-  int64_t firstBlock(int64_t chunk) const { return images * blocks * chunk / chunks; }
   void run(const StepArgs& args) const;
 };
 

@@ -28,8 +28,8 @@ struct RowStage {
 
   // In a graph of rows (row_graph.cpp): the rows of an image of input i under these of the result; null: the same ones.
   std::function<Range(int input, Range rows)> source;
-  // Of an op that sums over the rows of all images in place of `run`: adds rows to `sums`, which hold `before` rows yet,
-  // 0: nothing. Then the team makes the result of all chunks, whose parts without readers are null.
+  // Of an op that sums over the rows of all images in place of `run`: adds rows to `sums`, which hold `before` rows
+  // yet, 0: nothing. Then the team makes the result of all chunks, whose parts without readers are null.
   int64_t sumFloats = 0;
   std::function<void(const StepArgs& args, Range rows, float* sums, int64_t before, std::byte* own)> add;
   std::function<void(const StepArgs& args, const RowSums& chunks)> total;

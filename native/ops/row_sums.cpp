@@ -28,7 +28,7 @@ RowStage sumRowStage(const LowerContext& c) {
     for (int64_t i = 0; before > 0 && i < columns; ++i) sums[i] += target[i];
   };
   const auto total = [=, &k = c.kernels, mean = c.node.op->name == "reduceMean"](const StepArgs& args,
-                                                                                const RowSums& chunks) {
+                                                                                 const RowSums& chunks) {
     const Range part = args.split(columns, 16);
     if (part.empty()) return;
     float* const out = args.out<float>();

@@ -99,7 +99,7 @@ class Joining {
         }
       }
     }
-    return nodes.size() < RowGraph::kStages;
+    return nodes.size() <= RowGraph::kStages / 2;  // islands are to come
   }
   bool add(std::vector<NodeId>& nodes, std::vector<NodeId> more) const {
     for (NodeId id : more) {
@@ -162,10 +162,12 @@ class Joining {
   void absorbIslands() {
     for (NodeId id = 0; id < graph_.nodes.size(); ++id) {
       const Node& node = graph_.nodes[id];
-      if (!isIsland(id) || member_[id] >= 0 || node.parts != 1 || kept_[node.first] || role(id) != RowRole::rows) continue;
+      if (!isIsland(id) || member_[id] >= 0 || node.parts != 1 || kept_[node.first] || role(id) != RowRole::rows)
+        continue;
       const std::vector<NodeId>& users = users_[node.first];
       absorbed_[id] = !users.empty() && std::all_of(users.begin(), users.end(), [&](NodeId user) {
         return member_[user] >= 0 && readsRows(user, node.first) &&
+               groups_[size_t(member_[user])].size() < RowGraph::kStages &&
                (member_[user] == member_[users[0]] || isCheap(node));
       });
       if (!absorbed_[id]) continue;

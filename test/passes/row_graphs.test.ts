@@ -104,7 +104,7 @@ describe.each(convolutions)('$about', (conv) => {
     }
   };
   const apart = (name: Wanted) => {
-    const plain = program(name, 'y');  // which keeps the convolution apart from what reads it
+    const plain = program(name, 'y'); // which keeps the convolution apart from what reads it
     expect(plain.describe(1)).not.toContain(' > ');
     return (batch: number) => numbers(plain.runSync(feed(batch))[0]!);
   };
@@ -155,7 +155,9 @@ describe.each(convolutions)('$about', (conv) => {
 
   test.each([true, false])('gradients through the gate before it, which is in memory: %s', async (kept) => {
     const fused = program('filter', 'gateSum', 'sum', ...(kept ? ['gate' as const] : []));
-    expect(fused.describe(1)).toMatch(/conv2dInput > (conv2dFilter > whenPositive|whenPositive > conv2dFilter) > reduceSum/);
+    expect(fused.describe(1)).toMatch(
+      /conv2dInput > (conv2dFilter > whenPositive|whenPositive > conv2dFilter) > reduceSum/,
+    );
     const [gate, filter, y] = [apart('gate'), apart('filter'), apart('y')];
     await same(fused, (batch) => {
       const values = gate(batch);
