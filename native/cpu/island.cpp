@@ -199,7 +199,7 @@ bool isRun(const Island& island, int first, const IslandRunPattern& pattern, Isl
 void findRuns(Island& island) {
   island.runCount = 0;
   for (int i = 0; i < island.codeCount && island.runCount < kIslandRuns;) {
-    int next = i + 1;
+    int next = i == island.adam ? i + kAdamCodes : i + 1;
     for (int p = 0; p < kRunPatterns && next == i + 1; ++p) {
       IslandRunPlace place;
       if (!isRun(island, i, islandRuns[p], place)) continue;
@@ -280,11 +280,11 @@ void finishIsland(Island& island) {
   classifyInputs(island);
   joinInstructions(island);
   assignTiles(island);
-  findRuns(island);
   island.adam = -1;
   for (int i = 0; i + kAdamCodes <= island.codeCount && island.adam < 0; ++i) {
     if (isAdam(island, i)) island.adam = i;
   }
+  findRuns(island);
 }
 
 int64_t islandScratchBytes(const Island& island) { return int64_t(island.tileCount) * kIslandTile * 4; }

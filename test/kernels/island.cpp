@@ -432,6 +432,32 @@ KERNEL_CASE(islandRunLoops) {
   }
 }
 
+// No code at all, in more elements than tiles are fetched ahead for: bfloat16 as the floats that they are.
+KERNEL_CASE(islandWidensOnly) {
+  constexpr int64_t count = 100003;
+  Island island;
+  island.rank = 1;
+  island.dims[0] = count;
+  island.inputCount = island.outputCount = 1;
+  island.inputs[0].dtype = DType::bf16;
+  island.inputs[0].strides[0] = 1;
+  island.outputs[0] = {0, DType::f32};
+  finishIsland(island);
+  expect(island.codeCount == 0, "%d codes", island.codeCount);
+  std::vector<uint16_t> halves(count);
+  for (int64_t i = 0; i < count; ++i) halves[size_t(i)] = roundToBfloat16(float(i % 251) - 100);
+  for (const KernelTable* table : tables()) {
+    std::vector<float> result(count);
+    const void* in[] = {halves.data()};
+    void* out[] = {result.data()};
+    Scratch scratch(islandScratchBytes(island));
+    table->island(island, in, out, 0, count, scratch.data());
+    int64_t wrong = 0;
+    for (int64_t i = 0; i < count; ++i) wrong += result[size_t(i)] != float(i % 251) - 100;
+    expect(wrong == 0, "%s: %lld elements differ", table->isa, static_cast<long long>(wrong));
+  }
+}
+
 KERNEL_CASE(islandOpcodes) {
   expect(opcodeFor("add", DType::f32) == Opcode::add_f32, "add");
   expect(opcodeFor("add", DType::u32) == Opcode::add_i32, "add of u32");

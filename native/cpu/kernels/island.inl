@@ -271,7 +271,7 @@ static void chooseDirect(IslandRun& run) {
 
 static void findStreams(IslandRun& run) {
   const Island& island = run.island;
-  if (island.elements < kFar || island.codeCount == 1) return;  // one long loop is foreseen
+  if (island.elements < kFar || island.codeCount <= 1) return;  // one long loop is foreseen
   const auto add = [&](const void* data, DType dtype) __attribute__((always_inline)) {
     for (int i = 0; i < run.streamCount; ++i) {
       if (run.streams[i].data == data) return;
