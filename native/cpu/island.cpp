@@ -156,6 +156,61 @@ bool isAdam(const Island& island, int first) {
                       [&](const IslandOutput& output) { return output.value == root || output.value == part; });
 }
 
+// Whether the codes from `first` on are those of the pattern, whose results in between nobody else reads unless they
+// are stored.
+bool isRun(const Island& island, int first, const IslandRunPattern& pattern, IslandRunPlace& place) {
+  if (first + pattern.count > island.codeCount) return false;
+  const Island::Code* const c = island.code + first;
+  int bound[kRunSources];
+  std::fill(std::begin(bound), std::end(bound), -1);
+  for (int k = 0; k < pattern.count; ++k) {
+    if (c[k].op != pattern.codes[k].op) return false;
+    for (int i = 0; i < operands(c[k]); ++i) {
+      const int wanted = pattern.codes[k].operands[i], given = operand(c[k], i);
+      if (wanted < kSource) {
+        if (c[wanted].dst != given) return false;
+        continue;
+      }
+      int& source = bound[wanted - kSource];
+      if (source >= 0 && source != given) return false;
+      source = given;
+    }
+  }
+  for (int s = 0; s < kRunSources && bound[s] >= 0; ++s) {
+    for (int k = 0; k < pattern.count; ++k) {
+      if (c[k].dst == bound[s]) return false;
+    }
+    place.sources[s] = uint8_t(bound[s]);
+    if (bound[s] < island.inputCount && island.access[bound[s]] == Island::Access::inPlace)
+      place.streams |= uint8_t(1 << s);
+  }
+  for (int k = 0; k < pattern.count; ++k) {
+    bool read = std::any_of(island.outputs, island.outputs + island.outputCount,
+                            [&](const IslandOutput& output) { return output.value == c[k].dst; });
+    for (int i = first + pattern.count; i < island.codeCount; ++i) {
+      for (int j = 0; j < operands(island.code[i]); ++j) read |= operand(island.code[i], j) == c[k].dst;
+    }
+    if (read && c[k].op == Opcode::lessEqual_f32) return false;
+    if (read) place.stores |= uint8_t(1 << k);
+  }
+  return true;
+}
+
+void findRuns(Island& island) {
+  island.runCount = 0;
+  for (int i = 0; i < island.codeCount && island.runCount < kIslandRuns;) {
+    int next = i == island.adam ? i + kAdamCodes : i + 1;
+    for (int p = 0; p < kRunPatterns && next == i + 1; ++p) {
+      IslandRunPlace place;
+      if (!isRun(island, i, islandRuns[p], place)) continue;
+      place.first = uint8_t(i), place.pattern = uint8_t(p);
+      island.runs[island.runCount++] = place;
+      next = i + islandRuns[p].count;
+    }
+    i = next;
+  }
+}
+
 // Tiles of scratch for the registers; a temporary's tile is free again after its last reader.
 void assignTiles(Island& island) {
   const int base = island.inputCount + island.constantCount;
@@ -229,6 +284,7 @@ void finishIsland(Island& island) {
   for (int i = 0; i + kAdamCodes <= island.codeCount && island.adam < 0; ++i) {
     if (isAdam(island, i)) island.adam = i;
   }
+  findRuns(island);
 }
 
 int64_t islandScratchBytes(const Island& island) { return int64_t(island.tileCount) * kIslandTile * 4; }

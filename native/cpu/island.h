@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "base/opcode.h"
+#include "cpu/island_runs.h"
 
 namespace chainrule::cpu {
 
@@ -20,6 +21,7 @@ constexpr int kIslandInstructions = 160;
 constexpr int kIslandOutputs = 16;
 constexpr int kIslandTile = 512;  // elements
 constexpr int kAdamCodes = 5;
+constexpr int kIslandRuns = 8;
 
 struct IslandInput {
   DType dtype = DType::f32;           // u8 and boolean widen to i32 lanes, bf16 to f32
@@ -63,7 +65,9 @@ struct Island {
   int16_t outputCode[kIslandOutputs];  // the code that writes it, -1 for inputs and constants
   uint8_t tileOf[kIslandInputs + kIslandConstants + kIslandInstructions];
   bool rowWise = false;  // tiles stay within a row of the last axis
-  int adam = -1;         // the first of the five codes that are Adam's step and run as one loop, -1: none
+  int runCount = 0;
+  IslandRunPlace runs[kIslandRuns];  // in order
+  int adam = -1;                     // the first of the five codes that are Adam's step and run as one loop, -1: none
 };
 
 // Collapses axes, joins instructions, assigns registers. Call once after filling in; the island is then

@@ -47,6 +47,9 @@ struct InferContext {
   const Attrs& attrs;
 };
 
+// Whether it computes rows of NHWC from rows, sums over them, or neither.
+enum class RowRole : uint8_t { none, rows, sums };
+
 // What an op is. One definition beside its shape rule, gradient and launch; passes ask for properties, never for names.
 struct OpDef {
   std::string_view name;
@@ -75,6 +78,9 @@ struct OpDef {
   ops::Window (*window)(const InferContext&) = nullptr;
   ops::RowStage (*lowerRows)(const LowerContext&) = nullptr;
   bool (*channelwise)(const Graph&, const Node&) = nullptr;
+  // What a node may be in a graph of rows (plan/row_graph.h), where `rowInputs` inputs come row by row.
+  RowRole (*rowRole)(const Graph&, const Node&) = nullptr;
+  int rowInputs = 1;
   std::string (*label)(const Attrs&) = nullptr;  // of a step, for people; null: name and epilogue say it
   bool differentiable = true;  // false: gradients silently stop here (comparisons, argmax, casts to integers)
   // So many parts, the first ones, may be the memory of an input of equal size that dies here: the op has read all of

@@ -4,6 +4,7 @@
 #include "cpu/split.h"
 #include "ops/chunks.h"
 #include "ops/conv_forward.h"
+#include "ops/conv_gradient_rows.h"
 #include "ops/panels.h"
 #include "ops/registry.h"
 
@@ -230,6 +231,7 @@ const OpDef table[] = {
      .window = windowOfFilter,
      .lowerRows = convRowStage,
      .channelwise = depthwise,
+     .rowRole = roleOfConv,
      .widens = widens,
      .multipliesHalves = isProduct},
     {.name = "conv2dInput",
@@ -240,6 +242,8 @@ const OpDef table[] = {
      .lower = lowerInput,
      .takesPanel = oneGroup,
      .panelInput = 1,
+     .lowerRows = convInputRowStage,
+     .rowRole = roleOfConvInput,
      .multipliesHalves = isProduct},
     {.name = "conv2dFilter",
      .minInputs = 2,
@@ -248,6 +252,9 @@ const OpDef table[] = {
      .gradient = gradientOfFilter,
      .lower = lowerFilter,
      .panelOutput = oneGroup,
+     .lowerRows = convFilterRowStage,
+     .rowRole = roleOfConvFilter,
+     .rowInputs = 2,
      .multipliesHalves = isProduct},
 };
 

@@ -2,6 +2,7 @@
 
 #include "cpu/kernel_table.h"
 #include "ops/registry.h"
+#include "ops/row_stage.h"
 #include "ops/shape_rules.h"
 
 namespace chainrule::ops {
@@ -20,6 +21,14 @@ std::vector<ValueType> inferIsland(const InferContext& c) {
   return parts;
 }
 
+void runRange(const IslandRun& run, int inputs, int outputs, const StepArgs& args, Range elements, std::byte* own) {
+  const void* in[cpu::kIslandInputs];
+  void* out[cpu::kIslandOutputs];
+  for (int i = 0; i < inputs; ++i) in[i] = args.in<void>(i);
+  for (int i = 0; i < outputs; ++i) out[i] = args.out<void>(i);
+  if (!elements.empty()) run(const_cast<void* const*>(in), out, elements.begin, elements.end, own);
+}
+
 Lowering lowerIslandNode(const LowerContext& c) {
   const IslandCode& code = islandAttr(c.attrs());
   LoweredIsland island = lowerIsland(code, concrete(code.space, c.batch), c.in, c.kernels);
@@ -28,14 +37,36 @@ Lowering lowerIslandNode(const LowerContext& c) {
   result.memberScratch = island.scratch;
   const int inputs = int(c.in.size()), outputs = int(code.outputs.size());
   result.launch = [run = std::move(island.run), elements = island.elements, inputs, outputs](const StepArgs& args) {
-    const void* in[cpu::kIslandInputs];
-    void* out[cpu::kIslandOutputs];
-    for (int i = 0; i < inputs; ++i) in[i] = args.in<void>(i);
-    for (int i = 0; i < outputs; ++i) out[i] = args.out<void>(i);
-    const Range range = args.split(elements, cpu::kIslandTile);
-    if (!range.empty()) run(const_cast<void* const*>(in), out, range.begin, range.end, args.own);
+    runRange(run, inputs, outputs, args, args.split(elements, cpu::kIslandTile), args.own);
   };
   return result;
+}
+
+// Of rows that it computes from rows: images of floats.
+RowRole rowRole(const Graph& graph, const Node& node) {
+  for (int part = 0; part < node.parts; ++part) {
+    const ValueType& type = graph.type(node.first + ValueId(part));
+    if (type.dtype != DType::f32 || type.shape.size() != 4) return RowRole::none;
+    for (int axis : {1, 2, 3}) {
+      if (type.shape[axis].perBatch) return RowRole::none;
+    }
+  }
+  return RowRole::rows;
+}
+
+RowStage lowerRows(const LowerContext& c) {
+  const Dims& dims = c.out[0].dims;
+  LoweredIsland island = lowerIsland(islandAttr(c.attrs()), dims, c.in, c.kernels);
+  const int inputs = int(c.in.size()), outputs = int(c.out.size());
+  RowStage stage;
+  stage.rowSize = dims[2] * dims[3];
+  stage.ownBytes = island.scratch;
+  stage.cost = island.cost;
+  stage.run = [=, run = std::move(island.run), size = stage.rowSize](const StepArgs& args, const void*, Range rows,
+                                                                     std::byte* own) {
+    runRange(run, inputs, outputs, args, {rows.begin * size, rows.end * size}, own);
+  };
+  return stage;
 }
 
 const OpDef table[] = {{.name = "island",
@@ -43,6 +74,9 @@ const OpDef table[] = {{.name = "island",
                         .maxInputs = cpu::kIslandInputs,
                         .infer = inferIsland,
                         .lower = lowerIslandNode,
+                        .lowerRows = lowerRows,
+                        .rowRole = rowRole,
+                        .rowInputs = cpu::kIslandInputs,
                         .inPlaceParts = cpu::kIslandOutputs}};
 
 }  // namespace

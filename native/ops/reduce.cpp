@@ -3,6 +3,7 @@
 #include "cpu/kernel_table.h"
 #include "cpu/split.h"
 #include "ops/registry.h"
+#include "ops/row_sums.h"
 #include "ops/shape_rules.h"
 
 namespace chainrule::ops {
@@ -221,6 +222,8 @@ constexpr OpDef define(const char* name, std::vector<ValueId> (*gradient)(Gradie
           .infer = mean ? inferMean : infer<toBool>,
           .gradient = gradient,
           .lower = lower<op, mean>,
+          .lowerRows = op == Reduce::sum ? sumRowStage : nullptr,
+          .rowRole = op == Reduce::sum ? roleOfSums : nullptr,
           .differentiable = !toBool};
 }
 

@@ -8,13 +8,13 @@ namespace {
 std::unordered_map<std::string_view, const OpDef*> gather() {
   std::unordered_map<std::string_view, const OpDef*> table;
   for (const auto& list :
-       {ops::argOps(),         ops::attentionOps(),  ops::convInt8Ops(),  ops::convOps(),        ops::cumulativeOps(),
-        ops::elementwiseOps(), ops::factorOps(),     ops::gatherOps(),    ops::groupOps(),       ops::islandOps(),
-        ops::islandSumsOps(),  ops::joinOps(),       ops::layerNormOps(), ops::matmulOps(),      ops::momentsOps(),
-        ops::moveOps(),        ops::orthogonalOps(), ops::panelOps(),     ops::poolOps(),        ops::quantizedOps(),
-        ops::randomOps(),      ops::recurrentOps(),  ops::reduceOps(),    ops::rowChainOps(),    ops::softmaxOps(),
-        ops::solveOps(),       ops::sortOps(),       ops::sourceOps(),    ops::standardizeOps(), ops::viewOps(),
-        ops::winogradOps()}) {
+       {ops::argOps(),         ops::attentionOps(),  ops::convInt8Ops(),  ops::convOps(),     ops::cumulativeOps(),
+        ops::elementwiseOps(), ops::factorOps(),     ops::gatherOps(),    ops::groupOps(),    ops::islandOps(),
+        ops::islandSumsOps(),  ops::joinOps(),       ops::layerNormOps(), ops::matmulOps(),   ops::momentsOps(),
+        ops::moveOps(),        ops::orthogonalOps(), ops::panelOps(),     ops::poolOps(),     ops::quantizedOps(),
+        ops::randomOps(),      ops::recurrentOps(),  ops::reduceOps(),    ops::rowChainOps(), ops::rowGraphOps(),
+        ops::softmaxOps(),     ops::solveOps(),      ops::sortOps(),      ops::sourceOps(),   ops::standardizeOps(),
+        ops::viewOps(),        ops::winogradOps()}) {
     for (const OpDef& op : list) table.emplace(op.name, &op);
   }
   return table;

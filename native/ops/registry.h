@@ -31,6 +31,7 @@ std::span<const OpDef> randomOps();
 std::span<const OpDef> recurrentOps();
 std::span<const OpDef> reduceOps();
 std::span<const OpDef> rowChainOps();
+std::span<const OpDef> rowGraphOps();
 std::span<const OpDef> softmaxOps();
 std::span<const OpDef> solveOps();
 std::span<const OpDef> sortOps();

@@ -32,6 +32,7 @@ constexpr Pass onValues[] = {
 // Those behind the choice of what is computed again.
 constexpr Pass onSteps[] = {
     {fuse},
+    {joinRows, For::cpu},
     {fuseSums, For::cpu},
     {chainRows, For::cpu},
 };

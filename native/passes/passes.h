@@ -28,6 +28,7 @@ using SegmentOf = std::function<uint32_t(const Origin&)>;
 Graph multiplyHalves(const Graph& graph);  // products of layers that compute on bfloat16 take it as it is
 Graph rematerialize(const Graph& graph, const SegmentOf& segmentOf);  // gradients compute segments again
 Graph fuse(const Graph& graph);       // islands of elementwise nodes; islands as epilogues
+Graph joinRows(const Graph& graph);   // convolutions of training with the islands and sums beside them
 Graph fuseSums(const Graph& graph);   // sums of an island's results inside it
 Graph chainRows(const Graph& graph);  // pools, depthwise and pointwise convolutions that follow each other
 

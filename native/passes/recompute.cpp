@@ -49,9 +49,6 @@ class Recomputing {
 
  private:
   static constexpr int kLongest = 6;
-  // Nanoseconds per element on one core: a write that fetches the line first and a read, 12 bytes where memory gives a
-  // core about 10 GB/s. That is an exp or erf and a few cheap ops.
-  static constexpr double kMemory = 1.2;
   struct Source {
     ValueId tensor = kNone;  // the one of the value's own shape that it is computed from, perhaps the value itself
     int steps = 0;
@@ -82,7 +79,7 @@ class Recomputing {
       if (all.tensor != kNone && all.tensor != source.tensor) return itself;
       all = {source.tensor, all.steps + source.steps, all.cost + source.cost};
     }
-    return all.tensor == kNone || all.steps > kLongest || all.cost > kMemory ? itself : all;
+    return all.tensor == kNone || all.steps > kLongest || all.cost > ops::kMemoryCost ? itself : all;
   }
 
   // Whether elementwise nodes of later islands read the value, and nothing else but those of its own.

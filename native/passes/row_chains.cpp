@@ -18,7 +18,7 @@ class Chaining {
     for (NodeId id = 0; id < graph_.nodes.size(); ++id) {
       chains[id] = {id};
       const Node& node = graph_.nodes[id];
-      if (!node.op->lowerRows) continue;
+      if (!node.op->window) continue;
       const NodeId producer = graph_.values[node.inputs[0]].node;
       if (!follows(producer, id) || chains[producer].size() == RowChain::kLongest) continue;
       if (slides(id) && hasSlider(chains[producer])) continue;
@@ -58,7 +58,7 @@ class Chaining {
   // Whether only `id` reads the result of `producer`, and one of the two does so little with it that moving it counts.
   bool follows(NodeId producer, NodeId id) const {
     const Node &first = graph_.nodes[producer], &second = graph_.nodes[id];
-    if (!first.op->lowerRows || first.parts != 1 || uses_[first.first] != 1) return false;
+    if (!first.op->window || first.parts != 1 || uses_[first.first] != 1) return false;
     return channelwise(id) || (channelwise(producer) && !slides(id));
   }
 

@@ -15,7 +15,7 @@ const without: Record<string, string> = {
 const internal: Record<string, RegExp> = {
   'appear in gradients, so the gradient suite runs them': /^(conv2d(Input|Filter)|\w+Gradient)$/,
   'made by passes; their suite is test/passes':
-    /^(island|islandSums|pack|unpack|gatherReduce|rowChain|scalePanels|group\w*|\w*[pP]anels?|\w*Group|to\w+|from\w+)$/,
+    /^(island|islandSums|pack|unpack|gatherReduce|rowChain|rowGraph|scalePanels|group\w*|\w*[pP]anels?|\w*Group|to\w+|from\w+)$/,
 };
 
 const names = native.opNames();

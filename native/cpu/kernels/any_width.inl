@@ -1,6 +1,7 @@
 // The kernels that work with vectors of any width. The order matters.
 // clang-format off
 #include "cpu/kernels/island_ops.inl"
+#include "cpu/kernels/island_runs.inl"
 #include "cpu/kernels/island.inl"
 #include "cpu/kernels/reduce.inl"
 #include "cpu/kernels/moments.inl"

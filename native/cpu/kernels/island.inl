@@ -101,7 +101,8 @@ struct IslandRun {
   const void* source[256];
   struct Stream {
     const char* data;
-    int64_t size;  // bytes of an element
+    int64_t size;   // bytes of an element
+    int64_t share;  // lines of the next tile asked for at a time
   };
   Stream streams[kIslandInputs + kIslandOutputs];  // what is walked in step with the elements
   int streamCount = 0;
@@ -166,12 +167,11 @@ constexpr int64_t kFar = 1 << 15;  // elements; several streams of them hardly l
 // Each loop of a tile walks other streams, too short for the hardware to foresee them: lines of the next tile are asked
 // for between the loops. All at once would have the arithmetic wait for them, as a core keeps few requests.
 CHAINRULE_INLINE void fetchAhead(const IslandRun& run, int64_t start, int64_t n, int part) {
-  const int64_t parts = run.island.codeCount;
   for (int i = 0; i < run.streamCount; ++i) {
     const IslandRun::Stream& stream = run.streams[i];
-    const int64_t lines = (n * stream.size + 63) / 64, last = lines * (part + 1) / parts;
+    const int64_t lines = (n * stream.size + 63) / 64, last = least(lines, (part + 1) * stream.share);
     const char* next = stream.data + (start + n) * stream.size;
-    for (int64_t line = lines * part / parts; line < last; ++line) __builtin_prefetch(next + line * 64);
+    for (int64_t line = part * stream.share; line < last; ++line) __builtin_prefetch(next + line * 64);
   }
 }
 
@@ -192,7 +192,30 @@ static void runTile(IslandRun& run, int64_t start, int64_t n, bool tail) {
     const bool direct = run.direct[i] >= 0 && !tail;
     return direct ? static_cast<int32_t*>(run.outputs[run.direct[i]]) + start : tileOf(run, island.code[i].dst);
   };
+  const IslandRunPlace* next = island.runs;
   for (int i = 0; i < island.codeCount; ++i) {
+    if (next < island.runs + island.runCount && next->first == i) {
+      const int count = islandRuns[next->pattern].count;
+      const float* source[kRunSources];
+      const float* ahead[kRunSources + kRunCodes];
+      float* dst[kRunCodes];
+      int streams = 0;
+      for (int s = 0; s < kRunSources; ++s) {
+        source[s] = static_cast<const float*>(run.source[next->sources[s]]);
+        if (run.streamCount > 0 && next->streams >> s & 1) ahead[streams++] = source[s];
+      }
+      for (int k = 0; k < count; ++k) {
+        const bool stored = next->stores >> k & 1;
+        dst[k] = stored ? reinterpret_cast<float*>(place(i + k)) : nullptr;
+        if (!stored) continue;
+        run.source[island.code[i + k].dst] = dst[k];
+        if (run.streamCount > 0 && run.direct[i + k] >= 0) ahead[streams++] = dst[k];
+      }
+      runLoops[next->pattern](source, dst, whole, ahead, streams);
+      i += count - 1;
+      ++next;
+      continue;
+    }
     const Island::Code code = island.code[i];
     void* const dst = place(i);
     if (i == island.adam) {
@@ -248,12 +271,14 @@ static void chooseDirect(IslandRun& run) {
 
 static void findStreams(IslandRun& run) {
   const Island& island = run.island;
-  if (island.elements < kFar || island.codeCount == 1) return;  // one long loop is foreseen
+  if (island.elements < kFar || island.codeCount <= 1) return;  // one long loop is foreseen
   const auto add = [&](const void* data, DType dtype) __attribute__((always_inline)) {
     for (int i = 0; i < run.streamCount; ++i) {
       if (run.streams[i].data == data) return;
     }
-    run.streams[run.streamCount++] = {static_cast<const char*>(data), byteSize(dtype)};
+    const int64_t size = byteSize(dtype), lines = (island.tile * size + 63) / 64;
+    run.streams[run.streamCount++] = {static_cast<const char*>(data), size,
+                                      (lines + island.codeCount - 1) / island.codeCount};
   };
   for (int i = 0; i < island.inputCount; ++i) {
     if (island.access[i] == Island::Access::inPlace) add(run.inputs[i], island.inputs[i].dtype);
