@@ -97,7 +97,7 @@ def products(unit, words):
     """As gpu_products.ts: several products a call, with their own first factor and result."""
     factors, form, sizes = unit.split("-")
     m, n, k = map(int, sizes.split("x"))
-    count = max(2, min(256, math.ceil(2e12 / (2 * m * n * k))))
+    count = max(2, min(256, math.ceil(1e13 / (2 * m * n * k))))
     dtype = torch.bfloat16 if factors == "bf16" else torch.float32
     lefts = drawn(count, *((k, m) if form == "tn" else (m, k)), dtype=dtype)
     (right,) = drawn(1, *((n, k) if form == "nt" else (k, n)), dtype=dtype)

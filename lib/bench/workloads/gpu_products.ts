@@ -6,7 +6,7 @@ import { residents, room } from './resident.js';
 export type Form = 'nn' | 'nt' | 'tn';
 
 /** So much arithmetic in one call that what a call costs vanishes: a few milliseconds of a big GPU. */
-const FLOP_PER_CALL = 2e12;
+const FLOP_PER_CALL = 1e13;
 const MOST = 256;
 
 /**
