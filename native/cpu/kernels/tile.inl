@@ -232,7 +232,8 @@ constexpr int widestTile(int64_t rows) {
   if (lanes == 16) return rows <= 4 ? 2 : 1;
   return rows == 1 ? 2 : rows <= 3 ? 1 : 0;
 }
-constexpr int widestWords(int64_t rows) {  // widening takes registers, too, and little of the bytes that a row waits for
+// Widening takes registers, too; a single row waits for its bytes.
+constexpr int widestWords(int64_t rows) {
   if (lanes == 16 && rows == 1) return 3;
   return lanes < 16 && rows == 3 ? 0 : widestTile(rows);
 }
