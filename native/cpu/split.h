@@ -9,8 +9,6 @@
 namespace chainrule::cpu {
 
 int64_t gemmScratchBytes(const Gemm& gemm);  // per member; looks at sizes and strides, not at pointers
-// Where B is bfloat16: as many panels of a block of k are widened at a time, in front of gemm's scratch.
-constexpr int64_t kWidenedPanels = 2, kWidenedRows = 288, kWidenedBytes = kWidenedPanels * kWidenedRows * kPanel * 4;
 
 // Chunks of the k axis for products with a huge K and few tiles (dW = X^T dY). With more than one, chunk q covers rows
 // [q * k / chunks, (q + 1) * k / chunks) and the partial products are added with reduceOuter(sum) over [chunks][size of

@@ -51,6 +51,21 @@ Attrs::Value attrFrom(const Napi::Value& value) {
   return integers;
 }
 
+Napi::Value viewOf(Napi::Env env, DType dtype, int64_t count, Napi::ArrayBuffer buffer, size_t offset) {
+  switch (dtype) {
+    case DType::f32:
+      return Napi::Float32Array::New(env, size_t(count), buffer, offset);
+    case DType::i32:
+      return Napi::Int32Array::New(env, size_t(count), buffer, offset);
+    case DType::u32:
+      return Napi::Uint32Array::New(env, size_t(count), buffer, offset);
+    case DType::i8:
+      return Napi::Int8Array::New(env, size_t(count), buffer, offset);
+    default:
+      return Napi::Uint8Array::New(env, size_t(count), buffer, offset);
+  }
+}
+
 }  // namespace
 
 DType dtypeFrom(const Napi::Value& value) {
@@ -161,33 +176,28 @@ Napi::Value typedArrayOf(Napi::Env env, DType dtype, Buffer data, int64_t count)
     buffer = Napi::ArrayBuffer::New(env, bytes);
     if (bytes > 0) std::memcpy(buffer.Data(), data.data(), bytes);
   }
-  switch (dtype) {
-    case DType::f32:
-      return Napi::Float32Array::New(env, size_t(count), buffer, 0);
-    case DType::i32:
-      return Napi::Int32Array::New(env, size_t(count), buffer, 0);
-    case DType::u32:
-      return Napi::Uint32Array::New(env, size_t(count), buffer, 0);
-    case DType::i8:
-      return Napi::Int8Array::New(env, size_t(count), buffer, 0);
-    default:
-      return Napi::Uint8Array::New(env, size_t(count), buffer, 0);
-  }
+  return viewOf(env, dtype, count, buffer, 0);
 }
 
-Napi::Value boundOf(Napi::Env env, Result result) {
+UnwrittenArray unwrittenArray(Napi::Env env, DType dtype, int64_t count) {
+  const auto bytes = Napi::Buffer<uint8_t>::New(env, size_t(count * byteSize(dtype)));  // Node zeroes other kinds
+  return {viewOf(env, dtype, count, bytes.ArrayBuffer(), bytes.ByteOffset()), bytes.Data()};
+}
+
+Napi::Value boundOf(Napi::Env env, const TensorType& type, Napi::Value data) {
   Napi::Object object = Napi::Object::New(env);
-  const int64_t count = result.type.count();
-  object.Set("data", typedArrayOf(env, result.type.dtype, std::move(result.data), count));
-  std::vector<double> shape(result.type.dims.begin(), result.type.dims.end());
-  object.Set("shape", numbersOf(env, shape));
-  object.Set("dtype", std::string(dtypeName(result.type.dtype)));
+  object.Set("data", data);
+  object.Set("shape", numbersOf(env, {type.dims.begin(), type.dims.end()}));
+  object.Set("dtype", std::string(dtypeName(type.dtype)));
   return object;
 }
 
 Napi::Array boundListOf(Napi::Env env, std::vector<Result> results) {
   Napi::Array list = Napi::Array::New(env, results.size());
-  for (size_t i = 0; i < results.size(); ++i) list.Set(uint32_t(i), boundOf(env, std::move(results[i])));
+  for (uint32_t i = 0; i < results.size(); ++i) {
+    const TensorType& type = results[i].type;
+    list.Set(i, boundOf(env, type, typedArrayOf(env, type.dtype, std::move(results[i].data), type.count())));
+  }
   return list;
 }
 

@@ -32,7 +32,14 @@ Column columnFrom(const BoundArray& bound, bool copy);
 constexpr int64_t kCopyLimit = 1 << 17;  // ten microseconds of the calling thread
 
 Napi::Value typedArrayOf(Napi::Env env, DType dtype, Buffer data, int64_t count);
-Napi::Value boundOf(Napi::Env env, Result result);
+// In memory of JavaScript, which is free as soon as it is collected. A Buffer's waits for the event loop, and gets no
+// turn between synchronous calls.
+struct UnwrittenArray {
+  Napi::Value array;
+  void* data;
+};
+UnwrittenArray unwrittenArray(Napi::Env env, DType dtype, int64_t count);
+Napi::Value boundOf(Napi::Env env, const TensorType& type, Napi::Value data);
 Napi::Array boundListOf(Napi::Env env, std::vector<Result> results);
 Napi::Array numbersOf(Napi::Env env, const std::vector<double>& numbers);
 

@@ -96,15 +96,16 @@ Napi::Value ProgramWrap::runSync(const Napi::CallbackInfo& call) {
     const int64_t batch = program_->batchOf(inputs);
     Environment& environment = Environment::of(call.Env());
     if (flag(options, "checkFinite")) program_->expectFinite(inputs, environment.inlineMachine);
-    std::vector<Result> results;
+    Napi::Array results = Napi::Array::New(call.Env());
     std::vector<void*> out;
     for (const TensorType& type : program_->outputTypes(batch)) {
-      results.push_back({type, Buffer(size_t(type.bytes()))});
-      out.push_back(results.back().data.data());
+      const UnwrittenArray made = unwrittenArray(call.Env(), type.dtype, type.count());
+      results.Set(results.Length(), boundOf(call.Env(), type, made.array));
+      out.push_back(made.data);
     }
     program_->run(environment.inlineMachine,
                   {batch, in, out, integerOption(options, "rowOffset", 0), &environment.crew, false});
-    return boundListOf(call.Env(), std::move(results));
+    return results;
   });
 }
 

@@ -28,18 +28,34 @@ struct Run {
     return args.in<float>(2) + ((batch * a.keys + key) * a.keyHeads + keyHead) * a.width;
   }
 
-  // Keys as the columns of a matrix, values as its rows.
-  void pack(int64_t batch, int64_t keyHead) const {
-    const int64_t first = batch * a.keys * a.keyHeads + keyHead, panels = cpu::panelCount(a.keys);
-    k.packB(args.in<float>(1) + first * a.depth, 1, a.keyHeads * a.depth, a.depth, a.keys, at(f.keyPanels), 0, panels);
+  // Whole panels of keys behind which a mask that heads and queries share hides all; all of them if it hides every key.
+  int64_t seenKeys(int64_t batch) const {
+    const int64_t* const strides = a.maskStrides;
+    if (!a.hasMask || strides[1] != 0 || strides[2] != 0 || strides[3] == 0) return a.keys;
+    const uint8_t* const mask = args.in<uint8_t>(a.maskInput()) + batch * strides[0];
+    int64_t end = a.keys;
+    while (end > 0 && !mask[end - 1]) --end;
+    return end == 0 ? a.keys : std::min(cpu::panelCount(end) * cpu::kPanel, a.keys);
+  }
+
+  // Keys as the columns of a matrix: those [begin, end), from a panel's first on.
+  void packKeys(int64_t batch, int64_t keyHead, int64_t begin, int64_t end) const {
+    k.packB(args.in<float>(1) + (batch * a.keys * a.keyHeads + keyHead) * a.depth, 1, a.keyHeads * a.depth, a.depth,
+            a.keys, at(f.keyPanels), begin / cpu::kPanel, cpu::panelCount(end));
+  }
+
+  // And values as its rows.
+  void pack(int64_t batch, int64_t keyHead, int64_t seen) const {
+    packKeys(batch, keyHead, 0, seen);
     if (a.packsValues())
       k.packB(values(batch, keyHead, 0), a.keyHeads * a.width, 1, a.keys, a.width, at(f.valuePanels), 0,
               cpu::panelCount(a.width));
   }
 
-  void keyBlock(int64_t batch, int64_t head, int64_t query, int64_t key, bool first) const {
-    const cpu::AttentionTile tile = a.tile(batch, head, query, key, a.hasBias ? args.in<float>(a.biasInput()) : nullptr,
-                                           a.hasMask ? args.in<uint8_t>(a.maskInput()) : nullptr);
+  void keyBlock(int64_t batch, int64_t head, int64_t query, int64_t key, int64_t count, bool first) const {
+    cpu::AttentionTile tile = a.tile(batch, head, query, key, a.hasBias ? args.in<float>(a.biasInput()) : nullptr,
+                                     a.hasMask ? args.in<uint8_t>(a.maskInput()) : nullptr);
+    tile.keys = count;
     cpu::Gemm products{.m = tile.rows, .n = tile.keys, .k = a.depth};
     products.a = args.in<float>(0) + ((batch * a.queries + query) * a.heads + head) * a.depth;
     products.aRow = a.heads * a.depth;
@@ -69,15 +85,17 @@ struct Run {
     k.gemm(mixed, 0, tile.rows, 0, cpu::panelCount(a.width), at(f.gemm));
   }
 
-  void queryBlock(int64_t batch, int64_t head, int64_t query) const {
+  void queryBlock(int64_t batch, int64_t head, int64_t query, int64_t seen) const {
     const int64_t rows = std::min(cpu::kAttentionRows, a.queries - query);
     bool first = true;
-    // The keys that causality and the window leave, then the others for queries that saw none.
+    // The keys that causality, the window and the mask leave, then the others for queries that saw none.
     for (const bool hidden : {false, true}) {
       if (hidden && !first && std::none_of(at(f.peak), at(f.peak) + rows, isBlind)) break;
-      for (int64_t key = 0; key < a.keys; key += cpu::kAttentionKeys) {
-        if (a.meets(query, rows, key, std::min(cpu::kAttentionKeys, a.keys - key)) == hidden) continue;
-        keyBlock(batch, head, query, key, first);
+      if (hidden) packKeys(batch, head / a.group(), seen, a.keys);
+      for (int64_t key = 0, count; key < a.keys; key += count) {
+        count = std::min(cpu::kAttentionKeys, (key < seen ? seen : a.keys) - key);
+        if ((key < seen && a.meets(query, rows, key, count)) == hidden) continue;
+        keyBlock(batch, head, query, key, count, first);
         first = false;
       }
     }
@@ -115,15 +133,16 @@ Lowering lowerAttention(const LowerContext& c) {
     }
     const int64_t blocks = a.queryBlocks();
     const Range items = args.split(a.n * a.heads * blocks);
-    int64_t packedFor = -1;
+    int64_t packedFor = -1, seen = a.keys;
     for (int64_t item = items.begin; item < items.end; ++item) {
       const int64_t batch = item / blocks / a.heads, head = item / blocks % a.heads;
       const int64_t keyHead = head / a.group();
       if (const int64_t needed = batch * a.keyHeads + keyHead; needed != packedFor) {
-        run.pack(batch, keyHead);
+        seen = run.seenKeys(batch);
+        run.pack(batch, keyHead, seen);
         packedFor = needed;
       }
-      run.queryBlock(batch, head, item % blocks * cpu::kAttentionRows);
+      run.queryBlock(batch, head, item % blocks * cpu::kAttentionRows, seen);
     }
   };
   const double scores = double(a.n * a.heads) * double(a.queries) * double(a.keys) * (a.causal ? 0.5 : 1);

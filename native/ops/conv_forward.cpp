@@ -30,7 +30,6 @@ ConvForward lowerConvForward(const LowerContext& c, const Dims& out) {
     conv.filterBytes =
         conv.streams || (conv.packed && !conv.halves) ? 0 : size_t(conv.panels * conv.shape.filterRows() * 64);
     conv.islandOffset = size_t((cpu::convScratchBytes(conv.shape) + 63) / 64 * 64);
-    if (conv.streams) conv.islandOffset += cpu::kWidenedBytes;
   }
   conv.scratchBytes = conv.islandOffset + conv.epilogue.scratch;
   return conv;
@@ -69,7 +68,7 @@ void ConvForward::run(const StepArgs& args, const float* filter, float* y, Range
     g.bPanel = panelSize(DType::bf16, shape.cin, 16);
     g.c = y, g.cRow = shape.cout;
     g.finish = finish;
-    kernels->gemmHalves(g, rows.begin * shape.ow, rows.end * shape.ow, panelRange.begin, panelRange.end, own);
+    kernels->gemm(g, rows.begin * shape.ow, rows.end * shape.ow, panelRange.begin, panelRange.end, own);
   } else {
     kernels->convForward(shape, args.in<float>(0), filter, finish, y, rows.begin, rows.end, panelRange.begin,
                          panelRange.end, own);

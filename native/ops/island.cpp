@@ -1,5 +1,7 @@
 #include "ops/island.h"
 
+#include <algorithm>
+
 #include "cpu/kernel_table.h"
 #include "ops/registry.h"
 #include "ops/row_stage.h"
@@ -21,6 +23,33 @@ std::vector<ValueType> inferIsland(const InferContext& c) {
   return parts;
 }
 
+// A select that keeps its third input but where the mask says otherwise, one element of the mask for `length`
+// neighbours. Where the result takes that input's memory (a cache that is written at a position), the other rows are
+// done already.
+struct MaskedRows {
+  int mask = -1, kept = -1;  // inputs that are no constants
+  int64_t length = 0;        // 0: not of this kind
+};
+MaskedRows maskedRows(const IslandCode& code, const Dims& space, std::span<const TensorType> in) {
+  if (code.instructions.size() != 1 || code.outputs.size() != 1 || code.instructions[0].name != "select") return {};
+  const auto bound = [&](uint16_t value) {
+    if (code.inputs[value].constant) return -1;
+    const auto first = code.inputs.begin();
+    return int(std::count_if(first, first + value, [](const auto& input) { return !input.constant; }));
+  };
+  MaskedRows rows{bound(code.instructions[0].a), bound(code.instructions[0].c), 1};
+  if (rows.mask < 0 || rows.kept < 0 || elementCount(in[size_t(rows.kept)].dims) != elementCount(space)) return {};
+  const Dims& mask = in[size_t(rows.mask)].dims;
+  const int missing = space.size() - mask.size();
+  const auto maskDim = [&](int axis) { return axis < missing ? 1 : mask[axis - missing]; };
+  int axis = space.size() - 1;
+  for (; axis >= 0 && maskDim(axis) == 1; --axis) rows.length *= space[axis];
+  for (; axis >= 0; --axis) {
+    if (maskDim(axis) != space[axis]) return {};
+  }
+  return rows;
+}
+
 void runRange(const IslandRun& run, int inputs, int outputs, const StepArgs& args, Range elements, std::byte* own) {
   const void* in[cpu::kIslandInputs];
   void* out[cpu::kIslandOutputs];
@@ -31,13 +60,23 @@ void runRange(const IslandRun& run, int inputs, int outputs, const StepArgs& arg
 
 Lowering lowerIslandNode(const LowerContext& c) {
   const IslandCode& code = islandAttr(c.attrs());
-  LoweredIsland island = lowerIsland(code, concrete(code.space, c.batch), c.in, c.kernels);
+  const Dims space = concrete(code.space, c.batch);
+  LoweredIsland island = lowerIsland(code, space, c.in, c.kernels);
+  const MaskedRows masked = maskedRows(code, space, c.in);
   Lowering result;
   result.cost = island.cost;
   result.memberScratch = island.scratch;
   const int inputs = int(c.in.size()), outputs = int(code.outputs.size());
-  result.launch = [run = std::move(island.run), elements = island.elements, inputs, outputs](const StepArgs& args) {
-    runRange(run, inputs, outputs, args, args.split(elements, cpu::kIslandTile), args.own);
+  result.launch = [run = std::move(island.run), elements = island.elements, inputs, outputs,
+                   masked](const StepArgs& args) {
+    if (masked.length == 0 || args.out<void>() != args.in<void>(masked.kept))
+      return runRange(run, inputs, outputs, args, args.split(elements, cpu::kIslandTile), args.own);
+    const bool* const mask = args.in<bool>(masked.mask);
+    const Range rows = args.split(elements / masked.length);
+    for (int64_t row = rows.begin, end; row < rows.end; row = end) {
+      for (end = row + 1; end < rows.end && mask[end] == mask[row];) ++end;
+      if (mask[row]) runRange(run, inputs, outputs, args, {row * masked.length, end * masked.length}, args.own);
+    }
   };
   return result;
 }

@@ -76,8 +76,7 @@ Lowering lowerSingle(const LowerContext& c, Product p) {
   const bool inside = epilogue.begins() && chunks == 1;
   const bool streams = p.halves && p.panels;
   if (streams) shape.bPanel = panelSize(DType::bf16, p.k, 16);
-  const auto multiply = streams ? k.gemmHalves : k.gemm;
-  const size_t gemmScratch = size_t((cpu::gemmScratchBytes(shape) + 63) / 64 * 64 + (streams ? cpu::kWidenedBytes : 0));
+  const size_t gemmScratch = size_t((cpu::gemmScratchBytes(shape) + 63) / 64 * 64);
   // Rows of a block whose output stays in L2 until the epilogue has run over it.
   const int64_t blockRows = std::max<int64_t>(6, (1 << 15) / std::max<int64_t>(1, p.n) / 6 * 6);
 
@@ -125,7 +124,7 @@ Lowering lowerSingle(const LowerContext& c, Product p) {
     }
     if (!byRows) {
       const Range range = args.split(panels);
-      if (!range.empty()) multiply(gemm, 0, p.m, range.begin, range.end, args.own);
+      if (!range.empty()) k.gemm(gemm, 0, p.m, range.begin, range.end, args.own);
       if (epilogue.remains(inside)) {
         args.barrier();
         const Range elements = args.split(p.m * p.n, cpu::kIslandTile);
@@ -135,12 +134,12 @@ Lowering lowerSingle(const LowerContext& c, Product p) {
     }
     const Range rows = args.split(p.m, 6);
     if (!epilogue.remains(inside)) {
-      if (!rows.empty()) multiply(gemm, rows.begin, rows.end, 0, panels, args.own);
+      if (!rows.empty()) k.gemm(gemm, rows.begin, rows.end, 0, panels, args.own);
       return;
     }
     for (int64_t row = rows.begin; row < rows.end; row += blockRows) {
       const int64_t end = std::min(row + blockRows, rows.end);
-      multiply(gemm, row, end, 0, panels, args.own);
+      k.gemm(gemm, row, end, 0, panels, args.own);
       epilogue.apply(args, gemm.c, inside, row * p.n, end * p.n, args.own + gemmScratch);
     }
   };

@@ -62,3 +62,10 @@ test('native memory of dropped models comes back when V8 collects them', { timeo
   // A model with its slots takes some 100 KB: not even one of twenty may stay behind.
   expect((await round()) - first).toBeLessThan(100_000);
 });
+
+test('results of predictSync are collected in a loop that never yields to the event loop', () => {
+  const model = sequential([layers.dense({ units: 1 << 18, inputShape: [1] })]);
+  const before = process.memoryUsage().rss;
+  for (let i = 0; i < 1000; i++) model.predictSync([[i]]); // a megabyte each
+  expect((process.memoryUsage().rss - before) >> 20).toBeLessThan(400);
+});

@@ -93,9 +93,10 @@ static void multiplyHalf(const Gemm& g, int64_t row, int64_t rows, int64_t k0, i
 static void multiplyBlock(const Gemm& g, const float* packed, int64_t row, int64_t rows, int64_t k0, int64_t k1,
                           int64_t panelBegin, int64_t panelEnd) {
   const RowTiles tilesOfRows(rows);
-  const int widest = widestTile(tilesOfRows.rowsOf(0));
+  const bool words = g.halves != nullptr;
+  const int widest = words ? widestWords(tilesOfRows.rowsOf(0)) : widestTile(tilesOfRows.rowsOf(0));
   const int64_t panels = panelCount(g.n);
-  const bool halves = kVectors == 2 && widest == 0 && !packed && !g.cPadded && panelEnd == panels &&
+  const bool halves = kVectors == 2 && widest == 0 && !words && !packed && !g.cPadded && panelEnd == panels &&
                       g.n - (panels - 1) * kPanel <= kPanel / 2;
   for (int64_t p = panelBegin; p < panelEnd;) {
     if (halves && p + 2 >= panels) return multiplyHalf(g, row, rows, k0, k1, p, panels - p);
@@ -114,13 +115,20 @@ static void multiplyBlock(const Gemm& g, const float* packed, int64_t row, int64
       in.aheadLines = (k1 - k0 + tilesOfRows.count - 1) / tilesOfRows.count;
     }
     moveTo(out, g, row, p);
-    multiplyRows(tilesOfRows, tilesOfWidth(wide), in, out, packed);
+    multiplyRows(tilesOfRows, tilesOfWidth(wide, words), in, out, packed);
     p += 1 << wide;
   }
 }
 
-static void gemm(const Gemm& g, int64_t rowBegin, int64_t rowEnd, int64_t panelBegin, int64_t panelEnd, void* scratch) {
+static void gemm(const Gemm& given, int64_t rowBegin, int64_t rowEnd, int64_t panelBegin, int64_t panelEnd,
+                 void* scratch) {
   if (rowBegin >= rowEnd || panelBegin >= panelEnd) return;
+  Gemm g = given;
+  if (g.halves) {
+    g.b = reinterpret_cast<const float*>(g.halves);
+    g.bPanel /= 2;
+    g.bRow = kWords;
+  }
   const int64_t rows = rowEnd - rowBegin;
   const bool pack = packsA(g, rows, panelEnd - panelBegin);
   const int64_t blockK = rows <= kTileRows ? most(g.k, 1) : kBlockK;

@@ -7,6 +7,10 @@ struct Segment {
   int64_t k;
 };
 
+// The two rows of a word of bfloat16 weights (base/panels.h), widened: the first lies in its lower half.
+CHAINRULE_INLINE Float firstRow(Int words) { return floatOf(shiftLeft<16>(words)); }
+CHAINRULE_INLINE Float secondRow(Int words) { return floatOf(words & Int(-65536)); }
+
 struct TileInput {
   const Segment* segments;
   int64_t count;
@@ -67,6 +71,51 @@ CHAINRULE_INLINE void multiplyStep(const RowStarts<rows>& a, int64_t aRow, int64
   }
 }
 
+// Two steps along k with words of bfloat16 as B. What there is less of stays in registers, as above; the words are
+// loaded twice rather than kept.
+template <int rows, int width>
+CHAINRULE_INLINE void multiplyWords(RowStarts<rows>& a, int64_t aRow, int64_t aCol, const float* b, int64_t bPanel,
+                                    Float (&acc)[rows][width]) {
+  const auto words = [&](int j) {
+    return load(reinterpret_cast<const int32_t*>(b + j / kVectors * bPanel + j % kVectors * lanes));
+  };
+  if constexpr (rows < width) {
+    Float first[rows], second[rows];
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; ++r) first[r] = a.broadcastOf(r, aRow, 0);
+    a.advance(aCol);
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; ++r) second[r] = a.broadcastOf(r, aRow, 0);
+    a.advance(aCol);
+#pragma GCC unroll 8
+    for (int j = 0; j < width; ++j) {
+      const Int both = words(j);
+      const Float bv = firstRow(both), next = secondRow(both);
+#pragma GCC unroll 4
+      for (int r = 0; r < rows; ++r) accumulate(acc[r][j], first[r], bv);
+#pragma GCC unroll 4
+      for (int r = 0; r < rows; ++r) accumulate(acc[r][j], second[r], next);
+    }
+  } else {
+    Float bv[width];
+#pragma GCC unroll 2
+    for (int step = 0; step < 2; ++step) {
+#pragma GCC unroll 4
+      for (int j = 0; j < width; ++j) bv[j] = step == 0 ? firstRow(words(j)) : secondRow(words(j));
+#pragma GCC unroll 12
+      for (int r = 0; r < rows; ++r) {
+        const Float av = a.broadcastOf(r, aRow, 0);
+#pragma GCC unroll 4
+        for (int j = 0; j < width; ++j) accumulate(acc[r][j], av, bv[j]);
+      }
+      a.advance(aCol);
+      asm("" : "+r"(b));  // or GCC keeps the words, for which there are no registers
+    }
+  }
+}
+
+constexpr int kWords = kPanel / 2;  // as the stride of B along k: words of two rows
+
 // All segments. A stride given as a template argument other than 0 is known to be that.
 template <int rows, int width, int knownRow, int knownCol, int knownB>
 CHAINRULE_INLINE void multiplySegments(const TileInput& in, int64_t aOffset, Float (&acc)[rows][width]) {
@@ -77,7 +126,18 @@ CHAINRULE_INLINE void multiplySegments(const TileInput& in, int64_t aOffset, Flo
     RowStarts<rows> a(s->a + aOffset, aRow);
     const float* b = s->b + in.bOffset;
     int64_t k = s->k;
-    if (knownB) {
+    if constexpr (knownB == kWords) {
+      for (; k >= 2; k -= 2, b += kPanel) multiplyWords<rows, width>(a, aRow, aCol, b, bPanel, acc);
+      if (k == 0) continue;
+#pragma GCC unroll 8
+      for (int j = 0; j < width; ++j) {
+        const float* last = b + j / kVectors * bPanel + j % kVectors * lanes;
+        const Float bv = firstRow(load(reinterpret_cast<const int32_t*>(last)));
+#pragma GCC unroll 12
+        for (int r = 0; r < rows; ++r) accumulate(acc[r][j], a.broadcastOf(r, aRow, 0), bv);
+      }
+      continue;
+    } else if constexpr (knownB != 0) {
       for (; k >= 4; k -= 4, b += 4 * kPanel) {  // fewer iterations, whose end is predicted better
 #pragma GCC unroll 4
         for (int i = 0; i < 4; ++i) {
@@ -167,17 +227,22 @@ static void gatheredTiles(const float* a, const int32_t* offsets, const float* b
 }
 
 // Few rows take more panels, so that about 8 to 12 chains hide the latency of fma: log2 of their number.
-constexpr int kWidths = 3;
+constexpr int kWidths = 4;
 constexpr int widestTile(int64_t rows) {
   if (lanes == 16) return rows <= 4 ? 2 : 1;
   return rows == 1 ? 2 : rows <= 3 ? 1 : 0;
+}
+// Widening takes registers, too; a single row waits for its bytes.
+constexpr int widestWords(int64_t rows) {
+  if (lanes == 16 && rows == 1) return 3;
+  return lanes < 16 && rows == 3 ? 0 : widestTile(rows);
 }
 
 using TileFunction = void (*)(const TileInput&, const TileOutput&, int64_t);
 using GatheredFunction = void (*)(const float*, const int32_t*, const float*, const TileInput&, const TileOutput&,
                                   int64_t);
 struct TileTable {  // by rows - 1 and log2(panels)
-  TileFunction whole[kTileRows][kWidths] = {};
+  TileFunction whole[kTileRows][kWidths] = {}, words[kTileRows][kWidths] = {};
   GatheredFunction gathered[kTileRows][kWidths] = {};
   // Of a last panel with at most half its columns, alone or with the panel before it, where vectors are half a panel.
   TileFunction half[8] = {}, oneAndHalf[4] = {};
@@ -188,6 +253,12 @@ consteval void enterTiles(TileTable& table) {
   table.gathered[rows - 1][wide] = gatheredTiles<rows, kVectors << wide>;
   if constexpr (wide < widestTile(rows)) enterTiles<rows, wide + 1>(table);
   if constexpr (wide == 0 && rows < kTileRows) enterTiles<rows + 1, 0>(table);
+}
+template <int rows, int wide>
+consteval void enterWords(TileTable& table) {
+  table.words[rows - 1][wide] = tilesBelow<rows, kVectors << wide, 0, 0, kWords>;
+  if constexpr (wide < widestWords(rows)) enterWords<rows, wide + 1>(table);
+  if constexpr (wide == 0 && rows < kTileRows) enterWords<rows + 1, 0>(table);
 }
 template <int rows>
 consteval void enterHalves(TileTable& table) {
@@ -200,13 +271,14 @@ consteval void enterHalves(TileTable& table) {
 consteval TileTable allTiles() {
   TileTable table;
   enterTiles<1, 0>(table);
+  enterWords<1, 0>(table);
   enterHalves<1>(table);
   return table;
 }
 constexpr TileTable tileTable = allTiles();
 constexpr auto& gathered = tileTable.gathered;
-CHAINRULE_INLINE auto tilesOfWidth(int wide) {
-  return [wide](int64_t rows) { return tileTable.whole[rows - 1][wide]; };
+CHAINRULE_INLINE auto tilesOfWidth(int wide, bool words = false) {
+  return [=](int64_t rows) { return (words ? tileTable.words : tileTable.whole)[rows - 1][wide]; };
 }
 
 // The rows of each of the tiles that cover `rows`: as equal as possible, since a tile of 1 or 2 rows is inefficient.

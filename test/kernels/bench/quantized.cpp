@@ -30,11 +30,11 @@ void benchHalves(int64_t m, int64_t n, int64_t k) {
   g.b = panels.data(), g.bPanel = k * kPanel, g.c = c.data(), g.cRow = n;
   Gemm h = g;
   h.halves = halves.data(), h.bPanel = panelSize(DType::bf16, k, kPanel);
-  std::vector<char, HugePages<char>> scratch(size_t(gemmScratchBytes(g) + kWidenedBytes + 64));
+  std::vector<char, HugePages<char>> scratch(size_t(gemmScratchBytes(g) + 64));
   const std::string size = std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k);
   report("float weights " + size, best([&] { kernels().gemm(g, 0, m, 0, panelCount(n), scratch.data()); }),
          2.0 * m * n * k, m <= 4 ? 4.0 * n * k : 0);
-  report("bf16 weights " + size, best([&] { kernels().gemmHalves(h, 0, m, 0, panelCount(n), scratch.data()); }),
+  report("bf16 weights " + size, best([&] { kernels().gemm(h, 0, m, 0, panelCount(n), scratch.data()); }),
          2.0 * m * n * k, m <= 4 ? 2.0 * n * k : 0);
 }
 

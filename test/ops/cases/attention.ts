@@ -129,6 +129,21 @@ export const attentionCases: OpCase[] = [
   row({ about: 'a bias that all share, and one of the keys', queries: 5, keys: 9, bias: [-1, 1, 1, 9] }),
   row({ about: 'a bias of the queries changes nothing', queries: 5, keys: 4, bias: [1, 1, 5, 1], wrt: [0, 1, 2] }),
   row({ about: 'a mask of the keys', queries: 5, keys: 9, mask: bool([-1, 1, 1, 9], holes) }),
+  // The first sees 40 of them, the second 140, the third none.
+  row({
+    about: 'a mask that hides the last keys',
+    queries: 1,
+    keys: 300,
+    mask: bool([-1, 1, 1, 300], (_, i) => Number(i < 600 && i % 300 < 40 + Math.floor(i / 300) * 100)),
+  }),
+  row({
+    about: 'a mask that leaves keys in the middle, and with causality some queries blind',
+    queries: 70,
+    keys: 200,
+    mask: bool([-1, 1, 1, 200], (_, i) => Number(i % 200 > 9 && i % 200 < 100)),
+    attrs: { causal: true },
+    rows: [1],
+  }),
   row({ about: 'a mask of the queries', queries: 5, keys: 9, mask: bool([-1, 1, 5, 1], holes) }),
   row({ about: 'a mask that leaves queries blind', queries: 6, keys: 9, mask: blind([-1, 1, 6, 9], 3) }),
   row({
