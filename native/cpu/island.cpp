@@ -171,6 +171,7 @@ void assignTiles(Island& island) {
     for (int k = 0; k < island.codeCount; ++k) {
       if (island.code[k].dst == value) island.outputCode[i] = int16_t(k);
     }
+    island.outputRead[i] = lastRead[value] >= 0;
     lastRead[value] = island.codeCount;  // outputs live to the end
   }
   int tiles = 0;

@@ -1,6 +1,7 @@
 #include "ops/island.h"
 
 #include "cpu/kernel_table.h"
+#include "cpu/split.h"
 #include "ops/registry.h"
 #include "ops/shape_rules.h"
 
@@ -22,7 +23,7 @@ std::vector<ValueType> inferIsland(const InferContext& c) {
 
 Lowering lowerIslandNode(const LowerContext& c) {
   const IslandCode& code = islandAttr(c.attrs());
-  LoweredIsland island = lowerIsland(code, concrete(code.space, c.batch), c.in, c.kernels);
+  LoweredIsland island = lowerIsland(code, concrete(code.space, c.batch), c.in, c.kernels, false);
   Lowering result;
   result.cost = island.cost;
   result.memberScratch = island.scratch;
@@ -75,7 +76,7 @@ IslandCode islandOf(std::string_view op, std::span<const ValueType> in, const Va
 }
 
 LoweredIsland lowerIsland(const IslandCode& code, const Dims& space, std::span<const TensorType> in,
-                          const cpu::KernelTable& kernels) {
+                          const cpu::KernelTable& kernels, bool readFromCache) {
   auto island = std::make_shared<cpu::Island>();
   island->rank = std::max(1, space.size());
   island->dims[0] = 1;
@@ -116,6 +117,7 @@ LoweredIsland lowerIsland(const IslandCode& code, const Dims& space, std::span<c
 
   LoweredIsland result;
   result.elements = elementCount(space);
+  island->streams = !readFromCache && cpu::outgrowsCache(result.elements * 4);
   result.cost = double(result.elements) * perElement;
   result.scratch = size_t(cpu::islandScratchBytes(*island));
   result.run = [island, kernel = kernels.island](void* const* inputs, void* const* outputs, int64_t begin, int64_t end,
