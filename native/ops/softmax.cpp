@@ -53,7 +53,8 @@ Rows rowsOf(const LowerContext& c) {
   return rows;
 }
 
-// Runs `body(in, out, n, streams, row range)` over rows, through transposed copies in shared scratch where the axis isn't the last.
+// Runs `body(in, out, n, streams, row range)` over rows, through transposed copies in shared scratch where the axis
+// isn't the last.
 template <int inputs, typename Body>
 Lowering lowerRows(const LowerContext& c, double costPerElement, Body body) {
   const Rows rows = rowsOf(c);
@@ -89,19 +90,22 @@ Lowering lowerSoftmax(const LowerContext& c) {
   });
 }
 Lowering lowerLogSoftmax(const LowerContext& c) {
-  return lowerRows<1>(c, 0.8, [f = c.kernels.logSoftmax](const float** in, float* out, int64_t n, bool streams, Range r) {
-    f(in[0], out, n, streams, r.begin, r.end);
-  });
+  return lowerRows<1>(c, 0.8,
+                      [f = c.kernels.logSoftmax](const float** in, float* out, int64_t n, bool streams, Range r) {
+                        f(in[0], out, n, streams, r.begin, r.end);
+                      });
 }
 Lowering lowerSoftmaxGradient(const LowerContext& c) {
-  return lowerRows<2>(c, 0.4, [f = c.kernels.softmaxBackward](const float** in, float* out, int64_t n, bool streams, Range r) {
-    f(in[0], in[1], out, n, streams, r.begin, r.end);
-  });
+  return lowerRows<2>(c, 0.4,
+                      [f = c.kernels.softmaxBackward](const float** in, float* out, int64_t n, bool streams, Range r) {
+                        f(in[0], in[1], out, n, streams, r.begin, r.end);
+                      });
 }
 Lowering lowerLogSoftmaxGradient(const LowerContext& c) {
-  return lowerRows<2>(c, 0.8, [f = c.kernels.logSoftmaxBackward](const float** in, float* out, int64_t n, bool streams, Range r) {
-    f(in[0], in[1], out, n, streams, r.begin, r.end);
-  });
+  return lowerRows<2>(
+      c, 0.8, [f = c.kernels.logSoftmaxBackward](const float** in, float* out, int64_t n, bool streams, Range r) {
+        f(in[0], in[1], out, n, streams, r.begin, r.end);
+      });
 }
 
 const OpDef table[] = {

@@ -81,18 +81,19 @@ Lowering lower(const LowerContext& c) {
 Lowering lowerGradient(const LowerContext& c) {
   const NormedRows rows(c);
   const cpu::LayerNormGradient norm{.n = rows.n, .centred = centred(c.attrs()), .standardized = true};
-  return {.launch =
-              [=, run = c.kernels.layerNormBackward, large = cpu::outgrowsCache(c.out[0].bytes())](const StepArgs& args) {
-                cpu::LayerNormGradient own = norm;
-                own.dy = args.in<float>(0);
-                own.x = args.in<float>(1);
-                own.scale = args.in<float>(2);
-                own.dx = args.out<float>();
-                own.streams = large && own.dx != own.dy && own.dx != own.x;
-                const Range part = args.split(rows.count);
-                run(own, part.begin, part.end);
-              },
-          .cost = double(c.in[0].count()) * 0.3 + double(rows.count) * 5};
+  return {
+      .launch =
+          [=, run = c.kernels.layerNormBackward, large = cpu::outgrowsCache(c.out[0].bytes())](const StepArgs& args) {
+            cpu::LayerNormGradient own = norm;
+            own.dy = args.in<float>(0);
+            own.x = args.in<float>(1);
+            own.scale = args.in<float>(2);
+            own.dx = args.out<float>();
+            own.streams = large && own.dx != own.dy && own.dx != own.x;
+            const Range part = args.split(rows.count);
+            run(own, part.begin, part.end);
+          },
+      .cost = double(c.in[0].count()) * 0.3 + double(rows.count) * 5};
 }
 
 const OpDef table[] = {

@@ -294,7 +294,8 @@ KERNEL_CASE(islandRandomPrograms) {
       for (size_t o = 0; o < outputs.size(); ++o) {
         for (size_t i = 0; i < outputs[o].size(); ++i) {
           if (outputs[o][i] == expected[o][i]) continue;
-          expect(false, "%s round %d: output %zu byte %zu of %zu (rank %d, inner %lld, rowWise %d, alias %d, streams %d)",
+          expect(false,
+                 "%s round %d: output %zu byte %zu of %zu (rank %d, inner %lld, rowWise %d, alias %d, streams %d)",
                  table->isa, round, o, i, outputs[o].size(), island.rank,
                  static_cast<long long>(island.dims[island.rank - 1]), island.rowWise, alias, island.streams);
           break;
@@ -357,6 +358,38 @@ static void checkAdam(bool more) {
 KERNEL_CASE(islandAdam) {
   checkAdam(false);
   checkAdam(true);
+}
+
+// The gradient of gelu is one op, with the bits of the two that it is where the slope is a result as well.
+KERNEL_CASE(islandSlopeMul) {
+  constexpr int64_t count = 200 + 13;
+  const std::vector<float> x = floats(count, -6, 6), dy = floats(count);
+  for (const bool second : {false, true}) {
+    std::vector<float> both(count);
+    for (const bool joined : {false, true}) {
+      Island island;
+      island.rank = 1;
+      island.dims[0] = count;
+      island.inputCount = 2;
+      island.inputs[0].strides[0] = island.inputs[1].strides[0] = 1;
+      island.instructionCount = 2;
+      island.instructions[0] = {Opcode::geluSlope_f32, 0, 0, 0};
+      island.instructions[1] = {Opcode::mul_f32, uint8_t(second ? 1 : 2), uint8_t(second ? 2 : 1), 0};
+      island.outputs[island.outputCount++] = {3, DType::f32};
+      if (!joined) island.outputs[island.outputCount++] = {2, DType::f32};
+      finishIsland(island);
+      expect(island.codeCount == (joined ? 1 : 2), "%d codes", island.codeCount);
+      for (const KernelTable* table : tables()) {
+        std::vector<float> dx(count), slope(count);
+        const void* in[] = {x.data(), dy.data()};
+        void* out[] = {dx.data(), slope.data()};
+        Scratch scratch(islandScratchBytes(island));
+        table->island(island, in, out, 0, count, scratch.data());
+        if (!joined && table == tables()[0]) both = dx;
+        expectSame(both, dx, "geluSlope * dy");
+      }
+    }
+  }
 }
 
 KERNEL_CASE(islandOpcodes) {

@@ -53,6 +53,9 @@ struct lerpOp {
 struct lerpSquareOp {
   CHAINRULE_INLINE Float run(Float a, Float b, Float c) { return a + (b * b - a) * c; }
 };
+struct slopeMulOp {
+  CHAINRULE_INLINE Float run(Float a, Float b) { return geluSlope(a) * b; }
+};
 
 template <bool streams>
 CHAINRULE_INLINE void storeLanes(void* p, Float a) {
@@ -126,6 +129,7 @@ static constexpr TileLoop tileLoops[] = {
     binaryLoop<streams, sqrtAddOp, Float>,
     ternaryLoop<streams, lerpOp, Float, Float>,
     ternaryLoop<streams, lerpSquareOp, Float, Float>,
+    binaryLoop<streams, slopeMulOp, Float>,
 };
 static_assert(sizeof tileLoops<false> / sizeof(TileLoop) == size_t(Opcode::count));
 #undef LOOPS_F

@@ -1,7 +1,8 @@
-// Writing a row, and past the caches if it is part of a result that is larger than they are: a store would read the line
-// that it fills, and push out others for one that is gone before it is read.
+// Writing a row, and past the caches if it is part of a result that is larger than they are: a store would read the
+// line that it fills, and push out others for one that is gone before it is read.
 
-// y[i] = row.at(i, count) for the `count` lanes from i on, in order. Streams whole cache lines; the caller has the fence.
+// y[i] = row.at(i, count) for the `count` lanes from i on, in order. Streams whole cache lines; the caller has the
+// fence.
 template <typename Row>
 CHAINRULE_INLINE void writeRow(float* y, int64_t n, bool streams, Row& row) {
   int64_t i = 0;
