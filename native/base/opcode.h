@@ -39,6 +39,7 @@ enum class Opcode : uint8_t {
   sqrtAdd,     // sqrt(a) + b
   lerp,        // a + (b - a) * c: moving averages, as of optimizers and batch normalization
   lerpSquare,  // a + (b * b - a) * c
+  slopeMul,    // geluSlope(a) * b: the way back through gelu
   count,
 };
 
@@ -61,7 +62,7 @@ constexpr uint8_t operandCounts[] = {
 #undef COUNT_P
 #undef COUNT_B
 #undef COUNT_S
-    3, 3, 3, 3, 3, 3, 2, 3, 3,
+    3, 3, 3, 3, 3, 3, 2, 3, 3, 2,
 };
 static_assert(sizeof operandCounts == size_t(Opcode::count));
 constexpr int operandCount(Opcode op) { return operandCounts[int(op)]; }

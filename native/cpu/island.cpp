@@ -116,6 +116,8 @@ void joinInstructions(Island& island) {
           outer = {Opcode::lerpSquare, outer.dst, other, island.code[inner.a - base].a, inner.c};
           dropped[inner.a - base] = true;
         }
+      } else if (outer.op == Opcode::mul_f32 && inner.op == Opcode::geluSlope_f32) {
+        outer = {Opcode::slopeMul, outer.dst, inner.a, other, other};
       } else {
         const Opcode op = joined(inner.op, outer.op, k == 1);
         if (op == Opcode::none) continue;
@@ -226,6 +228,7 @@ void assignTiles(Island& island) {
     for (int k = 0; k < island.codeCount; ++k) {
       if (island.code[k].dst == value) island.outputCode[i] = int16_t(k);
     }
+    island.outputRead[i] = lastRead[value] >= 0;
     lastRead[value] = island.codeCount;  // outputs live to the end
   }
   int tiles = 0;

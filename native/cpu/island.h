@@ -63,8 +63,10 @@ struct Island {
   uint8_t lastRead[kIslandInputs];  // index of the last code that reads the input
   uint8_t outputRegister[kIslandOutputs];
   int16_t outputCode[kIslandOutputs];  // the code that writes it, -1 for inputs and constants
+  bool outputRead[kIslandOutputs];     // by other codes
   uint8_t tileOf[kIslandInputs + kIslandConstants + kIslandInstructions];
   bool rowWise = false;  // tiles stay within a row of the last axis
+  bool streams = false;  // outputs of whole words are too large to stay in cache: lowering sets it
   int runCount = 0;
   IslandRunPlace runs[kIslandRuns];  // in order
   int adam = -1;                     // the first of the five codes that are Adam's step and run as one loop, -1: none

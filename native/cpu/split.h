@@ -8,6 +8,10 @@
 // threads.
 namespace chainrule::cpu {
 
+// Whether a result of so many bytes is written past the caches: its first lines would be gone before the last are
+// there. (Systems name the size of a last cache that nobody has, of several processors together or of a host.)
+constexpr bool outgrowsCache(int64_t bytes) { return bytes >= int64_t(32) << 20; }
+
 int64_t gemmScratchBytes(const Gemm& gemm);  // per member; looks at sizes and strides, not at pointers
 
 // Chunks of the k axis for products with a huge K and few tiles (dW = X^T dY). With more than one, chunk q covers rows

@@ -79,6 +79,7 @@ struct LayerNorm {
   const float *gamma = nullptr, *beta = nullptr;  // n floats; null: 1 and 0
   float* y = nullptr;
   float *mean = nullptr, *scale = nullptr;  // of each row, or null
+  bool streams = false;                     // y goes past the caches; it is not x then
 };
 
 // With g = dy * gamma and u = (x - mean) * scale: dx = scale * (g - mean(g) - u * mean(g * u)), without mean(g) if not
@@ -92,6 +93,7 @@ struct LayerNormGradient {
   const float* scale = nullptr;
   const float* gamma = nullptr;  // n floats; null: 1
   float* dx = nullptr;
+  bool streams = false;  // dx goes past the caches; it is neither dy nor x then
   // n sums each, or null: dy * u and dy of the rows are added.
   float *gammaSum = nullptr, *betaSum = nullptr;
 };

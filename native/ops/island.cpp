@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cpu/kernel_table.h"
+#include "cpu/split.h"
 #include "ops/registry.h"
 #include "ops/row_stage.h"
 #include "ops/shape_rules.h"
@@ -61,7 +62,7 @@ void runRange(const IslandRun& run, int inputs, int outputs, const StepArgs& arg
 Lowering lowerIslandNode(const LowerContext& c) {
   const IslandCode& code = islandAttr(c.attrs());
   const Dims space = concrete(code.space, c.batch);
-  LoweredIsland island = lowerIsland(code, space, c.in, c.kernels);
+  LoweredIsland island = lowerIsland(code, space, c.in, c.kernels, false);
   const MaskedRows masked = maskedRows(code, space, c.in);
   Lowering result;
   result.cost = island.cost;
@@ -148,7 +149,7 @@ IslandCode islandOf(std::string_view op, std::span<const ValueType> in, const Va
 }
 
 LoweredIsland lowerIsland(const IslandCode& code, const Dims& space, std::span<const TensorType> in,
-                          const cpu::KernelTable& kernels) {
+                          const cpu::KernelTable& kernels, bool readFromCache) {
   auto island = std::make_shared<cpu::Island>();
   island->rank = std::max(1, space.size());
   island->dims[0] = 1;
@@ -189,6 +190,7 @@ LoweredIsland lowerIsland(const IslandCode& code, const Dims& space, std::span<c
 
   LoweredIsland result;
   result.elements = elementCount(space);
+  island->streams = !readFromCache && cpu::outgrowsCache(result.elements * 4);
   result.cost = double(result.elements) * perElement;
   result.scratch = size_t(cpu::islandScratchBytes(*island));
   result.run = [island, kernel = kernels.island](void* const* inputs, void* const* outputs, int64_t begin, int64_t end,

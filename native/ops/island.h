@@ -20,8 +20,9 @@ struct LoweredIsland {
   double cost = 0;
   size_t scratch = 0;
 };
+// readFromCache: what it writes is read again while it is there.
 LoweredIsland lowerIsland(const IslandCode& code, const Dims& space, std::span<const TensorType> in,
-                          const cpu::KernelTable& kernels);
+                          const cpu::KernelTable& kernels, bool readFromCache = true);
 double instructionCost(std::string_view name);  // rough nanoseconds per element
 // Likewise of a write that fetches the line first and a read, 12 bytes where memory gives a core about 10 GB/s. That is
 // an exp or erf and a few cheap ops.

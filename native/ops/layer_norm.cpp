@@ -1,4 +1,5 @@
 #include "cpu/kernel_table.h"
+#include "cpu/split.h"
 #include "ops/registry.h"
 #include "ops/shape_rules.h"
 #include "plan/normed_rows.h"
@@ -41,6 +42,7 @@ Lowering lower(const LowerContext& c) {
   const cpu::LayerNorm norm{
       .n = rows.n, .epsilon = float(c.attrs().real("epsilon", 0)), .centred = has(c.attrs(), "centred")};
   const bool gamma = has(c.attrs(), "gamma"), beta = has(c.attrs(), "beta");
+  const bool large = cpu::outgrowsCache(c.out[0].bytes());
   const auto launch = [=, run = c.kernels.layerNorm, wantsScale = bool(c.used[1]),
                        wantsMean = bool(c.used[2])](const StepArgs& args) {
     cpu::LayerNorm own = norm;
@@ -48,6 +50,7 @@ Lowering lower(const LowerContext& c) {
     if (gamma) own.gamma = args.in<float>(1);
     if (beta) own.beta = args.in<float>(1 + gamma);
     own.y = args.out<float>(0);
+    own.streams = large && own.y != own.x;
     if (wantsScale) own.scale = args.out<float>(1);
     if (wantsMean) own.mean = args.out<float>(2);
     const Range part = args.split(rows.count);
@@ -68,7 +71,7 @@ Lowering lowerGradient(const LowerContext& c) {
   const cpu::LayerNormGradient norm{.n = rows.n, .centred = has(c.attrs(), "centred")};
   const bool gamma = has(c.attrs(), "gamma");
   const bool wanted[2] = {c.used[1], c.used[2]};
-  const bool sums = wanted[0] || wanted[1];
+  const bool sums = wanted[0] || wanted[1], large = cpu::outgrowsCache(c.out[0].bytes());
   const auto launch = [=, run = c.kernels.layerNormBackward, reduce = c.kernels.reduceOuter](const StepArgs& args) {
     cpu::LayerNormGradient own = norm;
     own.dy = args.in<float>(0);
@@ -77,6 +80,7 @@ Lowering lowerGradient(const LowerContext& c) {
     if (norm.centred) own.mean = args.in<float>(3);
     if (gamma) own.gamma = args.in<float>(3 + norm.centred);
     own.dx = args.out<float>(0);
+    own.streams = large && own.dx != own.dy && own.dx != own.x;
     if (!sums) {
       const Range part = args.split(rows.count);
       return run(own, part.begin, part.end);

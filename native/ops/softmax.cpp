@@ -1,4 +1,5 @@
 #include "cpu/kernel_table.h"
+#include "cpu/split.h"
 #include "ops/registry.h"
 #include "ops/shape_rules.h"
 
@@ -52,18 +53,20 @@ Rows rowsOf(const LowerContext& c) {
   return rows;
 }
 
-// Runs `body(in, out, row range)` over rows, through transposed copies in shared scratch where the axis isn't the last.
+// Runs `body(in, out, n, streams, row range)` over rows, through transposed copies in shared scratch where the axis
+// isn't the last.
 template <int inputs, typename Body>
 Lowering lowerRows(const LowerContext& c, double costPerElement, Body body) {
   const Rows rows = rowsOf(c);
   const int64_t count = c.out[0].count();
+  const bool streams = cpu::outgrowsCache(c.out[0].bytes());
   const auto launch = [=, copy = c.kernels.copyStrided, scatter = c.kernels.scatterStrided](const StepArgs& args) {
     const float* in[inputs];
     for (int i = 0; i < inputs; ++i) in[i] = args.in<float>(i);
     float* out = args.out<float>();
     const Range own = args.split(rows.rows);
     if (!rows.transpose) {
-      if (!own.empty()) body(in, out, rows.n, own);
+      if (!own.empty()) body(in, out, rows.n, streams, own);
       return;
     }
     float* moved = reinterpret_cast<float*>(args.shared);
@@ -72,7 +75,7 @@ Lowering lowerRows(const LowerContext& c, double costPerElement, Body body) {
       copy(rows.space, 4, in[i], moved + i * count, own.begin * rows.n, own.end * rows.n);
       in[i] = moved + i * count;
     }
-    body(in, moved + inputs * count, rows.n, own);
+    body(in, moved + inputs * count, rows.n, false, own);
     // scatterStrided counts from the source's element 0, so each member hands over its own rows only.
     scatter(rows.space, 4, moved + inputs * count, out, own.begin * rows.n, own.end * rows.n);
   };
@@ -82,24 +85,27 @@ Lowering lowerRows(const LowerContext& c, double costPerElement, Body body) {
 }
 
 Lowering lowerSoftmax(const LowerContext& c) {
-  return lowerRows<1>(c, 0.8, [f = c.kernels.softmax](const float** in, float* out, int64_t n, Range r) {
-    f(in[0], out, n, r.begin, r.end);
+  return lowerRows<1>(c, 0.8, [f = c.kernels.softmax](const float** in, float* out, int64_t n, bool streams, Range r) {
+    f(in[0], out, n, streams, r.begin, r.end);
   });
 }
 Lowering lowerLogSoftmax(const LowerContext& c) {
-  return lowerRows<1>(c, 0.8, [f = c.kernels.logSoftmax](const float** in, float* out, int64_t n, Range r) {
-    f(in[0], out, n, r.begin, r.end);
-  });
+  return lowerRows<1>(c, 0.8,
+                      [f = c.kernels.logSoftmax](const float** in, float* out, int64_t n, bool streams, Range r) {
+                        f(in[0], out, n, streams, r.begin, r.end);
+                      });
 }
 Lowering lowerSoftmaxGradient(const LowerContext& c) {
-  return lowerRows<2>(c, 0.4, [f = c.kernels.softmaxBackward](const float** in, float* out, int64_t n, Range r) {
-    f(in[0], in[1], out, n, r.begin, r.end);
-  });
+  return lowerRows<2>(c, 0.4,
+                      [f = c.kernels.softmaxBackward](const float** in, float* out, int64_t n, bool streams, Range r) {
+                        f(in[0], in[1], out, n, streams, r.begin, r.end);
+                      });
 }
 Lowering lowerLogSoftmaxGradient(const LowerContext& c) {
-  return lowerRows<2>(c, 0.8, [f = c.kernels.logSoftmaxBackward](const float** in, float* out, int64_t n, Range r) {
-    f(in[0], in[1], out, n, r.begin, r.end);
-  });
+  return lowerRows<2>(
+      c, 0.8, [f = c.kernels.logSoftmaxBackward](const float** in, float* out, int64_t n, bool streams, Range r) {
+        f(in[0], in[1], out, n, streams, r.begin, r.end);
+      });
 }
 
 const OpDef table[] = {

@@ -1,4 +1,5 @@
 #include "cpu/kernel_table.h"
+#include "cpu/split.h"
 #include "ops/registry.h"
 #include "ops/shape_rules.h"
 #include "plan/normed_rows.h"
@@ -64,10 +65,12 @@ Lowering lower(const LowerContext& c) {
   const NormedRows rows(c);
   cpu::LayerNorm norm{.n = rows.n, .epsilon = float(c.attrs().real("epsilon", 0)), .centred = centred(c.attrs())};
   return {.launch =
-              [=, run = c.kernels.layerNorm, wantsScale = bool(c.used[1])](const StepArgs& args) {
+              [=, run = c.kernels.layerNorm, wantsScale = bool(c.used[1]),
+               large = cpu::outgrowsCache(c.out[0].bytes())](const StepArgs& args) {
                 cpu::LayerNorm own = norm;
                 own.x = args.in<float>(0);
                 own.y = args.out<float>(0);
+                own.streams = large && own.y != own.x;
                 if (wantsScale) own.scale = args.out<float>(1);
                 const Range part = args.split(rows.count);
                 run(own, part.begin, part.end);
@@ -78,17 +81,19 @@ Lowering lower(const LowerContext& c) {
 Lowering lowerGradient(const LowerContext& c) {
   const NormedRows rows(c);
   const cpu::LayerNormGradient norm{.n = rows.n, .centred = centred(c.attrs()), .standardized = true};
-  return {.launch =
-              [=, run = c.kernels.layerNormBackward](const StepArgs& args) {
-                cpu::LayerNormGradient own = norm;
-                own.dy = args.in<float>(0);
-                own.x = args.in<float>(1);
-                own.scale = args.in<float>(2);
-                own.dx = args.out<float>();
-                const Range part = args.split(rows.count);
-                run(own, part.begin, part.end);
-              },
-          .cost = double(c.in[0].count()) * 0.3 + double(rows.count) * 5};
+  return {
+      .launch =
+          [=, run = c.kernels.layerNormBackward, large = cpu::outgrowsCache(c.out[0].bytes())](const StepArgs& args) {
+            cpu::LayerNormGradient own = norm;
+            own.dy = args.in<float>(0);
+            own.x = args.in<float>(1);
+            own.scale = args.in<float>(2);
+            own.dx = args.out<float>();
+            own.streams = large && own.dx != own.dy && own.dx != own.x;
+            const Range part = args.split(rows.count);
+            run(own, part.begin, part.end);
+          },
+      .cost = double(c.in[0].count()) * 0.3 + double(rows.count) * 5};
 }
 
 const OpDef table[] = {

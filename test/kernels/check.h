@@ -134,4 +134,16 @@ class Scratch {
   std::vector<uint8_t> memory_;
 };
 
+// n floats that begin anywhere in a cache line.
+class Unaligned {
+ public:
+  explicit Unaligned(int64_t n) : n_(n), offset_(pick(0, 15)), memory_((n + 16) * 4) {}
+  float* data() { return static_cast<float*>(memory_.data()) + offset_; }
+  std::vector<float> values() { return {data(), data() + n_}; }
+
+ private:
+  int64_t n_, offset_;
+  Scratch memory_;
+};
+
 }  // namespace check

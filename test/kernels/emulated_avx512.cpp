@@ -71,6 +71,10 @@ CHAINRULE_INLINE void _mm512_storeu_ps(float* p, __m512 a) {
   _mm256_storeu_ps(p, a.low);
   _mm256_storeu_ps(p + 8, a.high);
 }
+CHAINRULE_INLINE void _mm512_stream_ps(float* p, __m512 a) {
+  if (reinterpret_cast<uintptr_t>(p) % 64) __builtin_trap();
+  _mm512_storeu_ps(p, a);
+}
 CHAINRULE_INLINE __m512i _mm512_loadu_si512(const void* p) {
   return _mm512_castps_si512(_mm512_loadu_ps(static_cast<const float*>(p)));
 }

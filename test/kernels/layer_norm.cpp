@@ -55,6 +55,21 @@ KERNEL_CASE(layerNorm) {
       if (sums) back.gammaSum = out[4].data(), back.betaSum = out[5].data();
       randomSplit(rows, [&](int64_t b, int64_t e) { table->layerNormBackward(back, b, e); });
 
+      Unaligned y2(rows * n), dx2(rows * n);
+      norm.y = y2.data(), back.dx = dx2.data();
+      norm.streams = back.streams = true;
+      std::vector<float> sums2(2 * n);
+      if (sums) back.gammaSum = sums2.data(), back.betaSum = sums2.data() + n;
+      randomSplit(rows, [&](int64_t b, int64_t e) {
+        table->layerNorm(norm, b, e);
+        table->layerNormBackward(back, b, e);
+      });
+      out[4].insert(out[4].end(), out[5].begin(), out[5].end());
+      expectSame(out[0], y2.values(), "streamed layerNorm");
+      expectSame(out[3], dx2.values(), "streamed layerNormBackward");
+      if (sums) expectSame(out[4], sums2, "sums of streamed rows");
+      out[4].resize(n);
+
       expectNear(out[0], y, bound, "layerNorm");
       expectNear(out[1], means, rowBound, "mean");
       expectNear(out[2], scale, rowBound, "scale");

@@ -244,14 +244,19 @@ KERNEL_CASE(rowsSoftmax) {
       std::vector<float> y[6];
       for (auto& v : y) v.resize(rows * n);
       std::vector<float> l(rows), prob(rows * n);
+      Unaligned streamed[4] = {Unaligned(rows * n), Unaligned(rows * n), Unaligned(rows * n), Unaligned(rows * n)};
       randomSplit(rows, [&](int64_t b, int64_t e) {
-        table->softmax(x.data(), y[0].data(), n, b, e);
-        table->logSoftmax(x.data(), y[1].data(), n, b, e);
-        table->softmaxBackward(y[0].data(), dy.data(), y[2].data(), n, b, e);
-        table->logSoftmaxBackward(y[1].data(), dy.data(), y[3].data(), n, b, e);
+        for (bool streams : {false, true}) {
+          const auto to = [&](int i) { return streams ? streamed[i].data() : y[i].data(); };
+          table->softmax(x.data(), to(0), n, streams, b, e);
+          table->logSoftmax(x.data(), to(1), n, streams, b, e);
+          table->softmaxBackward(y[0].data(), dy.data(), to(2), n, streams, b, e);
+          table->logSoftmaxBackward(y[1].data(), dy.data(), to(3), n, streams, b, e);
+        }
         table->sparseCrossEntropy(x.data(), labels.data(), l.data(), prob.data(), n, b, e);
         table->sparseCrossEntropyBackward(prob.data(), labels.data(), g.data(), y[4].data(), n, b, e);
       });
+      for (int i = 0; i < 4; ++i) expectSame(y[i], streamed[i].values(), "streamed rows");
       y[5] = l;
       expectNear(y[0], p, tight, "softmax");
       expectNear(y[1], logp, tight, "logSoftmax");

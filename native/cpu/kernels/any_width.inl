@@ -1,5 +1,6 @@
 // The kernels that work with vectors of any width. The order matters.
 // clang-format off
+#include "cpu/kernels/stream.inl"
 #include "cpu/kernels/island_ops.inl"
 #include "cpu/kernels/island_runs.inl"
 #include "cpu/kernels/island.inl"

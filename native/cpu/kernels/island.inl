@@ -86,6 +86,11 @@ static void expandPeriodic(int32_t* dst, const T* src, int64_t period, int64_t s
   }
 }
 
+struct Words {
+  const float* from;
+  [[gnu::always_inline]] inline Float at(int64_t i, int count) const { return loadSome(from + i, count); }
+};
+
 struct IslandRun {
   // The arrays stay unset: clearing them would cost more than a small program.
   IslandRun(const Island& island, const void* const* inputs, void* const* outputs, void* scratch)
@@ -98,6 +103,7 @@ struct IslandRun {
   int64_t filled[kIslandInputs];  // elements of the expanded tile that are valid for `phase`
   int64_t phase[kIslandInputs];
   int8_t direct[kIslandInstructions];  // the output that the code writes in place, or -1
+  bool streamed[kIslandOutputs];
   const void* source[256];
   struct Stream {
     const char* data;
@@ -189,8 +195,10 @@ static void runTile(IslandRun& run, int64_t start, int64_t n, bool tail) {
   }
   const int64_t whole = tail ? lanes : n;
   const auto place = [&](int i) __attribute__((always_inline)) {
-    const bool direct = run.direct[i] >= 0 && !tail;
-    return direct ? static_cast<int32_t*>(run.outputs[run.direct[i]]) + start : tileOf(run, island.code[i].dst);
+    const int output = tail ? -1 : run.direct[i];
+    int32_t* const there = output < 0 ? nullptr : static_cast<int32_t*>(run.outputs[output]) + start;
+    const bool fits = there && !(run.streamed[output] && reinterpret_cast<uintptr_t>(there) % 64);
+    return fits ? there : tileOf(run, island.code[i].dst);
   };
   const IslandRunPlace* next = island.runs;
   for (int i = 0; i < island.codeCount; ++i) {
@@ -229,14 +237,17 @@ static void runTile(IslandRun& run, int64_t start, int64_t n, bool tail) {
     }
     if (run.streamCount > 0) fetchAhead(run, start, n, i);
     run.source[code.dst] = dst;
-    tileLoops[int(code.op)](dst, run.source[code.a], run.source[code.b], run.source[code.c], whole);
+    const bool streams = run.direct[i] >= 0 && run.streamed[run.direct[i]] && dst != tileOf(run, code.dst);
+    const TileLoop loop = streams ? tileLoops<true>[int(code.op)] : tileLoops<false>[int(code.op)];
+    loop(dst, run.source[code.a], run.source[code.b], run.source[code.c], whole);
   }
   for (int i = 0; i < island.outputCount; ++i) {
     const int32_t* from = static_cast<const int32_t*>(run.source[island.outputRegister[i]]);
     const DType dtype = island.outputs[i].dtype;
     if (isWide(dtype)) {
       int32_t* to = static_cast<int32_t*>(run.outputs[i]) + start;
-      if (from != to) copyWords(to, from, n);
+      Words words{reinterpret_cast<const float*>(from)};
+      if (from != to) writeRow(reinterpret_cast<float*>(to), n, run.streamed[i], words);
       continue;
     }
     int64_t k = 0;
@@ -255,17 +266,22 @@ static void runTile(IslandRun& run, int64_t start, int64_t n, bool tail) {
   }
 }
 
-// Which outputs may be written as they are computed: not those that share memory with an input that is still to be
-// read.
-static void chooseDirect(IslandRun& run) {
+// Which outputs go past the caches: not into the memory of an input, whose lines are there. Of the others, which may be
+// written as they are computed: not those that share memory with an input that is still to be read.
+static void choosePlaces(IslandRun& run) {
   const Island& island = run.island;
   for (int i = 0; i < island.codeCount; ++i) run.direct[i] = -1;
   for (int i = 0; i < island.outputCount; ++i) {
     const int code = island.outputCode[i];
-    bool direct = code >= 0 && isWide(island.outputs[i].dtype) && run.direct[code] < 0;
-    for (int k = 0; direct && k < island.inputCount; ++k)
-      direct = run.inputs[k] != run.outputs[i] || island.lastRead[k] <= code;
-    if (direct) run.direct[code] = int8_t(i);
+    const bool wide = isWide(island.outputs[i].dtype);
+    bool direct = wide && code >= 0 && run.direct[code] < 0;
+    run.streamed[i] = wide && island.streams;
+    for (int k = 0; k < island.inputCount; ++k) {
+      if (run.inputs[k] != run.outputs[i]) continue;
+      direct &= island.lastRead[k] <= code;
+      run.streamed[i] = false;
+    }
+    if (direct && !(run.streamed[i] && island.outputRead[i])) run.direct[code] = int8_t(i);
   }
 }
 
@@ -283,7 +299,9 @@ static void findStreams(IslandRun& run) {
   for (int i = 0; i < island.inputCount; ++i) {
     if (island.access[i] == Island::Access::inPlace) add(run.inputs[i], island.inputs[i].dtype);
   }
-  for (int i = 0; i < island.outputCount; ++i) add(run.outputs[i], island.outputs[i].dtype);
+  for (int i = 0; i < island.outputCount; ++i) {
+    if (!run.streamed[i]) add(run.outputs[i], island.outputs[i].dtype);
+  }
 }
 
 static void island(const Island& island, const void* const* inputs, void* const* outputs, int64_t begin, int64_t end,
@@ -306,7 +324,7 @@ static void island(const Island& island, const void* const* inputs, void* const*
     splat(tileOf(run, reg), int32_t(island.constants[i]), longest);
     run.source[reg] = tileOf(run, reg);
   }
-  chooseDirect(run);
+  choosePlaces(run);
   findStreams(run);
   const int64_t inner = island.dims[island.rank - 1];
   for (int64_t start = begin; start < end;) {
@@ -320,4 +338,5 @@ static void island(const Island& island, const void* const* inputs, void* const*
     if (whole < n) runTile(run, start + whole, n - whole, true);
     start += n;
   }
+  if (island.streams) fence();
 }

@@ -53,34 +53,46 @@ struct lerpOp {
 struct lerpSquareOp {
   CHAINRULE_INLINE Float run(Float a, Float b, Float c) { return a + (b * b - a) * c; }
 };
+struct slopeMulOp {
+  CHAINRULE_INLINE Float run(Float a, Float b) { return geluSlope(a) * b; }
+};
 
-CHAINRULE_INLINE void storeLanes(void* p, Float a) { store(static_cast<float*>(p), a); }
-CHAINRULE_INLINE void storeLanes(void* p, Int a) { store(static_cast<int32_t*>(p), a); }
-CHAINRULE_INLINE void storeLanes(void* p, Mask a) { storeLanes(p, toLanes(a)); }
+template <bool streams>
+CHAINRULE_INLINE void storeLanes(void* p, Float a) {
+  streams ? stream(static_cast<float*>(p), a) : store(static_cast<float*>(p), a);
+}
+template <bool streams>
+CHAINRULE_INLINE void storeLanes(void* p, Int a) {
+  storeLanes<streams>(p, floatOf(a));
+}
+template <bool streams>
+CHAINRULE_INLINE void storeLanes(void* p, Mask a) {
+  storeLanes<streams>(p, toLanes(a));
+}
 CHAINRULE_INLINE void loadLanes(const void* p, Float& a) { a = load(static_cast<const float*>(p)); }
 CHAINRULE_INLINE void loadLanes(const void* p, Int& a) { a = load(static_cast<const int32_t*>(p)); }
 
-// n is a multiple of lanes. dst may be an operand.
+// n is a multiple of lanes. dst may be an operand, unless it is streamed.
 using TileLoop = void (*)(void* dst, const void* a, const void* b, const void* c, int64_t n);
 
-template <typename Op, typename V>
+template <bool streams, typename Op, typename V>
 static void unaryLoop(void* dst, const void* a, const void*, const void*, int64_t n) {
   for (int64_t i = 0; i < n * 4; i += lanes * 4) {
     V x;
     loadLanes(static_cast<const char*>(a) + i, x);
-    storeLanes(static_cast<char*>(dst) + i, Op::run(x));
+    storeLanes<streams>(static_cast<char*>(dst) + i, Op::run(x));
   }
 }
-template <typename Op, typename V>
+template <bool streams, typename Op, typename V>
 static void binaryLoop(void* dst, const void* a, const void* b, const void*, int64_t n) {
   for (int64_t i = 0; i < n * 4; i += lanes * 4) {
     V x, y;
     loadLanes(static_cast<const char*>(a) + i, x);
     loadLanes(static_cast<const char*>(b) + i, y);
-    storeLanes(static_cast<char*>(dst) + i, Op::run(x, y));
+    storeLanes<streams>(static_cast<char*>(dst) + i, Op::run(x, y));
   }
 }
-template <typename Op, typename A, typename V>
+template <bool streams, typename Op, typename A, typename V>
 static void ternaryLoop(void* dst, const void* a, const void* b, const void* c, int64_t n) {
   for (int64_t i = 0; i < n * 4; i += lanes * 4) {
     A x;
@@ -88,36 +100,38 @@ static void ternaryLoop(void* dst, const void* a, const void* b, const void* c, 
     loadLanes(static_cast<const char*>(a) + i, x);
     loadLanes(static_cast<const char*>(b) + i, y);
     loadLanes(static_cast<const char*>(c) + i, z);
-    storeLanes(static_cast<char*>(dst) + i, Op::run(x, y, z));
+    storeLanes<streams>(static_cast<char*>(dst) + i, Op::run(x, y, z));
   }
 }
 
-#define LOOPS_F(loop, name, ...) loop<name##Op, __VA_ARGS__ Float>,
-#define LOOPS_N(loop, name, ...) loop<name##Op, __VA_ARGS__ Float>, loop<name##Op, __VA_ARGS__ Int>,
+#define LOOPS_F(loop, name, ...) loop<streams, name##Op, __VA_ARGS__ Float>,
+#define LOOPS_N(loop, name, ...) loop<streams, name##Op, __VA_ARGS__ Float>, loop<streams, name##Op, __VA_ARGS__ Int>,
 #define LOOPS_C(loop, name, ...) LOOPS_N(loop, name, __VA_ARGS__)
 #define LOOPS_P(loop, name, ...) LOOPS_F(loop, name, __VA_ARGS__)
-#define LOOPS_B(loop, name, ...) loop<name##Op, __VA_ARGS__ Int>,
-#define LOOPS_S(loop, name, ...) ternaryLoop<name##Op, Int, Float>, ternaryLoop<name##Op, Int, Int>,
-#define CASTS_f32(name) unaryLoop<name##Op, Float>,
-#define CASTS_i32(name) unaryLoop<name##Op, Int>,
+#define LOOPS_B(loop, name, ...) loop<streams, name##Op, __VA_ARGS__ Int>,
+#define LOOPS_S(loop, name, ...) ternaryLoop<streams, name##Op, Int, Float>, ternaryLoop<streams, name##Op, Int, Int>,
+#define CASTS_f32(name) unaryLoop<streams, name##Op, Float>,
+#define CASTS_i32(name) unaryLoop<streams, name##Op, Int>,
 #define UNARY(name, kind, forward, ga) LOOPS_##kind(unaryLoop, name)
 #define BINARY(name, kind, forward, ga, gb) LOOPS_##kind(binaryLoop, name)
 #define TERNARY(name, kind, forward, ga, gb, gc) LOOPS_##kind(ternaryLoop, name)
 #define CAST(name, from, to, forward) CASTS_##from(name)
-constexpr TileLoop tileLoops[] = {
+template <bool streams>
+static constexpr TileLoop tileLoops[] = {
     nullptr,
 #include "ops/elementwise.def"
-    ternaryLoop<mulAddOp, Float, Float>,
-    ternaryLoop<mulSubOp, Float, Float>,
-    ternaryLoop<subMulOp, Float, Float>,
-    ternaryLoop<addMulOp, Float, Float>,
-    ternaryLoop<subThenMulOp, Float, Float>,
-    ternaryLoop<mulDivOp, Float, Float>,
-    binaryLoop<sqrtAddOp, Float>,
-    ternaryLoop<lerpOp, Float, Float>,
-    ternaryLoop<lerpSquareOp, Float, Float>,
+    ternaryLoop<streams, mulAddOp, Float, Float>,
+    ternaryLoop<streams, mulSubOp, Float, Float>,
+    ternaryLoop<streams, subMulOp, Float, Float>,
+    ternaryLoop<streams, addMulOp, Float, Float>,
+    ternaryLoop<streams, subThenMulOp, Float, Float>,
+    ternaryLoop<streams, mulDivOp, Float, Float>,
+    binaryLoop<streams, sqrtAddOp, Float>,
+    ternaryLoop<streams, lerpOp, Float, Float>,
+    ternaryLoop<streams, lerpSquareOp, Float, Float>,
+    binaryLoop<streams, slopeMulOp, Float>,
 };
-static_assert(sizeof tileLoops / sizeof tileLoops[0] == size_t(Opcode::count));
+static_assert(sizeof tileLoops<false> / sizeof(TileLoop) == size_t(Opcode::count));
 #undef LOOPS_F
 #undef LOOPS_N
 #undef LOOPS_C
@@ -142,8 +156,8 @@ static void adamLoop(const Island::Code* c, const void* const* source, void* mea
     const Float newSquare = lerpSquareOp::run(load(v + i), load(w + i), load(squareShare + i));
     const Float root = sqrtAddOp::run(newSquare, load(epsilon + i));
     const Float result = subOp::run(load(p + i), mulDivOp::run(newMean, load(rate + i), root));
-    storeLanes(static_cast<float*>(mean) + i, newMean);
-    storeLanes(static_cast<float*>(square) + i, newSquare);
-    storeLanes(static_cast<float*>(next) + i, result);
+    storeLanes<false>(static_cast<float*>(mean) + i, newMean);
+    storeLanes<false>(static_cast<float*>(square) + i, newSquare);
+    storeLanes<false>(static_cast<float*>(next) + i, result);
   }
 }

@@ -19,29 +19,33 @@ CHAINRULE_INLINE Float rowMean(const float* x, int64_t n) {
 }
 
 template <bool scaled, bool shifted>
-CHAINRULE_INLINE void normalizeRow(const LayerNorm& t, const float* x, float* y, Float mean, Float scale) {
-  for (int64_t i = 0; i < t.n; i += lanes) {
-    const int count = int(least(lanes, t.n - i));
+struct NormalizedRow {
+  const float *x, *gamma, *beta;
+  Float mean, scale;
+  int64_t n;
+  [[gnu::always_inline]] inline Float at(int64_t i, int count) const {
+    fetchLine(x + i + n, i);  // the next row arrives while the last of this one is read
     Float value = (loadSome(x + i, count) - mean) * scale;
-    if (scaled) value = value * loadSome(t.gamma + i, count);
-    if (shifted) value = value + loadSome(t.beta + i, count);
-    storeSome(y + i, value, count);
+    if (scaled) value = value * loadSome(gamma + i, count);
+    if (shifted) value = value + loadSome(beta + i, count);
+    return value;
   }
-}
+};
 
 template <bool scaled, bool shifted>
 static void layerNormRows(const LayerNorm& t, int64_t rowBegin, int64_t rowEnd) {
   for (int64_t row = rowBegin; row < rowEnd; ++row) {
     const float* x = t.x + row * t.n;
-    for (int64_t i = 0; i < t.n; i += 16) __builtin_prefetch(x + t.n + i);  // the next row
     const Float mean = t.centred ? rowMean(x, t.n) : Float(0.0f);
     SquaredDeviations source{x, mean};
     const Float variance = foldRow<SumOf, Float>(source, t.n) / Float(float(t.n));
     const Float scale = Float(1.0f) / sqrt(variance + Float(t.epsilon));
     if (t.mean) t.mean[row] = firstLane(mean);
     if (t.scale) t.scale[row] = firstLane(scale);
-    normalizeRow<scaled, shifted>(t, x, t.y + row * t.n, mean, scale);
+    NormalizedRow<scaled, shifted> normalized{x, t.gamma, t.beta, mean, scale, t.n};
+    writeRow(t.y + row * t.n, t.n, t.streams, normalized);
   }
+  if (t.streams) fence();
 }
 static void layerNorm(const LayerNorm& t, int64_t rowBegin, int64_t rowEnd) {
   if (t.gamma)
@@ -85,12 +89,7 @@ struct NormedRow {
 };
 struct NormedTerms {  // g and g * u
   NormedRow row;
-  int64_t ahead;  // floats to the row that is to arrive meanwhile
   [[gnu::always_inline]] inline Two at(int64_t i) const {
-    if (i % 16 == 0) {
-      __builtin_prefetch(row.x + i + ahead);
-      __builtin_prefetch(row.dy + i + ahead);
-    }
     const Float g = row.weighted(load(row.dy + i), i, lanes);
     return {g, g * row.unit(i, lanes)};
   }
@@ -100,43 +99,38 @@ struct NormedTerms {  // g and g * u
   }
 };
 
-template <int rows, bool sums>
-CHAINRULE_INLINE void layerNormBackwardGroup(const LayerNormGradient& t, int64_t first) {
-  NormedRow row[rows];
-  Float level[rows], slope[rows], factor[rows];
-  const Float n{float(t.n)};
-  for (int r = 0; r < rows; ++r) {
-    const int64_t at = first + r;
-    factor[r] = Float(t.scale[at]);
-    row[r] = {t.dy + at * t.n, t.x + at * t.n, t.gamma, Float(t.mean ? t.mean[at] : 0.0f),
-              t.standardized ? Float(1.0f) : factor[r]};
-    NormedTerms source{row[r], rows * t.n};
-    const Two both = foldRow<SumsOf, Two>(source, t.n);
-    level[r] = t.centred ? both.first / n : Float(0.0f);
-    slope[r] = both.second / n;
-  }
-  for (int64_t i = 0; i < t.n; i += lanes) {
-    const int count = int(least(lanes, t.n - i));
-    Float gammaSum, betaSum;
-    if (sums) gammaSum = loadSome(t.gammaSum + i, count), betaSum = loadSome(t.betaSum + i, count);
-#pragma GCC unroll 2
-    for (int r = 0; r < rows; ++r) {
-      const Float d = loadSome(row[r].dy + i, count), u = row[r].unit(i, count);
-      if (sums) gammaSum = gammaSum + d * u, betaSum = betaSum + d;
-      const Float g = row[r].weighted(d, i, count);
-      storeSome(t.dx + (first + r) * t.n + i, factor[r] * (g - level[r] - u * slope[r]), count);
+template <bool sums>
+struct NormedGradient {
+  NormedRow row;
+  Float level, slope, factor;
+  float *gammaSum, *betaSum;
+  int64_t n;
+  [[gnu::always_inline]] inline Float at(int64_t i, int count) const {
+    fetchLine(row.x + i + n, i);  // as in NormalizedRow: sooner, two rows of each array would hardly lie in L1
+    fetchLine(row.dy + i + n, i);
+    const Float d = loadSome(row.dy + i, count), u = row.unit(i, count);
+    if (sums) {
+      storeSome(gammaSum + i, loadSome(gammaSum + i, count) + d * u, count);
+      storeSome(betaSum + i, loadSome(betaSum + i, count) + d, count);
     }
-    if (sums) storeSome(t.gammaSum + i, gammaSum, count), storeSome(t.betaSum + i, betaSum, count);
+    return factor * (row.weighted(d, i, count) - level - u * slope);
   }
-}
+};
 
 template <bool sums>
 static void layerNormBackwardRows(const LayerNormGradient& t, int64_t rowBegin, int64_t rowEnd) {
-  // Two at a time, so that the sums are touched half as often. Rows of four kilobytes fall on the same few lines of a
-  // cache: more of them, of three arrays, would push each other out.
-  int64_t row = rowBegin;
-  for (; row + 2 <= rowEnd; row += 2) layerNormBackwardGroup<2, sums>(t, row);
-  for (; row < rowEnd; ++row) layerNormBackwardGroup<1, sums>(t, row);
+  const Float n{float(t.n)};
+  for (int64_t at = rowBegin; at < rowEnd; ++at) {
+    const Float factor{t.scale[at]};
+    const NormedRow row{t.dy + at * t.n, t.x + at * t.n, t.gamma, Float(t.mean ? t.mean[at] : 0.0f),
+                        t.standardized ? Float(1.0f) : factor};
+    NormedTerms source{row};
+    const Two both = foldRow<SumsOf, Two>(source, t.n);
+    NormedGradient<sums> gradient{
+        row, t.centred ? both.first / n : Float(0.0f), both.second / n, factor, t.gammaSum, t.betaSum, t.n};
+    writeRow(t.dx + at * t.n, t.n, t.streams, gradient);
+  }
+  if (t.streams) fence();
 }
 static void layerNormBackward(const LayerNormGradient& t, int64_t rowBegin, int64_t rowEnd) {
   t.gammaSum ? layerNormBackwardRows<true>(t, rowBegin, rowEnd) : layerNormBackwardRows<false>(t, rowBegin, rowEnd);

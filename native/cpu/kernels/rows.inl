@@ -26,9 +26,14 @@ struct Products {
   }
 };
 
+// As MaximumOf, but what the next value is compared to waits for one instruction only. Of two zeros it may be the
+// other.
+struct PeakOf : MaximumOf {
+  CHAINRULE_INLINE Float join(Float a, Float b) { return maximum(b, a); }
+};
 CHAINRULE_INLINE Float rowMaximum(const float* x, int64_t n) {
-  RowSource<MaximumOf, float> source{x};
-  return foldRow<MaximumOf, Float>(source, n);
+  RowSource<PeakOf, float> source{x};
+  return foldRow<PeakOf, Float>(source, n);
 }
 
 // The maximum of a row and the sum of e^(x - maximum); y, if not null, gets the exponentials.
@@ -38,15 +43,20 @@ CHAINRULE_INLINE Float exponentials(const float* x, float* y, int64_t n, Float& 
   return foldRow<SumOf, Float>(source, n);
 }
 
-// y[i] = Step::run(a[i], b[i], u, v) along a row; a and b may be the same array.
+// y[i] = Step::run(a[i], b[i], u, v) along a row; a and b may be the same array, and without `streams` y.
 template <typename Step>
-CHAINRULE_INLINE void mapRow(const float* a, const float* b, float* y, int64_t n, Float u, Float v) {
-  int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) store(y + i, Step::run(load(a + i), load(b + i), u, v));
-  if (i < n) {
-    const int count = int(n - i);
-    storePartial(y + i, Step::run(loadPartial(a + i, count), loadPartial(b + i, count), u, v), count);
+struct MappedRow {
+  const float *a, *b;
+  Float u, v;
+  [[gnu::always_inline]] inline Float at(int64_t i, int count) const {
+    return Step::run(loadSome(a + i, count), loadSome(b + i, count), u, v);
   }
+};
+template <typename Step>
+CHAINRULE_INLINE void mapRow(const float* a, const float* b, float* y, int64_t n, Float u, Float v,
+                             bool streams = false) {
+  MappedRow<Step> row{a, b, u, v};
+  writeRow(y, n, streams, row);
 }
 struct ScaleStep {
   CHAINRULE_INLINE Float run(Float a, Float, Float u, Float) { return a * u; }
@@ -61,37 +71,46 @@ struct LogSoftmaxGradientStep {
   CHAINRULE_INLINE Float run(Float y, Float dy, Float u, Float) { return dy - exp(y) * u; }
 };
 
-static void softmax(const float* x, float* y, int64_t n, int64_t rowBegin, int64_t rowEnd) {
+static void softmax(const float* x, float* y, int64_t n, bool streams, int64_t rowBegin, int64_t rowEnd) {
+  constexpr int64_t kLongest = 4096;  // the exponentials of a row that is streamed stay in L1
+  alignas(64) float own[kLongest];
+  streams &= n <= kLongest;
   for (int64_t row = rowBegin; row < rowEnd; ++row) {
+    float* const e = streams ? own : y + row * n;
     Float maximum;
-    const Float sum = exponentials(x + row * n, y + row * n, n, maximum);
-    mapRow<ScaleStep>(y + row * n, y + row * n, y + row * n, n, Float(1.0f) / sum, sum);
+    const Float sum = exponentials(x + row * n, e, n, maximum);
+    mapRow<ScaleStep>(e, e, y + row * n, n, Float(1.0f) / sum, sum, streams);
   }
+  if (streams) fence();
 }
 
-static void logSoftmax(const float* x, float* y, int64_t n, int64_t rowBegin, int64_t rowEnd) {
+static void logSoftmax(const float* x, float* y, int64_t n, bool streams, int64_t rowBegin, int64_t rowEnd) {
   for (int64_t row = rowBegin; row < rowEnd; ++row) {
     Float maximum;
     const Float sum = exponentials(x + row * n, nullptr, n, maximum);
-    mapRow<LogSoftmaxStep>(x + row * n, x + row * n, y + row * n, n, maximum, log(sum));
+    mapRow<LogSoftmaxStep>(x + row * n, x + row * n, y + row * n, n, maximum, log(sum), streams);
   }
+  if (streams) fence();
 }
 
-static void softmaxBackward(const float* y, const float* dy, float* dx, int64_t n, int64_t rowBegin, int64_t rowEnd) {
+static void softmaxBackward(const float* y, const float* dy, float* dx, int64_t n, bool streams, int64_t rowBegin,
+                            int64_t rowEnd) {
   for (int64_t row = rowBegin; row < rowEnd; ++row) {
     Products source{y + row * n, dy + row * n};
     const Float dot = foldRow<SumOf, Float>(source, n);
-    mapRow<SoftmaxGradientStep>(y + row * n, dy + row * n, dx + row * n, n, dot, dot);
+    mapRow<SoftmaxGradientStep>(y + row * n, dy + row * n, dx + row * n, n, dot, dot, streams);
   }
+  if (streams) fence();
 }
 
-static void logSoftmaxBackward(const float* y, const float* dy, float* dx, int64_t n, int64_t rowBegin,
+static void logSoftmaxBackward(const float* y, const float* dy, float* dx, int64_t n, bool streams, int64_t rowBegin,
                                int64_t rowEnd) {
   for (int64_t row = rowBegin; row < rowEnd; ++row) {
     RowSource<SumOf, float> source{dy + row * n};
     const Float sum = foldRow<SumOf, Float>(source, n);
-    mapRow<LogSoftmaxGradientStep>(y + row * n, dy + row * n, dx + row * n, n, sum, sum);
+    mapRow<LogSoftmaxGradientStep>(y + row * n, dy + row * n, dx + row * n, n, sum, sum, streams);
   }
+  if (streams) fence();
 }
 
 static void sparseCrossEntropy(const float* logits, const int32_t* labels, float* loss, float* probability, int64_t n,

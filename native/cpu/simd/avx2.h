@@ -28,6 +28,10 @@ CHAINRULE_INLINE Float load(const float* p) { return _mm256_loadu_ps(p); }
 CHAINRULE_INLINE Int load(const int32_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
 CHAINRULE_INLINE void store(float* p, Float a) { _mm256_storeu_ps(p, a.v); }
 CHAINRULE_INLINE void store(int32_t* p, Int a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.v); }
+// Past the caches, p a multiple of `lanes` floats into a cache line, all of which is to be written so. Others see such
+// stores after a fence.
+CHAINRULE_INLINE void stream(float* p, Float a) { _mm256_stream_ps(p, a.v); }
+CHAINRULE_INLINE void fence() { _mm_sfence(); }
 CHAINRULE_INLINE Mask firstLanes(int count) {
   return {_mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))};
 }

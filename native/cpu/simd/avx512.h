@@ -28,6 +28,9 @@ CHAINRULE_INLINE Float load(const float* p) { return _mm512_loadu_ps(p); }
 CHAINRULE_INLINE Int load(const int32_t* p) { return _mm512_loadu_si512(p); }
 CHAINRULE_INLINE void store(float* p, Float a) { _mm512_storeu_ps(p, a.v); }
 CHAINRULE_INLINE void store(int32_t* p, Int a) { _mm512_storeu_si512(p, a.v); }
+// Past the caches, p at a cache line. Others see such stores after a fence.
+CHAINRULE_INLINE void stream(float* p, Float a) { _mm512_stream_ps(p, a.v); }
+CHAINRULE_INLINE void fence() { _mm_sfence(); }
 CHAINRULE_INLINE Mask firstLanes(int count) {  // none below 0, all from 16 on
   return {__mmask16(count >= lanes ? 0xFFFF : count > 0 ? (1u << count) - 1 : 0)};
 }

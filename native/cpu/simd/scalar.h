@@ -45,6 +45,8 @@ CHAINRULE_INLINE Int load(const int32_t* p) {
 }
 CHAINRULE_INLINE void store(float* p, Float a) { __builtin_memcpy(p, &a.v, 32); }
 CHAINRULE_INLINE void store(int32_t* p, Int a) { __builtin_memcpy(p, &a.v, 32); }
+CHAINRULE_INLINE void stream(float* p, Float a) { store(p, a); }
+CHAINRULE_INLINE void fence() {}
 CHAINRULE_INLINE Int laneIndex() { return RawInt{0, 1, 2, 3, 4, 5, 6, 7}; }
 CHAINRULE_INLINE Mask firstLanes(int count) { return {laneIndex().v < Int(count).v}; }
 CHAINRULE_INLINE Float loadMasked(const float* p, Mask m) {

@@ -57,9 +57,11 @@ void benchRows() {
     const auto x = values(rows * n);
     Floats y(rows * n), s(std::max(rows, n));
     const std::string size = " " + std::to_string(rows) + "x" + std::to_string(n);
-    report("rows softmax" + size, best([&] { kernels().softmax(x.data(), y.data(), n, 0, rows); }), 0, 8.0 * rows * n);
+    report("rows softmax" + size, best([&] { kernels().softmax(x.data(), y.data(), n, false, 0, rows); }), 0,
+           8.0 * rows * n);
     report("rows softmaxBackward" + size,
-           best([&] { kernels().softmaxBackward(y.data(), x.data(), y.data(), n, 0, rows); }), 0, 12.0 * rows * n);
+           best([&] { kernels().softmaxBackward(y.data(), x.data(), y.data(), n, false, 0, rows); }), 0,
+           12.0 * rows * n);
     report("rows reduceInner sum" + size,
            best([&] { kernels().reduceInner(Reduce::sum, DType::f32, x.data(), n, s.data(), 0, rows); }), 0,
            4.0 * rows * n);
