@@ -43,7 +43,6 @@ class GpuDevice : public QueueDevice {
     return gpu_.calling([&] {
       const Driver& d = gpu_.driver;
       const Event begin(gpu_, 0), end(gpu_, 0);
-      // Each step by itself: what `enqueue` joins into one launch takes longer here.
       enqueueEach(steps, frame, queue_, [&](size_t i) {
         gpu_.check(d.eventRecord(begin, gpu_.stream), "cuEventRecord");
         steps[i].launch(argsOf(steps, i, frame, queue_));

@@ -180,8 +180,16 @@ Napi::Value typedArrayOf(Napi::Env env, DType dtype, Buffer data, int64_t count)
 }
 
 UnwrittenArray unwrittenArray(Napi::Env env, DType dtype, int64_t count) {
-  const auto bytes = Napi::Buffer<uint8_t>::New(env, size_t(count * byteSize(dtype)));  // Node zeroes other kinds
-  return {viewOf(env, dtype, count, bytes.ArrayBuffer(), bytes.ByteOffset()), bytes.Data()};
+  const int64_t bytes = count * byteSize(dtype);
+  void* data = nullptr;
+  napi_value buffer = nullptr;  // Node zeroes other kinds
+  if (napi_create_buffer(env, size_t(bytes), &data, &buffer) != napi_ok) {
+    napi_value error = nullptr;
+    napi_get_and_clear_last_exception(env, &error);
+    fail("OOM", "out of memory: JavaScript has no ", bytes, " bytes for a result. Predict fewer rows at a time");
+  }
+  const Napi::Uint8Array view(env, buffer);
+  return {viewOf(env, dtype, count, view.ArrayBuffer(), view.ByteOffset()), data};
 }
 
 Napi::Value boundOf(Napi::Env env, const TensorType& type, Napi::Value data) {

@@ -94,11 +94,7 @@ RowStage convRowStage(const LowerContext& c) {
     args.barrier();
     conv.finish(args, args.out<float>(), args.split(conv.rows() * conv.rowSize, 512), own);
   };
-  const auto source = [s = conv.shape](int, Range rows) -> Range {
-    const int64_t reach = (s.kh - 1) * s.dilationH + 1;
-    return {std::max<int64_t>(0, rows.begin * s.strideH - s.padTop),
-            std::min(s.h, (rows.end - 1) * s.strideH - s.padTop + reach)};
-  };
+  const auto source = [s = conv.shape](int input, Range rows) { return input == 0 ? rowsUnder(s, rows) : rows; };
   return {.rowSize = conv.rowSize,
           .sharedBytes = conv.filterBytes,
           .ownBytes = conv.scratchBytes,

@@ -127,12 +127,7 @@ RowStage convFilterRowStage(const LowerContext& c) {
   RowStage stage;
   stage.cost = flopOf(s) * 0.015;
   stage.flop = flopOf(s);
-  stage.source = [=](int input, Range rows) -> Range {
-    if (input == 1) return rows;
-    const int64_t reach = (s.kh - 1) * s.dilationH + 1;
-    return {std::max<int64_t>(0, rows.begin * s.strideH - s.padTop),
-            std::min(s.h, (rows.end - 1) * s.strideH - s.padTop + reach)};
-  };
+  stage.source = [=](int input, Range rows) { return input == 0 ? rowsUnder(s, rows) : rows; };
   stage.sumFloats = size;
   stage.total = [=, &k = c.kernels](const StepArgs& args, const RowSums& chunks) {
     addChunks(args, k, chunks.sums, chunks.chunks, size, args.out<float>());

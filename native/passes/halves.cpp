@@ -61,7 +61,8 @@ class Halves {
     return halves == 2 || (halves == 1 && node.origin.gradient && ofHalves_.count(node.origin.traced) > 0);
   }
 
-  // Rounding keeps the sign, so that relu's gradient need not keep what was rounded.
+  // Rounding keeps the sign (of all that devices do not take for 0 anyway: denormal numbers), so that relu's gradient
+  // need not keep what was rounded.
   ValueId ofSameSign(const Node& node) {
     const auto found = roundings_.find(node.inputs[0]);
     if (found == roundings_.end() || !rewrite_.has(found->second)) return rewrite_.mapped(node.inputs[0]);

@@ -206,6 +206,7 @@ class Lowerer {
     step.operands = {from, to};
     step.inputs = 1;
     step.launch = copyLaunch(bytes, options_.device);
+    step.sharedScratch = slot({Space::arena, 0, 0, 0});
     step.cost = double(bytes) * 0.05;
     step.bytes = 2 * bytes;
     step.parallel = !options_.device && step.cost >= options_.parallelThreshold;

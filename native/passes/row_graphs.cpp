@@ -88,11 +88,18 @@ class Joining {
     }
     return {last.first, last.second + 1};
   }
-  // Whether all that others read of these nodes is read behind that.
+  // Whether all that others read of these nodes is read behind that, and what they read of each other is there: sums
+  // are made when all rows are, and of rows that leave the graph a block has its own, not those under a window.
   bool fits(const std::vector<NodeId>& nodes) const {
     const Place place = placeOf(nodes);
     for (NodeId id : nodes) {
       const Node& node = graph_.nodes[id];
+      for (size_t i = 0; i < node.inputs.size(); ++i) {
+        const NodeId producer = graph_.values[node.inputs[i]].node;
+        if (!has(nodes, producer)) continue;
+        const bool underWindow = role(id) == RowRole::sums && i + 1 < rowInputs(id);
+        if (role(producer) == RowRole::sums || underWindow) return false;
+      }
       for (ValueId part = node.first; part < node.first + node.parts; ++part) {
         for (NodeId user : users_[part]) {
           if (!has(nodes, user) && place_[user] <= place) return false;

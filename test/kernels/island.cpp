@@ -2,98 +2,12 @@
 
 #include "base/bfloat16.h"
 #include "check.h"
+#include "island_reference.h"
 
 // Random elementwise programs over random strided operands, against an element-by-element evaluation.
 using namespace check;
 
 namespace {
-
-union Lane {
-  float f;
-  int32_t i;
-};
-
-// The reference meaning of the exact ops of the random programs.
-Lane evaluate(Opcode op, Lane a, Lane b, Lane c) {
-  Lane y{};
-  switch (op) {
-    case Opcode::add_f32:
-      y.f = a.f + b.f;
-      break;
-    case Opcode::sub_f32:
-      y.f = a.f - b.f;
-      break;
-    case Opcode::mul_f32:
-      y.f = a.f * b.f;
-      break;
-    case Opcode::neg_f32:
-      y.f = -a.f;
-      break;
-    case Opcode::square_f32:
-      y.f = a.f * a.f;
-      break;
-    case Opcode::maximum_f32:
-      y.f = a.f > b.f ? a.f : b.f;
-      break;
-    case Opcode::minimum_f32:
-      y.f = a.f < b.f ? a.f : b.f;
-      break;
-    case Opcode::whenPositive_f32:
-      y.f = a.f > 0 ? b.f : 0;
-      break;
-    case Opcode::relu_f32:
-      y.f = 0 > a.f ? 0 : a.f;
-      break;
-    case Opcode::less_f32:
-      y.i = a.f < b.f;
-      break;
-    case Opcode::lessEqual_f32:
-      y.i = a.f <= b.f;
-      break;
-    case Opcode::equal_f32:
-      y.i = a.f == b.f;
-      break;
-    case Opcode::castF32ToI32:
-      y.i = int32_t(a.f);
-      break;
-    case Opcode::add_i32:
-      y.i = a.i + b.i;
-      break;
-    case Opcode::mul_i32:
-      y.i = int32_t(uint32_t(a.i) * uint32_t(b.i));
-      break;
-    case Opcode::maximum_i32:
-      y.i = a.i > b.i ? a.i : b.i;
-      break;
-    case Opcode::greaterEqual_i32:
-      y.i = a.i >= b.i;
-      break;
-    case Opcode::castI32ToF32:
-      y.f = float(a.i);
-      break;
-    case Opcode::castI32ToBool:
-      y.i = a.i != 0;
-      break;
-    case Opcode::castI32ToU8:
-      y.i = a.i & 255;
-      break;
-    case Opcode::castF32ToBf16:
-      y.f = widenBfloat16(roundToBfloat16(a.f));
-      break;
-    case Opcode::select_f32:
-      y.f = a.i ? b.f : c.f;
-      break;
-    case Opcode::select_i32:
-      y.i = a.i ? b.i : c.i;
-      break;
-    case Opcode::floorDivide_i32:
-      y.i = b.i == 0 ? 0 : int32_t(std::floor(double(a.i) / b.i));
-      break;
-    default:
-      expect(false, "the reference lacks opcode %d", int(op));
-  }
-  return y;
-}
 
 struct Pick {
   Opcode op;
@@ -361,81 +275,6 @@ static void checkAdam(bool more) {
 KERNEL_CASE(islandAdam) {
   checkAdam(false);
   checkAdam(true);
-}
-
-// The ops that a code is made of: what evaluates its first two operands, and the result of that with the third.
-static std::pair<Opcode, Opcode> apart(Opcode op) {
-  if (op == Opcode::mulAdd) return {Opcode::mul_f32, Opcode::add_f32};
-  if (op == Opcode::addMul) return {Opcode::add_f32, Opcode::mul_f32};
-  if (op == Opcode::subThenMul) return {Opcode::sub_f32, Opcode::mul_f32};
-  return {op, Opcode::none};
-}
-
-// Every run of codes against its ops element by element, the results in between as outputs of their own if `all`.
-static void checkRun(const IslandRunPattern& pattern, int number, bool all) {
-  constexpr int64_t rows = 61, columns = 29, count = rows * columns;
-  Island island;
-  island.rank = 2;
-  island.dims[0] = rows, island.dims[1] = columns;
-  island.inputCount = kRunSources;
-  std::vector<float> sources[kRunSources];
-  for (int s = 0; s < kRunSources; ++s) {  // tensors, rows and scalars by turns
-    sources[s] = floats(count);
-    island.inputs[s].strides[0] = s % 3 == 0 ? columns : 0;
-    island.inputs[s].strides[1] = s % 3 == 2 ? 0 : 1;
-  }
-  const auto emit = [&](Opcode op, int a, int b, int c) {
-    island.instructions[island.instructionCount++] = {op, uint8_t(a), uint8_t(b), uint8_t(c)};
-    return island.inputCount + island.instructionCount - 1;
-  };
-  int value[kRunCodes];
-  for (int k = 0; k < pattern.count; ++k) {
-    const auto& code = pattern.codes[k];
-    int operands[3];
-    for (int i = 0; i < 3; ++i) {
-      const int operand = code.operands[i];
-      operands[i] = i >= operandCount(code.op) ? 0 : operand >= kSource ? operand - kSource : value[operand];
-    }
-    const auto [first, second] = apart(code.op);
-    value[k] = emit(first, operands[0], operands[1], operands[2]);
-    if (second != Opcode::none) value[k] = emit(second, value[k], operands[2], 0);
-    if ((all && code.op != Opcode::lessEqual_f32) || k + 1 == pattern.count)
-      island.outputs[island.outputCount++] = {uint8_t(value[k]), DType::f32};
-  }
-  finishIsland(island);
-  expect(island.runCount == 1 && island.runs[0].pattern == number, "run %d is not found", number);
-
-  for (const KernelTable* table : tables()) {
-    std::vector<std::vector<float>> results(size_t(island.outputCount), std::vector<float>(count));
-    const void* in[kRunSources];
-    void* out[kRunCodes];
-    for (int s = 0; s < kRunSources; ++s) in[s] = sources[s].data();
-    for (int i = 0; i < island.outputCount; ++i) out[i] = results[size_t(i)].data();
-    Scratch scratch(islandScratchBytes(island));
-    table->island(island, in, out, 0, count, scratch.data());
-    for (int64_t e = 0; e < count; ++e) {
-      std::vector<Lane> lanes;
-      for (int s = 0; s < kRunSources; ++s)
-        lanes.push_back({sources[s][size_t(e / columns * island.inputs[s].strides[0] +
-                                           e % columns * island.inputs[s].strides[1])]});
-      for (int i = 0; i < island.instructionCount; ++i) {
-        const auto& step = island.instructions[i];
-        lanes.push_back(evaluate(step.op, lanes[step.a], lanes[step.b], lanes[step.c]));
-      }
-      for (int i = 0; i < island.outputCount; ++i) {
-        const float expected = lanes[island.outputs[i].value].f;
-        if (results[size_t(i)][size_t(e)] == expected) continue;
-        return expect(false, "%s: run %d, output %d, element %lld is %g, expected %g", table->isa, number, i,
-                      static_cast<long long>(e), results[size_t(i)][size_t(e)], expected);
-      }
-    }
-  }
-}
-KERNEL_CASE(islandRunLoops) {
-  for (int p = 0; p < kRunPatterns; ++p) {
-    checkRun(islandRuns[p], p, false);
-    checkRun(islandRuns[p], p, true);
-  }
 }
 
 // No code at all, in more elements than tiles are fetched ahead for: bfloat16 as the floats that they are.

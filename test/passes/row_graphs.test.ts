@@ -174,3 +174,43 @@ test.each([
   const plan = build(conv).program('sum', 'filter', 'gateSum').describe(1);
   expect(plan).not.toContain('> conv2d');
 });
+
+// What sums are made of must be there when they are read, and rows under a window, too.
+describe('sums and windows within a graph', () => {
+  const channels = 96;
+  const plain = { strides: [1, 1], dilations: [1, 1], padding: [0, 0, 0, 0], groups: 1 };
+  const axes = { axes: [0, 1, 2], keepDims: false };
+  type Make = (b: Builder, y: number, x: number, k: number) => { wanted: number; kept: number[] };
+  const programs: Record<string, Make> = {
+    'a sum that the island behind the convolution reads': (b, y, x) => {
+      const sum = b.op('reduceSum', [x], axes);
+      const z = b.op('sub', [y, sum]);
+      return { wanted: b.op('reduceSum', [z], axes), kept: [z, sum] };
+    },
+    'a filter gradient over windows of a result that leaves': (b, y, _, k) => {
+      const a = b.op('relu', [y]);
+      const dy = b.op('mul', [a, k]);
+      const attrs = { ...plain, padding: [1, 1, 1, 1], groups: channels, shape: [3, 3, 1, channels] };
+      return { wanted: b.op('conv2dFilter', [a, dy], attrs), kept: [a, dy] };
+    },
+  };
+  test.each(Object.entries(programs))('%s', async (_, make) => {
+    const filter = weights('filter', 1, 1, channels, channels);
+    const compile = (apart: boolean): NativeProgram => {
+      const b = new Builder();
+      const [x, k] = ['x', 'k'].map((name) => b.input(name, -1, 40, 30, channels));
+      const y = b.op('conv2d', [x!, b.graph.read(filter)], plain);
+      const { wanted, kept } = make(b, y, x!, k!);
+      return b.graph.compileSync(apart ? [wanted, y, ...kept] : [wanted, kept[0]!]);
+    };
+    const shape = [2, 40, 30, channels];
+    const feed = [0, 3].map((seed) => ({ data: integers(sizeOf(shape), seed), shape }));
+    const expected = numbers(compile(true).runSync(feed)[0]!);
+    const program = compile(false);
+    for (const threads of [1, 2, 3, 8]) {
+      native.configure({ threads, parallelThreshold: 0 });
+      const [found] = await program.run(feed).promise;
+      expect(numbers(found!).findIndex((value, i) => value !== expected[i])).toBe(-1);
+    }
+  });
+});

@@ -45,14 +45,15 @@ DEVICE void gemmWriteHalves(const Gemm& gemm, int64_t item, int64_t row, int64_t
     uint16_t v[count];
   };
   uint16_t* const to = static_cast<uint16_t*>(gemm.c) + row + column;
+  const bool wide = gemm.wideC && column + count <= gemm.n;
   Run run;
 #pragma unroll
   for (int i = 0; i < count; ++i) {
     const bool inside = column + i < gemm.n;
     run.v[i] = roundToBfloat16(inside ? gemmValue(gemm, item, column + i, row + column + i, 0, values[i]) : 0.0f);
-    if (!gemm.wideC && inside) to[i] = run.v[i];
+    if (!wide && inside) to[i] = run.v[i];
   }
-  if (gemm.wideC && column + count <= gemm.n) *reinterpret_cast<Run*>(to) = run;
+  if (wide) *reinterpret_cast<Run*>(to) = run;
 }
 template <int count>
 DEVICE void gemmWrite(const Gemm& gemm, int64_t item, int64_t row, int64_t column, const float (&values)[count]) {

@@ -99,8 +99,8 @@ bool isAdam(const DeviceIsland& island) {
   const auto input = [&](uint8_t o) { return o < island.inputCount; };
   const auto scalar = [](uint8_t o) { return o >= kIslandScalar && o != kIslandPrevious; };
   return input(c[0].a) && input(c[0].b) && scalar(c[0].c) && input(c[1].a) && c[1].b == c[0].b && scalar(c[1].c) &&
-         c[2].a == kIslandPrevious && scalar(c[2].b) && c[3].a == c[0].dst && scalar(c[3].b) &&
-         c[3].c == kIslandPrevious && input(c[4].a) && c[4].b == kIslandPrevious;
+         c[2].a == kIslandPrevious && scalar(c[2].b) && c[0].dst != kIslandNoRegister && c[3].a == c[0].dst &&
+         scalar(c[3].b) && c[3].c == kIslandPrevious && input(c[4].a) && c[4].b == kIslandPrevious;
 }
 
 Lowering lowerIsland(const LowerContext& c) {
