@@ -18,10 +18,7 @@ class Run {
     for (int s = 0; s <= last_; ++s) {
       const Link& link = chain.links[size_t(s)];
       State& state = states_[size_t(s)];
-      state.args = args;
-      state.args.slots = state.slots.data();
-      state.args.operands = kIdentity.data();
-      state.args.inputs = 1 + link.inputs;
+      state.bind(args, 1 + link.inputs);
       if (s == 0) state.slots[0] = const_cast<void*>(args.in<void>(0));
       for (int i = 0; i < link.inputs; ++i)
         state.slots[size_t(1 + i)] = const_cast<void*>(args.in<void>(link.firstInput + i));
@@ -39,16 +36,7 @@ class Run {
   }
 
  private:
-  static constexpr auto kIdentity = [] {
-    std::array<uint32_t, kSlots> numbers{};
-    for (uint32_t i = 0; i < kSlots; ++i) numbers[i] = i;
-    return numbers;
-  }();
-
-  struct State {
-    StepArgs args;
-    std::array<void*, kSlots> slots{};
-    const void* prepared = nullptr;
+  struct State : StageCall<kSlots> {
     int64_t begin = 0, end = 0;  // rows in its block
     int64_t limit = 0;           // rows of this image that this member needs
   };

@@ -47,9 +47,7 @@ class Run {
     for (size_t s = 0; s < graph.stages.size(); ++s) {
       const GraphStage& stage = graph.stages[s];
       State& state = states_[s];
-      state.args = args;
-      state.args.slots = state.slots.data(), state.args.operands = kIdentity.data();
-      state.args.inputs = int(stage.inputs.size());
+      state.bind(args, int(stage.inputs.size()));
       for (size_t i = 0; i < stage.inputs.size(); ++i) {
         if (stage.inputs[i].tensor < 0) state.slots[i] = const_cast<void*>(args.in<void>(stage.inputs[i].input));
       }
@@ -75,16 +73,7 @@ class Run {
   }
 
  private:
-  static constexpr auto kIdentity = [] {
-    std::array<uint32_t, kSlots> numbers{};
-    for (uint32_t i = 0; i < kSlots; ++i) numbers[i] = i;
-    return numbers;
-  }();
-
-  struct State {
-    StepArgs args;
-    std::array<void*, kSlots> slots{};
-    const void* prepared = nullptr;
+  struct State : StageCall<kSlots> {
     Range rows;          // of this image that its windows hold
     int64_t begin = 0;   // the row at their start
     int64_t summed = 0;  // rows of this chunk

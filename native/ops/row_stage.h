@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <functional>
 
 #include "plan/backend.h"
@@ -33,6 +34,28 @@ struct RowStage {
   int64_t sumFloats = 0;
   std::function<void(const StepArgs& args, Range rows, float* sums, int64_t before, std::byte* own)> add;
   std::function<void(const StepArgs& args, const RowSums& chunks)> total;
+};
+
+// What a stage is called with by one member: operand i is slot i, inputs first.
+template <size_t count>
+struct StageCall {
+  StepArgs args;
+  std::array<void*, count> slots{};
+  const void* prepared = nullptr;
+
+  void bind(const StepArgs& from, int inputs) {
+    args = from;
+    args.slots = slots.data();
+    args.operands = kIdentity.data();
+    args.inputs = inputs;
+  }
+
+ private:
+  static constexpr auto kIdentity = [] {
+    std::array<uint32_t, count> numbers{};
+    for (uint32_t i = 0; i < count; ++i) numbers[i] = i;
+    return numbers;
+  }();
 };
 
 }  // namespace chainrule::ops

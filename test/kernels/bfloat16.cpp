@@ -60,7 +60,7 @@ void checkGemm(int64_t m, int64_t n, int64_t k) {
   char what[80];
   std::vector<float> want;
   for (const KernelTable* table : tables()) {
-    std::snprintf(what, sizeof what, "%s gemmHalves %dx%dx%d", table->isa, int(m), int(n), int(k));
+    std::snprintf(what, sizeof what, "%s gemm of bfloat16 %dx%dx%d", table->isa, int(m), int(n), int(k));
     std::vector<float> made(wide.size(), NAN), c = initial();
     randomSplit(panels,
                 [&](int64_t begin, int64_t end) { table->widenPanels(packed.data(), k, made.data(), begin, end); });
@@ -111,7 +111,7 @@ KERNEL_CASE(roundingToBfloat16) {
     for (uint32_t lower : {0u, 1u, 0x7FFFu, 0x8000u, 0x8001u, 0xFFFFu}) checkRounding(upper << 16 | lower);
   }
 }
-KERNEL_CASE(gemmHalves) {
+KERNEL_CASE(gemmBfloat16) {
   for (int round = 0; round < 400; ++round) checkGemm(size(), size(), size());
   for (int64_t m : {1, 2, 3, 4, 5}) checkGemm(m, 300, 1025);
   checkGemm(300, 100, 700);  // blocks of rows and of k
