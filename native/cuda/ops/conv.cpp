@@ -1,9 +1,8 @@
 #include <algorithm>
 
-#include "cuda/kernels/conv_join.cuh"
 #include "cuda/kernels/conv_narrow.cuh"
-#include "cuda/kernels/depthwise.cuh"
 #include "cuda/ops/conv_library.h"
+#include "cuda/ops/depthwise.h"
 #include "cuda/ops/product.h"
 #include "cuda/ops/sizes.h"
 #include "plan/conv_shape.h"
@@ -13,8 +12,7 @@
 namespace chainrule::cuda {
 namespace {
 
-constexpr int kGroups = kGemmBatchRank - 1;  // axis of the batch
-constexpr int64_t kMostBlocks = 132 * 16;
+constexpr int kGroups = kGemmBatchRank - 1;       // axis of the batch
 constexpr int64_t kNarrowSharedBytes = 48 << 10;  // of a filter
 constexpr int64_t kNarrowPartPixels = 128;
 
@@ -27,67 +25,10 @@ Gemm grouped(const ConvShape& s, int64_t a, int64_t b, int64_t c) {
   return gemm;
 }
 
-// Windows of the input, one for each output pixel.
-GemmWindow inputWindow(const ConvShape& s) {
-  GemmWindow w;
-  w.gridHeight = int32_t(s.oh);
-  w.gridWidth = int32_t(s.ow);
-  w.channels = int32_t(s.groupIn());
-  w.height = int32_t(s.h);
-  w.width = int32_t(s.w);
-  w.image = s.h * s.w * s.cin;
-  w.row = s.w * s.cin;
-  w.pixel = s.cin;
-  const int64_t taps[2] = {s.kh, s.kw}, step[2] = {s.strideH, s.strideW}, pad[2] = {s.padTop, s.padLeft},
-                dilation[2] = {s.dilationH, s.dilationW};
-  for (int axis : {0, 1}) {
-    w.taps[axis] = int32_t(taps[axis]);
-    w.step[axis] = int32_t(step[axis]);
-    w.add[axis] = int32_t(-pad[axis]);
-    w.tap[axis] = int32_t(dilation[axis]);
-  }
-  return w;
-}
-
-// Windows of the output's gradient, one for each input pixel: the outputs that it went into.
-GemmWindow outputWindow(const ConvShape& s) {
-  GemmWindow w = inputWindow(s);
-  w.gridHeight = int32_t(s.h);
-  w.gridWidth = int32_t(s.w);
-  w.channels = int32_t(s.groupOut());
-  w.height = int32_t(s.oh);
-  w.width = int32_t(s.ow);
-  w.image = s.oh * s.ow * s.cout;
-  w.row = s.ow * s.cout;
-  w.pixel = s.cout;
-  for (int axis : {0, 1}) {
-    w.divide[axis] = w.step[axis];
-    w.step[axis] = 1;
-    w.add[axis] = -w.add[axis];
-    w.tap[axis] = -w.tap[axis];
-  }
-  return w;
-}
-
-LaunchSize elements(int64_t count) {
-  LaunchSize size = threadsFor(count);
-  size.grid.x = std::min(size.grid.x, kMostBlocks);
-  return size;
-}
-
-// The gradient of the filter from its parts over the pixels.
-void join(Queue& queue, const float* partial, int64_t parts, int64_t count, float* to) {
-  queue.launch(KERNEL(convJoin), {{(count + kWarp - 1) / kWarp}, {kWarp * kJoinRows}}, partial, parts, count, to);
-}
-
 // Images of so few channels that the sums are short.
 bool isNarrow(const ConvShape& s) {
   return s.groups == 1 && s.cin <= kNarrowChannels && s.filterRows() <= kNarrowRows && s.n * s.oh * s.ow < INT32_MAX &&
          s.h * s.w * s.cin < INT32_MAX;
-}
-
-bool isFours(const void* data, int64_t channels) {
-  return channels % 4 == 0 && reinterpret_cast<uintptr_t>(data) % 16 == 0;
 }
 
 // The product of the two operands, A being windows of the first.
@@ -130,21 +71,13 @@ Lowering lowerForward(const LowerContext& c) {
   Lowering lowering;
   lowering.flop = flopOf(s);
   Epilogue epilogue(c, 2);
-  if (isDepthwise(s)) {  // of floats only
-    const OwnEpilogue own = epilogue.take();
-    lowering.launch = [=](const StepArgs& args) {
-      queueOf(args).launch(KERNEL(depthwiseForward), elements(s.n * s.oh * s.ow * s.cout), s, args.in<float>(0),
-                           args.in<float>(1), static_cast<const float*>(own.bias(args)), own.relu, args.out<float>());
-      epilogue.run(args);
-    };
-    return lowering;
-  }
+  if (isDepthwise(s)) return lowerDepthwise(c, s, epilogue);
   const int64_t filterBytes = s.filterRows() * ((s.cout + 3) / 4) * int64_t(sizeof(Four));
   if (isNarrow(s) && filterBytes <= kNarrowSharedBytes) {
     const OwnEpilogue own = epilogue.take();
     lowering.sharedScratch = epilogue.place(0);
     lowering.launch = [=, halves = factorsOf(c) == Factors::bf16](const StepArgs& args) {
-      LaunchSize size = elements(s.n * s.oh * ceilDiv(s.ow, kNarrowPixels) * ceilDiv(s.cout, 4));
+      LaunchSize size = itemsOfConvolution(s.n * s.oh * ceilDiv(s.ow, kNarrowPixels) * ceilDiv(s.cout, 4));
       size.sharedBytes = filterBytes;
       void* const y = epilogue.result(args);
       const NarrowResult to{y, own.bias(args), own.rounds, own.halfBias, own.relu, isFours(y, s.cout)};
@@ -171,15 +104,7 @@ Lowering lowerForward(const LowerContext& c) {
 // Operands: the gradient of the output, the filter.
 Lowering lowerInput(const LowerContext& c) {
   const ConvShape s = convShape(c.attrs(), c.out[0].dims, c.in[1].dims, c.in[0].dims);
-  Lowering lowering;
-  lowering.flop = flopOf(s);
-  if (isDepthwise(s)) {
-    lowering.launch = [=](const StepArgs& args) {
-      queueOf(args).launch(KERNEL(depthwiseInput), elements(s.n * s.h * s.w * s.cin), s, args.in<float>(0),
-                           args.in<float>(1), args.out<float>());
-    };
-    return lowering;
-  }
+  if (isDepthwise(s)) return lowerDepthwiseInput(c, s);
   Gemm gemm = grouped(s, s.groupOut(), s.groupOut(), s.groupIn());
   gemm.m = s.n * s.h * s.w;
   gemm.n = s.groupIn();
@@ -202,18 +127,7 @@ Lowering lowerFilter(const LowerContext& c) {
   const ConvShape s = convShape(c.attrs(), c.in[0].dims, c.out[0].dims, c.in[1].dims);
   Lowering lowering;
   lowering.flop = flopOf(s);
-  if (isDepthwise(s)) {
-    const int64_t parts = std::clamp<int64_t>(s.n * s.oh * s.ow / 256, 1, 64), count = s.kh * s.kw * s.cout;
-    lowering.sharedScratch = size_t(parts * count * 4);
-    lowering.launch = [=](const StepArgs& args) {
-      Queue& queue = queueOf(args);
-      float* partial = reinterpret_cast<float*>(args.shared);
-      const LaunchSize size{{(s.cout + kWarp - 1) / kWarp, s.kh * s.kw, parts}, {kWarp * kDepthwiseRows}};
-      queue.launch(KERNEL(depthwiseFilter), size, s, args.in<float>(0), args.in<float>(1), parts, partial);
-      join(queue, partial, parts, count, args.out<float>());
-    };
-    return lowering;
-  }
+  if (isDepthwise(s)) return lowerDepthwiseFilter(c, s);
   if (isNarrow(s)) {
     const int64_t rows = s.filterRows(), count = rows * s.cout;
     const int64_t parts = std::clamp<int64_t>(s.n * s.oh * s.ow / kNarrowPartPixels, 1, 2 * kMultiprocessors);
@@ -232,7 +146,7 @@ Lowering lowerFilter(const LowerContext& c) {
         queue.launch(KERNEL(convNarrowFilterFloat), size, s, args.in<float>(0), args.in<float>(1), parts, wide,
                      partial);
       }
-      join(queue, partial, parts, count, args.out<float>());
+      joinFilterParts(queue, partial, parts, count, args.out<float>());
     };
     return lowering;
   }
