@@ -95,6 +95,11 @@ const spaces: Space[] = [
   },
   { about: 'several tiles a block', shapes: repeat(3, [[1031, 1025]]), ops: 6, outputs: 2 },
   { about: 'several tiles a block, broadcast', shapes: repeat(6, [[900, 1024], [1024], [900, 1]]), ops: 8, outputs: 2 },
+  { about: 'rows of fours', shapes: repeat(6, [[3001, 36], [36]]), ops: 8, outputs: 2 },
+  { about: 'one matrix and rows of fours', shapes: repeat(4, [[5001, 20], [20], [20], [20]]), ops: 8, outputs: 3 },
+  { about: 'two matrices and columns', shapes: repeat(5, [[2501, 12], [12], [2501, 1], []]), ops: 8, outputs: 2 },
+  { about: 'four matrices', shapes: repeat(4, [[2501, 5]]), ops: 9, outputs: 3 },
+  { about: 'odd rows and columns, several tiles', shapes: repeat(6, [[301, 61], [61], [301, 1]]), ops: 8, outputs: 2 },
 ];
 
 // More programs where they are quick.

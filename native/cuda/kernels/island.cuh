@@ -116,14 +116,8 @@ DEVICE void islandRun(const Island& island) {
   const IslandThread<groups, Island> own{island, dynamicShared<IslandWords>() + threadIdx.x, scalars};
   const int inputs = island.inputCount, stages = island.stages;
   for (int k = int(threadIdx.x); k < island.constantCount + island.scalarInputCount; k += int(blockDim.x)) {
-    if (k < island.constantCount) {
-      scalars[k] = island.constants[k];
-    } else {
-      const IslandInput& in = island.inputs[inputs + k - island.constantCount];
-      scalars[k] = islandBytes(in.dtype)     ? uint32_t(*static_cast<const uint8_t*>(in.data))
-                   : in.dtype == DType::bf16 ? islandHalf(in.data, 0)
-                                             : *static_cast<const uint32_t*>(in.data);
-    }
+    const int input = k - island.constantCount;
+    scalars[k] = input < 0 ? island.constants[k] : islandWord(island.inputs[inputs + input], 0);
   }
   for (int stage = 0; stage < stages - 1; ++stage) own.request(blockIdx.x + int64_t(stage) * gridDim.x, stage);
   syncBlock();

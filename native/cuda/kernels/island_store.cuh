@@ -35,6 +35,11 @@ DEVICE uint32_t islandHalf(const void* data, int64_t i) {
 
 DEVICE bool islandBytes(DType dtype) { return dtype == DType::u8 || dtype == DType::boolean; }
 
+DEVICE uint32_t islandWord(const IslandInput& in, int64_t at) {
+  if (in.dtype == DType::bf16) return islandHalf(in.data, at);
+  return islandBytes(in.dtype) ? static_cast<const uint8_t*>(in.data)[at] : static_cast<const uint32_t*>(in.data)[at];
+}
+
 // Two floats that are bfloat16 in one word.
 DEVICE uint32_t islandPair(const uint32_t* words) { return words[0] >> 16 | (words[1] & 0xFFFF0000); }
 

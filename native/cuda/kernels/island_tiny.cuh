@@ -9,10 +9,6 @@ namespace chainrule::cuda {
 
 constexpr int kTinyThreads = 128;
 
-DEVICE uint32_t islandWord(const IslandInput& in, int64_t at) {
-  if (in.dtype == DType::bf16) return islandHalf(in.data, at);
-  return islandBytes(in.dtype) ? static_cast<const uint8_t*>(in.data)[at] : static_cast<const uint32_t*>(in.data)[at];
-}
 DEVICE void islandStoreWord(const IslandOutput& out, int64_t at, uint32_t word) {
   if (out.dtype == DType::bf16) {
     static_cast<uint16_t*>(out.data)[at] = uint16_t(word >> 16);

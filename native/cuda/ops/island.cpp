@@ -1,10 +1,12 @@
 #include "cuda/ops/island.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/pieces.h"
 #include "cuda/kernels/island.cuh"
 #include "cuda/kernels/island_chain.cuh"
+#include "cuda/kernels/island_rows.cuh"
 #include "cuda/kernels/island_tiny.cuh"
 #include "cuda/ops/sizes.h"
 #include "plan/epilogue.h"
@@ -103,6 +105,45 @@ bool isAdam(const DeviceIsland& island) {
          scalar(c[3].b) && c[3].c == kIslandPrevious && input(c[4].a) && c[4].b == kIslandPrevious;
 }
 
+// How many of the inputs, which stand first, are neither rows nor scalars; and the columns of the space if any are rows
+// or columns of it, else 0. Nothing where islandRows cannot run it. `island` has its pointers.
+struct RowSpace {
+  int moving;
+  int64_t columns;
+};
+std::optional<RowSpace> rowSpace(const DeviceIsland& island) {
+  RowSpace space{};
+  bool rowsFollow = false;
+  for (int i = 0; i < island.inputCount; ++i) {
+    const IslandInput& in = island.inputs[i];
+    const bool isRow = in.access == IslandAccess::repeats;
+    if (in.access == IslandAccess::general || (!isRow && rowsFollow)) return std::nullopt;
+    rowsFollow |= isRow;
+    space.moving += !isRow;
+    if (in.access == IslandAccess::same) continue;
+    if (space.columns != 0 && space.columns != in.period) return std::nullopt;
+    space.columns = in.period;
+  }
+  if (space.moving < 1 || space.moving > kRowMoving || space.columns % kIslandNear != 0) return std::nullopt;
+  return space;
+}
+
+void launchRows(Queue& queue, const SmallDeviceIsland& island, const RowSpace& space, int64_t temporaries) {
+  const int64_t groups = rowGroups(space.moving), fours = space.columns / kIslandNear;
+  // Lines that a sweep over the space takes at most, and as many of them as all sweeps take alike.
+  const int64_t lines = fours > 0 ? island.elements / space.columns : ceilDiv(island.elements, kIslandNear);
+  const int64_t threads = kRowBlocks * kMultiprocessors * kRowThreads;
+  const int64_t most = std::max<int64_t>(1, fours > 0 ? threads / fours : threads);
+  const int64_t sweep = ceilDiv(lines, ceilDiv(lines, most * groups) * groups);
+  const IslandSweep by{space.columns, int32_t(fours), int32_t(sweep)};
+  LaunchSize size = threadsFor(fours > 0 ? sweep * fours : sweep, kRowThreads);
+  size.sharedBytes =
+      (island.inputCount - space.moving + temporaries * groups) * kRowThreads * int64_t(sizeof(IslandWords));
+  const Kernel<SmallDeviceIsland, IslandSweep> kernels[kRowMoving] = {KERNEL(islandRows1), KERNEL(islandRows2),
+                                                                      KERNEL(islandRows3), KERNEL(islandRows4)};
+  queue.launch(kernels[space.moving - 1], size, island, by);
+}
+
 Lowering lowerIsland(const LowerContext& c) {
   const IslandCode& code = islandAttr(c.attrs());
   Lowering lowering;
@@ -185,6 +226,8 @@ void IslandLaunch::run(Queue& queue, const void* const* in, void* const* out) co
                         : island.inputCount == 2 ? KERNEL(islandChain2)
                                                  : KERNEL(islandChain3);
     queue.launch(kernel, sizeFor(kChainGroups), shrunk<SmallDeviceIsland>(island));
+  } else if (const auto space = small_ ? rowSpace(island) : std::nullopt) {
+    launchRows(queue, shrunk<SmallDeviceIsland>(island), *space, program_.temporaries);
   } else if (!small_) {
     queue.launch(KERNEL(islandLarge), size_, island);
   } else if (wide_) {

@@ -175,17 +175,24 @@ IslandProgram islandProgram(const IslandCode& code, const Dims& space, std::span
   for (size_t i = 0; i < in.size(); ++i) varies[i] = chooseAccess(island, island.strides[i], inputs[i]);
   int32_t strides[kIslandInputs][kIslandRank];
   std::copy(&island.strides[0][0], &island.strides[0][0] + kIslandInputs * kIslandRank, &strides[0][0]);
-  for (bool scalar : {false, true}) {
+  // Rows stand behind what moves with the space, and scalars at the end.
+  enum class Kind { moves, row, scalar };
+  const auto kindOf = [&](size_t bound) {
+    if (!varies[bound]) return Kind::scalar;
+    return inputs[bound].access == IslandAccess::repeats ? Kind::row : Kind::moves;
+  };
+  for (Kind kind : {Kind::moves, Kind::row, Kind::scalar}) {
+    const bool scalar = kind == Kind::scalar;
     size_t bound = 0;
     for (size_t i = 0; i < code.inputs.size(); ++i) {
       const auto& input = code.inputs[i];
       if (input.constant) {
-        if (scalar) continue;
+        if (kind != Kind::moves) continue;
         places.put(i, kIslandScalar + island.constantCount);
         island.constants[island.constantCount++] = input.bits;
         continue;
       }
-      if (varies[bound] != scalar) {
+      if (kindOf(bound) == kind) {
         const int target = island.inputCount + island.scalarInputCount;
         island.inputs[target] = inputs[bound];
         island.inputs[target].dtype = input.dtype;
