@@ -6,8 +6,9 @@
 // depth], value [n, keys, keyHeads, width].
 namespace chainrule::cuda {
 
-constexpr int kAttentionTile = 64;      // queries and keys of a tile of scores
-constexpr int kAttentionThreads = 256;  // each owns 4 x 4 of a tile
+constexpr int kAttentionTile = 64;                                           // queries and keys of a tile of scores
+constexpr int kAttentionThreads = 256;                                       // each owns 16 elements of a tile
+constexpr int kAttentionTileFloats = kAttentionTile * (kAttentionTile + 8);  // room for a tile in shared memory
 
 struct DeviceAttention {
   int64_t n = 0, queries = 0, keys = 0, heads = 0, keyHeads = 0, depth = 0, width = 0;
@@ -15,6 +16,7 @@ struct DeviceAttention {
   bool causal = false;
   int64_t window = 0;
   int64_t biasStrides[4] = {}, maskStrides[4] = {};  // [batch][head][query][key]
+  bool wide = false;  // every row of a head starts at 16 bytes, and four columns can be moved at once
   const float *query = nullptr, *key = nullptr, *value = nullptr, *bias = nullptr;
   const uint8_t* mask = nullptr;
   float* output = nullptr;

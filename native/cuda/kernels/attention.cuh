@@ -3,7 +3,8 @@
 // softmax(scale q k^T + bias, where mask) v: a block walks over the keys for 64 queries of one head and never holds
 // more scores than a tile (https://arxiv.org/abs/2205.14135).
 
-#include "cuda/kernels/attention_tile.cuh"
+#include "cuda/kernels/attention_exact.cuh"
+#include "cuda/kernels/attention_tf32.cuh"
 
 namespace chainrule::cuda {
 
@@ -13,11 +14,12 @@ struct RowSoftmax {
 };
 
 // `shares` [key][query] from scores to exp(score - peak); `shrink` gets what older sums are to be multiplied with.
+template <typename Math>
 DEVICE void softmaxTile(float* shares, int64_t keys, RowSoftmax& own, float* shrink) {
   const int row = int(threadIdx.x) / 4, part = int(threadIdx.x) % 4;
   float top = own.peak;
   for (int key = part; key < kAttentionTile && key < keys; key += 4) {
-    const float score = shares[key * kTileRow + row];
+    const float score = shares[key * Math::kRow + row];
     top = score > top ? score : top;
   }
   for (int lane = 1; lane < 4; lane *= 2) {
@@ -26,7 +28,7 @@ DEVICE void softmaxTile(float* shares, int64_t keys, RowSoftmax& own, float* shr
   }
   float sum = 0.0f;
   for (int key = part; key < kAttentionTile; key += 4) {
-    float& share = shares[key * kTileRow + row];
+    float& share = shares[key * Math::kRow + row];
     share = key < keys ? lane::exp(lane::Float(share - top)).v : 0.0f;
     sum += share;
   }
@@ -37,10 +39,10 @@ DEVICE void softmaxTile(float* shares, int64_t keys, RowSoftmax& own, float* shr
   if (part == 0) shrink[row] = factor;
 }
 
-template <int chunks>
+template <typename Math, int chunks>
 DEVICE void attentionForward(const DeviceAttention& a) {
-  float *const memory = dynamicShared<float>(), *const shares = memory + kTileFloats,
-               *const rows = shares + kTileFloats;
+  float *const memory = dynamicShared<float>(), *const shares = memory + kAttentionTileFloats,
+               *const rows = shares + kAttentionTileFloats;
   const int64_t tiles = (a.queries + kAttentionTile - 1) / kAttentionTile, item = int64_t(blockIdx.x) / tiles;
   const int64_t query = int64_t(blockIdx.x) % tiles * kAttentionTile, head = item % a.heads;
   const AttentionHead h{item / a.heads, head, head / (a.heads / a.keyHeads)};
@@ -63,21 +65,19 @@ DEVICE void attentionForward(const DeviceAttention& a) {
     for (int64_t key = 0; key < a.keys; key += kAttentionTile) {
       if (tilesMeet(a, query, key) == (hidden != 0)) continue;
       started = true;
-      const TileValues scores = tileScores(a, h, query, key, memory);
+      const TileValues scores = tileScores<Math>(a, h, query, key, memory);
       syncBlock();  // others may still read the shares before
-      tileKeep(scores, true, shares);
+      Math::keep(scores, true, shares);
       syncBlock();
-      softmaxTile(shares, a.keys - key, own, rows);
+      softmaxTile<Math>(shares, a.keys - key, own, rows);
       syncBlock();
-      for (int i = 0; i < 4; ++i) {
-        const float shrink = rows[tileRow() + i];
 #pragma unroll
-        for (int chunk = 0; chunk < chunks; ++chunk) {
-          for (int j = 0; j < 4; ++j) sum[chunk].v[i][j] *= shrink;
+      for (int chunk = 0; chunk < chunks; ++chunk) {
+        for (int i = 0; i < 4; ++i) {
+          for (int j = 0; j < 4; ++j) sum[chunk].v[i][j] *= rows[Math::row(i, j)];
         }
       }
-      tileAccumulate<chunks>(shares, headRows(a.value, h.batch, a.keys, a.keyHeads, h.keyHead, a.width, key, first),
-                             memory, sum);
+      Math::accumulate(shares, keyRows(a, h, a.value, a.width, key, first), memory, sum);
     }
   }
   const float share = 1.0f / own.total;
@@ -91,18 +91,21 @@ DEVICE void attentionForward(const DeviceAttention& a) {
     }
   }
   syncBlock();
-  tileStore<chunks>(sum, rows, a.output + ((h.batch * a.queries + query) * a.heads + head) * a.width + first,
-                    a.heads * a.width, count, a.width - first);
+  tileStore<Math>(sum, rows, a.output + ((h.batch * a.queries + query) * a.heads + head) * a.width + first,
+                  a.heads * a.width, count, a.width - first);
 }
 
-KERNEL_BODY __launch_bounds__(kAttentionThreads) attention64(const __grid_constant__ DeviceAttention a) {
-  attentionForward<1>(a);
-}
-KERNEL_BODY __launch_bounds__(kAttentionThreads) attention128(const __grid_constant__ DeviceAttention a) {
-  attentionForward<2>(a);
-}
-KERNEL_BODY __launch_bounds__(kAttentionThreads) attention256(const __grid_constant__ DeviceAttention a) {
-  attentionForward<4>(a);
-}
+#define ATTENTION_FORWARD(math, columns, chunks)                            \
+  KERNEL_BODY __launch_bounds__(kAttentionThreads)                          \
+      attention##columns##math(const __grid_constant__ DeviceAttention a) { \
+    attentionForward<math##Tile, chunks>(a);                                \
+  }
+ATTENTION_FORWARD(Exact, 64, 1)
+ATTENTION_FORWARD(Exact, 128, 2)
+ATTENTION_FORWARD(Exact, 256, 4)
+ATTENTION_FORWARD(Tf32, 64, 1)
+ATTENTION_FORWARD(Tf32, 128, 2)
+ATTENTION_FORWARD(Tf32, 256, 4)
+#undef ATTENTION_FORWARD
 
 }  // namespace chainrule::cuda

@@ -1,104 +1,46 @@
 #pragma once
 
-// Tiles of 64 x 64 that the kernels of attention are made of. 16 x 16 threads own 4 x 4 neighbouring elements each.
+// Tiles of 64 x 64 that the kernels of attention are made of, whatever computes their products: a Math says which
+// elements of a tile a thread holds, and multiplies.
 
 #include "base/hidden_score.h"
 #include "cuda/attention.h"
+#include "cuda/kernels/four.cuh"
 #include "cuda/kernels/lane.cuh"
 
 namespace chainrule::cuda {
 
-constexpr int kTileRow = kAttentionTile + 4;  // floats: apart from 64, so that columns spread over the banks
-constexpr int kTileFloats = kAttentionTile * kTileRow;
 constexpr int kTileDepth = 32;  // of a product of two tiles of rows at a time
 
-struct alignas(16) TileFour {
-  float v[4];
-};
+// A thread's 16 elements; element [i][j] is the tile's at (Math::row(i, j), Math::column(i, j)).
 struct TileValues {
   float v[4][4];
 };
 
-DEVICE int tileRow() { return int(threadIdx.x) / 16 * 4; }
-DEVICE int tileColumn() { return int(threadIdx.x) % 16 * 4; }
-DEVICE const TileFour& tileFour(const float* x) { return *reinterpret_cast<const TileFour*>(x); }
-
-// Rows of a tensor: element (row, column) at data[row * stride + column]; zeros beyond `rows` and `columns`.
+// Rows of a tensor: element (row, column) at data[row * stride + column]; zeros beyond `rows` and `columns`. wide: four
+// columns can be moved at once.
 struct TileSource {
   const float* data;
   int64_t stride, rows, columns;
+  bool wide;
 };
 DEVICE float tileAt(const TileSource& x, int64_t row, int64_t column) {
   return row < x.rows && column < x.columns ? x.data[row * x.stride + column] : 0.0f;
 }
 
-// a b^T over the columns of both; `memory`: a tile of shared memory.
-DEVICE TileValues tileProduct(const TileSource& a, const TileSource& b, float* memory) {
-  float *const left = memory, *const right = memory + kTileDepth * kTileRow;
-  TileValues sum = {};
-  for (int64_t from = 0; from < a.columns; from += kTileDepth) {
-    syncBlock();
-    for (int i = int(threadIdx.x); i < kAttentionTile * kTileDepth; i += kAttentionThreads) {
-      const int row = i / kTileDepth, column = i % kTileDepth;
-      left[column * kTileRow + row] = tileAt(a, row, from + column);
-      right[column * kTileRow + row] = tileAt(b, row, from + column);
-    }
-    syncBlock();
-#pragma unroll 8
-    for (int k = 0; k < kTileDepth; ++k) {
-      const TileFour x = tileFour(left + k * kTileRow + tileRow()), y = tileFour(right + k * kTileRow + tileColumn());
-      for (int i = 0; i < 4; ++i) {
-        for (int j = 0; j < 4; ++j) sum.v[i][j] = fmaOf(x.v[i], y.v[j], sum.v[i][j]);
-      }
-    }
-  }
-  return sum;
-}
-
-// sum += t^T x, where t [64 inner][64 rows] lies in shared memory and x has the inner as rows; chunks of 64 columns.
-template <int chunks>
-DEVICE void tileAccumulate(const float* t, const TileSource& x, float* memory, TileValues (&sum)[chunks]) {
-#pragma unroll
-  for (int chunk = 0; chunk < chunks; ++chunk) {
-    syncBlock();
-    for (int i = int(threadIdx.x); i < kAttentionTile * kAttentionTile; i += kAttentionThreads) {
-      const int row = i / kAttentionTile, column = i % kAttentionTile;
-      memory[row * kTileRow + column] = tileAt(x, row, chunk * kAttentionTile + column);
-    }
-    syncBlock();
-#pragma unroll 8
-    for (int k = 0; k < kAttentionTile; ++k) {
-      const TileFour a = tileFour(t + k * kTileRow + tileRow()), b = tileFour(memory + k * kTileRow + tileColumn());
-      for (int i = 0; i < 4; ++i) {
-        for (int j = 0; j < 4; ++j) sum[chunk].v[i][j] = fmaOf(a.v[i], b.v[j], sum[chunk].v[i][j]);
-      }
-    }
-  }
-}
-
 // Rows of `sum` times `factors` (null: 1) into a tensor.
-template <int chunks>
+template <typename Math, int chunks>
 DEVICE void tileStore(const TileValues (&sum)[chunks], const float* factors, float* to, int64_t stride, int64_t rows,
                       int64_t columns) {
 #pragma unroll
   for (int chunk = 0; chunk < chunks; ++chunk) {
     for (int i = 0; i < 4; ++i) {
       for (int j = 0; j < 4; ++j) {
-        const int64_t row = tileRow() + i, column = chunk * kAttentionTile + tileColumn() + j;
+        const int64_t row = Math::row(i, j), column = chunk * kAttentionTile + Math::column(i, j);
         if (row < rows && column < columns)
           to[row * stride + column] = factors ? sum[chunk].v[i][j] * factors[row] : sum[chunk].v[i][j];
       }
     }
-  }
-}
-
-// Into shared memory, [row][column] or [column][row].
-DEVICE void tileKeep(const TileValues& tile, bool transposed, float* to) {
-  for (int i = 0; i < 4; ++i) {
-    TileFour four;
-    for (int j = 0; j < 4; ++j) four.v[j] = transposed ? tile.v[j][i] : tile.v[i][j];
-    const int row = (transposed ? tileColumn() : tileRow()) + i, column = transposed ? tileRow() : tileColumn();
-    *reinterpret_cast<TileFour*>(to + row * kTileRow + column) = four;
   }
 }
 
@@ -108,10 +50,20 @@ struct AttentionHead {
 };
 // `columns` from `first` on of the rows from `row` on of a head of [n][length][heads][size].
 DEVICE TileSource headRows(const float* x, int64_t batch, int64_t length, int64_t heads, int64_t head, int64_t size,
-                           int64_t row, int64_t first = 0) {
+                           int64_t row, bool wide, int64_t first = 0) {
   const int64_t left = length - row;
   return {x + ((batch * length + row) * heads + head) * size + first, heads * size,
-          left < kAttentionTile ? left : kAttentionTile, size - first};
+          left < kAttentionTile ? left : kAttentionTile, size - first, wide};
+}
+
+// Of what has the length of the queries (keys) and their heads.
+DEVICE TileSource queryRows(const DeviceAttention& a, const AttentionHead& h, const float* x, int64_t size,
+                            int64_t query, int64_t first = 0) {
+  return headRows(x, h.batch, a.queries, a.heads, h.head, size, query, a.wide, first);
+}
+DEVICE TileSource keyRows(const DeviceAttention& a, const AttentionHead& h, const float* x, int64_t size, int64_t key,
+                          int64_t first = 0) {
+  return headRows(x, h.batch, a.keys, a.keyHeads, h.keyHead, size, key, a.wide, first);
 }
 
 // Whether a tile of queries sees any key of a tile by causality and window alone.
@@ -134,13 +86,13 @@ DEVICE float scoreOf(const DeviceAttention& a, const AttentionHead& h, int64_t q
 }
 
 // The scores of a tile, into `tile`; what is beyond the tensors stays a product with zeros.
+template <typename Math>
 DEVICE TileValues tileScores(const DeviceAttention& a, const AttentionHead& h, int64_t query, int64_t key,
                              float* memory) {
-  TileValues tile = tileProduct(headRows(a.query, h.batch, a.queries, a.heads, h.head, a.depth, query),
-                                headRows(a.key, h.batch, a.keys, a.keyHeads, h.keyHead, a.depth, key), memory);
+  TileValues tile = Math::product(queryRows(a, h, a.query, a.depth, query), keyRows(a, h, a.key, a.depth, key), memory);
   for (int i = 0; i < 4; ++i) {
     for (int j = 0; j < 4; ++j) {
-      const int64_t q = query + tileRow() + i, k = key + tileColumn() + j;
+      const int64_t q = query + Math::row(i, j), k = key + Math::column(i, j);
       if (q < a.queries && k < a.keys) tile.v[i][j] = scoreOf(a, h, q, k, tile.v[i][j]);
     }
   }

@@ -12,10 +12,6 @@ bool hasFours(const ConvShape& s) {
   return s.groupOut() == 1 && s.cout % 4 == 0 && s.h * s.w * s.cin < INT32_MAX && s.oh * s.ow * s.cout < INT32_MAX;
 }
 
-bool startAt16(std::initializer_list<const void*> pointers) {
-  return std::ranges::all_of(pointers, [](const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; });
-}
-
 void launchWindows(Queue& queue, const GemmWindow& window, const ConvShape& s, const float* x, const float* filter,
                    const float* bias, bool relu, float* y) {
   const int64_t fours = s.cout / 4, strips = ceilDiv(window.gridWidth, kDepthwisePixels);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <initializer_list>
 
 #include "base/shape.h"
 
@@ -16,6 +17,11 @@ inline int64_t powerOfTwo(int64_t value, int64_t limit) {
   int64_t power = 1;
   while (power < value && power < limit) power *= 2;
   return power;
+}
+
+// Whether all can be read in runs of 16 bytes.
+inline bool startAt16(std::initializer_list<const void*> pointers) {
+  return std::ranges::all_of(pointers, [](const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; });
 }
 
 }  // namespace chainrule::cuda
