@@ -1,11 +1,12 @@
 import type { OptionTable } from '../config.js';
-import { ChainruleError } from '../errors.js';
+import { ChainruleError, shown } from '../errors.js';
 import { symbolicInput } from '../graph/history.js';
 import { openLength } from '../graph/open_axes.js';
 import type { Shape, Tensor } from '../graph/tensor.js';
 import { uniqueName } from '../names.js';
 import type { DType } from '../native.js';
 import { shapeText } from '../ndarray.js';
+import * as rules from '../rules.js';
 import { Layer, type LayerOptions } from './layer.js';
 
 export interface InputOptions {
@@ -35,6 +36,22 @@ const borderTypes: Record<string, DType | 'string'> = {
   string: 'string',
 };
 
+function wrongShape(given: unknown): ChainruleError {
+  const got = rules.listOf(rules.anything).allows(given)
+    ? `[${(given as unknown[]).map(String).join(', ')}]`
+    : shown(given);
+  return new ChainruleError(
+    'ERR_CHAINRULE_OPTION',
+    `input: shape must be ${rules.shape.expected}, got ${got}. Write input({ shape: [28, 28, 1] }).`,
+  );
+}
+
+/** A shape in the place of the options, as Keras takes it, is told how to come. */
+function inputOptions<O>(options: O): O {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) throw wrongShape(options);
+  return options;
+}
+
 /** Marks the input of a sequential or functional model; it computes nothing. */
 export class InputLayer extends Layer {
   static override readonly options: OptionTable = {
@@ -50,16 +67,11 @@ export class InputLayer extends Layer {
   protected override autocast = false;
 
   constructor(options: Omit<LayerOptions, 'inputShape' | 'dtype'> & InputOptions) {
-    super({ ...options, name: options.name ?? uniqueName('input_layer') });
+    super({ ...inputOptions(options), name: options.name ?? uniqueName('input_layer') });
     const row = options.shape ?? options.batchShape?.slice(1);
     const batch = options.batchShape?.[0] ?? null;
-    if (!Array.isArray(row) || !row.every((dim) => dim === null || (Number.isInteger(dim) && dim! > 0))) {
-      throw new ChainruleError(
-        'ERR_CHAINRULE_OPTION',
-        `input: shape must be the sizes of one row without the batch, like [28, 28, 1] (null: any length), got ${Array.isArray(row) ? shapeText(row) : String(row)}.`,
-      );
-    }
-    this.batchShape = [batch, ...row];
+    if (!rules.shape.allows(row)) throw wrongShape(row);
+    this.batchShape = [batch, ...row!];
     this.dtype = this.policy(options.dtype);
     const strings = this.dtype === 'string';
     this.tensor = symbolicInput(
