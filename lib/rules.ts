@@ -78,6 +78,18 @@ export const oneOf = (...words: readonly string[]): Rule => ({
   allows: (value) => words.includes(value as string),
 });
 
+/** How much is written to stderr, in Keras's numbers. */
+export const verbosity: Rule = {
+  expected: "0, 1, 2 or 'auto'",
+  allows: (value) => [0, 1, 2, 'auto', true, false].includes(value as number),
+};
+
+/** Stops what takes long. */
+export const signal: Rule = {
+  expected: 'an AbortSignal (controller.signal)',
+  allows: (value) => typeof (value as AbortSignal).throwIfAborted === 'function',
+};
+
 /** Sizes of the axes of a row; null stands for any length. */
 export const shape: Rule = {
   expected: 'the sizes of one row without the batch, like [28, 28, 1] (null: any length)',

@@ -1,8 +1,8 @@
 import type { Logs } from '../models/programs.js';
 import type { NDArray } from '../ndarray.js';
-import { checkRules, flag, integer, number } from '../rules.js';
+import { checkRules, flag, integer, number, verbosity } from '../rules.js';
 import type { CallbackState } from './callback.js';
-import { MonitorCallback, type MonitorOptions, monitorRules, verbosity } from './monitor.js';
+import { MonitorCallback, type MonitorOptions, monitorRules } from './monitor.js';
 
 export interface EarlyStoppingOptions extends MonitorOptions {
   /** Epochs without improvement to wait for. Default 0. */

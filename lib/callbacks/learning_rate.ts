@@ -1,8 +1,8 @@
 import { ChainruleError, shown } from '../errors.js';
 import type { Logs } from '../models/programs.js';
-import { atLeast, below, checkRules, integer, number } from '../rules.js';
+import { atLeast, below, checkRules, integer, number, verbosity } from '../rules.js';
 import { Callback, type CallbackState } from './callback.js';
-import { MonitorCallback, type MonitorOptions, monitorRules, verbosity } from './monitor.js';
+import { MonitorCallback, type MonitorOptions, monitorRules } from './monitor.js';
 
 export type ScheduleFunction = (epoch: number, learningRate: number) => number | Promise<number>;
 

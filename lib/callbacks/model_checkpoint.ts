@@ -2,9 +2,9 @@ import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ChainruleError, shown } from '../errors.js';
 import type { Logs } from '../models/programs.js';
-import { checkRules, either, flag, integer, number } from '../rules.js';
+import { checkRules, either, flag, integer, number, verbosity } from '../rules.js';
 import type { CallbackState } from './callback.js';
-import { MonitorCallback, type MonitorOptions, monitorRules, verbosity } from './monitor.js';
+import { MonitorCallback, type MonitorOptions, monitorRules } from './monitor.js';
 
 export interface ModelCheckpointOptions extends Omit<MonitorOptions, 'minDelta'> {
   verbose?: 0 | 1;

@@ -1,6 +1,6 @@
 import { ChainruleError } from '../errors.js';
 import type { Logs } from '../models/programs.js';
-import { oneOf, type Rule, text } from '../rules.js';
+import { oneOf, text } from '../rules.js';
 import { Callback } from './callback.js';
 
 export type Mode = 'auto' | 'min' | 'max';
@@ -15,9 +15,6 @@ export interface MonitorOptions {
 }
 
 export const monitorRules = { monitor: text, mode: oneOf('auto', 'min', 'max') };
-
-/** As Keras's: 0 is silent. */
-export const verbosity: Rule = { expected: '0 or 1', allows: (value) => [0, 1, 2, true, false].includes(value as 0) };
 
 /** Callbacks that watch a number for improvement (keras/src/callbacks/monitor_callback.py). */
 export abstract class MonitorCallback extends Callback {

@@ -1,6 +1,7 @@
 import { type DataInput, toTable } from '../data/columns.js';
 import { Dataset } from '../data/dataset.js';
-import { ChainruleError, checkOptions } from '../errors.js';
+import { ChainruleError } from '../errors.js';
+import { anything, checkRules, flag, integer, signal, verbosity } from '../rules.js';
 import { runEpoch } from './epoch.js';
 import { checkTargets } from './fit_options.js';
 import type { Model } from './model.js';
@@ -22,7 +23,15 @@ export interface EvaluateOptions {
   signal?: AbortSignal;
 }
 
-const known = ['batchSize', 'sampleWeight', 'steps', 'verbose', 'returnDict', 'allowNonFinite', 'signal'];
+const evaluateRules = {
+  batchSize: integer(1),
+  sampleWeight: anything,
+  steps: integer(1),
+  verbose: verbosity,
+  returnDict: flag,
+  allowNonFinite: flag,
+  signal,
+};
 
 /** Loss and metrics by name (https://keras.io/api/models/model_training_apis/#evaluate-method). */
 export async function evaluate(
@@ -32,8 +41,8 @@ export async function evaluate(
   given?: EvaluateOptions,
 ): Promise<Logs> {
   const options = (x instanceof Dataset ? ((y as EvaluateOptions | undefined) ?? given) : given) ?? {};
-  checkOptions('evaluate', options, known);
-  if (!(x instanceof Dataset) && given === undefined) checkTargets('evaluate', y, known);
+  checkRules('evaluate', options, evaluateRules);
+  if (!(x instanceof Dataset) && given === undefined) checkTargets('evaluate', y, Object.keys(evaluateRules));
   model.needCompiled('evaluate');
   options.signal?.throwIfAborted();
   const source = await toSource(model, x, x instanceof Dataset ? undefined : y, options);
@@ -81,6 +90,8 @@ export async function onBatch(
   kind: 'train' | 'test',
   data: { x: unknown; y?: unknown; sampleWeight?: unknown; signal?: AbortSignal },
 ): Promise<Logs> {
+  const { x: _x, y: _y, ...options } = data;
+  checkRules(`${kind}OnBatch`, options, { sampleWeight: anything, signal });
   model.needCompiled(`${kind}OnBatch`);
   data.signal?.throwIfAborted();
   model.buildFor(data.x);

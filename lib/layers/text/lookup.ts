@@ -108,7 +108,9 @@ export abstract class IndexLookup<T extends string | number> extends HostLayer {
   }
 
   /** Tokens by id: first the special ones (unless left out), then those learned, most frequent first. */
-  getVocabulary({ includeSpecialTokens = true }: { includeSpecialTokens?: boolean } = {}): T[] {
+  getVocabulary(options: { includeSpecialTokens?: boolean } = {}): T[] {
+    rules.checkRules('getVocabulary', options, { includeSpecialTokens: rules.flag });
+    const { includeSpecialTokens = true } = options;
     const learned = (this.tokens?.toList() ?? []).map((text) => this.token(text));
     if (!includeSpecialTokens) return learned;
     const mask = this.firstBucket === 1 ? [this.maskToken as T] : [];
