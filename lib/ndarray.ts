@@ -15,7 +15,7 @@ export type TypedArray =
   | BigInt64Array
   | BigUint64Array;
 /** Rows of rows of numbers; the innermost level may be typed arrays. */
-export type NestedArray = number | boolean | TypedArray | readonly NestedArray[];
+export type NestedArray = number | bigint | boolean | TypedArray | readonly NestedArray[];
 /** Whatever counts as an array at the border. */
 export type ArrayInput = AnyArray | NestedArray;
 
@@ -190,7 +190,7 @@ export function isTypedArray(value: unknown): value is TypedArray {
 
 /** True for what fromNested takes: numbers, typed arrays and nested arrays of them. */
 export function isArrayInput(value: unknown): value is ArrayInput {
-  if (value instanceof NDArray || isTypedArray(value) || typeof value === 'number' || typeof value === 'boolean')
+  if (value instanceof NDArray || isTypedArray(value) || ['number', 'bigint', 'boolean'].includes(typeof value))
     return true;
   if (!Array.isArray(value)) return false;
   // Missing values are refused where the numbers are read, with their place.

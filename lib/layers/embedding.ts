@@ -92,7 +92,9 @@ export class Embedding extends Layer {
     });
   }
 
-  override call(ids: Tensor): Tensor {
+  override call(given: Tensor): Tensor {
+    // Checks find the column of the data.
+    const ids = given.fedAs ?? given;
     currentTrace('Embedding').tableReads.push({ ids, limit: this.inputDim, layer: this.name });
     return this.embeddingsScale
       ? takeInt8(this.embeddings, this.embeddingsScale, ids)

@@ -6,8 +6,10 @@ import type { Shape, Tensor } from '../graph/tensor.js';
 import { uniqueName } from '../names.js';
 import type { DType } from '../native.js';
 import { shapeText } from '../ndarray.js';
+import { cast } from '../ops/operands.js';
 import * as rules from '../rules.js';
 import { Layer, type LayerOptions } from './layer.js';
+import { known } from './precision.js';
 
 export interface InputOptions {
   /** Shape of one row, without the batch; null for an axis of any length (time steps, the sides of images). */
@@ -101,19 +103,27 @@ export class InputLayer extends Layer {
     return this.tensor;
   }
 
-  /** Compares a tensor that is fed here with the declared shape. @internal */
-  check(fed: Tensor, model: string): void {
+  /** Compares a tensor that is fed here with the declared shape and brings it to a declared dtype of integers. @internal */
+  take(fed: Tensor, model: string): Tensor {
     const fits =
       fed.rank === this.batchShape.length &&
       this.batchShape.every(
         (dim, axis) => dim === null || axis === 0 || fed.shape[axis] === null || fed.shape[axis] === dim,
       );
-    if (fits) return;
+    if (fits) return this.converted(fed);
     throw new ChainruleError(
       'ERR_CHAINRULE_SHAPE',
       `model "${model}": input "${this.name}" expects shape ${shapeText(this.batchShape)} but got ${shapeText(fed.shape)}.`,
       { details: { layer: this.name, expected: [...this.batchShape], got: [...fed.shape] } },
     );
+  }
+
+  /** As Keras: numbers of any dtype may be fed. Where floats are declared, layers and the network widen what needs it. */
+  private converted(fed: Tensor): Tensor {
+    if (this.dtype === 'string' || this.dtype === 'float32' || fed.dtype === this.dtype) return fed;
+    const value = known(fed, cast(fed, this.dtype));
+    value.fedAs = fed.fedAs ?? fed;
+    return value;
   }
 }
 

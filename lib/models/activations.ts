@@ -43,7 +43,10 @@ export async function activationsOf(
   const table = await toTable({ x }, tableOptions(model, options.allowNonFinite));
   const call = (inputs: TensorStructure): TensorStructure =>
     network.replay(
-      flatten(inputs).map((leaf) => leaf.item as Tensor),
+      network.take(
+        flatten(inputs).map((leaf) => leaf.item as Tensor),
+        model.name,
+      ),
       wanted,
     );
   const { executable } = await buildPredict(model, table, call);

@@ -84,25 +84,31 @@ export async function runTest(
   }
 }
 
+export interface BatchOptions {
+  sampleWeight?: DataInput;
+  signal?: AbortSignal;
+}
+
 /** trainOnBatch and testOnBatch. */
 export async function onBatch(
   model: Model,
   kind: 'train' | 'test',
-  data: { x: unknown; y?: unknown; sampleWeight?: unknown; signal?: AbortSignal },
+  x: unknown,
+  y: unknown,
+  options: BatchOptions = {},
 ): Promise<Logs> {
-  const { x: _x, y: _y, ...options } = data;
   checkRules(`${kind}OnBatch`, options, { sampleWeight: anything, signal });
   model.needCompiled(`${kind}OnBatch`);
-  data.signal?.throwIfAborted();
-  model.buildFor(data.x);
-  const table = await toTable({ x: data.x, y: data.y, sampleWeight: data.sampleWeight }, tableOptions(model, false));
+  options.signal?.throwIfAborted();
+  model.buildFor(x);
+  const table = await toTable({ x, y, sampleWeight: options.sampleWeight }, tableOptions(model, false));
   const slot = kind === 'train' ? model.trainSlot : model.takeTestSlot();
   try {
     const key = `${table.signature}|${model.trainableKey}${kind === 'train' ? '|null' : ''}`;
     const program = await slot.programs.get(key, () => buildStep(model, kind, table, slot.state));
     await new TableSource(table, 0, table.rows, table.rows, false, false).check(program.checks);
     await program.reset();
-    await program.step.run(table.arrays, { signal: data.signal });
+    await program.step.run(table.arrays, { signal: options.signal });
     return await program.logs();
   } finally {
     if (kind === 'test') model.giveTestSlot(slot);

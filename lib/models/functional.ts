@@ -2,7 +2,6 @@ import type { Config } from '../config.js';
 import { ChainruleError } from '../errors.js';
 import { flatten, mapStructure, type Structure } from '../graph/structure.js';
 import { isSymbolic, type Tensor } from '../graph/tensor.js';
-import { InputLayer } from '../layers/input.js';
 import type { Layer, ShapeStructure, TensorStructure } from '../layers/layer.js';
 import { uniqueName } from '../names.js';
 import type { NDArray } from '../ndarray.js';
@@ -93,19 +92,15 @@ export class Functional<O = NDArray> extends Model<O> {
   }
 
   override call(inputs: TensorStructure): TensorStructure {
-    const live = flatten(inputs).map((leaf) => leaf.item as Tensor);
+    const fed = flatten(inputs).map((leaf) => leaf.item as Tensor);
     const expected = this.network.starts;
-    if (live.length !== expected.length) {
+    if (fed.length !== expected.length) {
       throw new ChainruleError(
         'ERR_CHAINRULE_VALUE',
-        `model "${this.name}" takes ${expected.length} inputs, got ${live.length}.`,
+        `model "${this.name}" takes ${expected.length} inputs, got ${fed.length}.`,
       );
     }
-    live.forEach((tensor, i) => {
-      const layer = expected[i]!.origin!.node.operation.layer;
-      if (layer instanceof InputLayer) layer.check(tensor, this.name);
-    });
-    return this.network.replay(live);
+    return this.network.replay(this.network.take(fed, this.name));
   }
 }
 

@@ -22,7 +22,7 @@ import { checkRules, integer, listOf } from '../rules.js';
 import { activationsOf } from './activations.js';
 import { type Compiled, type CompileOptions, compileModel } from './compile.js';
 import { type CompiledLoss, type CompiledMetrics, matchOutputs } from './compiled.js';
-import { type EvaluateOptions, evaluate, onBatch } from './evaluate.js';
+import { type BatchOptions, type EvaluateOptions, evaluate, onBatch } from './evaluate.js';
 import { fit as train } from './fit.js';
 import type { FitOptions } from './fit_options.js';
 import type { HostFront } from './front.js';
@@ -256,27 +256,19 @@ export class Model<O = NDArray> extends Layer {
   }
 
   /** One training step on one batch; metrics start anew. */
-  async trainOnBatch(
-    x: DataInput,
-    y?: DataInput,
-    options: { sampleWeight?: DataInput; signal?: AbortSignal } = {},
-  ): Promise<Logs> {
+  async trainOnBatch(x: DataInput, y?: DataInput, options?: BatchOptions): Promise<Logs> {
     checkTrainable(this, 'trainOnBatch');
     const end = this.beginFit();
     try {
-      return await onBatch(this as unknown as Model, 'train', { x, y, ...options });
+      return await onBatch(this as unknown as Model, 'train', x, y, options);
     } finally {
       end();
     }
   }
 
   /** Loss and metrics of one batch. */
-  testOnBatch(
-    x: DataInput,
-    y?: DataInput,
-    options: { sampleWeight?: DataInput; signal?: AbortSignal } = {},
-  ): Promise<Logs> {
-    return onBatch(this as unknown as Model, 'test', { x, y, ...options });
+  testOnBatch(x: DataInput, y?: DataInput, options?: BatchOptions): Promise<Logs> {
+    return onBatch(this as unknown as Model, 'test', x, y, options);
   }
 
   /** The outputs of inner layers (all, or those named) for data: a record by layer name. */

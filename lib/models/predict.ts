@@ -3,12 +3,13 @@ import type { Dataset } from '../data/dataset.js';
 import { ChainruleError } from '../errors.js';
 import { Executable } from '../graph/executable.js';
 import { hasOpenAxis } from '../graph/open_axes.js';
-import { flatten, pack } from '../graph/structure.js';
-import type { Tensor } from '../graph/tensor.js';
+import { flatten, mapStructure, pack } from '../graph/structure.js';
+import { isTensor, type Tensor } from '../graph/tensor.js';
 import { atOnce } from '../layers/text/work.js';
 import type { NativeProgram } from '../native.js';
 import { type AnyArray, allocate, isArrayInput, NDArray, shapeText, sizeOf } from '../ndarray.js';
 import { fromNested } from '../nested.js';
+import { cast } from '../ops/operands.js';
 import { checkRules, flag, integer, signal, verbosity } from '../rules.js';
 import type { HostFront } from './front.js';
 import type { Model } from './model.js';
@@ -213,6 +214,7 @@ export class RowPredictor {
     const { trace, outputs } = describePredict(
       this.model,
       tableLike(new NDArray(new Float32Array(sizeOf(shape)), [1, ...shape])),
+      (x) => mapStructure(this.model.predictStep(x), (leaf) => (isTensor(leaf) ? cast(leaf, 'float32') : leaf)),
     );
     if (outputs.length !== 1)
       throw new ChainruleError(

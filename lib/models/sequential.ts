@@ -1,6 +1,6 @@
 import type { Config } from '../config.js';
 import { ChainruleError, shown } from '../errors.js';
-import { isSymbolic, type Shape, type Tensor } from '../graph/tensor.js';
+import { isSymbolic, isTensor, type Shape, type Tensor } from '../graph/tensor.js';
 import { HostLayer, TextVectorization } from '../layers/index.js';
 import { InputLayer } from '../layers/input.js';
 import { inScope, isLayer, type Layer, type TensorStructure } from '../layers/layer.js';
@@ -9,7 +9,7 @@ import { StringArray } from '../strings.js';
 import type { HostFront } from './front.js';
 import { Model } from './model.js';
 import { checkModelOptions, type ModelOptions } from './model_options.js';
-import { Network } from './network.js';
+import { asDeclared, Network } from './network.js';
 import { buildSequential, finish } from './saving/build.js';
 import { sequentialConfig } from './saving/network_config.js';
 
@@ -109,10 +109,11 @@ export class Sequential extends Model {
   }
 
   override call(inputs: TensorStructure): TensorStructure {
-    const first = this.#network?.starts[0]?.origin?.node.operation.layer;
-    if (first instanceof InputLayer) first.check(inputs as Tensor, this.name);
+    const fed = this.#network?.take([inputs as Tensor], this.name)[0] ?? inputs;
     const traced = this.layers.filter((layer) => !(layer instanceof HostLayer));
-    return traced.reduce<TensorStructure>((x, layer) => layer.apply<TensorStructure>(x), inputs);
+    const result = traced.reduce<TensorStructure>((x, layer) => layer.apply<TensorStructure>(x), fed);
+    const symbolic = this.#network?.outputs;
+    return isSymbolic(symbolic) && isTensor(result) ? asDeclared(symbolic, result)! : result;
   }
 
   /** Builds a model that begins with strings for data like these. @internal */
