@@ -223,7 +223,7 @@ export class Family<T extends Configured> {
     }
     throw new ChainruleError(
       'ERR_CHAINRULE_OPTION',
-      `${article(this.registry.kind)} is a name, an object of its class or a config; got ${shown(spec)}.`,
+      `${article(this.registry.kind)} is a name, an object of its class or a config; got ${typeof spec === 'function' ? uncalled(spec) : shown(spec)}.`,
     );
   }
 
@@ -274,6 +274,17 @@ export class Family<T extends Configured> {
     return known.fromConfig?.(config) ?? new known(optionsFromConfig(config, known) as never);
   }
 }
+
+/** A class or factory in the place of what it makes. */
+export function uncalled(fn: { readonly name: string }): string {
+  const isClass = /^class\b/.test(Function.prototype.toString.call(fn));
+  return isClass ? `the class ${fn.name}: make it with new ${fn.name}(…)` : 'a function: a factory must be called';
+}
+
+/** Whether a function that was given as a formula is a class or one of the family's factories, not called. */
+export const isUncalled = (fn: (...args: never[]) => unknown, family: { registry: Registry<unknown> }): boolean =>
+  /^class\b/.test(Function.prototype.toString.call(fn)) ||
+  (fn.length < 2 && family.registry.find(fn.name) !== undefined);
 
 const article = (kind: string): string => `${/^[aeiou]/.test(kind) ? 'an' : 'a'} ${kind}`;
 

@@ -63,7 +63,7 @@ export function shown(value: unknown): string {
   const { name = 'Object' } = value.constructor ?? {};
   return name === 'Object'
     ? `an object with ${Object.keys(value).slice(0, 6).join(', ') || 'nothing'}`
-    : `of class ${name}`;
+    : `an object of class ${name}`;
 }
 
 /** The candidate that a person who typed `name` probably meant. */

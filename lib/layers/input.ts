@@ -58,7 +58,7 @@ function inputOptions<O>(options: O): O {
 export class InputLayer extends Layer {
   static override readonly options: OptionTable = {
     shape: 'local',
-    batchShape: 'value',
+    batchShape: { ...rules.shape, expected: 'the sizes of a batch, like [null, 28, 28, 1] (null: any number)' },
     dtype: 'value',
     trainable: 'local',
   };

@@ -1,6 +1,6 @@
 import { Configured } from '../config.js';
 import { type ConstraintSpec, resolveConstraint } from '../constraints/index.js';
-import { ChainruleError, checkOptions } from '../errors.js';
+import { ChainruleError, checkOptions, shown } from '../errors.js';
 import type { Shape } from '../graph/tensor.js';
 import { Variable } from '../graph/variable.js';
 import { type InitializerSpec, resolveInitializer } from '../initializers/index.js';
@@ -129,6 +129,11 @@ export abstract class Module extends Configured {
   /** Replaces all weights, in the order of `weights`. */
   async setWeights(values: readonly ArrayInput[]): Promise<void> {
     const { weights } = this;
+    if (!Array.isArray(values))
+      throw new ChainruleError(
+        'ERR_CHAINRULE_VALUE',
+        `setWeights: a list of arrays is expected, as getWeights gives it, got ${shown(values)}.`,
+      );
     if (values.length !== weights.length) {
       throw new ChainruleError(
         'ERR_CHAINRULE_VALUE',

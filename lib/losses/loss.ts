@@ -1,4 +1,4 @@
-import { Configured, checked, Family, type OptionTable, type Serialized } from '../config.js';
+import { Configured, checked, Family, isUncalled, type OptionTable, type Serialized } from '../config.js';
 import { ChainruleError, shown } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
 import { snakeClass } from '../names.js';
@@ -152,5 +152,6 @@ export type LossSpec = LossName | Loss | LossFunction | Serialized;
 
 /** A loss from a name, an object, a config or a function (yTrue, yPred) → values per sample. */
 export function resolveLoss(spec: LossSpec): Loss {
-  return typeof spec === 'function' ? new FunctionLoss(spec) : lossFamily.resolve(spec);
+  const isFormula = typeof spec === 'function' && !isUncalled(spec, lossFamily);
+  return isFormula ? new FunctionLoss(spec) : lossFamily.resolve(spec as Loss);
 }

@@ -72,12 +72,12 @@ export function checkFitOptions(options: FitOptions): void {
       'ERR_CHAINRULE_OPTION',
       `fit: validationData is a list [x, y] or [x, y, sampleWeight], or a Dataset; got ${shown(validationData)}.`,
     );
-  if (classWeight && sampleWeight !== undefined)
+  if (classWeight !== undefined && classWeight !== null && sampleWeight !== undefined)
     throw new ChainruleError(
       'ERR_CHAINRULE_OPTION',
       'fit: classWeight and sampleWeight cannot be used together; multiply the class weights into sampleWeight.',
     );
-  if (classWeight) checkClassWeight(classWeight);
+  if (classWeight !== undefined && classWeight !== null) checkClassWeight(classWeight);
 }
 
 /** Refuses options in the place of the targets: a forgotten y. */
