@@ -184,8 +184,8 @@ export class NDArray<D extends NativeArray = Float32Array> {
 }
 
 /** Whether an NDArray can hold it. */
-const holds = (data: unknown): boolean =>
-  isTypedArray(data) && Object.values(arrayTypes).some(({ name }) => name === data[Symbol.toStringTag]);
+const holds = (data: unknown): boolean => isTypedArray(data) && held.has(data[Symbol.toStringTag]);
+const held: ReadonlySet<string> = new Set(Object.values(arrayTypes).map(({ name }) => name));
 
 function wrongData(data: unknown): ChainruleError {
   const help =
