@@ -1,4 +1,4 @@
-import { ChainruleError, checkOptions, shown } from './errors.js';
+import { ChainruleError, checkOptions, itKnows, shown } from './errors.js';
 import { camelCase, snakeCase, snakeClass } from './names.js';
 import { findCustom, noteShared, registeredName, sharedObjects } from './registered.js';
 import { Registry } from './registry.js';
@@ -101,7 +101,7 @@ export function checkClassOptions(cls: ConfiguredClass<unknown>, options: unknow
     const known = Object.keys(table);
     throw new ChainruleError(
       'ERR_CHAINRULE_OPTION',
-      `${cls.name}: options come as one object, got ${shown(options)}. Write ${exampleCall(factoryOf(cls), options, rules)}. It knows: ${[...known].sort().join(', ')}.`,
+      `${cls.name}: options come as one object, got ${shown(options)}. Write ${exampleCall(factoryOf(cls), options, rules)}.${itKnows(known)}`,
       { details: { where: cls.name, known }, above: checkClassOptions },
     );
   }
@@ -159,7 +159,7 @@ export function optionsFromConfig(config: Config, cls?: unknown): Record<string,
   const options: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(config)) {
     const option = camelCase(key);
-    if (value === undefined || (value === null && (!table[option] || kindOf(table[option]) !== 'nullable'))) continue;
+    if (value === undefined || (value === null && kindOf(table[option] ?? 'value') !== 'nullable')) continue;
     if (key === 'dtype' && isFloat32(value)) continue;
     if (!Object.hasOwn(table, option) && Object.hasOwn(neutral, key) && sameJson(neutral[key], value)) continue;
     options[option] = value;
@@ -276,7 +276,7 @@ export class Family<T extends Configured> {
 }
 
 /** A class or factory in the place of what it makes. */
-export function uncalled(fn: { readonly name: string }): string {
+function uncalled(fn: { readonly name: string }): string {
   const isClass = /^class\b/.test(Function.prototype.toString.call(fn));
   return isClass ? `the class ${fn.name}: make it with new ${fn.name}(…)` : 'a function: a factory must be called';
 }

@@ -126,7 +126,8 @@ function habitual(key: string, knownKeys: readonly string[]): string | undefined
   return [camel, ...(Object.hasOwn(habits, camel) ? habits[camel]! : [])].find((name) => knownKeys.includes(name));
 }
 
-const itKnows = (keys: readonly string[]): string =>
+/** The end of a message about options: which there are. */
+export const itKnows = (keys: readonly string[]): string =>
   keys.length === 0 ? ' It has none.' : ` It knows: ${[...keys].sort().join(', ')}.`;
 
 /** Rejects what is no object of options: `dense(3)`. */

@@ -112,7 +112,7 @@ export function checkValues(where: string, options: object | undefined, rules: R
     const value = (options as Record<string, unknown> | undefined)?.[name];
     if (value === undefined || value === null) {
       if (rule.example === undefined) continue;
-      const must = rule === anything || rule.expected === anything.expected ? '' : `; it must be ${rule.expected}`;
+      const must = rule.expected === anything.expected ? '' : `; it must be ${rule.expected}`;
       throw new ChainruleError(
         'ERR_CHAINRULE_OPTION',
         `${where}: ${name} is missing${must}. Write ${exampleCall(call, options, rules)}.`,
@@ -140,6 +140,7 @@ export function exampleCall(call: string, given: unknown, rules: Rules): string 
       meant = undefined;
       return `${name}: ${sourceOf(value, rule) ?? rule.example}`;
     });
+  if (Object.keys(rules).length === 0) return `${call}()`;
   return entries.length === 0 ? `${call}({ name: value, … })` : `${call}({ ${entries.join(', ')} })`;
 }
 

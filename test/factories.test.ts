@@ -89,6 +89,12 @@ test.each(positional)("Keras's positional style is told how to come: %s", (_, ma
   expect(follow(error.message)).toBeTypeOf('object');
 });
 
+test('what has no options says so', () => {
+  expect(() => initializers.zeros([3, 3] as never)).toThrow(
+    'Zeros: options come as one object, got a list of 2. Write initializers.zeros(). It has none.',
+  );
+});
+
 test('a class of the program is shown with new', () => {
   class Wide extends layers.Dense {}
   expect(() => new Wide({} as never)).toThrow(
