@@ -1,7 +1,8 @@
-import { ChainruleError, checkOptions } from './errors.js';
-import { camelCase, snakeCase } from './names.js';
+import { ChainruleError, checkOptions, itKnows, shown } from './errors.js';
+import { camelCase, snakeCase, snakeClass } from './names.js';
 import { findCustom, noteShared, registeredName, sharedObjects } from './registered.js';
 import { Registry } from './registry.js';
+import { checkValues, exampleCall, type Rule, type Rules } from './rules.js';
 
 /** What stands in config files: Keras's snake_case keys and plain JSON values. */
 export type Config = Record<string, unknown>;
@@ -39,7 +40,11 @@ export type OptionKind =
   | 'schedule'
   | 'layer'
   | 'layers';
-export type OptionTable = Readonly<Record<string, OptionKind>>;
+/** A rule alone is that of a plain value. */
+export type OptionTable = Readonly<Record<string, OptionKind | (Rule & { readonly kind?: OptionKind })>>;
+
+const kindOf = (entry: OptionTable[string]): OptionKind =>
+  typeof entry === 'string' ? entry : (entry.kind ?? 'value');
 
 interface Converter {
   serialize(value: unknown): unknown;
@@ -58,7 +63,7 @@ export abstract class Configured {
   static readonly neutral: Config = {};
 
   constructor(options?: object) {
-    checkOptions(this.className, options, Object.keys(optionTable(this.constructor)));
+    checkClassOptions(this.constructor as ConfiguredClass<unknown>, options);
   }
 
   get className(): string {
@@ -68,7 +73,8 @@ export abstract class Configured {
   /** The options in Keras's snake_case, as they stand in files. */
   getConfig(): Config {
     const config: Config = {};
-    for (const [option, kind] of Object.entries(optionTable(this.constructor))) {
+    for (const [option, entry] of Object.entries(optionTable(this.constructor))) {
+      const kind = kindOf(entry);
       if (kind === 'local') continue;
       const value = (this as unknown as Config)[option];
       if (value === undefined && kind.startsWith('optional')) continue;
@@ -81,6 +87,51 @@ export abstract class Configured {
   savedBeside(): Partial<Serialized> {
     return {};
   }
+}
+
+/**
+ * Refuses what is no object of options, unknown names, wrong values, and that a required one is missing. Constructors
+ * that look at the options before they call their parent's begin with it.
+ */
+export function checkClassOptions(cls: ConfiguredClass<unknown>, options: unknown): void {
+  const table = optionTable(cls);
+  const rules = rulesOf(cls, table);
+  const isObject = typeof options === 'object' && options !== null && !Array.isArray(options);
+  if (!isObject && options !== undefined) {
+    const known = Object.keys(table);
+    throw new ChainruleError(
+      'ERR_CHAINRULE_OPTION',
+      `${cls.name}: options come as one object, got ${shown(options)}. Write ${exampleCall(factoryOf(cls), options, rules)}.${itKnows(known)}`,
+      { details: { where: cls.name, known }, above: checkClassOptions },
+    );
+  }
+  checkOptions(cls.name, options, Object.keys(table));
+  checkValues(cls.name, options, rules, factoryOf(cls));
+}
+
+/** The rules of a class, its own before those of its parents: in calls, what is its own comes first. */
+function rulesOf(cls: unknown, table: OptionTable): Rules {
+  const names = new Set<string>();
+  for (let current = cls; typeof current === 'function'; current = Object.getPrototypeOf(current))
+    for (const name of Object.keys((current as { options?: OptionTable }).options ?? {})) names.add(name);
+  return Object.fromEntries(
+    [...names].flatMap((name) => (typeof table[name] === 'string' ? [] : [[name, table[name]!]])),
+  );
+}
+
+/** As checkClassOptions, and gives the options back: `super({ ...checked(new.target, options), … })`. */
+export function checked<O>(cls: ConfiguredClass<unknown>, options: O): O {
+  checkClassOptions(cls, options);
+  return options;
+}
+
+const families = new WeakMap<object, { readonly module: string }>();
+
+/** How a program makes one: by the factory that is named after the class, or with new. */
+function factoryOf(cls: ConfiguredClass<unknown> & { readonly factory?: string }): string {
+  const family = families.get(cls);
+  if (!family) return `new ${cls.name}`;
+  return cls.factory ?? `${family.module.split('.').at(-1)}.${camelCase(snakeClass(cls.name))}`;
 }
 
 /** Own and inherited options, parents first. */
@@ -108,7 +159,7 @@ export function optionsFromConfig(config: Config, cls?: unknown): Record<string,
   const options: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(config)) {
     const option = camelCase(key);
-    if (value === undefined || (value === null && table[option] !== 'nullable')) continue;
+    if (value === undefined || (value === null && kindOf(table[option] ?? 'value') !== 'nullable')) continue;
     if (key === 'dtype' && isFloat32(value)) continue;
     if (!Object.hasOwn(table, option) && Object.hasOwn(neutral, key) && sameJson(neutral[key], value)) continue;
     options[option] = value;
@@ -137,6 +188,8 @@ export type FamilyClass<T> = (new (
   readonly kerasModule?: string;
   /** Where Keras exports the class under another name than its own. */
   readonly kerasName?: string;
+  /** Its factory in messages, where that is not named after the class. */
+  readonly factory?: string;
 };
 
 /** A family of classes (`initializers`, `losses`, …) that strings, configs and instances resolve to. */
@@ -154,6 +207,7 @@ export class Family<T extends Configured> {
   /** Registers a class under its own name and Keras's aliases. */
   add(cls: FamilyClass<T>, ...aliases: readonly string[]): this {
     this.registry.add(cls, cls.name, ...aliases);
+    families.set(cls, this);
     return this;
   }
 
@@ -169,11 +223,16 @@ export class Family<T extends Configured> {
     }
     throw new ChainruleError(
       'ERR_CHAINRULE_OPTION',
-      `a ${this.registry.kind} is a name, an object of its class or a config; got ${String(spec)}.`,
+      `${article(this.registry.kind)} is a name, an object of its class or a config; got ${typeof spec === 'function' ? uncalled(spec) : shown(spec)}.`,
     );
   }
 
   serialize(value: T): Serialized {
+    if (!((value as unknown) instanceof Configured))
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `serialize: ${article(this.registry.kind)} is expected, got ${shown(value)}.`,
+      );
     const cls = value.constructor as FamilyClass<T>;
     const builtIn = this.registry.nameOf(cls) !== undefined;
     const module = builtIn ? (cls.kerasModule ?? this.module) : null;
@@ -215,6 +274,19 @@ export class Family<T extends Configured> {
     return known.fromConfig?.(config) ?? new known(optionsFromConfig(config, known) as never);
   }
 }
+
+/** A class or factory in the place of what it makes. */
+function uncalled(fn: { readonly name: string }): string {
+  const isClass = /^class\b/.test(Function.prototype.toString.call(fn));
+  return isClass ? `the class ${fn.name}: make it with new ${fn.name}(…)` : 'a function: a factory must be called';
+}
+
+/** Whether a function that was given as a formula is a class or one of the family's factories, not called. */
+export const isUncalled = (fn: (...args: never[]) => unknown, family: { registry: Registry<unknown> }): boolean =>
+  /^class\b/.test(Function.prototype.toString.call(fn)) ||
+  (fn.length < 2 && family.registry.find(fn.name) !== undefined);
+
+const article = (kind: string): string => `${/^[aeiou]/.test(kind) ? 'an' : 'a'} ${kind}`;
 
 /** Makes a family's objects serialisable inside the options of others. */
 export function convertOptions<T extends Configured>(kind: OptionKind, family: Family<T>): void {

@@ -63,7 +63,7 @@ export function shown(value: unknown): string {
   const { name = 'Object' } = value.constructor ?? {};
   return name === 'Object'
     ? `an object with ${Object.keys(value).slice(0, 6).join(', ') || 'nothing'}`
-    : `of class ${name}`;
+    : `an object of class ${name}`;
 }
 
 /** The candidate that a person who typed `name` probably meant. */
@@ -126,12 +126,16 @@ function habitual(key: string, knownKeys: readonly string[]): string | undefined
   return [camel, ...(Object.hasOwn(habits, camel) ? habits[camel]! : [])].find((name) => knownKeys.includes(name));
 }
 
+/** The end of a message about options: which there are. */
+export const itKnows = (keys: readonly string[]): string =>
+  keys.length === 0 ? ' It has none.' : ` It knows: ${[...keys].sort().join(', ')}.`;
+
 /** Rejects what is no object of options: `dense(3)`. */
 export function checkIsOptions(where: string, options: unknown, knownKeys: readonly string[]): void {
   if (options === undefined || (typeof options === 'object' && options !== null && !Array.isArray(options))) return;
   throw new ChainruleError(
     'ERR_CHAINRULE_OPTION',
-    `${where}: options come as one object, { name: value, … }, got ${shown(options)}. It knows: ${[...knownKeys].sort().join(', ')}.`,
+    `${where}: options come as one object, { name: value, … }, got ${shown(options)}.${itKnows(knownKeys)}`,
     { details: { where, known: knownKeys }, above: checkIsOptions },
   );
 }
@@ -142,9 +146,7 @@ export function checkOptions(where: string, options: object | undefined, knownKe
   for (const key of Object.keys(options ?? {})) {
     if (knownKeys.includes(key)) continue;
     const meant = habitual(key, knownKeys);
-    const help = meant
-      ? `; did you mean "${meant}"?`
-      : didYouMean(key, knownKeys) || `. It knows: ${[...knownKeys].sort().join(', ')}.`;
+    const help = meant ? `; did you mean "${meant}"?` : didYouMean(key, knownKeys) || `.${itKnows(knownKeys)}`;
     throw new ChainruleError('ERR_CHAINRULE_OPTION', `${where}: unknown option "${key}"${help}`, {
       details: { where, option: key, known: knownKeys },
       above: checkOptions,

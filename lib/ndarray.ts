@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { ChainruleError } from './errors.js';
+import { ChainruleError, shown } from './errors.js';
 import type { Bound, DType, NativeArray } from './native.js';
 
 export type TypedArray =
@@ -15,7 +15,7 @@ export type TypedArray =
   | BigInt64Array
   | BigUint64Array;
 /** Rows of rows of numbers; the innermost level may be typed arrays. */
-export type NestedArray = number | boolean | TypedArray | readonly NestedArray[];
+export type NestedArray = number | bigint | boolean | TypedArray | readonly NestedArray[];
 /** Whatever counts as an array at the border. */
 export type ArrayInput = AnyArray | NestedArray;
 
@@ -66,7 +66,17 @@ export class NDArray<D extends NativeArray = Float32Array> {
    * `data` is used as it is, not copied; its length must be the product of `shape`. Don't write to it, transfer or resize its
    * buffer while a promise of a call that got it (`fit`, `predict`, …) is pending.
    */
-  constructor(data: D, shape: readonly number[] = [data.length], dtype: DType = dtypeOfArray(data)) {
+  constructor(
+    data: D,
+    shape: readonly number[] = [(data as D | null)?.length ?? 0],
+    dtype: DType = dtypeOfArray(data),
+  ) {
+    if (!holds(data)) throw wrongData(data);
+    if (!Array.isArray(shape))
+      throw new ChainruleError(
+        'ERR_CHAINRULE_SHAPE',
+        `NDArray: the shape is a list of sizes, like [2, 3], got ${shown(shape)}.`,
+      );
     for (const dim of shape) {
       if (!Number.isInteger(dim) || dim < 0) {
         throw new ChainruleError(
@@ -173,6 +183,21 @@ export class NDArray<D extends NativeArray = Float32Array> {
   }
 }
 
+/** Whether an NDArray can hold it. */
+const holds = (data: unknown): boolean => isTypedArray(data) && held.has(data[Symbol.toStringTag]);
+const held: ReadonlySet<string> = new Set(Object.values(arrayTypes).map(({ name }) => name));
+
+function wrongData(data: unknown): ChainruleError {
+  const help =
+    isTypedArray(data) || Array.isArray(data)
+      ? ' Convert it: Float32Array.from(…), or Int32Array.from(…); nested rows are taken as they are by fit and predict.'
+      : '';
+  return new ChainruleError(
+    'ERR_CHAINRULE_INPUT',
+    `NDArray: the data is a Float32Array, Int32Array, Uint32Array, Uint8Array or Int8Array, got ${isTypedArray(data) ? `a ${data.constructor.name}` : shown(data)}.${help}`,
+  );
+}
+
 export function bound(array: AnyArray): Bound {
   return { data: array.data, shape: array.shape };
 }
@@ -190,7 +215,7 @@ export function isTypedArray(value: unknown): value is TypedArray {
 
 /** True for what fromNested takes: numbers, typed arrays and nested arrays of them. */
 export function isArrayInput(value: unknown): value is ArrayInput {
-  if (value instanceof NDArray || isTypedArray(value) || typeof value === 'number' || typeof value === 'boolean')
+  if (value instanceof NDArray || isTypedArray(value) || ['number', 'bigint', 'boolean'].includes(typeof value))
     return true;
   if (!Array.isArray(value)) return false;
   // Missing values are refused where the numbers are read, with their place.

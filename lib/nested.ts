@@ -62,7 +62,8 @@ function* convert(value: ArrayInput, options: ConvertOptions): Generator<undefin
   const path: number[] = [];
   function* fill(item: unknown, axis: number): Generator<undefined, void> {
     if (axis === shape.length) {
-      if (typeof item !== 'number' && typeof item !== 'boolean') throw notANumber(item, path, options);
+      if (typeof item !== 'number' && typeof item !== 'boolean' && typeof item !== 'bigint')
+        throw notANumber(item, path, options);
       if (!options.allowNonFinite && !Number.isFinite(Number(item))) throw notFinite(Number(item), path, options);
       data[at++] = Number(item);
       return;

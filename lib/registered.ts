@@ -1,4 +1,5 @@
-import { ChainruleError } from './errors.js';
+import { ChainruleError, shown } from './errors.js';
+import { checkRules, text } from './rules.js';
 
 /** A class with Keras's protocol: a constructor of options, perhaps `fromConfig`; or a function that an option takes. */
 // biome-ignore lint/suspicious/noExplicitAny: options and arguments differ from one to the next
@@ -22,6 +23,12 @@ export interface RegisterOptions {
  * (https://keras.io/api/models/model_saving_apis/serialization_utils/).
  */
 export function registerClass<C extends RegisteredClass>(cls: C, options: RegisterOptions = {}): C {
+  if (typeof cls !== 'function')
+    throw new ChainruleError(
+      'ERR_CHAINRULE_OPTION',
+      `registerClass: a class or function is expected, got ${shown(cls)}.`,
+    );
+  checkRules('registerClass', options, { package: text, name: text });
   const name = `${options.package ?? 'Custom'}>${options.name ?? cls.name}`;
   const known = classes.get(name);
   if (known && known !== cls) {

@@ -23,7 +23,7 @@ const native = {
 /** lib/: a file or folder may import itself and every line above its own. `import type` is free. */
 const library = [
   ['errors'],
-  ['names'],
+  ['rules', 'names'],
   ['registry', 'registered'],
   ['config'],
   ['native-loader'],

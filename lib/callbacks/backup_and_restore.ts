@@ -1,4 +1,5 @@
-import { ChainruleError, checkOptions } from '../errors.js';
+import { ChainruleError, shown } from '../errors.js';
+import { checkRules, either, flag, integer } from '../rules.js';
 import { Callback } from './callback.js';
 
 export interface BackupAndRestoreOptions {
@@ -23,9 +24,16 @@ export class BackupAndRestore extends Callback {
     options: BackupAndRestoreOptions = {},
   ) {
     super();
-    checkOptions('BackupAndRestore', options, ['saveFreq', 'deleteCheckpoint', 'doubleCheckpoint']);
+    checkRules('BackupAndRestore', options, {
+      saveFreq: either('epoch', integer(1)),
+      deleteCheckpoint: flag,
+      doubleCheckpoint: flag,
+    });
     if (typeof backupDir !== 'string' || backupDir === '')
-      throw new ChainruleError('ERR_CHAINRULE_OPTION', 'BackupAndRestore: a folder for the checkpoints is expected.');
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `BackupAndRestore: a folder for the checkpoints is expected, got ${shown(backupDir)}. Write callbacks.backupAndRestore('checkpoints').`,
+      );
     this.saveFreq = options.saveFreq ?? 'epoch';
     this.deleteCheckpoint = options.deleteCheckpoint ?? true;
   }

@@ -1,4 +1,4 @@
-import { ChainruleError } from '../errors.js';
+import { ChainruleError, checkOptions, shown } from '../errors.js';
 import type { Model } from '../models/model.js';
 import type { Logs } from '../models/programs.js';
 
@@ -49,6 +49,24 @@ export abstract class Callback {
   }
 }
 
+/** Every hook. */
+export const hookNames: readonly (keyof CallbackHooks)[] = [
+  'setParams',
+  'setModel',
+  'onTrainBegin',
+  'onTrainEnd',
+  'onEpochBegin',
+  'onEpochEnd',
+  'onTrainBatchBegin',
+  'onTrainBatchEnd',
+  'onBatchBegin',
+  'onBatchEnd',
+  'onTestBegin',
+  'onTestEnd',
+  'getState',
+  'setState',
+];
+
 const batchHooks = ['onTrainBatchBegin', 'onTrainBatchEnd', 'onBatchBegin', 'onBatchEnd'] as const;
 
 /** Calls the hooks of several callbacks one after the other. */
@@ -58,8 +76,16 @@ export class CallbackList {
     if (wrong !== undefined)
       throw new ChainruleError(
         'ERR_CHAINRULE_OPTION',
-        `callbacks: a callback is an object with hooks, got a ${typeof wrong}. Make one: callbacks.earlyStopping({ … }), or new.`,
+        `callbacks: a callback is an object with hooks, got ${shown(wrong)}. Make one: callbacks.earlyStopping({ … }), or new.`,
       );
+    // A misspelt hook would never be called; what classes call their methods is their own affair.
+    for (const callback of callbacks)
+      if (Object.getPrototypeOf(callback) === Object.prototype)
+        checkOptions(
+          'callbacks',
+          Object.fromEntries(Object.entries(callback).filter(([key]) => key.startsWith('on'))),
+          hookNames,
+        );
   }
 
   get hasBatchHooks(): boolean {

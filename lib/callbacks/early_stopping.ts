@@ -1,8 +1,8 @@
-import { checkOptions } from '../errors.js';
 import type { Logs } from '../models/programs.js';
 import type { NDArray } from '../ndarray.js';
+import { checkRules, flag, integer, number, verbosity } from '../rules.js';
 import type { CallbackState } from './callback.js';
-import { MonitorCallback, type MonitorOptions } from './monitor.js';
+import { MonitorCallback, type MonitorOptions, monitorRules } from './monitor.js';
 
 export interface EarlyStoppingOptions extends MonitorOptions {
   /** Epochs without improvement to wait for. Default 0. */
@@ -15,6 +15,16 @@ export interface EarlyStoppingOptions extends MonitorOptions {
   /** Epochs that are let pass first. Default 0. */
   startFromEpoch?: number;
 }
+
+const optionRules = {
+  ...monitorRules,
+  minDelta: number,
+  patience: integer(0),
+  verbose: verbosity,
+  baseline: number,
+  restoreBestWeights: flag,
+  startFromEpoch: integer(0),
+};
 
 /** Ends fit when the watched number stops improving (https://keras.io/api/callbacks/early_stopping/). */
 export class EarlyStopping extends MonitorCallback {
@@ -29,16 +39,7 @@ export class EarlyStopping extends MonitorCallback {
   private bestWeights: NDArray[] | undefined;
 
   constructor(options: EarlyStoppingOptions = {}) {
-    checkOptions('EarlyStopping', options, [
-      'monitor',
-      'mode',
-      'minDelta',
-      'patience',
-      'verbose',
-      'baseline',
-      'restoreBestWeights',
-      'startFromEpoch',
-    ]);
+    checkRules('EarlyStopping', options, optionRules);
     super(options);
     this.patience = options.patience ?? 0;
     this.verbose = options.verbose ?? 0;

@@ -33,7 +33,7 @@ export const modelCheckpoint = (filepath: string, options?: ModelCheckpointOptio
   new ModelCheckpoint(filepath, options);
 export const backupAndRestore = (backupDir: string, options?: BackupAndRestoreOptions): BackupAndRestore =>
   new BackupAndRestore(backupDir, options);
-export const terminateOnNaN = (): TerminateOnNaN => new TerminateOnNaN();
+export const terminateOnNaN = (options?: Record<string, never>): TerminateOnNaN => new TerminateOnNaN(options);
 export const lambdaCallback = (hooks: CallbackHooks): LambdaCallback => new LambdaCallback(hooks);
 export const csvLogger = (filename: string, options?: { separator?: string; append?: boolean }): CSVLogger =>
   new CSVLogger(filename, options);

@@ -1,7 +1,8 @@
-import { ChainruleError, checkOptions } from '../errors.js';
+import { ChainruleError, shown } from '../errors.js';
 import type { Logs } from '../models/programs.js';
+import { atLeast, below, checkRules, integer, number, verbosity } from '../rules.js';
 import { Callback, type CallbackState } from './callback.js';
-import { MonitorCallback, type MonitorOptions } from './monitor.js';
+import { MonitorCallback, type MonitorOptions, monitorRules } from './monitor.js';
 
 export type ScheduleFunction = (epoch: number, learningRate: number) => number | Promise<number>;
 
@@ -15,9 +16,9 @@ export class LearningRateScheduler extends Callback {
     if (typeof schedule !== 'function')
       throw new ChainruleError(
         'ERR_CHAINRULE_OPTION',
-        'LearningRateScheduler: a function (epoch, learningRate) → number is expected.',
+        `LearningRateScheduler: a function (epoch, learningRate) → number is expected, got ${shown(schedule)}. Write callbacks.learningRateScheduler((epoch, rate) => rate * 0.9).`,
       );
-    checkOptions('LearningRateScheduler', options, ['verbose']);
+    checkRules('LearningRateScheduler', options, { verbose: verbosity });
   }
 
   async onEpochBegin(epoch: number): Promise<void> {
@@ -50,6 +51,16 @@ export interface ReduceLROnPlateauOptions extends MonitorOptions {
   minLr?: number;
 }
 
+const plateauRules = {
+  ...monitorRules,
+  minDelta: number,
+  factor: below(0, 1),
+  patience: integer(0),
+  verbose: verbosity,
+  cooldown: integer(0),
+  minLr: atLeast(0),
+};
+
 /** Lowers the learning rate when the watched number stops improving (https://keras.io/api/callbacks/reduce_lr_on_plateau/). */
 export class ReduceLROnPlateau extends MonitorCallback {
   readonly factor: number;
@@ -61,27 +72,13 @@ export class ReduceLROnPlateau extends MonitorCallback {
   private resting = 0;
 
   constructor(options: ReduceLROnPlateauOptions = {}) {
-    checkOptions('ReduceLROnPlateau', options, [
-      'monitor',
-      'mode',
-      'minDelta',
-      'factor',
-      'patience',
-      'verbose',
-      'cooldown',
-      'minLr',
-    ]);
+    checkRules('ReduceLROnPlateau', options, plateauRules);
     super({ ...options, minDelta: options.minDelta ?? 1e-4 });
     this.factor = options.factor ?? 0.1;
     this.patience = options.patience ?? 10;
     this.verbose = options.verbose ?? 0;
     this.cooldown = options.cooldown ?? 0;
     this.minLr = options.minLr ?? 0;
-    if (!(this.factor < 1))
-      throw new ChainruleError(
-        'ERR_CHAINRULE_OPTION',
-        `ReduceLROnPlateau: factor must be below 1, got ${String(options.factor)}.`,
-      );
   }
 
   onTrainBegin(): void {

@@ -1,10 +1,16 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { ChainruleError, checkOptions } from '../errors.js';
+import { ChainruleError, checkOptions, shown } from '../errors.js';
 import type { Logs } from '../models/programs.js';
-import { Callback, type CallbackHooks, type CallbackState } from './callback.js';
+import { checkRules, flag, text } from '../rules.js';
+import { Callback, type CallbackHooks, type CallbackState, hookNames } from './callback.js';
 
 /** Ends fit when the loss of an epoch is NaN or infinite (https://keras.io/api/callbacks/terminate_on_nan/). */
 export class TerminateOnNaN extends Callback {
+  constructor(options?: Record<string, never>) {
+    super();
+    checkOptions('TerminateOnNaN', options, []);
+  }
+
   onEpochEnd(epoch: number, logs: Logs): void {
     const { loss } = logs;
     if (typeof loss !== 'number' || Number.isFinite(loss)) return;
@@ -17,6 +23,12 @@ export class TerminateOnNaN extends Callback {
 export class LambdaCallback extends Callback {
   constructor(hooks: CallbackHooks) {
     super();
+    if (hooks === undefined)
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        'LambdaCallback: hooks are missing. Write callbacks.lambdaCallback({ onEpochEnd: (epoch, logs) => { … } }).',
+      );
+    checkOptions('LambdaCallback', hooks, hookNames);
     Object.assign(this, hooks);
   }
 }
@@ -35,9 +47,12 @@ export class CSVLogger extends Callback {
     options: { separator?: string; append?: boolean } = {},
   ) {
     super();
-    checkOptions('CSVLogger', options, ['separator', 'append']);
+    checkRules('CSVLogger', options, { separator: text, append: flag });
     if (typeof filename !== 'string' || filename === '')
-      throw new ChainruleError('ERR_CHAINRULE_OPTION', 'CSVLogger: a file name is expected.');
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `CSVLogger: a file name is expected, got ${shown(filename)}. Write callbacks.csvLogger('log.csv').`,
+      );
     this.separator = options.separator ?? ',';
     this.append = options.append ?? false;
   }

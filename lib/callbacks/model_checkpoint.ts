@@ -1,9 +1,10 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { ChainruleError, checkOptions } from '../errors.js';
+import { ChainruleError, shown } from '../errors.js';
 import type { Logs } from '../models/programs.js';
+import { checkRules, either, flag, integer, number, verbosity } from '../rules.js';
 import type { CallbackState } from './callback.js';
-import { MonitorCallback, type MonitorOptions } from './monitor.js';
+import { MonitorCallback, type MonitorOptions, monitorRules } from './monitor.js';
 
 export interface ModelCheckpointOptions extends Omit<MonitorOptions, 'minDelta'> {
   verbose?: 0 | 1;
@@ -16,6 +17,15 @@ export interface ModelCheckpointOptions extends Omit<MonitorOptions, 'minDelta'>
   /** What must be beaten by the first save, with saveBestOnly. */
   initialValueThreshold?: number;
 }
+
+const optionRules = {
+  ...monitorRules,
+  verbose: verbosity,
+  saveBestOnly: flag,
+  saveWeightsOnly: flag,
+  saveFreq: either('epoch', integer(1)),
+  initialValueThreshold: number,
+};
 
 /**
  * Saves the model while it trains (https://keras.io/api/callbacks/model_checkpoint/). The path may hold `{epoch}`,
@@ -35,15 +45,7 @@ export class ModelCheckpoint extends MonitorCallback {
     readonly filepath: string,
     options: ModelCheckpointOptions = {},
   ) {
-    checkOptions('ModelCheckpoint', options, [
-      'monitor',
-      'mode',
-      'verbose',
-      'saveBestOnly',
-      'saveWeightsOnly',
-      'saveFreq',
-      'initialValueThreshold',
-    ]);
+    checkRules('ModelCheckpoint', options, optionRules);
     super(options);
     this.verbose = options.verbose ?? 0;
     this.saveBestOnly = options.saveBestOnly ?? false;
@@ -54,15 +56,10 @@ export class ModelCheckpoint extends MonitorCallback {
     if (typeof filepath !== 'string' || !endings.some((ending) => filepath.endsWith(ending)))
       throw new ChainruleError(
         'ERR_CHAINRULE_OPTION',
-        `ModelCheckpoint: the path of ${this.saveWeightsOnly ? 'weights' : 'a model'} must end in ${endings.join(' or ')}, got ${String(filepath)}.`,
+        `ModelCheckpoint: the path of ${this.saveWeightsOnly ? 'weights' : 'a model'} must end in ${endings.join(' or ')}, got ${shown(filepath)}. Write callbacks.modelCheckpoint('best${endings[0]}', { saveBestOnly: true }).`,
       );
     const { saveFreq } = this;
     if (saveFreq === 'epoch') return;
-    if (!Number.isInteger(saveFreq) || saveFreq < 1)
-      throw new ChainruleError(
-        'ERR_CHAINRULE_OPTION',
-        `ModelCheckpoint: saveFreq must be 'epoch' or a number of batches, got ${String(saveFreq)}.`,
-      );
     this.onTrainBatchEnd = async (batch, logs) => {
       if (++this.batches % saveFreq === 0) await this.save(logs, batch + 1);
     };

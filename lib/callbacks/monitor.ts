@@ -1,5 +1,6 @@
 import { ChainruleError } from '../errors.js';
 import type { Logs } from '../models/programs.js';
+import { oneOf, text } from '../rules.js';
 import { Callback } from './callback.js';
 
 export type Mode = 'auto' | 'min' | 'max';
@@ -13,6 +14,8 @@ export interface MonitorOptions {
   minDelta?: number;
 }
 
+export const monitorRules = { monitor: text, mode: oneOf('auto', 'min', 'max') };
+
 /** Callbacks that watch a number for improvement (keras/src/callbacks/monitor_callback.py). */
 export abstract class MonitorCallback extends Callback {
   readonly monitor: string;
@@ -25,12 +28,6 @@ export abstract class MonitorCallback extends Callback {
     this.monitor = options.monitor ?? 'val_loss';
     this.mode = options.mode ?? 'auto';
     this.minDelta = Math.abs(options.minDelta ?? 0);
-    if (!['auto', 'min', 'max'].includes(this.mode)) {
-      throw new ChainruleError(
-        'ERR_CHAINRULE_OPTION',
-        `${this.constructor.name}: mode must be 'auto', 'min' or 'max', got ${String(options.mode)}.`,
-      );
-    }
   }
 
   /** The watched number; a missing one is a warning and undefined. */

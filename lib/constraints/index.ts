@@ -1,8 +1,9 @@
-import { Configured, convertOptions, Family, type Serialized } from '../config.js';
+import { Configured, convertOptions, Family, type OptionTable, type Serialized } from '../config.js';
 import type { Tensor } from '../graph/tensor.js';
 import { add, clip, divide, maximum, multiply } from '../ops/math.js';
 import { float, type Operand } from '../ops/operands.js';
 import { norm } from '../ops/reduce.js';
+import * as rules from '../rules.js';
 
 /** A rule that weights are brought back to after every update (https://keras.io/api/layers/constraints/). */
 export abstract class Constraint extends Configured {
@@ -13,7 +14,7 @@ const epsilon = 1e-7;
 
 /** Norms along `axis` are at most `maxValue`. */
 export class MaxNorm extends Constraint {
-  static override readonly options = { maxValue: 'value', axis: 'value' } as const;
+  static override readonly options: OptionTable = { maxValue: rules.atLeast(0), axis: rules.orList(rules.integer()) };
   readonly maxValue: number;
   readonly axis: number | readonly number[];
 
@@ -39,7 +40,7 @@ export class NonNeg extends Constraint {
 
 /** Norms along `axis` are 1. */
 export class UnitNorm extends Constraint {
-  static override readonly options = { axis: 'value' } as const;
+  static override readonly options: OptionTable = { axis: rules.orList(rules.integer()) };
   readonly axis: number | readonly number[];
 
   constructor(options: { axis?: number | readonly number[] } = {}) {
@@ -55,7 +56,12 @@ export class UnitNorm extends Constraint {
 
 /** Norms along `axis` move towards [minValue, maxValue] by `rate`. */
 export class MinMaxNorm extends Constraint {
-  static override readonly options = { minValue: 'value', maxValue: 'value', rate: 'value', axis: 'value' } as const;
+  static override readonly options: OptionTable = {
+    minValue: rules.atLeast(0),
+    maxValue: rules.atLeast(0),
+    rate: rules.between(0, 1),
+    axis: rules.orList(rules.integer()),
+  };
   readonly minValue: number;
   readonly maxValue: number;
   readonly rate: number;
@@ -94,7 +100,7 @@ export function resolveConstraint(spec: ConstraintSpec | null | undefined): Cons
 }
 
 export const maxNorm = (options?: ConstructorParameters<typeof MaxNorm>[0]): MaxNorm => new MaxNorm(options);
-export const nonNeg = (): NonNeg => new NonNeg();
+export const nonNeg = (options?: Record<string, never>): NonNeg => new NonNeg(options);
 export const unitNorm = (options?: ConstructorParameters<typeof UnitNorm>[0]): UnitNorm => new UnitNorm(options);
 export const minMaxNorm = (options?: ConstructorParameters<typeof MinMaxNorm>[0]): MinMaxNorm =>
   new MinMaxNorm(options);

@@ -6,6 +6,7 @@ import { type AnyArray, type ArrayInput, allocate, isArrayInput, NDArray, sizeOf
 import { fromNested, fromNestedAsync } from '../nested.js';
 import { divide, equal, where } from '../ops/math.js';
 import { type NormOptions, norm } from '../ops/reduce.js';
+import { anything, checkRules, checkValues, integer } from '../rules.js';
 import { isStringInput, StringArray } from '../strings.js';
 import type { BatchParts, DataInput } from './columns.js';
 import { Dataset } from './dataset.js';
@@ -13,6 +14,7 @@ import { permutation } from './permutation.js';
 
 /** Class numbers as one-hot vectors; an axis of size 1 at the end is dropped (https://keras.io/api/utils/python_utils/#to_categorical-function). */
 export function toCategorical(x: ArrayInput, numClasses?: number): NDArray {
+  checkValues('toCategorical', { numClasses }, { numClasses: integer(1) });
   const classes = fromNested(x, { name: 'toCategorical' });
   let most = -1;
   for (const value of classes.data) most = Math.max(most, value);
@@ -34,8 +36,10 @@ export function toCategorical(x: ArrayInput, numClasses?: number): NDArray {
 /** Rows (or whatever stands along the axis) divided by their norm; those of zeros stay (https://keras.io/api/utils/python_utils/#normalize-function). */
 export async function normalize(
   x: ArrayInput,
-  { axis = -1, order = 2 }: { axis?: number; order?: NonNullable<NormOptions['ord']> } = {},
+  options: { axis?: number; order?: NonNullable<NormOptions['ord']> } = {},
 ): Promise<NDArray> {
+  checkRules('normalize', options, { axis: integer(), order: anything });
+  const { axis = -1, order = 2 } = options;
   const array = await fromNestedAsync(x, { name: 'normalize', dtype: 'float32' });
   return compute(() => {
     const size = norm(array, { ord: order, axis, keepdims: true });

@@ -1,4 +1,4 @@
-import { ChainruleError } from '../errors.js';
+import { ChainruleError, shown } from '../errors.js';
 import { flatten, pack } from '../graph/structure.js';
 import { type NativeDataset, native } from '../native.js';
 import { type AnyArray, type ArrayInput, bound, isArrayInput, shapeText } from '../ndarray.js';
@@ -122,6 +122,7 @@ export async function toTable(data: BatchParts, options: TableOptions = {}): Pro
   for (const part of parts) {
     const value = data[part];
     if (value === undefined || value === null) continue;
+    refuseRecords(part, value);
     const shaped = part === 'x' ? byInputs(value, options.inputs) : value;
     if (part === 'x' && options.front) {
       const arrays = await options.front.columns(inputLeaves(shaped, options.inputs), options);
@@ -142,6 +143,17 @@ export async function toTable(data: BatchParts, options: TableOptions = {}): Pro
   }
   const adjusted = fitRanks(columns, layout.x, options.front?.boundary ?? options.inputs);
   return Table.of(adjusted, layout as unknown as BatchParts);
+}
+
+/** Rows as objects, as they come from JSON or a database: which columns count, and in which order, only the program knows. */
+function refuseRecords(part: string, value: unknown): void {
+  const first: unknown = Array.isArray(value) ? value[0] : undefined;
+  if (typeof first !== 'object' || first === null || Object.getPrototypeOf(first) !== Object.prototype) return;
+  const keys = Object.keys(first).slice(0, 4).join(', ');
+  throw new ChainruleError(
+    'ERR_CHAINRULE_INPUT',
+    `${part}: the rows are objects, { ${keys} }; lists of numbers are expected: rows.map(({ ${keys} }) => [${keys}]).`,
+  );
 }
 
 /** Columns of what the host part gives. */
@@ -230,7 +242,7 @@ async function toArray(item: unknown, name: string, options: TableOptions): Prom
   if (!isArrayInput(item)) {
     throw new ChainruleError(
       'ERR_CHAINRULE_INPUT',
-      `${name}: an array is expected (nested arrays, a typed array, an NDArray), got ${item === null ? 'null' : Array.isArray(item) ? 'a list of something else' : typeof item}.`,
+      `${name}: an array is expected (nested arrays, a typed array, an NDArray), got ${Array.isArray(item) ? 'a list of something else' : item instanceof Promise ? 'a promise: await it first' : shown(item)}.`,
     );
   }
   return fromNestedAsync(item, { name, allowNonFinite: options.allowNonFinite });
@@ -255,6 +267,7 @@ export function fitRanks(columns: readonly Column[], xLayout: unknown, inputs: u
         throw oneRow(column, input);
       if (endsInOne) return { ...column, array: array.reshape(widened) };
     }
+    if (array.rank === 1 && rank > 1) refuseFlat(column, input);
     if (array.rank === rank + 1 && array.shape.at(-1) === 1)
       return { ...column, array: array.reshape(array.shape.slice(0, -1)) };
     return column;
@@ -264,6 +277,18 @@ export function fitRanks(columns: readonly Column[], xLayout: unknown, inputs: u
 /** Whether an array of this shape is a batch of what an input declares. */
 const fits = (shape: readonly number[], dims: readonly number[]): boolean =>
   shape.length === dims.length && dims.every((dim, axis) => axis === 0 || !(dim >= 0) || shape[axis] === dim);
+
+/** All rows in one flat array: its shape must be said. */
+function refuseFlat({ name, array }: Column, { dims }: { dims: readonly number[] }): void {
+  const width = dims.slice(1).reduce((product, dim) => product * dim, 1);
+  if (!(width > 1) || dims.slice(1).some((dim) => dim < 0) || array.size % width !== 0) return;
+  const shape = [array.size / width, ...dims.slice(1)];
+  throw new ChainruleError(
+    'ERR_CHAINRULE_SHAPE',
+    `${name} is a flat array of ${array.size} numbers; the model takes rows, ${shapeText(dims.map((dim) => (dim >= 0 ? dim : null)))}. Say its shape: new NDArray(${name}, ${shapeText(shape)}).`,
+    { details: { got: [...array.shape], expected: shape } },
+  );
+}
 
 function oneRow({ name, array }: Column, { dims }: { dims: readonly number[] }): ChainruleError {
   const expected = dims.map((dim) => (dim >= 0 ? dim : null));

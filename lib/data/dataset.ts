@@ -3,6 +3,7 @@ import { nextSeed } from '../graph/seed.js';
 import { flatten, pack } from '../graph/structure.js';
 import { type ArrayInput, isArrayInput, NDArray } from '../ndarray.js';
 import { fromNested, fromNestedAsync } from '../nested.js';
+import { checkRules, flag, integer } from '../rules.js';
 import { isStringInput, StringArray } from '../strings.js';
 import { type BatchParts, type Table, toTable } from './columns.js';
 import { permutation } from './permutation.js';
@@ -58,17 +59,26 @@ export class Dataset implements AsyncIterable<BatchParts> {
   }
 
   /** Mixes the order anew at each pass; streams are mixed within a buffer of `bufferSize` elements. */
-  shuffle({ bufferSize = 1024, seed = nextSeed() }: { bufferSize?: number; seed?: number } = {}): Dataset {
-    return this.with({ kind: 'shuffle', bufferSize: positive('shuffle', 'bufferSize', bufferSize), seed });
+  shuffle(options: { bufferSize?: number; seed?: number } = {}): Dataset {
+    checkRules('Dataset.shuffle', options, { bufferSize: integer(1), seed: integer() });
+    const { bufferSize = 1024, seed = nextSeed() } = options;
+    return this.with({ kind: 'shuffle', bufferSize, seed });
   }
 
   /** Groups samples; the last batch may be smaller. */
-  batch(size: number, { dropRemainder = false }: { dropRemainder?: boolean } = {}): Dataset {
+  batch(size: number, options: { dropRemainder?: boolean } = {}): Dataset {
+    checkRules('Dataset.batch', options, { dropRemainder: flag });
+    const { dropRemainder = false } = options;
     return this.with({ kind: 'batch', size: positive('batch', 'size', size), dropRemainder });
   }
 
   /** Changes each element (a sample, or a batch after batch()); the function may be async. */
   map(fn: (element: BatchParts) => DatasetElement | Promise<DatasetElement>): Dataset {
+    if (typeof fn !== 'function')
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `Dataset.map: a function of an element is expected, got ${shown(fn)}.`,
+      );
     return this.with({ kind: 'map', fn });
   }
 

@@ -88,7 +88,7 @@ const scopes: RematScope[] = [];
 
 const wrong = (message: string): ChainruleError => new ChainruleError('ERR_CHAINRULE_OPTION', message);
 
-function checkFunction(where: string, fn: unknown): void {
+export function checkFunction(where: string, fn: unknown): void {
   if (typeof fn !== 'function') throw wrong(`${where}: a function is expected, got ${shown(fn)}.`);
 }
 

@@ -1,3 +1,5 @@
+import { checkValues, integer, required } from '../rules.js';
+
 /** Seeds of layers and initializers come from one generator per thread, so that setRandomSeed fixes all of them. */
 let state = randomStart();
 
@@ -7,6 +9,7 @@ function randomStart(): number {
 
 /** Makes everything random that is created from now on repeatable. `seed` is an integer. */
 export function setRandomSeed(seed: number): void {
+  checkValues('setRandomSeed', { seed }, { seed: required(integer(), '7') });
   state = mix(seed >>> 0) ^ mix(Math.floor(seed / 2 ** 32) >>> 0);
 }
 

@@ -45,6 +45,8 @@ export class Tensor {
   lastStepOf: string | undefined;
   /** The dimensions with those of unknown length, where this tensor stands in for a symbolic one that has such. @internal */
   standsFor: readonly number[] | undefined;
+  /** What was fed, where an input brought it to its dtype: checks find their column by it. @internal */
+  fedAs: Tensor | undefined;
   /** What a symbolic tensor in the host part of a model holds: strings, or integers that need not fit the engine's. */
   hostDtype: 'string' | 'int64' | undefined;
 

@@ -2,7 +2,9 @@ import { checkDevice, type Device, defaultDevice } from '../devices.js';
 import { ChainruleError } from '../errors.js';
 import { type AnyArray, type ArrayInput, isArrayInput, type NDArray, shapeText } from '../ndarray.js';
 import { fromNestedAsync } from '../nested.js';
+import { anything, checkRules, integer, listOf, type Rule, signal, text } from '../rules.js';
 import { Executable } from './executable.js';
+import { checkFunction } from './remat.js';
 import { flatten, type MapStructure, mapStructure, pack, type Structure } from './structure.js';
 import { isTensor, Tensor } from './tensor.js';
 import { Trace } from './trace.js';
@@ -33,6 +35,12 @@ export interface TracedFunction<T, O> {
   run(inputs: FeedOf<T>, options?: RunOptions): Promise<ArraysOf<O>>;
 }
 
+const runRules = { signal, rowOffset: integer(0) };
+const inputNames: Rule = {
+  expected: 'a list of names of inputs, or false',
+  allows: (value) => value === false || listOf(text).allows(value),
+};
+
 interface Traced {
   executable: Executable;
   result: unknown;
@@ -44,12 +52,16 @@ interface Traced {
  */
 export function trace<T extends Structure<Tensor> = Record<string, Tensor>, O = unknown>(
   fn: (inputs: T) => O,
-  { batch, device = defaultDevice() }: TraceOptions = {},
+  options: TraceOptions = {},
 ): TracedFunction<T, O> {
+  checkFunction('trace', fn);
+  checkRules('trace', options, { batch: inputNames, device: anything });
+  const { batch, device = defaultDevice() } = options;
   const known = new Map<string, Promise<Traced>>();
   const keeper = { forget: () => known.clear() };
   return {
     async run(inputs: unknown, options: RunOptions = {}) {
+      checkRules('run', options, runRules);
       options.signal?.throwIfAborted();
       const leaves = flatten(inputs, isArrayInput);
       const arrays = await Promise.all(leaves.map(({ item, path }) => toArray(item, path || 'input')));
@@ -81,8 +93,11 @@ export function trace<T extends Structure<Tensor> = Record<string, Tensor>, O = 
 /** Describes a computation, runs it once off the main thread and gives its numbers: `await compute(() => ops.exp([1, 2]))`. */
 export async function compute<O>(
   fn: () => O,
-  { device = defaultDevice(), ...options }: RunOptions & Pick<TraceOptions, 'device'> = {},
+  given: RunOptions & Pick<TraceOptions, 'device'> = {},
 ): Promise<ArraysOf<O>> {
+  checkFunction('compute', fn);
+  checkRules('compute', given, { ...runRules, device: anything });
+  const { device = defaultDevice(), ...options } = given;
   options.signal?.throwIfAborted();
   const { executable, result } = await build(() => ({
     current: new Trace(checkDevice(device, 'compute')),

@@ -1,13 +1,15 @@
+import type { OptionTable } from '../config.js';
 import { ChainruleError } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
 import type { DType } from '../native.js';
 import { shapeText } from '../ndarray.js';
 import { multiply } from '../ops/math.js';
 import { eye, full } from '../ops/shape.js';
+import * as rules from '../rules.js';
 import { Initializer, initializerFamily } from './initializer.js';
 
 export class Constant extends Initializer {
-  static override readonly options = { value: 'value' } as const;
+  static override readonly options: OptionTable = { value: rules.number };
   readonly value: number;
 
   constructor(options: { value?: number } = {}) {
@@ -46,7 +48,7 @@ export class Ones extends Initializer {
 
 /** Ones on the diagonal of a matrix, times `gain`. */
 export class Identity extends Initializer {
-  static override readonly options = { gain: 'value' } as const;
+  static override readonly options: OptionTable = { gain: rules.number };
   readonly gain: number;
 
   constructor(options: { gain?: number } = {}) {

@@ -16,8 +16,8 @@ export * from './random.js';
 type Options<C extends new (options?: never) => unknown> = ConstructorParameters<C>[0];
 
 /** Factories by Keras's names, in camelCase. */
-export const zeros = (): constants.Zeros => new constants.Zeros();
-export const ones = (): constants.Ones => new constants.Ones();
+export const zeros = (options?: Record<string, never>): constants.Zeros => new constants.Zeros(options);
+export const ones = (options?: Record<string, never>): constants.Ones => new constants.Ones(options);
 export const constant = (options?: Options<typeof constants.Constant>): constants.Constant =>
   new constants.Constant(options);
 export const identity = (options?: Options<typeof constants.Identity>): constants.Identity =>

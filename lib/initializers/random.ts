@@ -1,10 +1,12 @@
-import type { Config, OptionTable } from '../config.js';
+import { type Config, checked, type OptionTable } from '../config.js';
 import { ChainruleError } from '../errors.js';
 import { nextSeed } from '../graph/seed.js';
 import type { Tensor } from '../graph/tensor.js';
 import { shapeText } from '../ndarray.js';
 import * as random from '../ops/random.js';
 import { reshape } from '../ops/shape.js';
+import * as rules from '../rules.js';
+import { fans } from './fans.js';
 import { Initializer, initializerFamily } from './initializer.js';
 
 export interface SeedOptions {
@@ -13,7 +15,7 @@ export interface SeedOptions {
 }
 
 abstract class RandomInitializer extends Initializer {
-  static override readonly options: OptionTable = { seed: 'value' };
+  static override readonly options: OptionTable = { seed: rules.integer() };
   readonly seed: number;
   /** Files keep the seed that was asked for: without one, each model made from the file draws its own. */
   protected readonly givenSeed: number | null;
@@ -30,7 +32,7 @@ abstract class RandomInitializer extends Initializer {
 }
 
 export class RandomNormal extends RandomInitializer {
-  static override readonly options: OptionTable = { mean: 'value', stddev: 'value' };
+  static override readonly options: OptionTable = { mean: rules.number, stddev: rules.atLeast(0) };
   readonly mean: number;
   readonly stddev: number;
 
@@ -53,7 +55,7 @@ export class TruncatedNormal extends RandomNormal {
 }
 
 export class RandomUniform extends RandomInitializer {
-  static override readonly options: OptionTable = { minval: 'value', maxval: 'value' };
+  static override readonly options: OptionTable = { minval: rules.number, maxval: rules.number };
   readonly minval: number;
   readonly maxval: number;
 
@@ -83,9 +85,9 @@ export interface ScalingOptions extends SeedOptions {
 /** Samples whose variance is scale / fan. */
 export class VarianceScaling extends RandomInitializer {
   static override readonly options: OptionTable = {
-    scale: 'value',
-    mode: 'value',
-    distribution: 'value',
+    scale: rules.above(0),
+    mode: rules.oneOf('fan_in', 'fan_out', 'fan_avg'),
+    distribution: rules.oneOf('truncated_normal', 'untruncated_normal', 'uniform'),
     inputAxes: 'value',
     outputAxes: 'value',
   };
@@ -102,8 +104,6 @@ export class VarianceScaling extends RandomInitializer {
     this.distribution = options.distribution ?? 'truncated_normal';
     this.inputAxes = options.inputAxes;
     this.outputAxes = options.outputAxes;
-    if (!(this.scale > 0))
-      throw new ChainruleError('ERR_CHAINRULE_OPTION', `${this.className}: scale must be > 0, got ${this.scale}.`);
   }
 
   override call(shape: readonly number[]): Tensor {
@@ -121,20 +121,6 @@ export class VarianceScaling extends RandomInitializer {
   }
 }
 
-/** How many inputs and outputs a unit has; Keras's rule for kernels [window..., in, out]. */
-export function fans(
-  shape: readonly number[],
-  inputAxes?: readonly number[],
-  outputAxes?: readonly number[],
-): { fanIn: number; fanOut: number } {
-  const size = (axes: readonly number[]): number => axes.reduce((product, axis) => product * shape.at(axis)!, 1);
-  if (inputAxes && outputAxes) return { fanIn: size(inputAxes), fanOut: size(outputAxes) };
-  if (shape.length === 0) return { fanIn: 1, fanOut: 1 };
-  if (shape.length === 1) return { fanIn: shape[0]!, fanOut: shape[0]! };
-  const field = shape.slice(0, -2).reduce((product, dim) => product * dim, 1);
-  return { fanIn: shape.at(-2)! * field, fanOut: shape.at(-1)! * field };
-}
-
 /** The named cases of VarianceScaling differ in three numbers. */
 abstract class NamedScaling extends VarianceScaling {
   override getConfig(): Record<string, unknown> {
@@ -144,43 +130,43 @@ abstract class NamedScaling extends VarianceScaling {
 
 export class GlorotUniform extends NamedScaling {
   constructor(options: ScalingOptions = {}) {
-    super({ ...options, scale: 1, mode: 'fan_avg', distribution: 'uniform' });
+    super({ ...checked(new.target, options), scale: 1, mode: 'fan_avg', distribution: 'uniform' });
   }
 }
 
 export class GlorotNormal extends NamedScaling {
   constructor(options: ScalingOptions = {}) {
-    super({ ...options, scale: 1, mode: 'fan_avg' });
+    super({ ...checked(new.target, options), scale: 1, mode: 'fan_avg' });
   }
 }
 
 export class HeUniform extends NamedScaling {
   constructor(options: ScalingOptions = {}) {
-    super({ ...options, scale: 2, distribution: 'uniform' });
+    super({ ...checked(new.target, options), scale: 2, distribution: 'uniform' });
   }
 }
 
 export class HeNormal extends NamedScaling {
   constructor(options: ScalingOptions = {}) {
-    super({ ...options, scale: 2 });
+    super({ ...checked(new.target, options), scale: 2 });
   }
 }
 
 export class LecunUniform extends NamedScaling {
   constructor(options: ScalingOptions = {}) {
-    super({ ...options, scale: 1, distribution: 'uniform' });
+    super({ ...checked(new.target, options), scale: 1, distribution: 'uniform' });
   }
 }
 
 export class LecunNormal extends NamedScaling {
   constructor(options: ScalingOptions = {}) {
-    super({ ...options, scale: 1 });
+    super({ ...checked(new.target, options), scale: 1 });
   }
 }
 
 /** A matrix with orthonormal rows or columns; higher ranks are flattened to [everything else, last axis]. */
 export class Orthogonal extends RandomInitializer {
-  static override readonly options: OptionTable = { gain: 'value' };
+  static override readonly options: OptionTable = { gain: rules.number };
   readonly gain: number;
 
   constructor(options: SeedOptions & { gain?: number } = {}) {

@@ -15,12 +15,15 @@ import { type Initializer, type InitializerSpec, resolveInitializer } from '../i
 import { exp, greater, multiply, negative, subtract, where } from '../ops/math.js';
 import { logsumexp } from '../ops/reduce.js';
 import { type Regularizer, type RegularizerSpec, resolveRegularizer } from '../regularizers/index.js';
+import * as rules from '../rules.js';
 import { knownSize } from './kernel_layer.js';
 import { type CallContext, Layer, type LayerOptions } from './layer.js';
 
 /** An activation by name or function, as a layer (https://keras.io/api/layers/core_layers/activation/). */
 export class Activation extends Layer {
-  static override readonly options: OptionTable = { activation: 'activation' };
+  static override readonly options: OptionTable = {
+    activation: { ...rules.required(rules.anything, "'relu'"), kind: 'activation' },
+  };
   readonly activation: ActivationFunction;
 
   constructor(options: LayerOptions & { activation: ActivationSpec }) {
@@ -35,7 +38,11 @@ export class Activation extends Layer {
 }
 
 export class ReLU extends Layer {
-  static override readonly options: OptionTable = { maxValue: 'value', negativeSlope: 'value', threshold: 'value' };
+  static override readonly options: OptionTable = {
+    maxValue: rules.atLeast(0),
+    negativeSlope: rules.atLeast(0),
+    threshold: rules.atLeast(0),
+  };
   readonly maxValue: number | undefined;
   readonly negativeSlope: number;
   readonly threshold: number;
@@ -55,7 +62,7 @@ export class ReLU extends Layer {
 
 /** The layer's slope is 0.3, the function's 0.2, as in Keras. */
 export class LeakyReLU extends Layer {
-  static override readonly options: OptionTable = { negativeSlope: 'value' };
+  static override readonly options: OptionTable = { negativeSlope: rules.atLeast(0) };
   readonly negativeSlope: number;
 
   constructor(options: LayerOptions & { negativeSlope?: number } = {}) {
@@ -70,7 +77,7 @@ export class LeakyReLU extends Layer {
 }
 
 export class ELU extends Layer {
-  static override readonly options: OptionTable = { alpha: 'value' };
+  static override readonly options: OptionTable = { alpha: rules.number };
   readonly alpha: number;
 
   constructor(options: LayerOptions & { alpha?: number } = {}) {
@@ -87,7 +94,7 @@ export class ELU extends Layer {
 /** exp(x) / Σ exp(x) along an axis or over several; `mask` (true: counts) leaves places out (https://keras.io/api/layers/activation_layers/softmax/). */
 export class Softmax extends Layer {
   static override readonly callArguments: readonly string[] = ['mask'];
-  static override readonly options: OptionTable = { axis: 'value' };
+  static override readonly options: OptionTable = { axis: rules.orList(rules.integer()) };
   readonly axis: number | readonly number[];
 
   constructor(options: LayerOptions & { axis?: number | readonly number[] } = {}) {
@@ -125,7 +132,7 @@ export class PReLU extends Layer {
     alphaInitializer: 'initializer',
     alphaRegularizer: 'regularizer',
     alphaConstraint: 'constraint',
-    sharedAxes: 'value',
+    sharedAxes: rules.orList(rules.integer(1)),
   };
   readonly alphaInitializer: Initializer;
   readonly alphaRegularizer: Regularizer | undefined;

@@ -2,7 +2,8 @@ import type { OptionTable } from '../config.js';
 import type { Shape, Tensor } from '../graph/tensor.js';
 import { matmul } from '../ops/math.js';
 import { matmulInt8 } from '../ops/quantized.js';
-import { integerOption, KernelLayer, type KernelOptions, knownSize } from './kernel_layer.js';
+import * as rules from '../rules.js';
+import { KernelLayer, type KernelOptions, knownSize } from './kernel_layer.js';
 import { type Int8Weight, maxInt8Rows } from './quantization.js';
 
 export interface DenseOptions extends KernelOptions {
@@ -12,13 +13,13 @@ export interface DenseOptions extends KernelOptions {
 
 /** act(x · kernel + bias) on the last axis (https://keras.io/api/layers/core_layers/dense/). */
 export class Dense extends KernelLayer {
-  static override readonly options: OptionTable = { units: 'value' };
+  static override readonly options: OptionTable = { units: rules.required(rules.integer(1), '64') };
   static override readonly int8 = true;
   readonly units: number;
 
   constructor(options: DenseOptions) {
     super(options);
-    this.units = integerOption('Dense', 'units', options.units);
+    this.units = options.units;
     this.inputSpec = { minRank: 2 };
     this.supportsMasking = true;
   }

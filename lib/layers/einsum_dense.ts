@@ -1,4 +1,4 @@
-import type { OptionTable } from '../config.js';
+import { checked, type OptionTable } from '../config.js';
 import { ChainruleError } from '../errors.js';
 import type { Shape, Tensor } from '../graph/tensor.js';
 import { type Initializer, initializerFamily, VarianceScaling } from '../initializers/index.js';
@@ -7,6 +7,7 @@ import { einsum } from '../ops/einsum.js';
 import { matmul } from '../ops/math.js';
 import { matmulInt8 } from '../ops/quantized.js';
 import { reshapeDims } from '../ops/shape.js';
+import * as rules from '../rules.js';
 import { KernelLayer, type KernelOptions } from './kernel_layer.js';
 import { type Int8Weight, maxInt8Rows } from './quantization.js';
 
@@ -31,9 +32,9 @@ export class EinsumDense extends KernelLayer {
   static override readonly options: OptionTable = {
     useBias: 'local',
     activityRegularizer: 'regularizer',
-    equation: 'value',
-    outputShape: 'value',
-    biasAxes: 'value',
+    equation: rules.required(rules.text, "'abc,cd->abd'"),
+    outputShape: rules.required(rules.anything, '[null, 64]'),
+    biasAxes: rules.text,
   };
   static override readonly int8 = true;
   readonly equation: string;
@@ -41,7 +42,7 @@ export class EinsumDense extends KernelLayer {
   readonly biasAxes: string | undefined;
 
   constructor(options: EinsumDenseOptions) {
-    super({ ...options, useBias: options.biasAxes !== undefined });
+    super({ ...checked(new.target, options), useBias: options.biasAxes !== undefined });
     this.equation = options.equation;
     this.outputShape = typeof options.outputShape === 'number' ? [options.outputShape] : options.outputShape;
     this.biasAxes = options.biasAxes;

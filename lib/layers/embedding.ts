@@ -9,7 +9,7 @@ import { cast } from '../ops/operands.js';
 import { takeInt8 } from '../ops/quantized.js';
 import { take } from '../ops/shape.js';
 import { type Regularizer, type RegularizerSpec, resolveRegularizer } from '../regularizers/index.js';
-import { integerOption } from './kernel_layer.js';
+import * as rules from '../rules.js';
 import { Layer, type LayerOptions } from './layer.js';
 import { addInt8, checkQuantizationConfig, type Int8Weight, quantizationConfig } from './quantization.js';
 
@@ -31,13 +31,13 @@ export interface EmbeddingOptions extends LayerOptions {
 /** Ids become vectors (https://keras.io/api/layers/core_layers/embedding/). */
 export class Embedding extends Layer {
   static override readonly options: OptionTable = {
-    inputDim: 'value',
-    outputDim: 'value',
+    inputDim: rules.required(rules.integer(1), '1000'),
+    outputDim: rules.required(rules.integer(1), '64'),
     embeddingsInitializer: 'initializer',
     embeddingsRegularizer: 'regularizer',
     activityRegularizer: 'regularizer',
     embeddingsConstraint: 'constraint',
-    maskZero: 'value',
+    maskZero: rules.flag,
     quantizationConfig: 'local',
   };
   static override readonly int8 = true;
@@ -55,8 +55,8 @@ export class Embedding extends Layer {
   constructor(options: EmbeddingOptions) {
     super(options);
     checkQuantizationConfig(this, options.quantizationConfig);
-    this.inputDim = integerOption('Embedding', 'inputDim', options.inputDim);
-    this.outputDim = integerOption('Embedding', 'outputDim', options.outputDim);
+    this.inputDim = options.inputDim;
+    this.outputDim = options.outputDim;
     this.embeddingsInitializer = resolveInitializer(options.embeddingsInitializer ?? 'uniform');
     this.embeddingsRegularizer = resolveRegularizer(options.embeddingsRegularizer);
     this.embeddingsConstraint = resolveConstraint(options.embeddingsConstraint);
@@ -92,7 +92,9 @@ export class Embedding extends Layer {
     });
   }
 
-  override call(ids: Tensor): Tensor {
+  override call(given: Tensor): Tensor {
+    // Checks find the column of the data.
+    const ids = given.fedAs ?? given;
     currentTrace('Embedding').tableReads.push({ ids, limit: this.inputDim, layer: this.name });
     return this.embeddingsScale
       ? takeInt8(this.embeddings, this.embeddingsScale, ids)

@@ -1,12 +1,15 @@
 import type { OptionTable } from '../config.js';
-import { ChainruleError } from '../errors.js';
+import { ChainruleError, shown } from '../errors.js';
 import { symbolicInput } from '../graph/history.js';
 import { openLength } from '../graph/open_axes.js';
 import type { Shape, Tensor } from '../graph/tensor.js';
 import { uniqueName } from '../names.js';
 import type { DType } from '../native.js';
 import { shapeText } from '../ndarray.js';
+import { cast } from '../ops/operands.js';
+import * as rules from '../rules.js';
 import { Layer, type LayerOptions } from './layer.js';
+import { known } from './precision.js';
 
 export interface InputOptions {
   /** Shape of one row, without the batch; null for an axis of any length (time steps, the sides of images). */
@@ -35,11 +38,27 @@ const borderTypes: Record<string, DType | 'string'> = {
   string: 'string',
 };
 
+function wrongShape(given: unknown): ChainruleError {
+  const got = rules.listOf(rules.anything).allows(given)
+    ? `[${(given as unknown[]).map(String).join(', ')}]`
+    : shown(given);
+  return new ChainruleError(
+    'ERR_CHAINRULE_OPTION',
+    `input: shape must be ${rules.shape.expected}, got ${got}. Write input({ shape: [28, 28, 1] }).`,
+  );
+}
+
+/** A shape in the place of the options, as Keras takes it, is told how to come. */
+function inputOptions<O>(options: O): O {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) throw wrongShape(options);
+  return options;
+}
+
 /** Marks the input of a sequential or functional model; it computes nothing. */
 export class InputLayer extends Layer {
   static override readonly options: OptionTable = {
     shape: 'local',
-    batchShape: 'value',
+    batchShape: { ...rules.shape, expected: 'the sizes of a batch, like [null, 28, 28, 1] (null: any number)' },
     dtype: 'value',
     trainable: 'local',
   };
@@ -50,16 +69,11 @@ export class InputLayer extends Layer {
   protected override autocast = false;
 
   constructor(options: Omit<LayerOptions, 'inputShape' | 'dtype'> & InputOptions) {
-    super({ ...options, name: options.name ?? uniqueName('input_layer') });
+    super({ ...inputOptions(options), name: options.name ?? uniqueName('input_layer') });
     const row = options.shape ?? options.batchShape?.slice(1);
     const batch = options.batchShape?.[0] ?? null;
-    if (!Array.isArray(row) || !row.every((dim) => dim === null || (Number.isInteger(dim) && dim! > 0))) {
-      throw new ChainruleError(
-        'ERR_CHAINRULE_OPTION',
-        `input: shape must be the sizes of one row without the batch, like [28, 28, 1] (null: any length), got ${Array.isArray(row) ? shapeText(row) : String(row)}.`,
-      );
-    }
-    this.batchShape = [batch, ...row];
+    if (!rules.shape.allows(row)) throw wrongShape(row);
+    this.batchShape = [batch, ...row!];
     this.dtype = this.policy(options.dtype);
     const strings = this.dtype === 'string';
     this.tensor = symbolicInput(
@@ -89,19 +103,27 @@ export class InputLayer extends Layer {
     return this.tensor;
   }
 
-  /** Compares a tensor that is fed here with the declared shape. @internal */
-  check(fed: Tensor, model: string): void {
+  /** Compares a tensor that is fed here with the declared shape and brings it to a declared dtype of integers. @internal */
+  take(fed: Tensor, model: string): Tensor {
     const fits =
       fed.rank === this.batchShape.length &&
       this.batchShape.every(
         (dim, axis) => dim === null || axis === 0 || fed.shape[axis] === null || fed.shape[axis] === dim,
       );
-    if (fits) return;
+    if (fits) return this.converted(fed);
     throw new ChainruleError(
       'ERR_CHAINRULE_SHAPE',
       `model "${model}": input "${this.name}" expects shape ${shapeText(this.batchShape)} but got ${shapeText(fed.shape)}.`,
       { details: { layer: this.name, expected: [...this.batchShape], got: [...fed.shape] } },
     );
+  }
+
+  /** As Keras: numbers of any dtype may be fed. Where floats are declared, layers and the network widen what needs it. */
+  private converted(fed: Tensor): Tensor {
+    if (this.dtype === 'string' || this.dtype === 'float32' || fed.dtype === this.dtype) return fed;
+    const value = known(fed, cast(fed, this.dtype));
+    value.fedAs = fed.fedAs ?? fed;
+    return value;
   }
 }
 

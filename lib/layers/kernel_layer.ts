@@ -1,12 +1,13 @@
 import { type Activation, type ActivationSpec, resolveActivation } from '../activations/index.js';
 import type { Config, OptionTable, Serialized } from '../config.js';
 import { type Constraint, type ConstraintSpec, resolveConstraint } from '../constraints/index.js';
-import { ChainruleError, shown } from '../errors.js';
+import { ChainruleError } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
 import type { Variable } from '../graph/variable.js';
 import { type Initializer, type InitializerSpec, resolveInitializer } from '../initializers/index.js';
 import { add } from '../ops/math.js';
 import { type Regularizer, type RegularizerSpec, resolveRegularizer } from '../regularizers/index.js';
+import * as rules from '../rules.js';
 import { Layer, type LayerOptions } from './layer.js';
 import { addInt8, checkQuantizationConfig, type Int8Weight, quantizationConfig } from './quantization.js';
 
@@ -30,7 +31,7 @@ export interface KernelOptions extends LayerOptions {
 export abstract class KernelLayer extends Layer {
   static override readonly options: OptionTable = {
     activation: 'activation',
-    useBias: 'value',
+    useBias: rules.flag,
     kernelInitializer: 'initializer',
     biasInitializer: 'initializer',
     kernelRegularizer: 'regularizer',
@@ -113,16 +114,6 @@ export abstract class KernelLayer extends Layer {
   protected finish(x: Tensor): Tensor {
     return this.activate(this.activation, this.bias ? add(x, this.bias) : x);
   }
-}
-
-/** An option that must be an integer of at least `least`. */
-export function integerOption(where: string, name: string, value: unknown, least = 1): number {
-  if (Number.isInteger(value) && (value as number) >= least) return value as number;
-  throw new ChainruleError(
-    'ERR_CHAINRULE_OPTION',
-    `${where}: ${name} must be an integer >= ${least}, got ${shown(value)}.`,
-    { details: { option: name, value } },
-  );
 }
 
 /** A size in the last (or given) dimension that must be known before weights can be made. */

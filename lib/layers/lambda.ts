@@ -1,6 +1,7 @@
 import type { Config, OptionTable } from '../config.js';
 import { ChainruleError } from '../errors.js';
 import { isTensor, type Tensor } from '../graph/tensor.js';
+import * as rules from '../rules.js';
 import { type CallContext, Layer, type LayerOptions, type TensorStructure } from './layer.js';
 
 export interface LambdaOptions extends LayerOptions {
@@ -14,7 +15,11 @@ export interface LambdaOptions extends LayerOptions {
 
 /** A function as a layer; it has no weights (https://keras.io/api/layers/core_layers/lambda/). */
 export class Lambda extends Layer {
-  static override readonly options: OptionTable = { function: 'local', mask: 'local', arguments: 'value' };
+  static override readonly options: OptionTable = {
+    function: { ...rules.required(rules.anything, '(x) => x.mul(2)'), kind: 'local' },
+    mask: 'local',
+    arguments: 'value',
+  };
   readonly function: LambdaOptions['function'];
   readonly mask: LambdaOptions['mask'];
   readonly arguments: Readonly<Record<string, unknown>>;

@@ -10,6 +10,7 @@ import { divide } from '../ops/math.js';
 import { cast, isOperand, tensor } from '../ops/operands.js';
 import { sum } from '../ops/reduce.js';
 import { type Regularizer, type RegularizerSpec, resolveRegularizer } from '../regularizers/index.js';
+import * as rules from '../rules.js';
 import { checkInput, type InputSpec } from './input_spec.js';
 import { inScope, Module } from './module.js';
 import { getDtypePolicy, narrowed, policyName, rounded, unsupported, widened } from './precision.js';
@@ -63,10 +64,10 @@ export type MaskOf = Tensor | readonly (Tensor | undefined)[] | undefined;
  */
 export abstract class Layer extends Module {
   static override readonly options: OptionTable = {
-    name: 'value',
-    trainable: 'value',
+    name: rules.text,
+    trainable: rules.flag,
     dtype: 'dtype',
-    inputShape: 'local',
+    inputShape: { ...rules.shape, kind: 'local' },
     remat: 'local',
     activityRegularizer: 'optionalRegularizer',
   };

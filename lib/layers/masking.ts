@@ -4,11 +4,12 @@ import { notEqual, where } from '../ops/math.js';
 import { cast } from '../ops/operands.js';
 import { any } from '../ops/reduce.js';
 import { squeeze } from '../ops/shape.js';
+import * as rules from '../rules.js';
 import { Layer, type LayerOptions } from './layer.js';
 
 /** Steps whose features all equal `maskValue` are skipped by later layers and become 0 (https://keras.io/api/layers/core_layers/masking/). */
 export class Masking extends Layer {
-  static override readonly options: OptionTable = { maskValue: 'value' };
+  static override readonly options: OptionTable = { maskValue: rules.number };
   readonly maskValue: number;
 
   constructor(options: LayerOptions & { maskValue?: number } = {}) {

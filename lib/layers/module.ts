@@ -1,6 +1,6 @@
 import { Configured } from '../config.js';
 import { type ConstraintSpec, resolveConstraint } from '../constraints/index.js';
-import { ChainruleError } from '../errors.js';
+import { ChainruleError, checkOptions, shown } from '../errors.js';
 import type { Shape } from '../graph/tensor.js';
 import { Variable } from '../graph/variable.js';
 import { type InitializerSpec, resolveInitializer } from '../initializers/index.js';
@@ -24,6 +24,8 @@ export interface WeightOptions {
   storedShape?: readonly number[];
 }
 
+const weightOptions = ['initializer', 'regularizer', 'constraint', 'trainable', 'dtype', 'autocast', 'storedShape'];
+
 /** The part of a layer that owns weights: its own, and those of the layers in its properties. */
 export abstract class Module extends Configured {
   readonly name: string;
@@ -39,6 +41,7 @@ export abstract class Module extends Configured {
 
   /** Makes a weight; its first value is computed when it is first needed, off the main thread. */
   addWeight(name: string, shape: Shape, options: WeightOptions = {}): Variable {
+    checkOptions('addWeight', options, weightOptions);
     const initializer = resolveInitializer(
       options.initializer ?? (options.dtype && options.dtype !== 'float32' ? 'zeros' : 'glorotUniform'),
     );
@@ -126,6 +129,11 @@ export abstract class Module extends Configured {
   /** Replaces all weights, in the order of `weights`. */
   async setWeights(values: readonly ArrayInput[]): Promise<void> {
     const { weights } = this;
+    if (!Array.isArray(values))
+      throw new ChainruleError(
+        'ERR_CHAINRULE_VALUE',
+        `setWeights: a list of arrays is expected, as getWeights gives it, got ${shown(values)}.`,
+      );
     if (values.length !== weights.length) {
       throw new ChainruleError(
         'ERR_CHAINRULE_VALUE',

@@ -56,7 +56,8 @@ export const widened = (x: Tensor): Tensor => (x.dtype === 'float32' ? x : known
 /** Stored as bfloat16, rounded to the nearest. */
 export const narrowed = (x: Tensor): Tensor => (x.dtype === 'float32' ? known(x, cast(x, 'bfloat16')) : x);
 
-function known(from: Tensor, to: Tensor): Tensor {
+/** With what is known of the tensor that it was made of. */
+export function known(from: Tensor, to: Tensor): Tensor {
   to.mask = from.mask;
   to.logits = from.logits;
   to.lastStepOf = from.lastStepOf;

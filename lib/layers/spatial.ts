@@ -1,17 +1,25 @@
-import { ChainruleError } from '../errors.js';
+import { ChainruleError, shown } from '../errors.js';
 import type { DataFormat, Size } from '../ops/window.js';
-import { integerOption } from './kernel_layer.js';
 
 // Options of layers that slide over spatial axes, checked and brought into the form that stands in files.
 
 /** A number for every axis, or one for each: as a list. */
 export function sizes(where: string, name: string, value: Size, rank: number, least = 1): readonly number[] {
   const list = typeof value === 'number' ? Array<number>(rank).fill(value) : value;
-  if (list?.length === rank) return list.map((size) => integerOption(where, name, size, least));
+  if (Array.isArray(list) && list.length === rank) return list.map((size) => integerSize(where, name, size, least));
   const several = ['an integer', 'an integer or two of them', 'an integer or three of them'][rank - 1];
   throw new ChainruleError(
     'ERR_CHAINRULE_OPTION',
-    `${where}: ${name} must be ${several}, got ${JSON.stringify(value)}.`,
+    `${where}: ${name} must be ${several}, got ${Array.isArray(value) ? JSON.stringify(value) : shown(value)}.`,
+    { details: { option: name, value } },
+  );
+}
+
+function integerSize(where: string, name: string, value: unknown, least: number): number {
+  if (Number.isInteger(value) && (value as number) >= least) return value as number;
+  throw new ChainruleError(
+    'ERR_CHAINRULE_OPTION',
+    `${where}: ${name} must be an integer >= ${least}, got ${shown(value)}.`,
     { details: { option: name, value } },
   );
 }
@@ -23,13 +31,13 @@ export function choice<T extends string>(
   value: string | undefined,
   options: readonly T[],
 ): T {
-  const word = value?.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  const word = typeof value !== 'string' ? value : value.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
   const found = options.find((option) => option === word);
   if (value === undefined) return options[0]!;
   if (found !== undefined) return found;
   throw new ChainruleError(
     'ERR_CHAINRULE_OPTION',
-    `${where}: ${name} must be one of "${options.join('", "')}", got "${String(value)}".`,
+    `${where}: ${name} must be one of "${options.join('", "')}", got ${shown(value)}.`,
     { details: { option: name, value } },
   );
 }

@@ -23,9 +23,10 @@ export function floatKeepingLogits(yPred: Operand): Tensor {
   return pred.dtype === 'float32' ? pred : cast(pred, 'float32');
 }
 
-/** Weights [N] for values [N, T]: axes of size 1 are added behind. */
+/** Weights [N] for values [N, T]: axes of size 1 are added behind, and one that is too much is dropped. */
 export function alignWeights(weights: Tensor, values: Tensor): Tensor {
-  const [, same] = sameRank(values, weights);
+  const narrow = weights.rank === values.rank + 1 && weights.dims.at(-1) === 1;
+  const [, same] = narrow ? [values, squeeze(weights, -1)] : sameRank(values, weights);
   if (same.rank >= values.rank) return same;
   return reshapeDims(same, [...same.dims, ...Array<number>(values.rank - same.rank).fill(1)]);
 }

@@ -1,6 +1,7 @@
 import type { OptionTable } from '../config.js';
 import type { Tensor } from '../graph/tensor.js';
 import type { Axis } from '../ops/operands.js';
+import * as rules from '../rules.js';
 import * as crossentropy from './crossentropy.js';
 import { Loss, type LossOptions, lossFamily } from './loss.js';
 import * as regression from './regression.js';
@@ -66,12 +67,16 @@ export class CategoricalHinge extends Loss {
 }
 
 export class Huber extends Loss {
-  static override readonly options: OptionTable = { delta: 'value' };
+  static override readonly options: OptionTable = { delta: rules.above(0) };
   readonly delta: number;
 
   constructor(options: LossOptions & { delta?: number } = {}) {
-    super({ ...options, name: options.name ?? 'huber_loss' });
+    super(options);
     this.delta = options.delta ?? 1;
+  }
+
+  protected override get defaultName(): string {
+    return this.constructor === Huber ? 'huber_loss' : super.defaultName;
   }
 
   override call(yTrue: Tensor, yPred: Tensor): Tensor {
@@ -80,7 +85,7 @@ export class Huber extends Loss {
 }
 
 export class CosineSimilarity extends Loss {
-  static override readonly options: OptionTable = { axis: 'value' };
+  static override readonly options: OptionTable = { axis: rules.orList(rules.integer()) };
   readonly axis: Axis;
 
   constructor(options: LossOptions & { axis?: Axis } = {}) {
@@ -94,7 +99,7 @@ export class CosineSimilarity extends Loss {
 }
 
 export class Dice extends Loss {
-  static override readonly options: OptionTable = { axis: 'value' };
+  static override readonly options: OptionTable = { axis: rules.orList(rules.integer()) };
   readonly axis: Axis;
 
   constructor(options: LossOptions & { axis?: Axis } = {}) {
@@ -108,7 +113,11 @@ export class Dice extends Loss {
 }
 
 export class Tversky extends Loss {
-  static override readonly options: OptionTable = { alpha: 'value', beta: 'value', axis: 'value' };
+  static override readonly options: OptionTable = {
+    alpha: rules.atLeast(0),
+    beta: rules.atLeast(0),
+    axis: rules.orList(rules.integer()),
+  };
   readonly alpha: number;
   readonly beta: number;
   readonly axis: Axis;
@@ -128,7 +137,11 @@ export class Tversky extends Loss {
 export type CrossentropyLossOptions = LossOptions & crossentropy.CrossentropyOptions;
 
 abstract class Crossentropy extends Loss {
-  static override readonly options: OptionTable = { fromLogits: 'value', labelSmoothing: 'value', axis: 'value' };
+  static override readonly options: OptionTable = {
+    fromLogits: rules.flag,
+    labelSmoothing: rules.between(0, 1),
+    axis: rules.orList(rules.integer()),
+  };
   readonly fromLogits: boolean;
   readonly labelSmoothing: number;
   readonly axis: number;
@@ -158,7 +171,11 @@ export class CategoricalCrossentropy extends Crossentropy {
 export type FocalLossOptions = CrossentropyLossOptions & { alpha?: number; gamma?: number };
 
 export class BinaryFocalCrossentropy extends Crossentropy {
-  static override readonly options: OptionTable = { applyClassBalancing: 'value', alpha: 'value', gamma: 'value' };
+  static override readonly options: OptionTable = {
+    applyClassBalancing: rules.flag,
+    alpha: rules.between(0, 1),
+    gamma: rules.atLeast(0),
+  };
   readonly applyClassBalancing: boolean;
   readonly alpha: number;
   readonly gamma: number;
@@ -176,7 +193,7 @@ export class BinaryFocalCrossentropy extends Crossentropy {
 }
 
 export class CategoricalFocalCrossentropy extends Crossentropy {
-  static override readonly options: OptionTable = { alpha: 'value', gamma: 'value' };
+  static override readonly options: OptionTable = { alpha: rules.orList(rules.atLeast(0)), gamma: rules.atLeast(0) };
   readonly alpha: number;
   readonly gamma: number;
 
@@ -195,7 +212,11 @@ export type SparseCrossentropyOptions = LossOptions & { fromLogits?: boolean; ig
 
 /** For one of several classes, targets are class numbers. */
 export class SparseCategoricalCrossentropy extends Loss {
-  static override readonly options: OptionTable = { fromLogits: 'value', ignoreClass: 'value', axis: 'value' };
+  static override readonly options: OptionTable = {
+    fromLogits: rules.flag,
+    ignoreClass: rules.integer(),
+    axis: rules.orList(rules.integer()),
+  };
   readonly fromLogits: boolean;
   readonly ignoreClass: number | undefined;
   readonly axis: number;

@@ -53,12 +53,12 @@ export function categoricalCrossentropy(
   const pred = floatKeepingLogits(yPred);
   const classes = pred.dims.at(axis)!;
   const plain = cast(yTrue, 'float32');
-  if (plain.rank !== pred.rank)
+  if (plain.rank !== pred.rank || plain.dims.some((dim, i) => dim >= 0 && pred.dims[i]! >= 0 && dim !== pred.dims[i]))
     throw targetShape(
       'categoricalCrossentropy',
       plain,
       pred,
-      'one-hot targets; for class numbers use sparseCategoricalCrossentropy',
+      `one-hot targets of ${classes} classes; for class numbers use sparseCategoricalCrossentropy`,
     );
   const target = labelSmoothing ? add(multiply(plain, 1 - labelSmoothing), labelSmoothing / classes) : plain;
   return negative(sum(multiply(target, logProbabilities(pred, fromLogits, axis)), { axis }));
@@ -96,9 +96,13 @@ function logProbabilities(pred: Tensor, fromLogits: boolean, axis: number): Tens
 }
 
 function targetShape(loss: string, target: Tensor, pred: Tensor, help: string): ChainruleError {
+  const places = pred.rank > target.rank + 1 && pred.rank > 2;
+  const fewer = places
+    ? ' To give one prediction a row, flatten or pool before the last layer: layers.flatten(), layers.globalAveragePooling2d().'
+    : '';
   return new ChainruleError(
     'ERR_CHAINRULE_SHAPE',
-    `${loss}: targets ${shapeText(target.shape)} don't fit predictions ${shapeText(pred.shape)}: expected ${help}.`,
+    `${loss}: targets ${shapeText(target.shape)} don't fit predictions ${shapeText(pred.shape)}: expected ${help}.${fewer}`,
   );
 }
 

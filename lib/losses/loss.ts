@@ -1,11 +1,12 @@
-import { Configured, Family, type OptionTable, type Serialized } from '../config.js';
-import { ChainruleError } from '../errors.js';
+import { Configured, checked, Family, isUncalled, type OptionTable, type Serialized } from '../config.js';
+import { ChainruleError, shown } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
 import { snakeClass } from '../names.js';
 import { divideNoNan } from '../ops/functions.js';
 import { multiply } from '../ops/math.js';
 import { cast, type Operand, tensor } from '../ops/operands.js';
 import { mean, sum } from '../ops/reduce.js';
+import * as rules from '../rules.js';
 import { alignWeights } from './align.js';
 
 export type Reduction =
@@ -28,14 +29,18 @@ export type LossFunction = (yTrue: Tensor, yPred: Tensor) => Tensor;
 
 /** A measure of error to minimise: values per sample, weights, one number (https://keras.io/api/losses/). */
 export abstract class Loss extends Configured {
-  static override readonly options: OptionTable = { name: 'value', reduction: 'nullable' };
+  static override readonly options: OptionTable = { name: rules.text, reduction: 'nullable' };
   readonly name: string;
   readonly reduction: Reduction;
 
   constructor(options: LossOptions = {}) {
     super(options);
-    this.name = options.name ?? snakeClass(this.className);
+    this.name = options.name ?? this.defaultName;
     this.reduction = options.reduction === undefined ? 'sum_over_batch_size' : snakeReduction(options.reduction);
+  }
+
+  protected get defaultName(): string {
+    return snakeClass(this.className);
   }
 
   /** One value per sample. */
@@ -69,7 +74,7 @@ function snakeReduction(reduction: Reduction | null): Reduction {
   if (['sum_over_batch_size', 'sum', 'mean', 'mean_with_sample_weight', 'none'].includes(name)) return name;
   throw new ChainruleError(
     'ERR_CHAINRULE_OPTION',
-    `loss: unknown reduction "${reduction}"; it is 'sumOverBatchSize', 'sum', 'mean', 'meanWithSampleWeight' or 'none'.`,
+    `loss: reduction is ${shown(reduction)}; it is 'sumOverBatchSize', 'sum', 'mean', 'meanWithSampleWeight' or 'none'.`,
   );
 }
 
@@ -102,7 +107,12 @@ export class FunctionLoss extends Loss {
     private readonly fn: LossFunction,
     options: LossOptions = {},
   ) {
-    super({ ...options, name: options.name ?? (fn.name || 'loss') });
+    if (typeof fn !== 'function')
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `FunctionLoss: a function (yTrue, yPred) → values per sample is expected, got ${shown(fn)}.`,
+      );
+    super({ ...checked(new.target, options), name: options.name ?? (fn.name || 'loss') });
   }
 
   override call(yTrue: Tensor, yPred: Tensor): Tensor {
@@ -142,5 +152,6 @@ export type LossSpec = LossName | Loss | LossFunction | Serialized;
 
 /** A loss from a name, an object, a config or a function (yTrue, yPred) → values per sample. */
 export function resolveLoss(spec: LossSpec): Loss {
-  return typeof spec === 'function' ? new FunctionLoss(spec) : lossFamily.resolve(spec);
+  const isFormula = typeof spec === 'function' && !isUncalled(spec, lossFamily);
+  return isFormula ? new FunctionLoss(spec) : lossFamily.resolve(spec as Loss);
 }

@@ -18,6 +18,7 @@ import { softplus } from '../ops/nn.js';
 import { cast, float, type Operand, tensor } from '../ops/operands.js';
 import { logsumexp, sum } from '../ops/reduce.js';
 import { arange, expandDims, oneHot, reshape, shape, squeeze, transpose } from '../ops/shape.js';
+import * as rules from '../rules.js';
 import { Loss, type LossOptions, lossFamily } from './loss.js';
 
 export interface CircleOptions {
@@ -65,13 +66,18 @@ export function circle(
 
 /** As circle; samples without a positive or negative pair don't count. */
 export class Circle extends Loss {
-  static override readonly options: OptionTable = { gamma: 'value', margin: 'value', removeDiagonal: 'value' };
+  static override readonly options: OptionTable = {
+    gamma: rules.above(0),
+    margin: rules.number,
+    removeDiagonal: rules.flag,
+  };
   readonly gamma: number;
   readonly margin: number;
   readonly removeDiagonal: boolean;
 
-  constructor({ gamma = 80, margin = 0.4, removeDiagonal = true, ...options }: LossOptions & CircleOptions = {}) {
+  constructor(options: LossOptions & CircleOptions = {}) {
     super(options);
+    const { gamma = 80, margin = 0.4, removeDiagonal = true } = options;
     this.gamma = gamma;
     this.margin = margin;
     this.removeDiagonal = removeDiagonal;
@@ -103,13 +109,19 @@ export function categoricalGeneralizedCrossEntropy(
   return divide(subtract(1, power(own, q)), q);
 }
 
+/** Keras's limits. */
+const open: rules.Rule = {
+  expected: 'a number above 0 and below 1',
+  allows: (value) => rules.below(0, 1).allows(value) && value !== 0,
+};
+
 export class CategoricalGeneralizedCrossEntropy extends Loss {
-  static override readonly options: OptionTable = { q: 'value' };
+  static override readonly options: OptionTable = { q: open };
   readonly q: number;
 
-  constructor({ q = 0.5, ...options }: LossOptions & { q?: number } = {}) {
+  constructor(options: LossOptions & { q?: number } = {}) {
     super(options);
-    this.q = q;
+    this.q = options.q ?? 0.5;
   }
 
   override call(yTrue: Tensor, yPred: Tensor): Tensor {

@@ -5,6 +5,7 @@ import { equal, greater } from '../ops/math.js';
 import { float, type Operand, tensor } from '../ops/operands.js';
 import { argmax, inTopK } from '../ops/reduce.js';
 import { squeeze } from '../ops/shape.js';
+import * as rules from '../rules.js';
 import { type MetricOptions, metricFamily } from './metric.js';
 import { MeanMetric } from './reduction.js';
 
@@ -50,48 +51,48 @@ export function sparseTopKCategoricalAccuracy(yTrue: Operand, yPred: Operand, { 
 
 export class Accuracy extends MeanMetric {
   constructor(options: MetricOptions = {}) {
-    super(accuracy, { ...options, direction: 'up' });
+    super(accuracy, options, 'up');
   }
 }
 
 export class BinaryAccuracy extends MeanMetric {
-  static override readonly options: OptionTable = { threshold: 'value' };
+  static override readonly options: OptionTable = { threshold: rules.number };
   readonly threshold: number;
 
   constructor(options: MetricOptions & { threshold?: number } = {}) {
-    super((yTrue, yPred) => binaryAccuracy(yTrue, yPred, this), { ...options, direction: 'up' });
+    super((yTrue, yPred) => binaryAccuracy(yTrue, yPred, this), options, 'up');
     this.threshold = options.threshold ?? 0.5;
   }
 }
 
 export class CategoricalAccuracy extends MeanMetric {
   constructor(options: MetricOptions = {}) {
-    super(categoricalAccuracy, { ...options, direction: 'up' });
+    super(categoricalAccuracy, options, 'up');
   }
 }
 
 export class SparseCategoricalAccuracy extends MeanMetric {
   constructor(options: MetricOptions = {}) {
-    super(sparseCategoricalAccuracy, { ...options, direction: 'up' });
+    super(sparseCategoricalAccuracy, options, 'up');
   }
 }
 
 export class TopKCategoricalAccuracy extends MeanMetric {
-  static override readonly options: OptionTable = { k: 'value' };
+  static override readonly options: OptionTable = { k: rules.integer(1) };
   readonly k: number;
 
   constructor(options: MetricOptions & { k?: number } = {}) {
-    super((yTrue, yPred) => topKCategoricalAccuracy(yTrue, yPred, this), { ...options, direction: 'up' });
+    super((yTrue, yPred) => topKCategoricalAccuracy(yTrue, yPred, this), options, 'up');
     this.k = options.k ?? 5;
   }
 }
 
 export class SparseTopKCategoricalAccuracy extends MeanMetric {
-  static override readonly options: OptionTable = { k: 'value' };
+  static override readonly options: OptionTable = { k: rules.integer(1) };
   readonly k: number;
 
   constructor(options: MetricOptions & { k?: number } = {}) {
-    super((yTrue, yPred) => sparseTopKCategoricalAccuracy(yTrue, yPred, this), { ...options, direction: 'up' });
+    super((yTrue, yPred) => sparseTopKCategoricalAccuracy(yTrue, yPred, this), options, 'up');
     this.k = options.k ?? 5;
   }
 }

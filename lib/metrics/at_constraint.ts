@@ -1,11 +1,11 @@
-import type { OptionTable } from '../config.js';
-import { ChainruleError } from '../errors.js';
+import { checked, type OptionTable } from '../config.js';
 import type { Tensor } from '../graph/tensor.js';
 import { epsilon } from '../losses/align.js';
 import { divideNoNan } from '../ops/functions.js';
 import { add, greaterEqual, where } from '../ops/math.js';
 import type { Operand } from '../ops/operands.js';
 import { max } from '../ops/reduce.js';
+import * as rules from '../rules.js';
 import { type Confusion, confusion } from './confusion.js';
 import { type Direction, Metric, type MetricOptions, metricFamily, type RunningSum } from './metric.js';
 
@@ -18,7 +18,7 @@ export interface AtConstraintOptions extends MetricOptions {
 
 /** The best value of one rate among the thresholds at which another is at least a given number. */
 abstract class AtConstraint extends Metric {
-  static override readonly options: OptionTable = { classId: 'value', numThresholds: 'value' };
+  static override readonly options: OptionTable = { classId: rules.integer(), numThresholds: rules.integer(1) };
   override readonly direction: Direction = 'up';
   readonly numThresholds: number;
   readonly classId: number | undefined;
@@ -32,17 +32,7 @@ abstract class AtConstraint extends Metric {
     super(options);
     this.numThresholds = options.numThresholds ?? 200;
     this.classId = options.classId;
-    if (!(limit >= 0 && limit <= 1))
-      throw new ChainruleError(
-        'ERR_CHAINRULE_OPTION',
-        `${this.className}: the rate to hold must be from 0 to 1, got ${limit}.`,
-      );
     const n = this.numThresholds;
-    if (!Number.isInteger(n) || n < 1)
-      throw new ChainruleError(
-        'ERR_CHAINRULE_OPTION',
-        `${this.className}: numThresholds must be an integer above 0, got ${n}.`,
-      );
     // Keras sorts predictions into evenly spread bins: one of exactly 0 is above the lowest threshold.
     this.thresholds = n === 1 ? [0.5] : Array.from({ length: n }, (_, i) => (i === 0 ? -epsilon : i / (n - 1)));
     this.counts = {
@@ -80,11 +70,13 @@ const precision = (c: Confusion): Tensor => divideNoNan(c.truePositives, add(c.t
 
 /** https://keras.io/api/metrics/classification_metrics/#sensitivityatspecificity-class */
 export class SensitivityAtSpecificity extends AtConstraint {
-  static override readonly options: OptionTable = { specificity: 'value' };
+  static override readonly options: OptionTable = {
+    specificity: rules.required(rules.between(0, 1), '0.9'),
+  };
   readonly specificity: number;
 
   constructor(options: AtConstraintOptions & { specificity: number }) {
-    super(options, options.specificity);
+    super(options, checked(new.target, options).specificity);
     this.specificity = options.specificity;
   }
 
@@ -95,11 +87,13 @@ export class SensitivityAtSpecificity extends AtConstraint {
 
 /** https://keras.io/api/metrics/classification_metrics/#specificityatsensitivity-class */
 export class SpecificityAtSensitivity extends AtConstraint {
-  static override readonly options: OptionTable = { sensitivity: 'value' };
+  static override readonly options: OptionTable = {
+    sensitivity: rules.required(rules.between(0, 1), '0.9'),
+  };
   readonly sensitivity: number;
 
   constructor(options: AtConstraintOptions & { sensitivity: number }) {
-    super(options, options.sensitivity);
+    super(options, checked(new.target, options).sensitivity);
     this.sensitivity = options.sensitivity;
   }
 
@@ -110,11 +104,13 @@ export class SpecificityAtSensitivity extends AtConstraint {
 
 /** https://keras.io/api/metrics/classification_metrics/#precisionatrecall-class */
 export class PrecisionAtRecall extends AtConstraint {
-  static override readonly options: OptionTable = { recall: 'value' };
+  static override readonly options: OptionTable = {
+    recall: rules.required(rules.between(0, 1), '0.9'),
+  };
   readonly recall: number;
 
   constructor(options: AtConstraintOptions & { recall: number }) {
-    super(options, options.recall);
+    super(options, checked(new.target, options).recall);
     this.recall = options.recall;
   }
 
@@ -125,11 +121,13 @@ export class PrecisionAtRecall extends AtConstraint {
 
 /** https://keras.io/api/metrics/classification_metrics/#recallatprecision-class */
 export class RecallAtPrecision extends AtConstraint {
-  static override readonly options: OptionTable = { precision: 'value' };
+  static override readonly options: OptionTable = {
+    precision: rules.required(rules.between(0, 1), '0.9'),
+  };
   readonly precision: number;
 
   constructor(options: AtConstraintOptions & { precision: number }) {
-    super(options, options.precision);
+    super(options, checked(new.target, options).precision);
     this.precision = options.precision;
   }
 

@@ -1,4 +1,4 @@
-import type { OptionTable } from '../config.js';
+import type { Config, OptionTable } from '../config.js';
 import { ChainruleError } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
 import { epsilon } from '../losses/align.js';
@@ -21,6 +21,7 @@ import { sigmoid } from '../ops/nn.js';
 import { type Operand, tensor } from '../ops/operands.js';
 import { mean, sum } from '../ops/reduce.js';
 import { strided } from '../ops/shape.js';
+import * as rules from '../rules.js';
 import { confusion } from './confusion.js';
 import { type Direction, Metric, type MetricOptions, metricFamily, type RunningSum } from './metric.js';
 
@@ -39,19 +40,25 @@ export interface AUCOptions extends MetricOptions {
   fromLogits?: boolean;
 }
 
+/** Files of the first versions hold the ends, too, which lie just outside. */
+const threshold: rules.Rule = {
+  expected: 'a number from 0 to 1',
+  allows: (value) => rules.between(-epsilon, 1 + epsilon).allows(value),
+};
+
 type Counts = Record<'tp' | 'fp' | 'tn' | 'fn', Tensor>;
 
 /** The area under the ROC or precision-recall curve (https://keras.io/api/metrics/classification_metrics/#auc-class). */
 export class AUC extends Metric {
   static override readonly options: OptionTable = {
-    numThresholds: 'value',
+    numThresholds: rules.integer(2),
     curve: 'value',
     summationMethod: 'value',
-    multiLabel: 'value',
-    numLabels: 'value',
-    labelWeights: 'value',
-    fromLogits: 'value',
-    thresholds: 'value',
+    multiLabel: rules.flag,
+    numLabels: rules.integer(1),
+    labelWeights: rules.listOf(rules.atLeast(0)),
+    fromLogits: rules.flag,
+    thresholds: rules.listOf(threshold),
   };
   override readonly direction: Direction = 'up';
   readonly curve: 'ROC' | 'PR' | 'PRGAIN';
@@ -61,10 +68,11 @@ export class AUC extends Metric {
   readonly labelWeights: readonly number[] | undefined;
   readonly fromLogits: boolean;
   readonly thresholds: readonly number[];
+  private readonly given: boolean;
   private state: Record<keyof Counts, RunningSum> | undefined;
 
   constructor(options: AUCOptions = {}) {
-    super({ ...options, name: options.name ?? 'auc' });
+    super(options);
     this.curve = oneOf('curve', options.curve ?? 'ROC', ['ROC', 'PR', 'PRGAIN']);
     this.summationMethod = oneOf('summationMethod', options.summationMethod ?? 'interpolation', [
       'interpolation',
@@ -75,20 +83,21 @@ export class AUC extends Metric {
     this.numLabels = options.numLabels;
     this.labelWeights = options.labelWeights;
     this.fromLogits = options.fromLogits ?? false;
-    const count = options.thresholds ? options.thresholds.length + 2 : (options.numThresholds ?? 200);
-    if (!Number.isInteger(count) || count < 2)
-      throw new ChainruleError(
-        'ERR_CHAINRULE_OPTION',
-        `AUC: numThresholds must be an integer >= 2, got ${String(options.numThresholds)}.`,
-      );
-    const inner = options.thresholds
-      ? [...options.thresholds].sort((a, b) => a - b)
-      : Array.from({ length: count - 2 }, (_, i) => (i + 1) / (count - 1));
+    const given = options.thresholds?.filter((one) => rules.between(0, 1).allows(one)).sort((a, b) => a - b);
+    this.given = given !== undefined;
+    const count = options.numThresholds ?? 200;
+    const inner = given ? given : Array.from({ length: count - 2 }, (_, i) => (i + 1) / (count - 1));
     this.thresholds = [-epsilon, ...inner, 1 + epsilon];
   }
 
   get numThresholds(): number {
     return this.thresholds.length;
+  }
+
+  /** As Keras: thresholds stand in files where they were given, without the ends that are added to them. */
+  override getConfig(): Config {
+    const { thresholds: _, ...config } = super.getConfig();
+    return this.given ? { ...config, thresholds: this.thresholds.slice(1, -1) } : config;
   }
 
   override updateState(yTrue: Operand, yPred: Operand, sampleWeight?: Operand): void {

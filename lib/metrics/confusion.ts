@@ -1,5 +1,4 @@
 import type { OptionTable } from '../config.js';
-import { ChainruleError } from '../errors.js';
 import { emit } from '../graph/emit.js';
 import type { Tensor } from '../graph/tensor.js';
 import { aligned, alignWeights } from '../losses/align.js';
@@ -9,6 +8,7 @@ import { add, equal, greater, less, logicalAnd, logicalOr, multiply, notEqual, s
 import { float, type Operand } from '../ops/operands.js';
 import { sum } from '../ops/reduce.js';
 import { at, expandDims, iota, reshape } from '../ops/shape.js';
+import * as rules from '../rules.js';
 import { type Direction, Metric, type MetricOptions, metricFamily, type RunningSum } from './metric.js';
 
 /** Counts of positive and negative predictions at each threshold, shape [thresholds] (or [thresholds, labels]). */
@@ -74,15 +74,8 @@ export const topKFloor = -1e10;
 
 export type ThresholdOptions = MetricOptions & { thresholds?: number | readonly number[] };
 
-function checkedThresholds(
-  where: string,
-  given: number | readonly number[] | undefined,
-  fallback: number,
-): readonly number[] {
-  const list = given === undefined ? [fallback] : typeof given === 'number' ? [given] : given;
-  if (given === undefined || list.every((one) => one >= 0 && one <= 1)) return list;
-  throw new ChainruleError('ERR_CHAINRULE_OPTION', `${where}: thresholds must be from 0 to 1, got ${list.join(', ')}.`);
-}
+const asList = (thresholds: number | readonly number[]): readonly number[] =>
+  typeof thresholds === 'number' ? [thresholds] : thresholds;
 
 /** One number for one threshold, a list for a list. */
 function unlist(values: Tensor, thresholds: readonly number[]): Tensor {
@@ -91,7 +84,7 @@ function unlist(values: Tensor, thresholds: readonly number[]): Tensor {
 
 /** One of the four counts. */
 abstract class ConfusionCount extends Metric {
-  static override readonly options: OptionTable = { thresholds: 'value' };
+  static override readonly options: OptionTable = { thresholds: rules.orList(rules.between(0, 1)) };
   readonly thresholds: readonly number[];
   private readonly count: RunningSum;
 
@@ -100,7 +93,7 @@ abstract class ConfusionCount extends Metric {
     options: ThresholdOptions = {},
   ) {
     super(options);
-    this.thresholds = checkedThresholds(this.className, options.thresholds, 0.5);
+    this.thresholds = asList(options.thresholds ?? 0.5);
     this.count = this.addSum('accumulator', [this.thresholds.length]);
   }
 
@@ -144,7 +137,11 @@ export class FalseNegatives extends ConfusionCount {
 export type PrecisionOptions = ThresholdOptions & { topK?: number; classId?: number };
 
 abstract class PositiveRate extends Metric {
-  static override readonly options: OptionTable = { thresholds: 'value', topK: 'value', classId: 'value' };
+  static override readonly options: OptionTable = {
+    thresholds: rules.orList(rules.between(0, 1)),
+    topK: rules.integer(1),
+    classId: rules.integer(),
+  };
   override readonly direction: Direction = 'up';
   readonly thresholds: readonly number[];
   readonly topK: number | undefined;
@@ -159,7 +156,7 @@ abstract class PositiveRate extends Metric {
     super(options);
     this.topK = options.topK;
     this.classId = options.classId;
-    this.thresholds = checkedThresholds(this.className, options.thresholds, this.topK === undefined ? 0.5 : topKFloor);
+    this.thresholds = asList(options.thresholds ?? (this.topK === undefined ? 0.5 : topKFloor));
     this.hits = this.addSum('true_positives', [this.thresholds.length]);
     this.misses = this.addSum(miss === 'falsePositives' ? 'false_positives' : 'false_negatives', [
       this.thresholds.length,

@@ -4,6 +4,7 @@ import { aligned, epsilon } from '../losses/align.js';
 import { add, divide, multiply, sqrt, square, subtract } from '../ops/math.js';
 import type { Axis, Operand } from '../ops/operands.js';
 import { mean, variance } from '../ops/reduce.js';
+import * as rules from '../rules.js';
 import { type MetricOptions, metricFamily } from './metric.js';
 import { MeanMetric } from './reduction.js';
 
@@ -33,23 +34,23 @@ type CorrelationOptions = MetricOptions & { axis?: Axis };
 
 /** https://keras.io/api/metrics/regression_metrics/#pearsoncorrelation-class */
 export class PearsonCorrelation extends MeanMetric {
-  static override readonly options: OptionTable = { axis: 'value' };
+  static override readonly options: OptionTable = { axis: rules.orList(rules.integer()) };
   readonly axis: Axis;
 
-  constructor({ axis = -1, ...options }: CorrelationOptions = {}) {
-    super((yTrue, yPred) => pearsonCorrelation(yTrue, yPred, this), { ...options, direction: 'up' });
-    this.axis = axis;
+  constructor(options: CorrelationOptions = {}) {
+    super((yTrue, yPred) => pearsonCorrelation(yTrue, yPred, this), options, 'up');
+    this.axis = options.axis ?? -1;
   }
 }
 
 /** https://keras.io/api/metrics/regression_metrics/#concordancecorrelation-class */
 export class ConcordanceCorrelation extends MeanMetric {
-  static override readonly options: OptionTable = { axis: 'value' };
+  static override readonly options: OptionTable = { axis: rules.orList(rules.integer()) };
   readonly axis: Axis;
 
-  constructor({ axis = -1, ...options }: CorrelationOptions = {}) {
-    super((yTrue, yPred) => concordanceCorrelation(yTrue, yPred, this), { ...options, direction: 'up' });
-    this.axis = axis;
+  constructor(options: CorrelationOptions = {}) {
+    super((yTrue, yPred) => concordanceCorrelation(yTrue, yPred, this), options, 'up');
+    this.axis = options.axis ?? -1;
   }
 }
 

@@ -1,4 +1,4 @@
-import type { OptionTable } from '../config.js';
+import { checked, type OptionTable } from '../config.js';
 import { ChainruleError } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
 import { epsilon } from '../losses/align.js';
@@ -7,6 +7,7 @@ import { abs, add, divide, greater, greaterEqual, logicalAnd, multiply, subtract
 import { float, type Operand } from '../ops/operands.js';
 import { max, mean, sum } from '../ops/reduce.js';
 import { expandDims } from '../ops/shape.js';
+import * as rules from '../rules.js';
 import { type Direction, Metric, type MetricOptions, metricFamily, type RunningSum } from './metric.js';
 
 export interface FBetaScoreOptions extends MetricOptions {
@@ -18,6 +19,11 @@ export interface FBetaScoreOptions extends MetricOptions {
   threshold?: number | undefined;
 }
 
+const share: rules.Rule = {
+  expected: 'a number above 0 and at most 1',
+  allows: (value) => rules.between(0, 1).allows(value) && value !== 0,
+};
+
 type Sums = Record<'truePositives' | 'falsePositives' | 'falseNegatives' | 'weights', RunningSum>;
 
 /**
@@ -25,7 +31,7 @@ type Sums = Record<'truePositives' | 'falsePositives' | 'falseNegatives' | 'weig
  * (https://keras.io/api/metrics/classification_metrics/#fbetascore-class).
  */
 export class FBetaScore extends Metric {
-  static override readonly options: OptionTable = { average: 'value', beta: 'value', threshold: 'value' };
+  static override readonly options: OptionTable = { average: 'value', beta: rules.above(0), threshold: share };
   override readonly direction: Direction = 'up';
   readonly average: 'micro' | 'macro' | 'weighted' | undefined;
   readonly beta: number;
@@ -33,7 +39,7 @@ export class FBetaScore extends Metric {
   private sums: Sums | undefined;
 
   constructor(options: FBetaScoreOptions = {}) {
-    super({ ...options, name: options.name ?? 'fbeta_score' });
+    super({ ...checked(new.target, options), name: options.name ?? 'fbeta_score' });
     this.average = options.average;
     this.beta = options.beta ?? 1;
     this.threshold = options.threshold;
@@ -41,13 +47,6 @@ export class FBetaScore extends Metric {
       throw new ChainruleError(
         'ERR_CHAINRULE_OPTION',
         `${this.className}: average must be 'micro', 'macro', 'weighted' or absent, got '${String(this.average)}'.`,
-      );
-    if (!(this.beta > 0))
-      throw new ChainruleError('ERR_CHAINRULE_OPTION', `${this.className}: beta must be above 0, got ${this.beta}.`);
-    if (this.threshold !== undefined && !(this.threshold > 0 && this.threshold <= 1))
-      throw new ChainruleError(
-        'ERR_CHAINRULE_OPTION',
-        `${this.className}: threshold must be above 0 and at most 1, got ${this.threshold}.`,
       );
   }
 
@@ -107,7 +106,7 @@ export class FBetaScore extends Metric {
 /** The harmonic mean of precision and recall (https://keras.io/api/metrics/classification_metrics/#f1score-class). */
 export class F1Score extends FBetaScore {
   constructor(options: Omit<FBetaScoreOptions, 'beta'> = {}) {
-    super({ ...options, name: options.name ?? 'f1_score' });
+    super({ ...checked(new.target, options), name: options.name ?? 'f1_score' });
   }
 
   override getConfig(): Record<string, unknown> {

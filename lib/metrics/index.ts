@@ -1,4 +1,4 @@
-import type { Serialized } from '../config.js';
+import { isUncalled, type Serialized } from '../config.js';
 import type { Tensor } from '../graph/tensor.js';
 import type { Operand } from '../ops/operands.js';
 import * as acc from './accuracy.js';
@@ -80,9 +80,9 @@ export type MetricSpec = MetricName | Metric | MetricFunction | Serialized;
 
 /** A metric from what compile accepts; 'accuracy' and 'acc' are resolved with the shapes, by the model. */
 export function resolveMetric(spec: MetricSpec): Metric {
-  return typeof spec === 'function'
+  return typeof spec === 'function' && !isUncalled(spec, metricFamily)
     ? new reduction.MeanMetric(spec, { name: spec.name || 'metric' })
-    : metricFamily.resolve(spec);
+    : metricFamily.resolve(spec as Metric);
 }
 
 /** With options: a metric object. With (yTrue, yPred, options): the values per sample, for use in a trace. */

@@ -1,4 +1,4 @@
-import type { OptionTable } from '../config.js';
+import { checked, type OptionTable } from '../config.js';
 import { ChainruleError } from '../errors.js';
 import type { StateVariable } from '../graph/state.js';
 import type { Tensor } from '../graph/tensor.js';
@@ -8,6 +8,7 @@ import { add, greater, greaterEqual, less, logicalAnd, matmul, multiply, notEqua
 import { cast, float, type Operand } from '../ops/operands.js';
 import { argmax, sum } from '../ops/reduce.js';
 import { eye, oneHot, reshape, take, transpose } from '../ops/shape.js';
+import * as rules from '../rules.js';
 import { type Direction, Metric, type MetricOptions, metricFamily } from './metric.js';
 
 export interface MeanIoUOptions extends MetricOptions {
@@ -33,12 +34,12 @@ export interface IoUOptions extends MeanIoUOptions {
  */
 export class IoU extends Metric {
   static override readonly options: OptionTable = {
-    numClasses: 'value',
-    targetClassIds: 'value',
-    ignoreClass: 'value',
-    sparseYTrue: 'value',
-    sparseYPred: 'value',
-    axis: 'value',
+    numClasses: rules.required(rules.integer(1), '2'),
+    targetClassIds: rules.required(rules.listOf(rules.integer(0)), '[0, 1]'),
+    ignoreClass: rules.integer(),
+    sparseYTrue: rules.flag,
+    sparseYPred: rules.flag,
+    axis: rules.integer(),
   };
   static override readonly neutral = { dtype: 'int64' };
   override readonly direction: Direction = 'up';
@@ -96,20 +97,20 @@ export class IoU extends Metric {
 
 /** IoU of all classes. */
 export class MeanIoU extends IoU {
-  constructor(options: MeanIoUOptions) {
-    super({ ...options, targetClassIds: Array.from({ length: options.numClasses }, (_, id) => id) });
-  }
+  static override readonly options: OptionTable = { targetClassIds: 'local' };
 
-  override getConfig(): Record<string, unknown> {
-    const { target_class_ids: _, ...config } = super.getConfig();
-    return config;
+  constructor(options: MeanIoUOptions) {
+    super({
+      ...options,
+      targetClassIds: Array.from({ length: checked(new.target, options).numClasses }, (_, id) => id),
+    });
   }
 }
 
 /** IoU of one-hot targets. */
 export class OneHotIoU extends IoU {
   constructor(options: Omit<IoUOptions, 'sparseYTrue'>) {
-    super({ sparseYPred: false, ...options, sparseYTrue: false });
+    super({ sparseYPred: false, ...checked(new.target, options), sparseYTrue: false });
   }
 
   override getConfig(): Record<string, unknown> {
@@ -121,7 +122,7 @@ export class OneHotIoU extends IoU {
 /** IoU of all classes, one-hot targets. */
 export class OneHotMeanIoU extends MeanIoU {
   constructor(options: Omit<MeanIoUOptions, 'sparseYTrue'>) {
-    super({ sparseYPred: false, ...options, sparseYTrue: false });
+    super({ sparseYPred: false, ...checked(new.target, options), sparseYTrue: false });
   }
 
   override getConfig(): Record<string, unknown> {
@@ -139,10 +140,15 @@ export interface BinaryIoUOptions extends MetricOptions {
 
 /** IoU of two classes, by a threshold. */
 export class BinaryIoU extends IoU {
-  static override readonly options: OptionTable = { threshold: 'value' };
+  static override readonly options: OptionTable = {
+    numClasses: 'local',
+    targetClassIds: rules.listOf(rules.integer(0)),
+    threshold: rules.number,
+  };
   readonly threshold: number;
 
-  constructor({ targetClassIds = [0, 1], threshold = 0.5, ...options }: BinaryIoUOptions = {}) {
+  constructor(given: BinaryIoUOptions = {}) {
+    const { targetClassIds = [0, 1], threshold = 0.5, ...options } = checked(new.target, given);
     super({ ...options, numClasses: 2, targetClassIds });
     this.threshold = threshold;
   }

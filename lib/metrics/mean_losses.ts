@@ -1,15 +1,16 @@
-import type { OptionTable } from '../config.js';
+import { checked, type OptionTable } from '../config.js';
 import * as losses from '../losses/crossentropy.js';
 import * as regression from '../losses/regression.js';
 import { negative } from '../ops/math.js';
 import type { Axis } from '../ops/operands.js';
+import * as rules from '../rules.js';
 import { type MetricFunction, type MetricOptions, metricFamily } from './metric.js';
 import { MeanMetric } from './reduction.js';
 
 /** The mean of a loss function over samples. */
 abstract class LossMetric extends MeanMetric {
   constructor(fn: MetricFunction, options: MetricOptions) {
-    super(fn, { ...options, direction: 'down' });
+    super(fn, options, 'down');
   }
 }
 
@@ -39,13 +40,13 @@ export class MeanSquaredLogarithmicError extends LossMetric {
 
 export class LogCoshError extends LossMetric {
   constructor(options: MetricOptions = {}) {
-    super(regression.logCosh, { ...options, name: options.name ?? 'logcosh' });
+    super(regression.logCosh, { ...checked(new.target, options), name: options.name ?? 'logcosh' });
   }
 }
 
 export class KLDivergence extends LossMetric {
   constructor(options: MetricOptions = {}) {
-    super(regression.klDivergence, { ...options, name: options.name ?? 'kl_divergence' });
+    super(regression.klDivergence, options);
   }
 }
 
@@ -75,11 +76,11 @@ export class CategoricalHinge extends LossMetric {
 
 /** The metric is the cosine itself: 1 is best. */
 export class CosineSimilarity extends MeanMetric {
-  static override readonly options: OptionTable = { axis: 'value' };
+  static override readonly options: OptionTable = { axis: rules.orList(rules.integer()) };
   readonly axis: Axis;
 
   constructor(options: MetricOptions & { axis?: Axis } = {}) {
-    super((yTrue, yPred) => negative(regression.cosineSimilarity(yTrue, yPred, this)), { ...options, direction: 'up' });
+    super((yTrue, yPred) => negative(regression.cosineSimilarity(yTrue, yPred, this)), options, 'up');
     this.axis = options.axis ?? -1;
   }
 }
@@ -87,7 +88,7 @@ export class CosineSimilarity extends MeanMetric {
 export type CrossentropyMetricOptions = MetricOptions & { fromLogits?: boolean; labelSmoothing?: number };
 
 export class BinaryCrossentropy extends LossMetric {
-  static override readonly options: OptionTable = { fromLogits: 'value', labelSmoothing: 'value' };
+  static override readonly options: OptionTable = { fromLogits: rules.flag, labelSmoothing: rules.between(0, 1) };
   readonly fromLogits: boolean;
   readonly labelSmoothing: number;
 
@@ -99,7 +100,11 @@ export class BinaryCrossentropy extends LossMetric {
 }
 
 export class CategoricalCrossentropy extends LossMetric {
-  static override readonly options: OptionTable = { fromLogits: 'value', labelSmoothing: 'value', axis: 'value' };
+  static override readonly options: OptionTable = {
+    fromLogits: rules.flag,
+    labelSmoothing: rules.between(0, 1),
+    axis: rules.orList(rules.integer()),
+  };
   readonly fromLogits: boolean;
   readonly labelSmoothing: number;
   readonly axis: number;
@@ -113,7 +118,11 @@ export class CategoricalCrossentropy extends LossMetric {
 }
 
 export class SparseCategoricalCrossentropy extends LossMetric {
-  static override readonly options: OptionTable = { fromLogits: 'value', ignoreClass: 'value', axis: 'value' };
+  static override readonly options: OptionTable = {
+    fromLogits: rules.flag,
+    ignoreClass: rules.integer(),
+    axis: rules.orList(rules.integer()),
+  };
   readonly fromLogits: boolean;
   readonly ignoreClass: number | undefined;
   readonly axis: number;

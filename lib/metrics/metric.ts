@@ -6,6 +6,7 @@ import type { DType } from '../native.js';
 import { add, subtract } from '../ops/math.js';
 import type { Operand } from '../ops/operands.js';
 import { full } from '../ops/shape.js';
+import * as rules from '../rules.js';
 
 export interface MetricOptions {
   name?: string;
@@ -19,7 +20,7 @@ export type Direction = 'up' | 'down';
  * to the program that uses the metric, so a validation may run during a fit.
  */
 export abstract class Metric extends Configured {
-  static override readonly options: OptionTable = { name: 'value' };
+  static override readonly options: OptionTable = { name: rules.text };
   name: string;
   /** Unknown when absent. */
   readonly direction: Direction | undefined = undefined;

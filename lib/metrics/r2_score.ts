@@ -7,6 +7,7 @@ import { abs, divide, equal, greater, multiply, square, subtract, where } from '
 import { float, type Operand } from '../ops/operands.js';
 import { mean, sum } from '../ops/reduce.js';
 import { expandDims, onesLike } from '../ops/shape.js';
+import * as rules from '../rules.js';
 import { type Direction, Metric, type MetricOptions, metricFamily, type RunningSum } from './metric.js';
 
 type Aggregation = 'uniform_average' | 'variance_weighted_average';
@@ -25,7 +26,7 @@ type Sums = Record<'squares' | 'values' | 'residual' | 'count', RunningSum>;
  * (https://keras.io/api/metrics/regression_metrics/#r2score-class).
  */
 export class R2Score extends Metric {
-  static override readonly options: OptionTable = { classAggregation: 'nullable', numRegressors: 'value' };
+  static override readonly options: OptionTable = { classAggregation: 'nullable', numRegressors: rules.integer(0) };
   override readonly direction: Direction = 'up';
   readonly classAggregation: Aggregation | null;
   readonly numRegressors: number;
@@ -33,7 +34,7 @@ export class R2Score extends Metric {
   private sums: Sums | undefined;
 
   constructor(options: R2ScoreOptions = {}) {
-    super({ ...options, name: options.name ?? 'r2_score' });
+    super(options);
     const given = options.classAggregation === undefined ? 'uniform_average' : options.classAggregation;
     const snake = given?.replace(/[A-Z]/g, (capital) => `_${capital.toLowerCase()}`) ?? null;
     if (snake !== null && snake !== 'uniform_average' && snake !== 'variance_weighted_average')
@@ -43,11 +44,6 @@ export class R2Score extends Metric {
       );
     this.classAggregation = snake;
     this.numRegressors = options.numRegressors ?? 0;
-    if (!(this.numRegressors >= 0))
-      throw new ChainruleError(
-        'ERR_CHAINRULE_OPTION',
-        `R2Score: numRegressors must be at least 0, got ${this.numRegressors}.`,
-      );
   }
 
   override updateState(yTrue: Operand, yPred: Operand, sampleWeight?: Operand): void {

@@ -69,10 +69,10 @@ export class MeanMetric extends Metric {
 
   constructor(
     protected readonly fn: MetricFunction,
-    options: MetricOptions & { direction?: Direction } = {},
+    options: MetricOptions = {},
+    direction?: Direction,
   ) {
-    const { direction, ...rest } = options;
-    super(rest);
+    super(options);
     this.direction = direction;
   }
 
@@ -99,7 +99,8 @@ export class RootMeanSquaredError extends MeanMetric {
         const [t, p] = aligned(yTrue, yPred);
         return square(subtract(t, p));
       },
-      { ...options, direction: 'down' },
+      options,
+      'down',
     );
   }
 

@@ -5,10 +5,11 @@ import type { Tensor } from '../graph/tensor.js';
 import { InputLayer } from '../layers/input.js';
 import type { TensorStructure } from '../layers/layer.js';
 import type { NDArray } from '../ndarray.js';
+import { checkRules } from '../rules.js';
 import { isHostNode } from './front.js';
 import type { Model } from './model.js';
 import type { Network } from './network.js';
-import type { PredictOptions } from './predict.js';
+import { type PredictOptions, predictRules } from './predict.js';
 import { buildPredict } from './programs.js';
 import { tableOptions } from './source.js';
 
@@ -19,6 +20,7 @@ export async function activationsOf(
   layerNames: readonly string[] | undefined,
   options: PredictOptions,
 ): Promise<Record<string, NDArray>> {
+  checkRules('activations', options, predictRules);
   model.needBuilt('activations');
   const { network } = model as Model & { network?: Network };
   if (!network)
@@ -41,7 +43,10 @@ export async function activationsOf(
   const table = await toTable({ x }, tableOptions(model, options.allowNonFinite));
   const call = (inputs: TensorStructure): TensorStructure =>
     network.replay(
-      flatten(inputs).map((leaf) => leaf.item as Tensor),
+      network.take(
+        flatten(inputs).map((leaf) => leaf.item as Tensor),
+        model.name,
+      ),
       wanted,
     );
   const { executable } = await buildPredict(model, table, call);

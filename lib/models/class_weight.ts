@@ -1,4 +1,4 @@
-import { ChainruleError } from '../errors.js';
+import { ChainruleError, shown } from '../errors.js';
 import { isTensor, type Tensor } from '../graph/tensor.js';
 import type { TensorStructure } from '../layers/layer.js';
 import { NDArray } from '../ndarray.js';
@@ -11,11 +11,19 @@ import { squeeze, take } from '../ops/shape.js';
 export type ClassWeight = Readonly<Record<number | string, number>>;
 
 export function checkClassWeight(classWeight: ClassWeight): void {
+  const isRecord =
+    typeof classWeight === 'object' &&
+    [Object.prototype, Array.prototype, null].includes(Object.getPrototypeOf(classWeight));
+  if (!isRecord || Object.keys(classWeight).length === 0)
+    throw new ChainruleError(
+      'ERR_CHAINRULE_OPTION',
+      `fit: classWeight is a record of weights by class number, { 0: 1, 1: 5 }, got ${shown(classWeight)}.`,
+    );
   for (const [key, weight] of Object.entries(classWeight)) {
     if (!/^\d+$/.test(key) || !(weight >= 0 && Number.isFinite(weight))) {
       throw new ChainruleError(
         'ERR_CHAINRULE_OPTION',
-        `fit: classWeight maps class numbers (integers >= 0) to weights >= 0, got ${key}: ${String(weight)}.`,
+        `fit: classWeight maps class numbers (integers >= 0) to weights >= 0, got ${key}: ${shown(weight)}.`,
       );
     }
   }

@@ -47,14 +47,14 @@ export function compileModel(options: CompileOptions): Compiled {
     if (list !== undefined && (typeof list !== 'object' || list === null)) {
       throw new ChainruleError(
         'ERR_CHAINRULE_OPTION',
-        `compile: metrics must be a list like ['accuracy'] or a record by output, got ${String(list)}.`,
+        `compile: metrics must be a list like ['accuracy'] or a record by output, got ${shown(list)}.`,
       );
     }
   }
   // Names are resolved once here, so that a misspelt one fails at this line and not at the first step.
-  visit(options.loss, (name) => name === 'crossentropy' || name === 'ce' || resolveLoss(name as never));
+  visit(options.loss, (loss) => loss === 'crossentropy' || loss === 'ce' || resolveLoss(loss as never));
   for (const list of [options.metrics, options.weightedMetrics])
-    visit(list, (name) => name === 'accuracy' || name === 'acc' || resolveMetric(name as never));
+    visit(list, (metric) => metric === 'accuracy' || metric === 'acc' || resolveMetric(metric as never));
   return {
     options: memoryBudget === undefined ? options : { ...options, memoryBudget },
     optimizer: resolveOptimizer(options.optimizer ?? 'rmsprop'),
@@ -77,15 +77,12 @@ function bytes(budget: number | undefined): number | undefined {
   );
 }
 
-function visit(spec: unknown, check: (name: string) => unknown): void {
-  if (typeof spec === 'string') check(spec);
+/** What is no list or record is a name or an object, or wrong. */
+function visit(spec: unknown, check: (spec: unknown) => unknown): void {
+  if (spec === null || spec === undefined) return;
+  if (typeof spec !== 'object') check(spec);
   else if (Array.isArray(spec)) for (const one of spec) visit(one, check);
-  else if (
-    typeof spec === 'object' &&
-    spec !== null &&
-    Object.getPrototypeOf(spec) === Object.prototype &&
-    !('class_name' in spec)
-  ) {
+  else if (Object.getPrototypeOf(spec) === Object.prototype && !('class_name' in spec)) {
     for (const one of Object.values(spec)) visit(one, check);
   }
 }

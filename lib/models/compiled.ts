@@ -13,6 +13,7 @@ import {
   SparseCategoricalAccuracy,
 } from '../metrics/index.js';
 import { freeName } from '../names.js';
+import { shapeText } from '../ndarray.js';
 import { add, multiply } from '../ops/math.js';
 
 type ShapeLoss = LossSpec | 'crossentropy' | 'ce' | null;
@@ -138,12 +139,32 @@ export class CompiledLoss {
           `output ${this.label(outputs, i)} has the loss ${loss.name} but no targets; pass y, or loss null for this output.`,
         );
       this.noteLabels(loss, target, pred);
-      const value = loss.apply(target, pred, outputs.sampleWeight[i]);
+      const value = this.valueOf(loss, target, pred, outputs, i);
       if (losses.filter(Boolean).length > 1) record(`${outputs.names[i] ?? loss.name}_loss`, value);
       const weighted = weights?.[i] === undefined ? value : multiply(value, weights[i]!);
       total = total ? add(total, weighted) : weighted;
     });
     return total;
+  }
+
+  private valueOf(loss: Loss, target: Tensor, pred: Tensor, outputs: Outputs, i: number): Tensor {
+    if (pred.dims.at(-1) === 1 && (pred.logits?.of === 'softmax' || isCategorical(loss)))
+      process.emitWarning(
+        `output ${this.label(outputs, i)} has one unit, and ${pred.logits?.of === 'softmax' ? 'a softmax of one unit is always 1' : `${loss.name} needs a unit for each class`}: nothing is learned. For two classes use units: 1 with activation 'sigmoid' and loss 'binaryCrossentropy'.`,
+        'ChainruleWarning',
+      );
+    try {
+      return loss.apply(target, pred, outputs.sampleWeight[i]);
+    } catch (error) {
+      // Formulas name the op that failed; who wrote the model knows its outputs and targets.
+      if (!(error instanceof ChainruleError) || error.code !== 'ERR_CHAINRULE_SHAPE') throw error;
+      if (!/^(add|sub|mul|div|where|max|min)\w*:/.test(error.message)) throw error;
+      throw new ChainruleError(
+        'ERR_CHAINRULE_SHAPE',
+        `${loss.name}: targets of shape ${shapeText(target.shape)} don't fit output ${this.label(outputs, i)} of shape ${shapeText(pred.shape)}. Give y a number for each of its units, or the last layer as many units as y has columns.`,
+        { cause: error, details: error.details },
+      );
+    }
   }
 
   private noteLabels(loss: Loss, target: Tensor, pred: Tensor): void {
@@ -181,6 +202,9 @@ export class CompiledLoss {
     return outputs.names[i] ? `"${outputs.names[i]}"` : String(i);
   }
 }
+
+const isCategorical = (loss: Loss): boolean =>
+  loss instanceof CategoricalCrossentropy || loss instanceof SparseCategoricalCrossentropy;
 
 const isPlain = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;

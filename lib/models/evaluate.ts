@@ -1,6 +1,7 @@
 import { type DataInput, toTable } from '../data/columns.js';
 import { Dataset } from '../data/dataset.js';
-import { ChainruleError, checkOptions } from '../errors.js';
+import { ChainruleError } from '../errors.js';
+import { anything, checkRules, flag, integer, signal, verbosity } from '../rules.js';
 import { runEpoch } from './epoch.js';
 import { checkTargets } from './fit_options.js';
 import type { Model } from './model.js';
@@ -22,7 +23,15 @@ export interface EvaluateOptions {
   signal?: AbortSignal;
 }
 
-const known = ['batchSize', 'sampleWeight', 'steps', 'verbose', 'returnDict', 'allowNonFinite', 'signal'];
+const evaluateRules = {
+  batchSize: integer(1),
+  sampleWeight: anything,
+  steps: integer(1),
+  verbose: verbosity,
+  returnDict: flag,
+  allowNonFinite: flag,
+  signal,
+};
 
 /** Loss and metrics by name (https://keras.io/api/models/model_training_apis/#evaluate-method). */
 export async function evaluate(
@@ -32,8 +41,8 @@ export async function evaluate(
   given?: EvaluateOptions,
 ): Promise<Logs> {
   const options = (x instanceof Dataset ? ((y as EvaluateOptions | undefined) ?? given) : given) ?? {};
-  checkOptions('evaluate', options, known);
-  if (!(x instanceof Dataset) && given === undefined) checkTargets('evaluate', y, known);
+  checkRules('evaluate', options, evaluateRules);
+  if (!(x instanceof Dataset) && given === undefined) checkTargets('evaluate', y, Object.keys(evaluateRules));
   model.needCompiled('evaluate');
   options.signal?.throwIfAborted();
   const source = await toSource(model, x, x instanceof Dataset ? undefined : y, options);
@@ -75,23 +84,31 @@ export async function runTest(
   }
 }
 
+export interface BatchOptions {
+  sampleWeight?: DataInput;
+  signal?: AbortSignal;
+}
+
 /** trainOnBatch and testOnBatch. */
 export async function onBatch(
   model: Model,
   kind: 'train' | 'test',
-  data: { x: unknown; y?: unknown; sampleWeight?: unknown; signal?: AbortSignal },
+  x: unknown,
+  y: unknown,
+  options: BatchOptions = {},
 ): Promise<Logs> {
+  checkRules(`${kind}OnBatch`, options, { sampleWeight: anything, signal });
   model.needCompiled(`${kind}OnBatch`);
-  data.signal?.throwIfAborted();
-  model.buildFor(data.x);
-  const table = await toTable({ x: data.x, y: data.y, sampleWeight: data.sampleWeight }, tableOptions(model, false));
+  options.signal?.throwIfAborted();
+  model.buildFor(x);
+  const table = await toTable({ x, y, sampleWeight: options.sampleWeight }, tableOptions(model, false));
   const slot = kind === 'train' ? model.trainSlot : model.takeTestSlot();
   try {
     const key = `${table.signature}|${model.trainableKey}${kind === 'train' ? '|null' : ''}`;
     const program = await slot.programs.get(key, () => buildStep(model, kind, table, slot.state));
     await new TableSource(table, 0, table.rows, table.rows, false, false).check(program.checks);
     await program.reset();
-    await program.step.run(table.arrays, { signal: data.signal });
+    await program.step.run(table.arrays, { signal: options.signal });
     return await program.logs();
   } finally {
     if (kind === 'test') model.giveTestSlot(slot);

@@ -1,7 +1,8 @@
 import type { CallbackHooks } from '../callbacks/callback.js';
 import type { DataInput } from '../data/columns.js';
 import { Dataset } from '../data/dataset.js';
-import { ChainruleError, checkOptions, shown } from '../errors.js';
+import { ChainruleError, shown } from '../errors.js';
+import { anything, below, checkRules, flag, integer, orList, signal, verbosity } from '../rules.js';
 import { type ClassWeight, checkClassWeight } from './class_weight.js';
 import type { ResumeSpec } from './resume.js';
 
@@ -40,55 +41,43 @@ export interface FitOptions {
   signal?: AbortSignal;
 }
 
-export const fitOptionNames: readonly string[] = [
-  'batchSize',
-  'epochs',
-  'verbose',
-  'callbacks',
-  'validationSplit',
-  'validationData',
-  'shuffle',
-  'classWeight',
-  'sampleWeight',
-  'initialEpoch',
-  'stepsPerEpoch',
-  'validationSteps',
-  'validationBatchSize',
-  'validationFreq',
-  'resume',
-  'allowNonFinite',
-  'signal',
-];
+const fitRules = {
+  batchSize: integer(1),
+  epochs: integer(1),
+  verbose: verbosity,
+  callbacks: anything,
+  validationSplit: below(0, 1),
+  validationData: anything,
+  shuffle: flag,
+  classWeight: anything,
+  sampleWeight: anything,
+  initialEpoch: integer(0),
+  stepsPerEpoch: integer(1),
+  validationSteps: integer(1),
+  validationBatchSize: integer(1),
+  validationFreq: orList(integer(1)),
+  resume: anything,
+  allowNonFinite: flag,
+  signal,
+};
+export const fitOptionNames: readonly string[] = Object.keys(fitRules);
 
 /** Refuses option names and values that fit does not take. */
 export function checkFitOptions(options: FitOptions): void {
-  checkOptions('fit', options, fitOptionNames);
-  for (const name of ['epochs', 'batchSize', 'stepsPerEpoch', 'validationSteps', 'validationBatchSize'] as const) {
-    const value = options[name];
-    if (value === undefined || (Number.isInteger(value) && value >= 1)) continue;
-    throw new ChainruleError('ERR_CHAINRULE_OPTION', `fit: ${name} must be an integer >= 1, got ${shown(value)}.`, {
-      details: { option: name, value },
-    });
-  }
-  const { validationSplit, validationData, classWeight, sampleWeight } = options;
-  if (validationSplit !== undefined && !(validationSplit >= 0 && validationSplit < 1)) {
-    throw new ChainruleError(
-      'ERR_CHAINRULE_OPTION',
-      `fit: validationSplit must be a number from 0 to below 1, got ${String(validationSplit)}.`,
-    );
-  }
+  checkRules('fit', options, fitRules);
+  const { validationData, classWeight, sampleWeight } = options;
   const isPair = Array.isArray(validationData) && (validationData.length === 2 || validationData.length === 3);
   if (validationData && !isPair && !(validationData instanceof Dataset))
     throw new ChainruleError(
       'ERR_CHAINRULE_OPTION',
       `fit: validationData is a list [x, y] or [x, y, sampleWeight], or a Dataset; got ${shown(validationData)}.`,
     );
-  if (classWeight && sampleWeight !== undefined)
+  if (classWeight !== undefined && classWeight !== null && sampleWeight !== undefined)
     throw new ChainruleError(
       'ERR_CHAINRULE_OPTION',
       'fit: classWeight and sampleWeight cannot be used together; multiply the class weights into sampleWeight.',
     );
-  if (classWeight) checkClassWeight(classWeight);
+  if (classWeight !== undefined && classWeight !== null) checkClassWeight(classWeight);
 }
 
 /** Refuses options in the place of the targets: a forgotten y. */

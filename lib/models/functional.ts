@@ -2,12 +2,13 @@ import type { Config } from '../config.js';
 import { ChainruleError } from '../errors.js';
 import { flatten, mapStructure, type Structure } from '../graph/structure.js';
 import { isSymbolic, type Tensor } from '../graph/tensor.js';
-import { InputLayer } from '../layers/input.js';
-import type { Layer, LayerOptions, ShapeStructure, TensorStructure } from '../layers/layer.js';
+import type { Layer, ShapeStructure, TensorStructure } from '../layers/layer.js';
 import { uniqueName } from '../names.js';
 import type { NDArray } from '../ndarray.js';
+import { anything, required } from '../rules.js';
 import type { HostFront } from './front.js';
 import { Model } from './model.js';
+import { checkModelOptions, type ModelOptions } from './model_options.js';
 import { Network } from './network.js';
 import { buildFunctional, finish } from './saving/build.js';
 import { functionalConfig } from './saving/network_config.js';
@@ -35,7 +36,8 @@ export class Functional<O = NDArray> extends Model<O> {
   readonly #inputs: Structure<Tensor>;
   readonly #outputs: Structure<Tensor>;
 
-  constructor(inputs: Structure<Tensor>, outputs: Structure<Tensor>, options: LayerOptions = {}) {
+  constructor(inputs: Structure<Tensor>, outputs: Structure<Tensor>, options: ModelOptions = {}) {
+    checkModelOptions('Functional', options);
     super({ ...options, name: options.name ?? uniqueName('functional') });
     const list = flatten(inputs).map((leaf) => leaf.item);
     for (const item of list) {
@@ -90,30 +92,27 @@ export class Functional<O = NDArray> extends Model<O> {
   }
 
   override call(inputs: TensorStructure): TensorStructure {
-    const live = flatten(inputs).map((leaf) => leaf.item as Tensor);
+    const fed = flatten(inputs).map((leaf) => leaf.item as Tensor);
     const expected = this.network.starts;
-    if (live.length !== expected.length) {
+    if (fed.length !== expected.length) {
       throw new ChainruleError(
         'ERR_CHAINRULE_VALUE',
-        `model "${this.name}" takes ${expected.length} inputs, got ${live.length}.`,
+        `model "${this.name}" takes ${expected.length} inputs, got ${fed.length}.`,
       );
     }
-    live.forEach((tensor, i) => {
-      const layer = expected[i]!.origin!.node.operation.layer;
-      if (layer instanceof InputLayer) layer.check(tensor, this.name);
-    });
-    return this.network.replay(live);
+    return this.network.replay(this.network.take(fed, this.name));
   }
 }
 
 /** A model from symbolic inputs and outputs, each one tensor, a list or a record. */
-export function functional<const T extends Structure<Tensor>>({
-  inputs,
-  outputs,
-  name,
-  trainable,
-  remat,
-}: FunctionalOptions<T>): Functional<PredictionOf<T>> {
+export function functional<const T extends Structure<Tensor>>(
+  options: FunctionalOptions<T>,
+): Functional<PredictionOf<T>> {
+  checkModelOptions('functional', options, {
+    inputs: required(anything, 'x'),
+    outputs: required(anything, 'layers.dense({ units: 1 }).apply(x)'),
+  });
+  const { inputs, outputs, name, trainable, remat } = options;
   return new Functional<PredictionOf<T>>(inputs, outputs, {
     ...(name !== undefined && { name }),
     ...(trainable !== undefined && { trainable }),

@@ -1,10 +1,11 @@
 import type { Serialized } from '../config.js';
-import { ChainruleError, checkOptions } from '../errors.js';
+import { ChainruleError } from '../errors.js';
 import { openHdf5 } from '../formats/hdf5/index.js';
 import { pause } from '../formats/pause.js';
 import { type Budget, withBudget } from '../graph/budget.js';
 import type { NDArray } from '../ndarray.js';
 import { type CustomObjects, inLoadScope, type LoadScope } from '../registered.js';
+import { signal as abortSignal, checkRules, flag, type Rule } from '../rules.js';
 import { Model } from './model.js';
 import { KerasArchive, readWhole, sniff } from './saving/archive.js';
 import { type Building, buildLayer } from './saving/build.js';
@@ -25,6 +26,11 @@ export interface LoadOptions {
   signal?: AbortSignal;
 }
 
+const record: Rule = {
+  expected: 'a record of classes and functions by name',
+  allows: (value) => typeof value === 'object' && !Array.isArray(value),
+};
+
 /**
  * Opens a model that Keras 3 or `model.save` wrote (`.keras`), with its weights, what it was compiled with and the
  * state of its optimizer: training goes on where it stopped. Nothing in a file is ever run as code. Legacy `.h5` models
@@ -37,7 +43,7 @@ export async function loadModel<M extends Model<never> = Model<NDArray>>(
   path: string,
   options: LoadOptions = {},
 ): Promise<M> {
-  checkOptions('loadModel', options, ['compile', 'customObjects', 'signal']);
+  checkRules('loadModel', options, { compile: flag, customObjects: record, signal: abortSignal });
   if (typeof path !== 'string' || path === '')
     throw new ChainruleError('ERR_CHAINRULE_OPTION', `loadModel: a file path is expected, got ${String(path)}.`);
   const { signal } = options;

@@ -18,14 +18,16 @@ import { add } from '../ops/math.js';
 import { float } from '../ops/operands.js';
 import { mean, sum } from '../ops/reduce.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
+import { checkRules, integer, listOf } from '../rules.js';
 import { activationsOf } from './activations.js';
 import { type Compiled, type CompileOptions, compileModel } from './compile.js';
 import { type CompiledLoss, type CompiledMetrics, matchOutputs } from './compiled.js';
-import { type EvaluateOptions, evaluate, onBatch } from './evaluate.js';
+import { type BatchOptions, type EvaluateOptions, evaluate, onBatch } from './evaluate.js';
 import { fit as train } from './fit.js';
 import type { FitOptions } from './fit_options.js';
 import type { HostFront } from './front.js';
 import type { History } from './history.js';
+import { dtypeOfModel } from './model_options.js';
 import { type PredictOptions, predict, RowPredictor } from './predict.js';
 import { type ProfileOptions, profile } from './profile.js';
 import { type Logs, type PredictProgram, ProgramCache, type StepProgram } from './programs.js';
@@ -59,6 +61,13 @@ export class Model<O = NDArray> extends Layer {
   constructor(options: LayerOptions = {}) {
     super(options);
     this.autocast = false;
+  }
+
+  /** A dtype that is not the one that layers have anyway would have no effect. */
+  protected override policy(dtype: LayerOptions['dtype']): string {
+    const own = super.policy(dtype);
+    if (dtype !== undefined && own !== super.policy(undefined)) throw dtypeOfModel(this.className, own);
+    return own;
   }
 
   protected override get isModel(): boolean {
@@ -233,7 +242,9 @@ export class Model<O = NDArray> extends Layer {
   }
 
   /** Compiles what predict needs for these batch sizes before the first request. */
-  async warmup({ batchSizes = [1, 32] }: { batchSizes?: readonly number[] } = {}): Promise<void> {
+  async warmup(options: { batchSizes?: readonly number[] } = {}): Promise<void> {
+    checkRules('warmup', options, { batchSizes: listOf(integer(1)) });
+    const { batchSizes = [1, 32] } = options;
     await this.#row.warmup(this.#predictPrograms, batchSizes);
   }
 
@@ -245,27 +256,19 @@ export class Model<O = NDArray> extends Layer {
   }
 
   /** One training step on one batch; metrics start anew. */
-  async trainOnBatch(
-    x: DataInput,
-    y?: DataInput,
-    options: { sampleWeight?: DataInput; signal?: AbortSignal } = {},
-  ): Promise<Logs> {
+  async trainOnBatch(x: DataInput, y?: DataInput, options?: BatchOptions): Promise<Logs> {
     checkTrainable(this, 'trainOnBatch');
     const end = this.beginFit();
     try {
-      return await onBatch(this as unknown as Model, 'train', { x, y, ...options });
+      return await onBatch(this as unknown as Model, 'train', x, y, options);
     } finally {
       end();
     }
   }
 
   /** Loss and metrics of one batch. */
-  testOnBatch(
-    x: DataInput,
-    y?: DataInput,
-    options: { sampleWeight?: DataInput; signal?: AbortSignal } = {},
-  ): Promise<Logs> {
-    return onBatch(this as unknown as Model, 'test', { x, y, ...options });
+  testOnBatch(x: DataInput, y?: DataInput, options?: BatchOptions): Promise<Logs> {
+    return onBatch(this as unknown as Model, 'test', x, y, options);
   }
 
   /** The outputs of inner layers (all, or those named) for data: a record by layer name. */

@@ -2,7 +2,9 @@ import { ChainruleError } from '../errors.js';
 import type { CallOptions, HistoryNode } from '../graph/history.js';
 import { flatten, mapStructure } from '../graph/structure.js';
 import { isSymbolic, type Tensor } from '../graph/tensor.js';
+import { InputLayer } from '../layers/input.js';
 import { isLayer, type Layer, type TensorStructure } from '../layers/layer.js';
+import { widened } from '../layers/precision.js';
 import { HostFront, isHostNode } from './front.js';
 
 /** The recorded calls between symbolic inputs and outputs, in an order in which they can be replayed. */
@@ -31,20 +33,37 @@ export class Network {
     return this.front?.boundary ?? this.inputs;
   }
 
+  /** Tensors that are fed, as the inputs declare them. */
+  take(fed: readonly Tensor[], model: string): Tensor[] {
+    return fed.map((tensor, i) => {
+      const layer = this.starts[i]?.origin?.node.operation.layer;
+      return layer instanceof InputLayer ? layer.take(tensor, model) : tensor;
+    });
+  }
+
   /** Makes all traced calls again, on live tensors for the starts; returns live tensors for any recorded tensors asked for. */
   replay(live: readonly Tensor[], wanted: unknown = this.outputs): TensorStructure {
     const values = new Map<Tensor, Tensor>(this.starts.map((start, i) => [start, live[i]!]));
     const now = (leaf: unknown): unknown => (isSymbolic(leaf) ? values.get(leaf) : leaf);
+    // Layers cast what they compute with; ids keep their digits on the way to them. Ops and outputs take what was declared.
+    const declared = (leaf: unknown): unknown => (isSymbolic(leaf) ? asDeclared(leaf, values.get(leaf)) : leaf);
     for (const node of this.nodes) {
       if (isHostNode(node) || node.outputs.every((output) => values.has(output))) continue;
+      const fed = node.operation.layer ? now : declared;
       const result = node.operation.replay(
-        mapStructure(node.args, now),
-        mapStructure(node.options, now) as CallOptions,
+        mapStructure(node.args, fed),
+        mapStructure(node.options, fed) as CallOptions,
       );
       for (const [i, leaf] of flatten(result).entries()) values.set(node.outputs[i]!, leaf.item as Tensor);
     }
-    return mapStructure(wanted, now) as TensorStructure;
+    return mapStructure(wanted, declared) as TensorStructure;
   }
+}
+
+/** Integers where floats were declared become floats; numbers of bfloat16 are left to those who take them. */
+export function asDeclared(symbolic: Tensor, live: Tensor | undefined): Tensor | undefined {
+  const widens = live && symbolic.dtype === 'float32' && live.dtype !== 'float32' && live.dtype !== 'bfloat16';
+  return widens ? widened(live) : live;
 }
 
 /** Leaves with records in the order of their keys, in which Keras visits them: the order of layers and weights depends on it. */

@@ -1,14 +1,16 @@
 import { byInputs, type DataInput, fitRanks, hostColumns, inputLeaves, Table, toTable } from '../data/columns.js';
 import type { Dataset } from '../data/dataset.js';
-import { ChainruleError, checkOptions } from '../errors.js';
+import { ChainruleError } from '../errors.js';
 import { Executable } from '../graph/executable.js';
 import { hasOpenAxis } from '../graph/open_axes.js';
-import { flatten, pack } from '../graph/structure.js';
-import type { Tensor } from '../graph/tensor.js';
+import { flatten, mapStructure, pack } from '../graph/structure.js';
+import { isTensor, type Tensor } from '../graph/tensor.js';
 import { atOnce } from '../layers/text/work.js';
 import type { NativeProgram } from '../native.js';
 import { type AnyArray, allocate, isArrayInput, NDArray, shapeText, sizeOf } from '../ndarray.js';
 import { fromNested } from '../nested.js';
+import { cast } from '../ops/operands.js';
+import { checkRules, flag, integer, signal, verbosity } from '../rules.js';
 import type { HostFront } from './front.js';
 import type { Model } from './model.js';
 import { buildPredict, describePredict, type PredictProgram, type ProgramCache } from './programs.js';
@@ -23,6 +25,8 @@ export interface PredictOptions {
   verbose?: 0 | 1 | 2 | 'auto';
   signal?: AbortSignal;
 }
+
+export const predictRules = { batchSize: integer(1), allowNonFinite: flag, verbose: verbosity, signal };
 
 async function predictTable(
   model: Model,
@@ -62,7 +66,7 @@ export async function predict(
   x: DataInput | Dataset,
   options: PredictOptions,
 ): Promise<unknown> {
-  checkOptions('predict', options, ['batchSize', 'allowNonFinite', 'verbose', 'signal']);
+  checkRules('predict', options, predictRules);
   model.buildFor(x);
   options.signal?.throwIfAborted();
   const source = await toSource(model, x, undefined, options);
@@ -210,6 +214,7 @@ export class RowPredictor {
     const { trace, outputs } = describePredict(
       this.model,
       tableLike(new NDArray(new Float32Array(sizeOf(shape)), [1, ...shape])),
+      (x) => mapStructure(this.model.predictStep(x), (leaf) => (isTensor(leaf) ? cast(leaf, 'float32') : leaf)),
     );
     if (outputs.length !== 1)
       throw new ChainruleError(

@@ -1,8 +1,8 @@
 import { type DataInput, toTable } from '../data/columns.js';
-import { checkOptions } from '../errors.js';
 import type { Executable } from '../graph/executable.js';
 import { native } from '../native.js';
 import { bound } from '../ndarray.js';
+import { checkRules, integer } from '../rules.js';
 import type { Model } from './model.js';
 import { buildPredict, buildStep } from './programs.js';
 import { tableOptions } from './source.js';
@@ -22,7 +22,7 @@ export async function profile(
   y: DataInput | undefined,
   options: ProfileOptions = {},
 ): Promise<string> {
-  checkOptions('profile', options, ['repeats']);
+  checkRules('profile', options, { repeats: integer(1) });
   model.buildFor(x);
   const table = await toTable({ x, y }, tableOptions(model, false));
   const time = async ({ program }: Executable): Promise<string> => {

@@ -1,5 +1,5 @@
 import type { CallbackList } from '../callbacks/callback.js';
-import { ChainruleError } from '../errors.js';
+import { ChainruleError, checkOptions } from '../errors.js';
 import { CheckpointFolder } from '../formats/checkpoint_folder.js';
 import type { TensorFile } from '../formats/safetensors.js';
 import { mapStructure } from '../graph/structure.js';
@@ -64,6 +64,7 @@ export class Resume {
 
   static async open(model: Model, spec: ResumeSpec): Promise<Resume> {
     const options = typeof spec === 'string' ? { dir: spec } : spec;
+    checkOptions('fit: resume', options, ['dir', 'saveFreq', 'deleteCheckpoint']);
     const { dir, saveFreq = 'epoch' } = options;
     if (typeof dir !== 'string' || dir === '')
       throw new ChainruleError('ERR_CHAINRULE_OPTION', `fit: resume expects a folder, got ${String(dir)}.`);

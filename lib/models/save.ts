@@ -1,11 +1,12 @@
 import { lstat } from 'node:fs/promises';
 import type { Serialized } from '../config.js';
-import { ChainruleError, checkOptions } from '../errors.js';
+import { ChainruleError } from '../errors.js';
 import { writeAtomically } from '../formats/atomic_write.js';
 import { planHdf5 } from '../formats/hdf5/index.js';
 import type { ZipContent } from '../formats/zip_writer.js';
 import { layerFamily } from '../layers/index.js';
 import { type CustomObjects, inLoadScope } from '../registered.js';
+import { signal as abortSignal, checkRules, flag } from '../rules.js';
 import { Model } from './model.js';
 import { members, parseDescription } from './saving/archive.js';
 import { describeModel } from './saving/describe.js';
@@ -29,7 +30,7 @@ const kerasVersion = '3.15.1';
 
 /** Writes a `.keras` file (https://github.com/keras-team/keras/blob/master/keras/src/saving/saving_lib.py). */
 export async function saveModel(model: Model, path: string, options: SaveOptions = {}): Promise<void> {
-  checkOptions('save', options, ['overwrite', 'includeOptimizer', 'signal']);
+  checkRules('save', options, { overwrite: flag, includeOptimizer: flag, signal: abortSignal });
   const { overwrite = true, includeOptimizer = true, signal } = options;
   checkPath(path);
   signal?.throwIfAborted();

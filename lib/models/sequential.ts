@@ -1,19 +1,17 @@
 import type { Config } from '../config.js';
-import { ChainruleError } from '../errors.js';
-import { isSymbolic, type Shape, type Tensor } from '../graph/tensor.js';
+import { ChainruleError, shown } from '../errors.js';
+import { isSymbolic, isTensor, type Shape, type Tensor } from '../graph/tensor.js';
 import { HostLayer, TextVectorization } from '../layers/index.js';
 import { InputLayer } from '../layers/input.js';
-import { inScope, isLayer, type Layer, type LayerOptions, type TensorStructure } from '../layers/layer.js';
+import { inScope, isLayer, type Layer, type TensorStructure } from '../layers/layer.js';
 import { isTypedArray, NDArray } from '../ndarray.js';
 import { StringArray } from '../strings.js';
 import type { HostFront } from './front.js';
 import { Model } from './model.js';
-import { Network } from './network.js';
+import { checkModelOptions, type ModelOptions } from './model_options.js';
+import { asDeclared, Network } from './network.js';
 import { buildSequential, finish } from './saving/build.js';
 import { sequentialConfig } from './saving/network_config.js';
-
-/** What a model takes of the options of layers; remat: for models inside others. */
-export type ModelOptions = Pick<LayerOptions, 'name' | 'trainable' | 'remat'>;
 
 /** Layers one after the other (https://keras.io/api/models/sequential/). */
 export class Sequential extends Model {
@@ -22,7 +20,13 @@ export class Sequential extends Model {
   #network: Network | undefined;
 
   constructor(layers: readonly (Layer | Tensor)[] = [], options: ModelOptions = {}) {
+    checkModelOptions('sequential', options);
     super(options);
+    if (!Array.isArray(layers))
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `sequential: the layers come as a list, got ${isLayer(layers) ? `the layer "${layers.name}"` : shown(layers)}. Write sequential([layers.dense({ units: 64 }), …]).`,
+      );
     for (const layer of layers) this.append(layer);
     this.buildEarly();
   }
@@ -105,10 +109,11 @@ export class Sequential extends Model {
   }
 
   override call(inputs: TensorStructure): TensorStructure {
-    const first = this.#network?.starts[0]?.origin?.node.operation.layer;
-    if (first instanceof InputLayer) first.check(inputs as Tensor, this.name);
+    const fed = this.#network?.take([inputs as Tensor], this.name)[0] ?? inputs;
     const traced = this.layers.filter((layer) => !(layer instanceof HostLayer));
-    return traced.reduce<TensorStructure>((x, layer) => layer.apply<TensorStructure>(x), inputs);
+    const result = traced.reduce<TensorStructure>((x, layer) => layer.apply<TensorStructure>(x), fed);
+    const symbolic = this.#network?.outputs;
+    return isSymbolic(symbolic) && isTensor(result) ? asDeclared(symbolic, result)! : result;
   }
 
   /** Builds a model that begins with strings for data like these. @internal */

@@ -1,10 +1,11 @@
-import { ChainruleError, checkOptions } from '../errors.js';
+import { ChainruleError } from '../errors.js';
 import { writeAtomically } from '../formats/atomic_write.js';
 import { openHdf5, planHdf5 } from '../formats/hdf5/index.js';
 import { readSafetensors, writeSafetensors } from '../formats/safetensors.js';
 import type { Variable } from '../graph/variable.js';
 import type { Layer } from '../layers/layer.js';
 import { type AnyArray, computeDtype, NDArray, shapeText } from '../ndarray.js';
+import { signal as abortSignal, checkRules } from '../rules.js';
 import type { Model } from './model.js';
 import { KerasArchive, readWhole, sniff } from './saving/archive.js';
 import { matchLegacy } from './saving/legacy_file.js';
@@ -27,7 +28,7 @@ export function weightPaths(root: Layer): Map<string, Variable> {
 /** `.weights.h5` as Keras writes it, the state of the optimizer included; everything else is safetensors. */
 export async function saveWeights(model: Model, path: string, options: { signal?: AbortSignal } = {}): Promise<void> {
   checkPath('saveWeights', path);
-  checkOptions('saveWeights', options, ['signal']);
+  checkRules('saveWeights', options, { signal: abortSignal });
   const { signal } = options;
   signal?.throwIfAborted();
   model.needBuilt('saveWeights');

@@ -1,3 +1,4 @@
+import { checkOptions } from '../errors.js';
 import { emit } from '../graph/emit.js';
 import { stopGradient } from '../graph/grad.js';
 import type { Tensor } from '../graph/tensor.js';
@@ -27,7 +28,9 @@ export interface ReduceOptions {
   keepdims?: boolean;
 }
 
-function reduce(op: string, x: Operand, { axis, keepdims = false }: ReduceOptions): Tensor {
+function reduce(op: string, x: Operand, options: ReduceOptions): Tensor {
+  checkOptions(op.replace('reduce', '').toLowerCase(), options, ['axis', 'keepdims']);
+  const { axis, keepdims = false } = options;
   const value = tensor(x);
   const over = axes(op, value, axis);
   return over.length === 0 ? value : emit(op, [value], { axes: over, keepDims: keepdims });

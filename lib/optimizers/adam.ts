@@ -1,8 +1,9 @@
-import type { OptionTable } from '../config.js';
+import { checked, type OptionTable } from '../config.js';
 import type { Tensor } from '../graph/tensor.js';
 import { add, divide, maximum, multiply, power, sqrt, square, subtract } from '../ops/math.js';
+import * as rules from '../rules.js';
 import { Optimizer, optimizerFamily, type Update } from './optimizer.js';
-import type { OptimizerOptions } from './options.js';
+import { beta, type OptimizerOptions } from './options.js';
 
 export interface AdamOptions extends OptimizerOptions {
   /** Default 0.9. */
@@ -17,10 +18,10 @@ export interface AdamOptions extends OptimizerOptions {
 /** Kingma and Ba's Adam, with Keras's epsilon (https://keras.io/api/optimizers/adam/). */
 export class Adam extends Optimizer {
   static override readonly options: OptionTable = {
-    beta1: 'value',
-    beta2: 'value',
-    epsilon: 'value',
-    amsgrad: 'value',
+    beta1: beta,
+    beta2: beta,
+    epsilon: rules.atLeast(0),
+    amsgrad: rules.flag,
   };
   readonly beta1: number;
   readonly beta2: number;
@@ -62,7 +63,7 @@ export class Adam extends Optimizer {
 /** Adam with decoupled weight decay, 0.004 by default (https://keras.io/api/optimizers/adamw/). */
 export class AdamW extends Adam {
   constructor(options: AdamOptions = {}) {
-    super({ ...options, weightDecay: options.weightDecay ?? 0.004 });
+    super({ ...checked(new.target, options), weightDecay: options.weightDecay ?? 0.004 });
   }
 }
 

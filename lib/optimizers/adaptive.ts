@@ -16,8 +16,9 @@ import {
   subtract,
 } from '../ops/math.js';
 import { float } from '../ops/operands.js';
+import * as rules from '../rules.js';
 import { Optimizer, optimizerFamily, type Update } from './optimizer.js';
-import type { OptimizerOptions } from './options.js';
+import { beta, type OptimizerOptions } from './options.js';
 
 interface Result {
   parameter: Tensor;
@@ -39,10 +40,10 @@ export interface RMSpropOptions extends OptimizerOptions {
 /** Keras's default optimizer (https://keras.io/api/optimizers/rmsprop/). */
 export class RMSprop extends Optimizer {
   static override readonly options: OptionTable = {
-    rho: 'value',
-    momentum: 'value',
-    epsilon: 'value',
-    centered: 'value',
+    rho: rules.between(0, 1),
+    momentum: rules.between(0, 1),
+    epsilon: rules.atLeast(0),
+    centered: rules.flag,
   };
   readonly rho: number;
   readonly momentum: number;
@@ -77,7 +78,10 @@ export class RMSprop extends Optimizer {
 }
 
 export class Adagrad extends Optimizer {
-  static override readonly options: OptionTable = { initialAccumulatorValue: 'value', epsilon: 'value' };
+  static override readonly options: OptionTable = {
+    initialAccumulatorValue: rules.atLeast(0),
+    epsilon: rules.atLeast(0),
+  };
   readonly initialAccumulatorValue: number;
   readonly epsilon: number;
 
@@ -101,7 +105,7 @@ export class Adagrad extends Optimizer {
 }
 
 export class Adadelta extends Optimizer {
-  static override readonly options: OptionTable = { rho: 'value', epsilon: 'value' };
+  static override readonly options: OptionTable = { rho: rules.between(0, 1), epsilon: rules.atLeast(0) };
   readonly rho: number;
   readonly epsilon: number;
 
@@ -130,7 +134,7 @@ export class Adadelta extends Optimizer {
 export type BetaOptions = OptimizerOptions & { beta1?: number; beta2?: number; epsilon?: number };
 
 abstract class BetaOptimizer extends Optimizer {
-  static override readonly options: OptionTable = { beta1: 'value', beta2: 'value', epsilon: 'value' };
+  static override readonly options: OptionTable = { beta1: beta, beta2: beta, epsilon: rules.atLeast(0) };
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
@@ -195,7 +199,7 @@ export class Nadam extends BetaOptimizer {
 }
 
 export class Lion extends Optimizer {
-  static override readonly options: OptionTable = { beta1: 'value', beta2: 'value' };
+  static override readonly options: OptionTable = { beta1: rules.between(0, 1), beta2: rules.between(0, 1) };
   readonly beta1: number;
   readonly beta2: number;
 
@@ -230,12 +234,15 @@ export interface FtrlOptions extends OptimizerOptions {
 /** Follow the regularised leader (https://keras.io/api/optimizers/ftrl/). */
 export class Ftrl extends Optimizer {
   static override readonly options: OptionTable = {
-    learningRatePower: 'value',
-    initialAccumulatorValue: 'value',
-    l1RegularizationStrength: 'value',
-    l2RegularizationStrength: 'value',
-    l2ShrinkageRegularizationStrength: 'value',
-    beta: 'value',
+    learningRatePower: {
+      expected: 'a number <= 0',
+      allows: (value) => rules.number.allows(value) && (value as number) <= 0,
+    },
+    initialAccumulatorValue: rules.atLeast(0),
+    l1RegularizationStrength: rules.atLeast(0),
+    l2RegularizationStrength: rules.atLeast(0),
+    l2ShrinkageRegularizationStrength: rules.atLeast(0),
+    beta: rules.atLeast(0),
   };
   readonly learningRatePower: number;
   readonly initialAccumulatorValue: number;

@@ -5,11 +5,12 @@ import { Variable } from '../graph/variable.js';
 import { snakeClass, uniqueName } from '../names.js';
 import { add, divide, equal, floor, mod, multiply, where } from '../ops/math.js';
 import { float } from '../ops/operands.js';
+import * as rules from '../rules.js';
 import { type LearningRateSchedule, scheduleFamily } from '../schedules/index.js';
 import { clip } from './clipping.js';
 import { connected } from './connected.js';
 import { Flat } from './flat.js';
-import { checkedRate, type OptimizerOptions, positive } from './options.js';
+import { checkedRate, type OptimizerOptions } from './options.js';
 
 /** What an update formula works on; tensors are flat ranges over many variables. */
 export interface Update {
@@ -24,17 +25,17 @@ export interface Update {
 /** A rule that changes weights by gradients. Its formula is traced once over all weights (https://keras.io/api/optimizers/). */
 export abstract class Optimizer extends Configured {
   static override readonly options: OptionTable = {
-    name: 'value',
+    name: rules.text,
     learningRate: 'schedule',
-    weightDecay: 'value',
-    clipnorm: 'value',
-    globalClipnorm: 'value',
-    clipvalue: 'value',
-    useEma: 'value',
-    emaMomentum: 'value',
-    emaOverwriteFrequency: 'value',
-    lossScaleFactor: 'value',
-    gradientAccumulationSteps: 'value',
+    weightDecay: rules.atLeast(0),
+    clipnorm: rules.above(0),
+    globalClipnorm: rules.above(0),
+    clipvalue: rules.above(0),
+    useEma: rules.flag,
+    emaMomentum: rules.between(0, 1),
+    emaOverwriteFrequency: rules.integer(1),
+    lossScaleFactor: rules.above(0),
+    gradientAccumulationSteps: rules.integer(1),
   };
   readonly name: string;
   readonly weightDecay: number | undefined;
@@ -58,18 +59,14 @@ export abstract class Optimizer extends Configured {
     super(options);
     this.name = options.name ?? uniqueName(snakeClass(this.className));
     this.weightDecay = options.weightDecay ?? undefined;
-    this.clipnorm = positive(this.className, 'clipnorm', options.clipnorm);
-    this.globalClipnorm = positive(this.className, 'globalClipnorm', options.globalClipnorm);
-    this.clipvalue = positive(this.className, 'clipvalue', options.clipvalue);
+    this.clipnorm = options.clipnorm ?? undefined;
+    this.globalClipnorm = options.globalClipnorm ?? undefined;
+    this.clipvalue = options.clipvalue ?? undefined;
     this.useEma = options.useEma ?? false;
     this.emaMomentum = options.emaMomentum ?? 0.99;
-    this.emaOverwriteFrequency = positive(this.className, 'emaOverwriteFrequency', options.emaOverwriteFrequency);
-    this.lossScaleFactor = positive(this.className, 'lossScaleFactor', options.lossScaleFactor);
-    this.gradientAccumulationSteps = positive(
-      this.className,
-      'gradientAccumulationSteps',
-      options.gradientAccumulationSteps,
-    );
+    this.emaOverwriteFrequency = options.emaOverwriteFrequency ?? undefined;
+    this.lossScaleFactor = options.lossScaleFactor ?? undefined;
+    this.gradientAccumulationSteps = options.gradientAccumulationSteps ?? undefined;
     if ([this.clipnorm, this.globalClipnorm, this.clipvalue].filter((value) => value !== undefined).length > 1) {
       throw new ChainruleError(
         'ERR_CHAINRULE_OPTION',
@@ -77,9 +74,8 @@ export abstract class Optimizer extends Configured {
       );
     }
     const rate = options.learningRate ?? defaultRate;
-    this.#rate = typeof rate === 'number' ? rate : scheduleFamily.resolve(rate);
-    if (typeof this.#rate === 'number')
-      this.#rateVariable = this.#variable('learning_rate', [], checkedRate(this.className, this.#rate));
+    this.#rate = typeof rate === 'object' ? scheduleFamily.resolve(rate) : checkedRate(this.className, rate);
+    if (typeof this.#rate === 'number') this.#rateVariable = this.#variable('learning_rate', [], this.#rate);
     this.iteration = new Variable('iteration', [], { dtype: 'int32', trainable: false });
     this.iteration.path = `${this.name}/iteration`;
   }

@@ -1,5 +1,6 @@
 import type { Serialized } from '../config.js';
 import { ChainruleError, shown } from '../errors.js';
+import { below } from '../rules.js';
 import type { LearningRateSchedule } from '../schedules/index.js';
 import type { ClipOptions } from './clipping.js';
 
@@ -21,17 +22,13 @@ export interface OptimizerOptions extends ClipOptions {
   gradientAccumulationSteps?: number | null;
 }
 
-/** A number above 0, or nothing. */
-export function positive(where: string, name: string, value: number | null | undefined): number | undefined {
-  if (value === undefined || value === null) return undefined;
-  if (value > 0 && Number.isFinite(value)) return value;
-  throw new ChainruleError('ERR_CHAINRULE_OPTION', `${where}: ${name} must be a number > 0, got ${shown(value)}.`);
-}
+/** Decay of a moving average that is corrected for its first steps: 1 would divide by nothing. */
+export const beta = below(0, 1);
 
-export function checkedRate(where: string, rate: number): number {
+export function checkedRate(where: string, rate: unknown): number {
   if (typeof rate === 'number' && rate >= 0 && Number.isFinite(rate)) return rate;
   throw new ChainruleError(
     'ERR_CHAINRULE_OPTION',
-    `${where}: learningRate must be a number >= 0 or a schedule, got ${String(rate)}.`,
+    `${where}: learningRate must be a number >= 0 or a schedule, got ${shown(rate)}.`,
   );
 }

@@ -1,7 +1,7 @@
 import type { OptionTable } from '../config.js';
-import { ChainruleError } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
 import { add, multiply, subtract } from '../ops/math.js';
+import * as rules from '../rules.js';
 import { Optimizer, optimizerFamily, type Update } from './optimizer.js';
 import type { OptimizerOptions } from './options.js';
 
@@ -13,7 +13,7 @@ export interface SGDOptions extends OptimizerOptions {
 
 /** Gradient descent; the learning rate is inside the velocity: m = μm − lr·g, w += m (https://keras.io/api/optimizers/sgd/). */
 export class SGD extends Optimizer {
-  static override readonly options: OptionTable = { momentum: 'value', nesterov: 'value' };
+  static override readonly options: OptionTable = { momentum: rules.between(0, 1), nesterov: rules.flag };
   readonly momentum: number;
   readonly nesterov: boolean;
 
@@ -21,11 +21,6 @@ export class SGD extends Optimizer {
     super(options, 0.01);
     this.momentum = options.momentum ?? 0;
     this.nesterov = options.nesterov ?? false;
-    if (!(this.momentum >= 0 && this.momentum <= 1))
-      throw new ChainruleError(
-        'ERR_CHAINRULE_OPTION',
-        `SGD: momentum must be from 0 to 1, got ${String(options.momentum)}.`,
-      );
   }
 
   protected override slots(): Record<string, number> {

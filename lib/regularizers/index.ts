@@ -1,4 +1,4 @@
-import { Configured, convertOptions, Family, type Serialized } from '../config.js';
+import { Configured, convertOptions, Family, type OptionTable, type Serialized } from '../config.js';
 import { ChainruleError } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
 import { shapeText } from '../ndarray.js';
@@ -6,6 +6,7 @@ import { abs, add, matmul, multiply, square, subtract } from '../ops/math.js';
 import { float, type Operand } from '../ops/operands.js';
 import { normalize, sum } from '../ops/reduce.js';
 import { eye } from '../ops/shape.js';
+import * as rules from '../rules.js';
 
 /** A penalty on weights (or on a layer's output) that joins the loss (https://keras.io/api/layers/regularizers/). */
 export abstract class Regularizer extends Configured {
@@ -13,19 +14,14 @@ export abstract class Regularizer extends Configured {
   abstract apply(x: Operand): Tensor;
 }
 
-function checked(where: string, name: string, value: number): number {
-  if (value >= 0 && Number.isFinite(value)) return value;
-  throw new ChainruleError('ERR_CHAINRULE_OPTION', `${where}: ${name} must be a number >= 0, got ${value}.`);
-}
-
 /** l1 · Σ|w|. */
 export class L1 extends Regularizer {
-  static override readonly options = { l1: 'value' } as const;
+  static override readonly options: OptionTable = { l1: rules.atLeast(0) };
   readonly l1: number;
 
   constructor(options: { l1?: number } = {}) {
     super(options);
-    this.l1 = checked('L1', 'l1', options.l1 ?? 0.01);
+    this.l1 = options.l1 ?? 0.01;
   }
 
   override apply(x: Operand): Tensor {
@@ -35,12 +31,12 @@ export class L1 extends Regularizer {
 
 /** l2 · Σw² (no ½). */
 export class L2 extends Regularizer {
-  static override readonly options = { l2: 'value' } as const;
+  static override readonly options: OptionTable = { l2: rules.atLeast(0) };
   readonly l2: number;
 
   constructor(options: { l2?: number } = {}) {
     super(options);
-    this.l2 = checked('L2', 'l2', options.l2 ?? 0.01);
+    this.l2 = options.l2 ?? 0.01;
   }
 
   override apply(x: Operand): Tensor {
@@ -50,14 +46,14 @@ export class L2 extends Regularizer {
 
 /** l1 · Σ|w| + l2 · Σw². */
 export class L1L2 extends Regularizer {
-  static override readonly options = { l1: 'value', l2: 'value' } as const;
+  static override readonly options: OptionTable = { l1: rules.atLeast(0), l2: rules.atLeast(0) };
   readonly l1: number;
   readonly l2: number;
 
   constructor(options: { l1?: number; l2?: number } = {}) {
     super(options);
-    this.l1 = checked('L1L2', 'l1', options.l1 ?? 0);
-    this.l2 = checked('L1L2', 'l2', options.l2 ?? 0);
+    this.l1 = options.l1 ?? 0;
+    this.l2 = options.l2 ?? 0;
   }
 
   override apply(x: Operand): Tensor {
@@ -67,13 +63,13 @@ export class L1L2 extends Regularizer {
 
 /** factor · mean of |cos| between every two rows (or columns) of a matrix: 0 where all are orthogonal. */
 export class OrthogonalRegularizer extends Regularizer {
-  static override readonly options = { factor: 'value', mode: 'value' } as const;
+  static override readonly options: OptionTable = { factor: rules.atLeast(0), mode: 'value' };
   readonly factor: number;
   readonly mode: 'rows' | 'columns';
 
   constructor(options: { factor?: number; mode?: 'rows' | 'columns' } = {}) {
     super(options);
-    this.factor = checked('OrthogonalRegularizer', 'factor', options.factor ?? 0.01);
+    this.factor = options.factor ?? 0.01;
     this.mode = options.mode ?? 'rows';
     if (this.mode !== 'rows' && this.mode !== 'columns')
       throw new ChainruleError(

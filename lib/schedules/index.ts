@@ -1,5 +1,5 @@
 import { Configured, convertOptions, Family, type OptionTable, type Serialized } from '../config.js';
-import { ChainruleError, shown } from '../errors.js';
+import { ChainruleError } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
 import {
   add,
@@ -18,6 +18,7 @@ import {
   where,
 } from '../ops/math.js';
 import { float } from '../ops/operands.js';
+import * as rules from '../rules.js';
 
 /** Keras's default names that are not the names of their classes. */
 const irregularNames: Record<string, string> = {
@@ -27,7 +28,7 @@ const irregularNames: Record<string, string> = {
 
 /** The learning rate as a formula of the step; it is traced, so nothing happens in JavaScript between steps (https://keras.io/api/optimizers/learning_rate_schedules/). */
 export abstract class LearningRateSchedule extends Configured {
-  static override readonly options: OptionTable = { name: 'value' };
+  static override readonly options: OptionTable = { name: rules.text };
   readonly name: string;
 
   constructor(options: { name?: string } = {}) {
@@ -45,27 +46,28 @@ export interface DecayOptions {
   name?: string;
 }
 
-function positive(where: string, name: string, value: number): number {
-  if (value > 0 && Number.isFinite(value)) return value;
-  throw new ChainruleError('ERR_CHAINRULE_OPTION', `${where}: ${name} must be a number > 0, got ${shown(value)}.`);
-}
-
 abstract class Decay extends LearningRateSchedule {
-  static override readonly options: OptionTable = { initialLearningRate: 'value', decaySteps: 'value' };
+  static override readonly options: OptionTable = {
+    initialLearningRate: rules.required(rules.atLeast(0), '0.01'),
+    decaySteps: rules.required(rules.above(0), '1000'),
+  };
   readonly initialLearningRate: number;
   readonly decaySteps: number;
 
   constructor(options: DecayOptions) {
     super(options);
     this.initialLearningRate = options.initialLearningRate;
-    this.decaySteps = positive(this.className, 'decaySteps', options.decaySteps);
+    this.decaySteps = options.decaySteps;
   }
 }
 
 export type RateDecayOptions = DecayOptions & { decayRate: number; staircase?: boolean };
 
 abstract class RateDecay extends Decay {
-  static override readonly options: OptionTable = { decayRate: 'value', staircase: 'value' };
+  static override readonly options: OptionTable = {
+    decayRate: rules.required(rules.atLeast(0), '0.9'),
+    staircase: rules.flag,
+  };
   readonly decayRate: number;
   readonly staircase: boolean;
 
@@ -97,7 +99,10 @@ export class InverseTimeDecay extends RateDecay {
 
 /** values[i] while step ≤ boundaries[i], then the last value. */
 export class PiecewiseConstantDecay extends LearningRateSchedule {
-  static override readonly options: OptionTable = { boundaries: 'value', values: 'value' };
+  static override readonly options: OptionTable = {
+    boundaries: rules.required(rules.listOf(rules.number), '[1000, 5000]'),
+    values: rules.required(rules.listOf(rules.atLeast(0)), '[0.1, 0.01, 0.001]'),
+  };
   readonly boundaries: readonly number[];
   readonly values: readonly number[];
 
@@ -122,7 +127,11 @@ export class PiecewiseConstantDecay extends LearningRateSchedule {
 }
 
 export class PolynomialDecay extends Decay {
-  static override readonly options: OptionTable = { endLearningRate: 'value', power: 'value', cycle: 'value' };
+  static override readonly options: OptionTable = {
+    endLearningRate: rules.atLeast(0),
+    power: rules.atLeast(0),
+    cycle: rules.flag,
+  };
   readonly endLearningRate: number;
   readonly power: number;
   readonly cycle: boolean;
@@ -153,7 +162,11 @@ function cosine(p: Tensor, alpha: number, factor: Tensor | number): Tensor {
 
 /** A cosine from the initial rate to alpha of it; with a warm-up, from warmupTarget after warmupSteps of linear growth. */
 export class CosineDecay extends Decay {
-  static override readonly options: OptionTable = { alpha: 'value', warmupTarget: 'value', warmupSteps: 'value' };
+  static override readonly options: OptionTable = {
+    alpha: rules.atLeast(0),
+    warmupTarget: rules.atLeast(0),
+    warmupSteps: rules.atLeast(0),
+  };
   readonly alpha: number;
   readonly warmupTarget: number | undefined;
   readonly warmupSteps: number;
@@ -183,11 +196,11 @@ export class CosineDecay extends Decay {
 /** Cosines one after the other, each tMul times as long and mMul times as high. */
 export class CosineDecayRestarts extends LearningRateSchedule {
   static override readonly options: OptionTable = {
-    initialLearningRate: 'value',
-    firstDecaySteps: 'value',
-    tMul: 'value',
-    mMul: 'value',
-    alpha: 'value',
+    initialLearningRate: rules.required(rules.atLeast(0), '0.01'),
+    firstDecaySteps: rules.required(rules.above(0), '1000'),
+    tMul: rules.above(0),
+    mMul: rules.atLeast(0),
+    alpha: rules.atLeast(0),
   };
   readonly initialLearningRate: number;
   readonly firstDecaySteps: number;
@@ -205,7 +218,7 @@ export class CosineDecayRestarts extends LearningRateSchedule {
   }) {
     super(options);
     this.initialLearningRate = options.initialLearningRate;
-    this.firstDecaySteps = positive('CosineDecayRestarts', 'firstDecaySteps', options.firstDecaySteps);
+    this.firstDecaySteps = options.firstDecaySteps;
     this.tMul = options.tMul ?? 2;
     this.mMul = options.mMul ?? 1;
     this.alpha = options.alpha ?? 0;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { compute, initializers, type NDArray } from '../../lib/index.js';
+import { fans } from '../../lib/initializers/fans.js';
 
 const shape = [200, 300];
 const stats = ({ data }: NDArray): { mean: number; std: number; largest: number } => {
@@ -39,7 +40,7 @@ describe('random initializers have the spread that Keras gives them', () => {
   });
 
   test('kernels of convolutions count the window', () => {
-    expect(initializers.fans([3, 3, 16, 32])).toEqual({ fanIn: 144, fanOut: 288 });
+    expect(fans([3, 3, 16, 32])).toEqual({ fanIn: 144, fanOut: 288 });
   });
 });
 

@@ -85,6 +85,19 @@ describe('precision and recall accumulate over batches', () => {
 });
 
 describe('AUC', () => {
+  test('thresholds that were given stand in its config, without the ends; evenly spread ones do not', () => {
+    const again = (auc: metrics.AUC): metrics.AUC => metrics.get(metrics.serialize(auc)) as metrics.AUC;
+    const plain = metrics.auc();
+    expect(plain.getConfig()).toMatchObject({ num_thresholds: 200 });
+    expect(plain.getConfig()).not.toHaveProperty('thresholds');
+    expect(again(plain).thresholds).toEqual(plain.thresholds);
+    const given = metrics.auc({ thresholds: [0.5, 0.2] });
+    expect(given.getConfig()).toMatchObject({ num_thresholds: 4, thresholds: [0.2, 0.5] });
+    expect(again(given).thresholds).toEqual([-1e-7, 0.2, 0.5, 1 + 1e-7]);
+    // As the first versions wrote it.
+    expect(metrics.auc({ thresholds: given.thresholds }).thresholds).toEqual(given.thresholds);
+  });
+
   // The chance that a positive scores above a negative, ties counting half, on scores apart from all thresholds.
   test('ROC agrees with the rank statistic', async () => {
     const scores = Array.from({ length: 300 }, (_, i) => (Math.sin(i * 12.9898) * 43758.5453) % 1).map(Math.abs);

@@ -292,6 +292,16 @@ describe('what is told apart by more digits than bfloat16 has', () => {
     expect([...got.data]).toEqual([257, 2999].map((id) => nearestBfloat16(table[id]!)));
   });
 
+  test('ids that are reshaped before, as numbers for an input of integers', async () => {
+    const ids = input({ shape: [2], dtype: 'int32' });
+    const rows = layers.reshape({ targetShape: [2, 1], dtype: 'mixedBfloat16' }).apply(ids);
+    const outputs = layers.embedding({ inputDim: 3000, outputDim: 1, dtype: 'mixedBfloat16' }).apply(rows);
+    const model = functional({ inputs: ids, outputs });
+    const table = (await model.getWeights())[0]!.data;
+    const got = await model.predict([[257, 2999]]);
+    expect([...got.data]).toEqual([257, 2999].map((id) => nearestBfloat16(table[id]!)));
+  });
+
   test('bins and categories', async () => {
     const x = [[1000.5], [1001.5], [1002.5]];
     const binned = sequential([

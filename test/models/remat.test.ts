@@ -248,7 +248,7 @@ describe('mistakes', () => {
       expect(scope({ mode: 'largerThan', outputSizeThreshold })).toThrow(/outputSizeThreshold must be a number >= 0/);
     expect(() => new RematScope().run(3 as never)).toThrow(/RematScope\.run: a function is expected, got 3/);
     expect(() => remat(layers.dense({ units: 1 }) as never)).toThrow(
-      /remat: a function is expected, got of class Dense/,
+      /remat: a function is expected, got an object of class Dense/,
     );
     for (const value of ['full', 1, null])
       expect(() => layers.dense({ units: 1, remat: value as never })).toThrow(

@@ -1,4 +1,4 @@
-import type { Config, OptionTable } from '../../config.js';
+import { type Config, checked, type OptionTable } from '../../config.js';
 import { ChainruleError } from '../../errors.js';
 import { isTensor, type Shape, type Tensor } from '../../graph/tensor.js';
 import type { Variable } from '../../graph/variable.js';
@@ -7,9 +7,9 @@ import { softmax } from '../../ops/nn.js';
 import { dropWith, SeedGenerator } from '../../ops/random.js';
 import { sum } from '../../ops/reduce.js';
 import { expandDims } from '../../ops/shape.js';
+import * as rules from '../../rules.js';
 import { knownSize } from '../kernel_layer.js';
 import { type CallContext, Layer, type LayerOptions, type ShapeStructure, type TensorStructure } from '../layer.js';
-import { fraction } from '../regularization/dropout.js';
 import { causalMask } from './masks.js';
 
 export interface AdditiveAttentionOptions extends LayerOptions {
@@ -45,10 +45,10 @@ export class Attention extends Layer {
     'useCausalMask',
   ];
   static override readonly options: OptionTable = {
-    useScale: 'value',
+    useScale: rules.flag,
     scoreMode: 'value',
-    dropout: 'value',
-    seed: 'value',
+    dropout: rules.between(0, 1),
+    seed: rules.integer(),
   };
   readonly useScale: boolean;
   readonly scoreMode: 'dot' | 'concat';
@@ -67,7 +67,7 @@ export class Attention extends Layer {
         'ERR_CHAINRULE_OPTION',
         `${this.className}: scoreMode must be "dot" or "concat", got ${String(this.scoreMode)}.`,
       );
-    this.dropout = fraction(this.className, 'dropout', options.dropout ?? 0);
+    this.dropout = options.dropout ?? 0;
     this.seed = options.seed;
     if (this.dropout > 0) this.seedGenerator = new SeedGenerator(options.seed);
     this.supportsMasking = true;
@@ -132,7 +132,7 @@ export class Attention extends Layer {
 /** As Attention, with scores Σ scale · tanh(query + key) (https://keras.io/api/layers/attention_layers/additive_attention/). */
 export class AdditiveAttention extends Attention {
   constructor(options: AdditiveAttentionOptions = {}) {
-    super({ ...options, useScale: options.useScale ?? true });
+    super({ ...checked(new.target, options), useScale: options.useScale ?? true });
   }
 
   override getConfig(): Config {

@@ -4,8 +4,9 @@ import type { Shape, Tensor } from '../../graph/tensor.js';
 import { einsum } from '../../ops/einsum.js';
 import { multiply } from '../../ops/math.js';
 import { repeat } from '../../ops/shape.js';
+import * as rules from '../../rules.js';
 import { Softmax } from '../activation.js';
-import { integerOption, knownSize } from '../kernel_layer.js';
+import { knownSize } from '../kernel_layer.js';
 import { type Projected, ProjectedAttention, type ProjectedAttentionOptions } from './projected.js';
 
 export interface GroupedQueryAttentionOptions extends ProjectedAttentionOptions {
@@ -22,6 +23,7 @@ export interface GroupedQueryAttentionOptions extends ProjectedAttentionOptions 
  */
 export class GroupedQueryAttention extends ProjectedAttention {
   static readonly kerasName = 'GroupQueryAttention';
+  static readonly factory = 'layers.groupQueryAttention';
   static override readonly savedNames: Readonly<Record<string, string>> = {
     queryDense: '_query_dense',
     keyDense: '_key_dense',
@@ -32,9 +34,9 @@ export class GroupedQueryAttention extends ProjectedAttention {
     outputDense: '_output_dense',
   };
   static override readonly options: OptionTable = {
-    headDim: 'value',
-    numQueryHeads: 'value',
-    numKeyValueHeads: 'value',
+    headDim: rules.required(rules.integer(1), '64'),
+    numQueryHeads: rules.required(rules.integer(1), '8'),
+    numKeyValueHeads: rules.required(rules.integer(1), '2'),
   };
   readonly headDim: number;
   readonly numQueryHeads: number;
@@ -43,9 +45,9 @@ export class GroupedQueryAttention extends ProjectedAttention {
   constructor(options: GroupedQueryAttentionOptions) {
     super(options);
     const { className } = this;
-    this.headDim = integerOption(className, 'headDim', options.headDim);
-    this.numQueryHeads = integerOption(className, 'numQueryHeads', options.numQueryHeads);
-    this.numKeyValueHeads = integerOption(className, 'numKeyValueHeads', options.numKeyValueHeads);
+    this.headDim = options.headDim;
+    this.numQueryHeads = options.numQueryHeads;
+    this.numKeyValueHeads = options.numKeyValueHeads;
     if (this.numQueryHeads % this.numKeyValueHeads !== 0)
       throw new ChainruleError(
         'ERR_CHAINRULE_OPTION',

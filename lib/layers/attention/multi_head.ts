@@ -1,10 +1,10 @@
-import type { Config, OptionTable } from '../../config.js';
+import { type Config, checked, type OptionTable } from '../../config.js';
 import type { Shape, Tensor } from '../../graph/tensor.js';
 import { einsum } from '../../ops/einsum.js';
 import { multiply } from '../../ops/math.js';
 import { type Regularizer, regularizerFamily, resolveRegularizer } from '../../regularizers/index.js';
+import * as rules from '../../rules.js';
 import { Softmax } from '../activation.js';
-import { integerOption } from '../kernel_layer.js';
 import { type Projected, ProjectedAttention, type ProjectedAttentionOptions } from './projected.js';
 
 export interface MultiHeadAttentionOptions extends ProjectedAttentionOptions {
@@ -26,11 +26,11 @@ export interface MultiHeadAttentionOptions extends ProjectedAttentionOptions {
  */
 export class MultiHeadAttention extends ProjectedAttention {
   static override readonly options: OptionTable = {
-    numHeads: 'value',
-    keyDim: 'value',
-    valueDim: 'value',
-    outputShape: 'value',
-    attentionAxes: 'value',
+    numHeads: rules.required(rules.integer(1), '8'),
+    keyDim: rules.required(rules.integer(1), '64'),
+    valueDim: rules.integer(1),
+    outputShape: rules.orList(rules.integer(1)),
+    attentionAxes: rules.orList(rules.integer()),
   };
   readonly numHeads: number;
   readonly keyDim: number;
@@ -44,12 +44,12 @@ export class MultiHeadAttention extends ProjectedAttention {
 
   constructor(options: MultiHeadAttentionOptions) {
     // Keras hands the penalty on to the layers inside and applies none itself.
-    const { activityRegularizer, ...others } = options;
+    const { activityRegularizer, ...others } = checked(new.target, options);
     super(others);
     this.#ofSublayers = resolveRegularizer(activityRegularizer);
-    this.numHeads = integerOption('MultiHeadAttention', 'numHeads', options.numHeads);
-    this.keyDim = integerOption('MultiHeadAttention', 'keyDim', options.keyDim);
-    this.valueDim = integerOption('MultiHeadAttention', 'valueDim', options.valueDim ?? options.keyDim);
+    this.numHeads = options.numHeads;
+    this.keyDim = options.keyDim;
+    this.valueDim = options.valueDim ?? options.keyDim;
     const { outputShape, attentionAxes } = options;
     this.outputShape = typeof outputShape === 'number' ? [outputShape] : outputShape;
     this.attentionAxes = typeof attentionAxes === 'number' ? [attentionAxes] : attentionAxes;

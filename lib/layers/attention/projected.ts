@@ -11,11 +11,12 @@ import { multiply } from '../../ops/math.js';
 import { cast, float, isOperand } from '../../ops/operands.js';
 import { expandDims } from '../../ops/shape.js';
 import { type Regularizer, resolveRegularizer } from '../../regularizers/index.js';
+import * as rules from '../../rules.js';
 import type { Softmax } from '../activation.js';
 import { EinsumDense } from '../einsum_dense.js';
-import { integerOption, type KernelOptions } from '../kernel_layer.js';
+import type { KernelOptions } from '../kernel_layer.js';
 import { type ApplyOptions, type CallContext, Layer, type ShapeStructure, type TensorStructure } from '../layer.js';
-import { Dropout, fraction } from '../regularization/dropout.js';
+import { Dropout } from '../regularization/dropout.js';
 import { causalMask, every, widened, windowMask } from './masks.js';
 
 export interface ProjectedAttentionOptions extends Omit<KernelOptions, 'activation'> {
@@ -87,10 +88,10 @@ export abstract class ProjectedAttention extends Layer {
     dropoutLayer: '_dropout_layer',
   };
   static override readonly options: OptionTable = {
-    dropout: 'value',
-    useBias: 'value',
-    useGate: 'value',
-    slidingWindow: 'value',
+    dropout: rules.between(0, 1),
+    useBias: rules.flag,
+    useGate: rules.flag,
+    slidingWindow: rules.integer(1),
     flashAttention: 'local',
     kernelInitializer: 'initializer',
     biasInitializer: 'initializer',
@@ -99,7 +100,7 @@ export abstract class ProjectedAttention extends Layer {
     activityRegularizer: 'regularizer',
     kernelConstraint: 'constraint',
     biasConstraint: 'constraint',
-    seed: 'value',
+    seed: rules.integer(),
   };
   readonly dropout: number;
   readonly useBias: boolean;
@@ -123,12 +124,10 @@ export abstract class ProjectedAttention extends Layer {
 
   constructor(options: ProjectedAttentionOptions) {
     super(options);
-    const { className } = this;
-    this.dropout = fraction(className, 'dropout', options.dropout ?? 0);
+    this.dropout = options.dropout ?? 0;
     this.useBias = options.useBias ?? true;
     this.useGate = options.useGate ?? false;
-    if (options.slidingWindow !== undefined)
-      this.slidingWindow = integerOption(className, 'slidingWindow', options.slidingWindow);
+    this.slidingWindow = options.slidingWindow;
     this.kernelInitializer = resolveInitializer(options.kernelInitializer ?? 'glorotUniform');
     this.biasInitializer = resolveInitializer(options.biasInitializer ?? 'zeros');
     this.kernelRegularizer = resolveRegularizer(options.kernelRegularizer);

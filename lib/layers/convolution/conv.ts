@@ -7,7 +7,7 @@ import { type Initializer, type InitializerSpec, resolveInitializer } from '../.
 import { conv, convInt8, convTranspose } from '../../ops/conv.js';
 import type { Margins, Padding, Size } from '../../ops/window.js';
 import { type Regularizer, type RegularizerSpec, resolveRegularizer } from '../../regularizers/index.js';
-import { integerOption } from '../kernel_layer.js';
+import * as rules from '../../rules.js';
 import { addInt8, type Int8Weight, maxInt8Rows } from '../quantization.js';
 import { sizes } from '../spatial.js';
 import { ConvLayer, type ConvLayerOptions } from './conv_layer.js';
@@ -24,7 +24,7 @@ interface FilterOptions extends ConvLayerOptions {
 /** Convolutions with one kernel. */
 abstract class Filters extends ConvLayer {
   static override readonly options: OptionTable = {
-    filters: 'value',
+    filters: rules.required(rules.integer(1), '32'),
     kernelInitializer: 'initializer',
     kernelRegularizer: 'regularizer',
     kernelConstraint: 'constraint',
@@ -39,7 +39,7 @@ abstract class Filters extends ConvLayer {
 
   constructor(rank: number, options: FilterOptions, paddings?: readonly (Padding | 'causal')[]) {
     super(rank, options, paddings);
-    this.filters = integerOption(this.className, 'filters', options.filters);
+    this.filters = options.filters;
     this.kernelInitializer = resolveInitializer(options.kernelInitializer ?? 'glorotUniform');
     this.kernelRegularizer = resolveRegularizer(options.kernelRegularizer);
     this.kernelConstraint = resolveConstraint(options.kernelConstraint);
@@ -81,12 +81,12 @@ export interface ConvOptions extends FilterOptions {
 
 /** Convolution; the kernel is [window…, in / groups, filters]. */
 abstract class Conv extends Filters {
-  static override readonly options: OptionTable = { groups: 'value' };
+  static override readonly options: OptionTable = { groups: rules.integer(1) };
   readonly groups: number;
 
   constructor(rank: number, options: ConvOptions, paddings?: readonly (Padding | 'causal')[]) {
     super(rank, options, paddings);
-    this.groups = integerOption(this.className, 'groups', options.groups ?? 1);
+    this.groups = options.groups ?? 1;
     if (this.filters % this.groups !== 0)
       throw new ChainruleError(
         'ERR_CHAINRULE_OPTION',

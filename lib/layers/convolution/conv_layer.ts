@@ -9,6 +9,7 @@ import { add } from '../../ops/math.js';
 import { reshapeDims } from '../../ops/shape.js';
 import type { DataFormat, Padding, Size } from '../../ops/window.js';
 import { type Regularizer, type RegularizerSpec, resolveRegularizer } from '../../regularizers/index.js';
+import * as rules from '../../rules.js';
 import { knownSize } from '../kernel_layer.js';
 import { Layer, type LayerOptions } from '../layer.js';
 import { channelAxis, choice, dataFormatOption, sizes } from '../spatial.js';
@@ -36,13 +37,13 @@ export interface ConvLayerOptions extends LayerOptions {
 /** What all convolutions share: the window, the channels' place, the bias and the activation. */
 export abstract class ConvLayer extends Layer {
   static override readonly options: OptionTable = {
-    kernelSize: 'value',
+    kernelSize: rules.required(rules.anything, '3'),
     strides: 'value',
     padding: 'value',
     dataFormat: 'value',
     dilationRate: 'value',
     activation: 'activation',
-    useBias: 'value',
+    useBias: rules.flag,
     biasInitializer: 'initializer',
     biasRegularizer: 'regularizer',
     activityRegularizer: 'regularizer',

@@ -6,7 +6,7 @@ import { type Initializer, type InitializerSpec, resolveInitializer } from '../.
 import { depthwiseConv, separableConv } from '../../ops/conv.js';
 import type { Padding } from '../../ops/window.js';
 import { type Regularizer, type RegularizerSpec, resolveRegularizer } from '../../regularizers/index.js';
-import { integerOption } from '../kernel_layer.js';
+import * as rules from '../../rules.js';
 import { ConvLayer, type ConvLayerOptions } from './conv_layer.js';
 
 export interface DepthwiseConvOptions extends ConvLayerOptions {
@@ -21,7 +21,7 @@ export interface DepthwiseConvOptions extends ConvLayerOptions {
 /** What layers with filters for each channel share. */
 abstract class PerChannel extends ConvLayer {
   static override readonly options: OptionTable = {
-    depthMultiplier: 'value',
+    depthMultiplier: rules.integer(1),
     depthwiseInitializer: 'initializer',
     depthwiseRegularizer: 'regularizer',
     depthwiseConstraint: 'constraint',
@@ -33,7 +33,7 @@ abstract class PerChannel extends ConvLayer {
 
   constructor(rank: number, options: DepthwiseConvOptions) {
     super(rank, options);
-    this.depthMultiplier = integerOption(this.className, 'depthMultiplier', options.depthMultiplier ?? 1);
+    this.depthMultiplier = options.depthMultiplier ?? 1;
     this.depthwiseInitializer = resolveInitializer(options.depthwiseInitializer ?? 'glorotUniform');
     this.depthwiseRegularizer = resolveRegularizer(options.depthwiseRegularizer);
     this.depthwiseConstraint = resolveConstraint(options.depthwiseConstraint);
@@ -94,7 +94,7 @@ export interface SeparableConvOptions extends DepthwiseConvOptions {
 /** A depthwise convolution, then a mix of its channels; kernels [window…, in, depthMultiplier] and [1…, in · depthMultiplier, filters]. */
 abstract class SeparableConv extends PerChannel {
   static override readonly options: OptionTable = {
-    filters: 'value',
+    filters: rules.required(rules.integer(1), '32'),
     pointwiseInitializer: 'initializer',
     pointwiseRegularizer: 'regularizer',
     pointwiseConstraint: 'constraint',
@@ -108,7 +108,7 @@ abstract class SeparableConv extends PerChannel {
 
   constructor(rank: number, options: SeparableConvOptions) {
     super(rank, options);
-    this.filters = integerOption(this.className, 'filters', options.filters);
+    this.filters = options.filters;
     this.pointwiseInitializer = resolveInitializer(options.pointwiseInitializer ?? 'glorotUniform');
     this.pointwiseRegularizer = resolveRegularizer(options.pointwiseRegularizer);
     this.pointwiseConstraint = resolveConstraint(options.pointwiseConstraint);

@@ -5,6 +5,7 @@ import { shapeText } from '../../ndarray.js';
 import { einsum } from '../../ops/einsum.js';
 import { normalize } from '../../ops/reduce.js';
 import { expandDims } from '../../ops/shape.js';
+import * as rules from '../../rules.js';
 import { Layer, type LayerOptions, type TensorStructure } from '../layer.js';
 
 export interface DotOptions extends LayerOptions {
@@ -16,7 +17,10 @@ export interface DotOptions extends LayerOptions {
 
 /** Sums of products of two tensors, row by row (https://keras.io/api/layers/merging_layers/dot/). */
 export class Dot extends Layer {
-  static override readonly options: OptionTable = { axes: 'value', normalize: 'value' };
+  static override readonly options: OptionTable = {
+    axes: rules.required(rules.orList(rules.integer()), '1'),
+    normalize: rules.flag,
+  };
   readonly axes: number | readonly [number, number];
   readonly normalize: boolean;
 

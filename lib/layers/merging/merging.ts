@@ -5,6 +5,7 @@ import { shapeText } from '../../ndarray.js';
 import { add, cast, divide, logicalAnd, logicalOr, maximum, minimum, multiply, subtract } from '../../ops/math.js';
 import { any } from '../../ops/reduce.js';
 import { concatenate, expandDims, onesLike, reshapeDims } from '../../ops/shape.js';
+import * as rules from '../../rules.js';
 import { Layer, type LayerOptions, type TensorStructure } from '../layer.js';
 
 /** Layers that make one tensor of several of the same shape (or of shapes that broadcast). */
@@ -94,7 +95,7 @@ export class Minimum extends Merge {
 
 /** Side by side along an axis (https://keras.io/api/layers/merging_layers/concatenate/). */
 export class Concatenate extends Merge {
-  static override readonly options: OptionTable = { axis: 'value' };
+  static override readonly options: OptionTable = { axis: rules.integer() };
   readonly axis: number;
 
   constructor(options: LayerOptions & { axis?: number } = {}) {

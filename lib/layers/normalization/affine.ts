@@ -3,6 +3,7 @@ import { type Constraint, type ConstraintSpec, resolveConstraint } from '../../c
 import type { Variable } from '../../graph/variable.js';
 import { type Initializer, type InitializerSpec, resolveInitializer } from '../../initializers/index.js';
 import { type Regularizer, type RegularizerSpec, resolveRegularizer } from '../../regularizers/index.js';
+import * as rules from '../../rules.js';
 import { Layer, type LayerOptions } from '../layer.js';
 
 export interface AffineOptions extends LayerOptions {
@@ -25,9 +26,9 @@ export interface AffineOptions extends LayerOptions {
 /** Normalizations whose result is scaled by gamma and shifted by beta. */
 export abstract class AffineNormalization extends Layer {
   static override readonly options: OptionTable = {
-    epsilon: 'value',
-    center: 'value',
-    scale: 'value',
+    epsilon: rules.atLeast(0),
+    center: rules.flag,
+    scale: rules.flag,
     betaInitializer: 'initializer',
     gammaInitializer: 'initializer',
     betaRegularizer: 'regularizer',

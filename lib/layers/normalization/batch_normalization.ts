@@ -9,6 +9,7 @@ import { relu } from '../../ops/nn.js';
 import { batchNormalization } from '../../ops/normalization.js';
 import { moments, sum } from '../../ops/reduce.js';
 import { expandDims, onesLike, reshapeDims } from '../../ops/shape.js';
+import * as rules from '../../rules.js';
 import { knownSize } from '../kernel_layer.js';
 import type { CallContext } from '../layer.js';
 import { AffineNormalization, type AffineOptions } from './affine.js';
@@ -47,14 +48,14 @@ interface Moments {
  */
 export class BatchNormalization extends AffineNormalization {
   static override readonly options: OptionTable = {
-    axis: 'value',
-    momentum: 'value',
+    axis: rules.integer(),
+    momentum: rules.between(0, 1),
     movingMeanInitializer: 'initializer',
     movingVarianceInitializer: 'initializer',
-    renorm: 'value',
+    renorm: rules.flag,
     renormClipping: 'value',
-    renormMomentum: 'value',
-    synchronized: 'value',
+    renormMomentum: rules.between(0, 1),
+    synchronized: rules.flag,
   };
   readonly axis: number;
   readonly momentum: number;

@@ -5,6 +5,7 @@ import type { Variable } from '../../graph/variable.js';
 import { layerNormalization, rmsNormalization } from '../../ops/normalization.js';
 import { normalize } from '../../ops/reduce.js';
 import { reshapeDims } from '../../ops/shape.js';
+import * as rules from '../../rules.js';
 import { knownSize } from '../kernel_layer.js';
 import { Layer, type LayerOptions } from '../layer.js';
 import { AffineNormalization, type AffineOptions } from './affine.js';
@@ -23,7 +24,7 @@ export interface LayerNormalizationOptions extends AffineOptions {
 
 /** Each row to mean 0 and variance 1 over some axes (https://keras.io/api/layers/normalization_layers/layer_normalization/). */
 export class LayerNormalization extends AffineNormalization {
-  static override readonly options: OptionTable = { axis: 'value', rmsScaling: 'value' };
+  static override readonly options: OptionTable = { axis: rules.orList(rules.integer()), rmsScaling: rules.flag };
   axis: Axes;
   readonly rmsScaling: boolean;
 
@@ -55,7 +56,10 @@ export interface RMSNormalizationOptions extends LayerOptions {
 
 /** Divides by the root of the mean square and multiplies by a learned scale (https://keras.io/api/layers/normalization_layers/rms_normalization/). */
 export class RMSNormalization extends Layer {
-  static override readonly options: OptionTable = { axis: 'value', epsilon: 'value' };
+  static override readonly options: OptionTable = {
+    axis: rules.orList(rules.integer()),
+    epsilon: rules.atLeast(0),
+  };
   axis: Axes;
   readonly epsilon: number;
   scale!: Variable;
@@ -80,7 +84,7 @@ export class RMSNormalization extends Layer {
 
 /** To L2 norm 1 along an axis or axes (https://keras.io/api/layers/normalization_layers/unit_normalization/). */
 export class UnitNormalization extends Layer {
-  static override readonly options: OptionTable = { axis: 'value' };
+  static override readonly options: OptionTable = { axis: rules.orList(rules.integer()) };
   readonly axis: Axes;
 
   constructor(options: LayerOptions & { axis?: Axes } = {}) {
@@ -103,7 +107,7 @@ export interface GroupNormalizationOptions extends AffineOptions {
 
 /** Each row to mean 0 and variance 1 within groups of features (https://keras.io/api/layers/normalization_layers/group_normalization/). */
 export class GroupNormalization extends AffineNormalization {
-  static override readonly options: OptionTable = { groups: 'value', axis: 'value' };
+  static override readonly options: OptionTable = { groups: 'value', axis: rules.integer() };
   groups: number;
   readonly axis: number;
 

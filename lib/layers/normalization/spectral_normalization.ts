@@ -7,8 +7,9 @@ import { TruncatedNormal } from '../../initializers/index.js';
 import { divide, equal, matmul, where } from '../../ops/math.js';
 import { all, normalize } from '../../ops/reduce.js';
 import { reshape } from '../../ops/shape.js';
+import * as rules from '../../rules.js';
 import { type LayerSpec, resolveLayer } from '../family.js';
-import { integerOption, knownSize } from '../kernel_layer.js';
+import { knownSize } from '../kernel_layer.js';
 import { type CallContext, Layer, type LayerOptions, type TensorStructure } from '../layer.js';
 
 export interface SpectralNormalizationOptions extends LayerOptions {
@@ -23,7 +24,10 @@ export interface SpectralNormalizationOptions extends LayerOptions {
  * (https://keras.io/api/layers/normalization_layers/spectral_normalization/, https://arxiv.org/abs/1802.05957).
  */
 export class SpectralNormalization extends Layer {
-  static override readonly options: OptionTable = { layer: 'layer', powerIterations: 'value' };
+  static override readonly options: OptionTable = {
+    layer: { ...rules.required(rules.anything, 'layers.dense({ units: 64 })'), kind: 'layer' },
+    powerIterations: rules.integer(1),
+  };
   readonly layer: Layer;
   readonly powerIterations: number;
   /** That of the layer inside, and the first weight of this one, as in Keras. */
@@ -33,7 +37,7 @@ export class SpectralNormalization extends Layer {
   constructor(options: SpectralNormalizationOptions) {
     super(options);
     this.layer = resolveLayer(options.layer);
-    this.powerIterations = integerOption('SpectralNormalization', 'powerIterations', options.powerIterations ?? 1);
+    this.powerIterations = options.powerIterations ?? 1;
     this.supportsMasking = this.layer.supportsMasking;
   }
 

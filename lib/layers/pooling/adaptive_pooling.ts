@@ -2,6 +2,7 @@ import type { OptionTable } from '../../config.js';
 import type { Tensor } from '../../graph/tensor.js';
 import { adaptiveAveragePool, adaptiveMaxPool } from '../../ops/pool.js';
 import type { DataFormat, Size } from '../../ops/window.js';
+import * as rules from '../../rules.js';
 import { Layer, type LayerOptions } from '../layer.js';
 import { dataFormatOption, sizes } from '../spatial.js';
 
@@ -13,7 +14,10 @@ export interface AdaptivePoolingOptions extends LayerOptions {
 }
 
 abstract class AdaptivePooling extends Layer {
-  static override readonly options: OptionTable = { outputSize: 'value', dataFormat: 'value' };
+  static override readonly options: OptionTable = {
+    outputSize: rules.required(rules.anything, '4'),
+    dataFormat: 'value',
+  };
   readonly outputSize: readonly number[];
   readonly dataFormat: 'channels_last' | 'channels_first';
 

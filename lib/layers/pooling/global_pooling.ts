@@ -4,6 +4,7 @@ import { divide, where } from '../../ops/math.js';
 import { max, mean, sum } from '../../ops/reduce.js';
 import { expandDims } from '../../ops/shape.js';
 import type { DataFormat } from '../../ops/window.js';
+import * as rules from '../../rules.js';
 import { type CallContext, Layer, type LayerOptions } from '../layer.js';
 import { dataFormatOption } from '../spatial.js';
 
@@ -15,7 +16,7 @@ export interface GlobalPoolingOptions extends LayerOptions {
 }
 
 abstract class GlobalPooling extends Layer {
-  static override readonly options: OptionTable = { dataFormat: 'value', keepdims: 'value' };
+  static override readonly options: OptionTable = { dataFormat: 'value', keepdims: rules.flag };
   readonly keepdims: boolean;
   readonly dataFormat: 'channels_last' | 'channels_first';
   /** The spatial axes. */

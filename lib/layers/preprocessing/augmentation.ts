@@ -8,7 +8,7 @@ import { SeedGenerator, uniform } from '../../ops/random.js';
 import { mean } from '../../ops/reduce.js';
 import { flip, iota, shape, slice, take } from '../../ops/shape.js';
 import type { DataFormat } from '../../ops/window.js';
-import { integerOption } from '../kernel_layer.js';
+import * as rules from '../../rules.js';
 import { type CallContext, Layer, type LayerOptions } from '../layer.js';
 import { choice, dataFormatOption } from '../spatial.js';
 
@@ -21,9 +21,19 @@ export interface AugmentationOptions extends LayerOptions {
   dataFormat?: DataFormat;
 }
 
+/** [lower, upper]. */
+const pair: rules.Rule = {
+  expected: 'two numbers [lower, upper]',
+  allows: (value) => rules.listOf(rules.number).allows(value) && (value as unknown[]).length === 2,
+};
+const factor: rules.Rule = {
+  expected: 'a number or [lower, upper]',
+  allows: (value) => rules.number.allows(value) || pair.allows(value),
+};
+
 /** Layers that change images at random in training and leave them alone otherwise. */
 abstract class Augmentation extends Layer {
-  static override readonly options: OptionTable = { seed: 'value', dataFormat: 'value' };
+  static override readonly options: OptionTable = { seed: rules.integer(), dataFormat: 'value' };
   readonly seed: number | undefined;
   readonly dataFormat: 'channels_last' | 'channels_first';
   readonly seedGenerator: SeedGenerator;
@@ -103,7 +113,11 @@ interface MappingOptions extends AugmentationOptions {
 
 /** Augmentations that map places to places. */
 abstract class Mapping extends Augmentation {
-  static override readonly options: OptionTable = { fillMode: 'value', interpolation: 'value', fillValue: 'value' };
+  static override readonly options: OptionTable = {
+    fillMode: 'value',
+    interpolation: 'value',
+    fillValue: rules.number,
+  };
   readonly fillMode: FillMode;
   readonly interpolation: 'bilinear' | 'nearest';
   readonly fillValue: number;
@@ -131,7 +145,7 @@ export interface RandomRotationOptions extends MappingOptions {
 
 /** Rotates images about their centre (https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_rotation/). */
 export class RandomRotation extends Mapping {
-  static override readonly options: OptionTable = { factor: 'value' };
+  static override readonly options: OptionTable = { factor: rules.required(factor, '0.1') };
   readonly factor: readonly [number, number];
 
   constructor(options: RandomRotationOptions) {
@@ -159,7 +173,10 @@ export interface RandomTranslationOptions extends MappingOptions {
 
 /** Moves images (https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_translation/). */
 export class RandomTranslation extends Mapping {
-  static override readonly options: OptionTable = { heightFactor: 'value', widthFactor: 'value' };
+  static override readonly options: OptionTable = {
+    heightFactor: rules.required(factor, '0.1'),
+    widthFactor: rules.required(factor, '0.1'),
+  };
   readonly heightFactor: Factor;
   readonly widthFactor: Factor;
 
@@ -188,7 +205,10 @@ export interface RandomZoomOptions extends MappingOptions {
 
 /** Zooms into images or out of them, about their centre (https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_zoom/). */
 export class RandomZoom extends Mapping {
-  static override readonly options: OptionTable = { heightFactor: 'value', widthFactor: 'value' };
+  static override readonly options: OptionTable = {
+    heightFactor: rules.required(factor, '0.1'),
+    widthFactor: factor,
+  };
   readonly heightFactor: Factor;
   readonly widthFactor: Factor | undefined;
 
@@ -217,7 +237,10 @@ interface ColorOptions extends AugmentationOptions {
 }
 
 abstract class Color extends Augmentation {
-  static override readonly options: OptionTable = { factor: 'value', valueRange: 'value' };
+  static override readonly options: OptionTable = {
+    factor: rules.required(factor, '0.1'),
+    valueRange: pair,
+  };
   readonly factor: readonly [number, number];
   readonly valueRange: readonly [number, number];
 
@@ -261,14 +284,17 @@ export interface RandomCropOptions extends AugmentationOptions {
 
 /** A part of images at a place drawn for each batch; images that are not larger are cut in the middle and resized (https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_crop/). */
 export class RandomCrop extends Augmentation {
-  static override readonly options: OptionTable = { height: 'value', width: 'value' };
+  static override readonly options: OptionTable = {
+    height: rules.required(rules.integer(1), '224'),
+    width: rules.required(rules.integer(1), '224'),
+  };
   readonly height: number;
   readonly width: number;
 
   constructor(options: RandomCropOptions) {
     super(options);
-    this.height = integerOption('RandomCrop', 'height', options.height);
-    this.width = integerOption('RandomCrop', 'width', options.width);
+    this.height = options.height;
+    this.width = options.width;
   }
 
   protected override change(images: Tensor): Tensor {

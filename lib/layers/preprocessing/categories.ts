@@ -6,7 +6,7 @@ import { cast } from '../../ops/operands.js';
 import { max, sum } from '../../ops/reduce.js';
 import { digitize } from '../../ops/search.js';
 import { expandDims, oneHot, squeeze } from '../../ops/shape.js';
-import { integerOption } from '../kernel_layer.js';
+import * as rules from '../../rules.js';
 import { type CallContext, Layer, type LayerOptions } from '../layer.js';
 import { choice } from '../spatial.js';
 import { type AdaptData, batchesOf } from './batches.js';
@@ -35,7 +35,10 @@ export interface CategoryEncodingOptions extends LayerOptions {
 
 /** Integers as one-hot, multi-hot or count vectors (https://keras.io/api/layers/preprocessing_layers/categorical/category_encoding/). */
 export class CategoryEncoding extends Layer {
-  static override readonly options: OptionTable = { numTokens: 'value', outputMode: 'value' };
+  static override readonly options: OptionTable = {
+    numTokens: rules.required(rules.integer(1), '10'),
+    outputMode: 'value',
+  };
   static override readonly callArguments: readonly string[] = ['countWeights'];
   readonly numTokens: number;
   readonly outputMode: Encoding;
@@ -43,7 +46,7 @@ export class CategoryEncoding extends Layer {
 
   constructor(options: CategoryEncodingOptions) {
     super(options);
-    this.numTokens = integerOption('CategoryEncoding', 'numTokens', options.numTokens);
+    this.numTokens = options.numTokens;
     this.outputMode = choice('CategoryEncoding', 'outputMode', options.outputMode, ['multi_hot', 'one_hot', 'count']);
   }
 
@@ -75,11 +78,11 @@ export interface DiscretizationOptions extends LayerOptions {
 /** Numbers as the indices of bins (https://keras.io/api/layers/preprocessing_layers/numerical/discretization/). */
 export class Discretization extends Layer {
   static override readonly options: OptionTable = {
-    binBoundaries: 'value',
-    numBins: 'value',
-    epsilon: 'value',
+    binBoundaries: rules.listOf(rules.number),
+    numBins: rules.integer(1),
+    epsilon: rules.above(0),
     outputMode: 'value',
-    sparse: 'value',
+    sparse: rules.flag,
   };
   /** Given, or learned by adapt(). */
   binBoundaries: readonly number[] | undefined;
@@ -89,13 +92,16 @@ export class Discretization extends Layer {
   readonly sparse: boolean;
   protected override autocast = false;
 
-  constructor(options: DiscretizationOptions) {
+  constructor(options: DiscretizationOptions = {}) {
     super(options);
     const { binBoundaries: given, numBins } = options;
     if (given === undefined && numBins === undefined)
-      throw new ChainruleError('ERR_CHAINRULE_OPTION', 'Discretization: give binBoundaries, or numBins and adapt it.');
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        'Discretization: binBoundaries or numBins is missing. Write layers.discretization({ binBoundaries: [0, 10, 100] }), or give numBins and adapt it.',
+      );
     this.binBoundaries = given;
-    this.numBins = numBins === undefined ? undefined : integerOption('Discretization', 'numBins', numBins);
+    this.numBins = numBins;
     this.epsilon = options.epsilon ?? 0.01;
     this.outputMode = choice('Discretization', 'outputMode', options.outputMode, [
       'int',

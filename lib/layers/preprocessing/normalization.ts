@@ -8,6 +8,7 @@ import { fromNested } from '../../nested.js';
 import { add, divide, maximum, multiply, sqrt, subtract } from '../../ops/math.js';
 import { moments } from '../../ops/reduce.js';
 import { reshapeDims } from '../../ops/shape.js';
+import * as rules from '../../rules.js';
 import { knownSize } from '../kernel_layer.js';
 import { Layer, type LayerOptions } from '../layer.js';
 import { type AdaptData, batchesOf } from './batches.js';
@@ -26,7 +27,12 @@ export interface NormalizationOptions extends LayerOptions {
 
 /** (x − mean) / √variance with moments of the training data (https://keras.io/api/layers/preprocessing_layers/numerical/normalization/). */
 export class Normalization extends Layer {
-  static override readonly options: OptionTable = { axis: 'value', mean: 'value', variance: 'value', invert: 'value' };
+  static override readonly options: OptionTable = {
+    axis: rules.orList(rules.integer()),
+    mean: 'value',
+    variance: 'value',
+    invert: rules.flag,
+  };
   readonly axis: readonly number[];
   readonly mean: Numbers | undefined;
   readonly variance: Numbers | undefined;

@@ -6,7 +6,7 @@ import { clip, round } from '../../ops/math.js';
 import { cast } from '../../ops/operands.js';
 import { slice } from '../../ops/shape.js';
 import type { DataFormat } from '../../ops/window.js';
-import { integerOption } from '../kernel_layer.js';
+import * as rules from '../../rules.js';
 import { Layer, type LayerOptions } from '../layer.js';
 import { rounded } from '../precision.js';
 import { choice, dataFormatOption } from '../spatial.js';
@@ -33,14 +33,14 @@ export interface ResizingOptions extends LayerOptions {
 /** Images in another size; integers stay integers (https://keras.io/api/layers/preprocessing_layers/image_preprocessing/resizing/). */
 export class Resizing extends Layer {
   static override readonly options: OptionTable = {
-    height: 'value',
-    width: 'value',
+    height: rules.required(rules.integer(1), '224'),
+    width: rules.required(rules.integer(1), '224'),
     interpolation: 'value',
-    cropToAspectRatio: 'value',
-    padToAspectRatio: 'value',
+    cropToAspectRatio: rules.flag,
+    padToAspectRatio: rules.flag,
     fillMode: 'value',
-    fillValue: 'value',
-    antialias: 'value',
+    fillValue: rules.number,
+    antialias: rules.flag,
     dataFormat: 'value',
   };
   readonly height: number;
@@ -56,8 +56,8 @@ export class Resizing extends Layer {
 
   constructor(options: ResizingOptions) {
     super(options);
-    this.height = integerOption('Resizing', 'height', options.height);
-    this.width = integerOption('Resizing', 'width', options.width);
+    this.height = options.height;
+    this.width = options.width;
     this.interpolation = choice('Resizing', 'interpolation', options.interpolation, [
       'bilinear',
       'nearest',
@@ -97,15 +97,19 @@ export interface CenterCropOptions extends LayerOptions {
 
 /** The middle of images; images that are too small are cut to the aspect ratio and enlarged (https://keras.io/api/layers/preprocessing_layers/image_preprocessing/center_crop/). */
 export class CenterCrop extends Layer {
-  static override readonly options: OptionTable = { height: 'value', width: 'value', dataFormat: 'value' };
+  static override readonly options: OptionTable = {
+    height: rules.required(rules.integer(1), '224'),
+    width: rules.required(rules.integer(1), '224'),
+    dataFormat: 'value',
+  };
   readonly height: number;
   readonly width: number;
   readonly dataFormat: 'channels_last' | 'channels_first';
 
   constructor(options: CenterCropOptions) {
     super(options);
-    this.height = integerOption('CenterCrop', 'height', options.height);
-    this.width = integerOption('CenterCrop', 'width', options.width);
+    this.height = options.height;
+    this.width = options.width;
     this.dataFormat = dataFormatOption('CenterCrop', options.dataFormat);
   }
 

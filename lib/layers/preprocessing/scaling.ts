@@ -1,11 +1,15 @@
 import type { OptionTable } from '../../config.js';
 import type { Tensor } from '../../graph/tensor.js';
 import { add, multiply } from '../../ops/math.js';
+import * as rules from '../../rules.js';
 import { Layer, type LayerOptions } from '../layer.js';
 
 /** x · scale + offset, for pixels in particular (https://keras.io/api/layers/preprocessing_layers/image_preprocessing/rescaling/). */
 export class Rescaling extends Layer {
-  static override readonly options: OptionTable = { scale: 'value', offset: 'value' };
+  static override readonly options: OptionTable = {
+    scale: rules.required(rules.orList(rules.number), '1 / 255'),
+    offset: rules.orList(rules.number),
+  };
   readonly scale: number | readonly number[];
   readonly offset: number | readonly number[];
 

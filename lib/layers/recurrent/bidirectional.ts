@@ -7,6 +7,7 @@ import type { ArrayInput } from '../../ndarray.js';
 import { add, divide, multiply } from '../../ops/math.js';
 import { float } from '../../ops/operands.js';
 import { concatenate, flip, reshape } from '../../ops/shape.js';
+import * as rules from '../../rules.js';
 import { type LayerSpec, resolveLayer } from '../family.js';
 import { Layer, type LayerOptions, type MaskOf, type TensorStructure } from '../layer.js';
 import { type RecurrentContext, SequenceLayer } from './rnn.js';
@@ -28,7 +29,7 @@ export interface BidirectionalOptions extends LayerOptions {
 export class Bidirectional extends Layer {
   static override readonly callArguments: readonly string[] = ['initialState', 'mask', 'training'];
   static override readonly options: OptionTable = {
-    layer: 'layer',
+    layer: { ...rules.required(rules.anything, 'layers.lstm({ units: 64 })'), kind: 'layer' },
     mergeMode: 'value',
     backwardLayer: 'layer',
     weights: 'local',

@@ -5,6 +5,7 @@ import type { InitializerSpec } from '../../initializers/index.js';
 import type { AttrValue } from '../../native.js';
 import { add, matmul, multiply, subtract } from '../../ops/math.js';
 import { at, concatenate, ones, split } from '../../ops/shape.js';
+import * as rules from '../../rules.js';
 import type { TensorStructure } from '../layer.js';
 import type { CellContext } from './cell.js';
 import { activationOf, DropoutRNNCell, fusedName, type SimpleCellOptions } from './dropout_cell.js';
@@ -59,7 +60,7 @@ export interface LSTMCellOptions extends GatedCellOptions {
 
 /** Long short-term memory; gates in the order input, forget, candidate, output (https://keras.io/api/layers/recurrent_layers/lstm_cell/). */
 export class LSTMCell extends GatedCell {
-  static override readonly options: OptionTable = { unitForgetBias: 'value' };
+  static override readonly options: OptionTable = { unitForgetBias: rules.flag };
   readonly unitForgetBias: boolean;
   protected override readonly gates = 4;
   protected override readonly op = 'lstm';
@@ -103,7 +104,7 @@ export interface GRUCellOptions extends GatedCellOptions {
 
 /** Gated recurrent unit; gates in the order update, reset, candidate (https://keras.io/api/layers/recurrent_layers/gru_cell/). */
 export class GRUCell extends GatedCell {
-  static override readonly options: OptionTable = { resetAfter: 'value' };
+  static override readonly options: OptionTable = { resetAfter: rules.flag };
   readonly resetAfter: boolean;
   protected override readonly gates = 3;
   protected override readonly op = 'gru';

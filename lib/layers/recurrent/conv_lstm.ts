@@ -1,4 +1,4 @@
-import type { Config, OptionTable } from '../../config.js';
+import { type Config, checked, type OptionTable } from '../../config.js';
 import { ChainruleError } from '../../errors.js';
 import { Dimension, type Shape, type Tensor } from '../../graph/tensor.js';
 import type { Operand } from '../../graph/trace.js';
@@ -7,7 +7,8 @@ import { add } from '../../ops/math.js';
 import { tensor } from '../../ops/operands.js';
 import { at, reshapeDims, zeros } from '../../ops/shape.js';
 import type { DataFormat, Padding, Size } from '../../ops/window.js';
-import { integerOption, knownSize } from '../kernel_layer.js';
+import * as rules from '../../rules.js';
+import { knownSize } from '../kernel_layer.js';
 import { channelAxis, dataFormatOption, paddingOption, sizes } from '../spatial.js';
 import type { States } from './cell.js';
 import { LSTMCell, type LSTMCellOptions } from './cells.js';
@@ -101,19 +102,20 @@ class ConvLSTMCell extends LSTMCell {
 /** An LSTM over [N, steps, …, channels] whose products are convolutions. */
 abstract class ConvLSTM extends CellLayer {
   static override readonly options: OptionTable = {
-    filters: 'value',
-    kernelSize: 'value',
+    units: 'local',
+    filters: rules.required(rules.integer(1), '32'),
+    kernelSize: rules.required(rules.anything, '3'),
     strides: 'value',
     padding: 'value',
     dataFormat: 'value',
     dilationRate: 'value',
     recurrentActivation: 'activation',
-    unitForgetBias: 'value',
+    unitForgetBias: rules.flag,
   };
   declare readonly cell: ConvLSTMCell;
 
   constructor(rank: number, where: string, options: ConvLSTMOptions) {
-    const filters = integerOption(where, 'filters', options.filters);
+    const { filters } = checked(new.target, options);
     const own = ofCell<LSTMCellOptions>(LSTMCell, { ...options, units: filters }, 'conv_lstm_cell');
     super(options, new ConvLSTMCell(rank, where, options, { ...own, units: filters }));
     this.inputSpec = { rank: rank + 3 };

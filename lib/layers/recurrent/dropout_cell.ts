@@ -19,7 +19,8 @@ import { cast } from '../../ops/operands.js';
 import { dropWith, SeedGenerator } from '../../ops/random.js';
 import { concatenate, onesLike, split, zerosLike } from '../../ops/shape.js';
 import { type Regularizer, type RegularizerSpec, resolveRegularizer } from '../../regularizers/index.js';
-import { integerOption, knownSize } from '../kernel_layer.js';
+import * as rules from '../../rules.js';
+import { knownSize } from '../kernel_layer.js';
 import type { LayerOptions } from '../layer.js';
 import { RNNCell, type SequenceOptions, type SequenceResult, type States } from './cell.js';
 
@@ -50,9 +51,9 @@ export interface SimpleCellOptions extends LayerOptions {
 }
 
 export const simpleCellOptions = {
-  units: 'value',
+  units: rules.required(rules.integer(1), '64'),
   activation: 'activation',
-  useBias: 'value',
+  useBias: rules.flag,
   kernelInitializer: 'initializer',
   recurrentInitializer: 'initializer',
   biasInitializer: 'initializer',
@@ -62,9 +63,9 @@ export const simpleCellOptions = {
   kernelConstraint: 'constraint',
   recurrentConstraint: 'constraint',
   biasConstraint: 'constraint',
-  dropout: 'value',
-  recurrentDropout: 'value',
-  seed: 'value',
+  dropout: rules.number,
+  recurrentDropout: rules.number,
+  seed: rules.integer(),
 } as const satisfies OptionTable;
 
 /** Activations that the engine's fused ops know. */
@@ -102,7 +103,7 @@ export abstract class DropoutRNNCell extends RNNCell {
 
   constructor(options: SimpleCellOptions) {
     super(options);
-    this.units = integerOption(this.className, 'units', options.units);
+    this.units = options.units;
     this.activation = activationOf(options.activation, 'tanh');
     this.useBias = options.useBias ?? true;
     this.kernelInitializer = resolveInitializer(options.kernelInitializer ?? 'glorotUniform');

@@ -27,7 +27,15 @@ export {
 } from './cell.js';
 export * from './cells.js';
 export { ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, type ConvLSTMOptions } from './conv_lstm.js';
-export * from './layers.js';
+export {
+  CellLayer,
+  GRU,
+  type GRUOptions,
+  LSTM,
+  type LSTMOptions,
+  SimpleRNN,
+  type SimpleRNNOptions,
+} from './layers.js';
 export { type RecurrentContext, RNN, type RNNOptions, SequenceLayer, type SequenceLayerOptions } from './rnn.js';
 export { StackedRNNCells } from './stacked.js';
 export { TimeDistributed } from './time_distributed.js';

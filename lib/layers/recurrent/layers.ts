@@ -1,6 +1,6 @@
 import type { Activation } from '../../activations/index.js';
-import { type Config, type OptionTable, optionTable } from '../../config.js';
-import { checkIsOptions } from '../../errors.js';
+import { type Config, checked, type OptionTable, optionTable } from '../../config.js';
+import * as rules from '../../rules.js';
 import { Layer } from '../layer.js';
 import {
   GRUCell,
@@ -44,7 +44,6 @@ export abstract class CellLayer extends SequenceLayer {
 /** The options of a cell among those of its layer. */
 export function ofCell<O extends object>(cell: abstract new (options: O) => Layer, options: O, name: string): O {
   const own = new Set(Object.keys(optionTable(cell)));
-  checkIsOptions(cell.name.replace(/Cell$/, ''), options, [...own]);
   for (const inherited of Object.keys(optionTable(Layer))) own.delete(inherited);
   const entries = Object.entries(options).filter(([key]) => own.has(key) || key === 'trainable' || key === 'dtype');
   return { ...Object.fromEntries(entries), name } as O;
@@ -58,7 +57,7 @@ export interface SimpleRNNOptions extends SequenceLayerOptions, SimpleCellOption
 /** A fully connected cell along the time axis, in one op (https://keras.io/api/layers/recurrent_layers/simple_rnn/). */
 export class SimpleRNN extends CellLayer {
   constructor(options: SimpleRNNOptions) {
-    super(options, new SimpleRNNCell(ofCell(SimpleRNNCell, options, 'simple_rnn_cell')));
+    super(options, new SimpleRNNCell(ofCell(SimpleRNNCell, checked(new.target, options), 'simple_rnn_cell')));
   }
 
   /** Keras leaves the seed out here. */
@@ -82,12 +81,12 @@ export interface LSTMOptions extends SequenceLayerOptions, LSTMCellOptions {
 export class LSTM extends CellLayer {
   static override readonly options: OptionTable = {
     recurrentActivation: 'activation',
-    unitForgetBias: 'value',
+    unitForgetBias: rules.flag,
     useCudnn: 'local',
   };
 
   constructor(options: LSTMOptions) {
-    super(options, new LSTMCell(ofCell(LSTMCell, options, 'lstm_cell')));
+    super(options, new LSTMCell(ofCell(LSTMCell, checked(new.target, options), 'lstm_cell')));
   }
 }
 
@@ -101,11 +100,11 @@ export interface GRUOptions extends SequenceLayerOptions, GRUCellOptions {
 export class GRU extends CellLayer {
   static override readonly options: OptionTable = {
     recurrentActivation: 'activation',
-    resetAfter: 'value',
+    resetAfter: rules.flag,
     useCudnn: 'local',
   };
 
   constructor(options: GRUOptions) {
-    super(options, new GRUCell(ofCell(GRUCell, options, 'gru_cell')));
+    super(options, new GRUCell(ofCell(GRUCell, checked(new.target, options), 'gru_cell')));
   }
 }

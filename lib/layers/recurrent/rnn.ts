@@ -1,4 +1,4 @@
-import type { OptionTable } from '../../config.js';
+import { checked, type OptionTable } from '../../config.js';
 import { ChainruleError } from '../../errors.js';
 import { flatten, mapStructure, type Structure } from '../../graph/structure.js';
 import { isTensor, type Shape, type Tensor } from '../../graph/tensor.js';
@@ -6,6 +6,7 @@ import type { Operand } from '../../graph/trace.js';
 import { Variable } from '../../graph/variable.js';
 import { type ArrayInput, shapeText } from '../../ndarray.js';
 import { float } from '../../ops/operands.js';
+import * as rules from '../../rules.js';
 import type { LayerSpec } from '../family.js';
 import { type CallContext, Layer, type LayerOptions, type MaskOf, type TensorStructure } from '../layer.js';
 import { type RNNCell, type SequenceOptions, type SequenceResult, type States, sizesOf } from './cell.js';
@@ -35,12 +36,12 @@ export interface RecurrentContext extends CallContext {
 export abstract class SequenceLayer extends Layer {
   static override readonly callArguments: readonly string[] = ['initialState', 'mask', 'training'];
   static override readonly options: OptionTable = {
-    returnSequences: 'value',
-    returnState: 'value',
-    goBackwards: 'value',
-    stateful: 'value',
-    unroll: 'value',
-    zeroOutputForMask: 'value',
+    returnSequences: rules.flag,
+    returnState: rules.flag,
+    goBackwards: rules.flag,
+    stateful: rules.flag,
+    unroll: rules.flag,
+    zeroOutputForMask: rules.flag,
   };
   readonly returnSequences: boolean;
   readonly returnState: boolean;
@@ -176,10 +177,12 @@ export interface RNNOptions extends SequenceLayerOptions {
 
 /** Any cell along the time axis (https://keras.io/api/layers/recurrent_layers/rnn/). Cells of your own are unrolled while tracing. */
 export class RNN extends SequenceLayer {
-  static override readonly options: OptionTable = { cell: 'layer' };
+  static override readonly options: OptionTable = {
+    cell: { ...rules.required(rules.anything, 'layers.lstmCell({ units: 64 })'), kind: 'layer' },
+  };
 
   constructor(options: RNNOptions) {
-    const { cell } = options;
+    const { cell } = checked(new.target, options);
     super(options, Array.isArray(cell) ? new StackedRNNCells({ cells: cell }) : toCell(cell as LayerSpec, 'RNN'));
   }
 }

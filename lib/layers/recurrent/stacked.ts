@@ -3,6 +3,7 @@ import { ChainruleError } from '../../errors.js';
 import type { Structure } from '../../graph/structure.js';
 import type { Shape, Tensor } from '../../graph/tensor.js';
 import { flip } from '../../ops/shape.js';
+import * as rules from '../../rules.js';
 import { type LayerSpec, resolveLayer } from '../family.js';
 import type { LayerOptions, TensorStructure } from '../layer.js';
 import {
@@ -16,7 +17,12 @@ import {
 
 /** Cells on top of each other as one cell: the output of each is the input of the next (https://keras.io/api/layers/recurrent_layers/stacked_rnn_cell/). */
 export class StackedRNNCells extends RNNCell {
-  static override readonly options: OptionTable = { cells: 'layers' };
+  static override readonly options: OptionTable = {
+    cells: {
+      ...rules.required({ expected: 'a list of cells', allows: Array.isArray }, '[layers.lstmCell({ units: 64 })]'),
+      kind: 'layers',
+    },
+  };
   readonly cells: readonly RNNCell[];
 
   constructor(options: LayerOptions & { cells: readonly LayerSpec[] }) {

@@ -3,12 +3,15 @@ import { ChainruleError } from '../../errors.js';
 import type { Shape, Tensor } from '../../graph/tensor.js';
 import { shapeText } from '../../ndarray.js';
 import { at, reshapeDims, stack } from '../../ops/shape.js';
+import * as rules from '../../rules.js';
 import { type LayerSpec, resolveLayer } from '../family.js';
 import { type CallContext, Layer, type LayerOptions } from '../layer.js';
 
 /** The same layer on every time step of [N, steps, …] (https://keras.io/api/layers/recurrent_layers/time_distributed/). */
 export class TimeDistributed extends Layer {
-  static override readonly options: OptionTable = { layer: 'layer' };
+  static override readonly options: OptionTable = {
+    layer: { ...rules.required(rules.anything, 'layers.dense({ units: 64 })'), kind: 'layer' },
+  };
   readonly layer: Layer;
 
   constructor(options: LayerOptions & { layer: LayerSpec }) {

@@ -1,9 +1,9 @@
 import type { Config, OptionTable } from '../../config.js';
-import { ChainruleError, shown } from '../../errors.js';
 import type { Tensor } from '../../graph/tensor.js';
 import { dropWith, SeedGenerator } from '../../ops/random.js';
 import { zerosLike } from '../../ops/shape.js';
 import type { DataFormat } from '../../ops/window.js';
+import * as rules from '../../rules.js';
 import { type CallContext, Layer, type LayerOptions } from '../layer.js';
 import { dataFormatOption } from '../spatial.js';
 
@@ -15,9 +15,16 @@ export interface DropoutOptions extends LayerOptions {
   seed?: number;
 }
 
+/** Rules of dropout's options. */
+export const dropRate = rules.required(rules.between(0, 1), '0.5');
+export const noiseShape = rules.listOf({
+  expected: 'an integer or null',
+  allows: (dim) => dim === null || Number.isInteger(dim),
+});
+
 /** In training, zeroes a fraction of the elements and scales the rest (https://keras.io/api/layers/regularization_layers/dropout/). */
 export class Dropout extends Layer {
-  static override readonly options: OptionTable = { rate: 'value', noiseShape: 'value', seed: 'value' };
+  static override readonly options: OptionTable = { rate: dropRate, noiseShape, seed: rules.integer() };
   readonly rate: number;
   readonly noiseShape: readonly (number | null)[] | undefined;
   readonly seed: number | undefined;
@@ -25,7 +32,7 @@ export class Dropout extends Layer {
 
   constructor(options: DropoutOptions) {
     super(options);
-    this.rate = fraction(this.className, 'rate', options.rate);
+    this.rate = options.rate;
     this.noiseShape = options.noiseShape;
     this.seed = options.seed;
     this.seedGenerator = new SeedGenerator(options.seed);
@@ -48,14 +55,14 @@ export interface SpatialDropoutOptions extends LayerOptions {
 
 /** In training, drops whole channels: all places of one share the decision. */
 abstract class SpatialDropout extends Layer {
-  static override readonly options: OptionTable = { rate: 'value', seed: 'value' };
+  static override readonly options: OptionTable = { rate: dropRate, seed: rules.integer() };
   readonly rate: number;
   readonly seed: number | undefined;
   readonly seedGenerator: SeedGenerator;
 
   constructor(rank: number, options: SpatialDropoutOptions) {
     super(options);
-    this.rate = fraction(this.className, 'rate', options.rate);
+    this.rate = options.rate;
     this.seed = options.seed;
     this.seedGenerator = new SeedGenerator(options.seed);
     this.inputSpec = { rank: rank + 2 };
@@ -118,14 +125,4 @@ export class SpatialDropout3D extends SpatialDropoutOfImages {
   constructor(options: SpatialDropoutFormatOptions) {
     super(3, options);
   }
-}
-
-/** An option that must be a number from 0 to 1. */
-export function fraction(where: string, name: string, value: number): number {
-  if (value >= 0 && value <= 1) return value;
-  throw new ChainruleError(
-    'ERR_CHAINRULE_OPTION',
-    `${where}: ${name} must be a number from 0 to 1, got ${shown(value)}.`,
-    { details: { option: name, value } },
-  );
 }

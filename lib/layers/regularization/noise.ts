@@ -1,16 +1,20 @@
-import type { OptionTable } from '../../config.js';
+import { checked, type OptionTable } from '../../config.js';
 import { ChainruleError } from '../../errors.js';
 import type { Tensor } from '../../graph/tensor.js';
 import { add, greaterEqual, multiply, where } from '../../ops/math.js';
 import { normal, SeedGenerator, uniform } from '../../ops/random.js';
 import { shape } from '../../ops/shape.js';
 import { L1L2 } from '../../regularizers/index.js';
+import * as rules from '../../rules.js';
 import { type CallContext, Layer, type LayerOptions } from '../layer.js';
-import { fraction } from './dropout.js';
+import { dropRate, noiseShape } from './dropout.js';
 
 /** Adds a normal noise in training (https://keras.io/api/layers/regularization_layers/gaussian_noise/). */
 export class GaussianNoise extends Layer {
-  static override readonly options: OptionTable = { stddev: 'value', seed: 'value' };
+  static override readonly options: OptionTable = {
+    stddev: rules.required(rules.between(0, 1), '0.1'),
+    seed: rules.integer(),
+  };
   /** 0 … 1. */
   readonly stddev: number;
   readonly seed: number | undefined;
@@ -18,7 +22,7 @@ export class GaussianNoise extends Layer {
 
   constructor(options: LayerOptions & { stddev: number; seed?: number }) {
     super(options);
-    this.stddev = fraction('GaussianNoise', 'stddev', options.stddev);
+    this.stddev = options.stddev;
     this.seed = options.seed;
     this.seedGenerator = new SeedGenerator(options.seed);
     this.supportsMasking = true;
@@ -32,14 +36,14 @@ export class GaussianNoise extends Layer {
 
 /** Multiplies by normal numbers around 1 in training, with the deviation that dropout of `rate` has (https://keras.io/api/layers/regularization_layers/gaussian_dropout/). */
 export class GaussianDropout extends Layer {
-  static override readonly options: OptionTable = { rate: 'value', seed: 'value' };
+  static override readonly options: OptionTable = { rate: dropRate, seed: rules.integer() };
   readonly rate: number;
   readonly seed: number | undefined;
   readonly seedGenerator: SeedGenerator;
 
   constructor(options: LayerOptions & { rate: number; seed?: number }) {
     super(options);
-    this.rate = fraction('GaussianDropout', 'rate', options.rate);
+    this.rate = options.rate;
     if (this.rate === 1)
       throw new ChainruleError('ERR_CHAINRULE_OPTION', 'GaussianDropout: rate 1 means noise without limit; use less.');
     this.seed = options.seed;
@@ -56,7 +60,7 @@ export class GaussianDropout extends Layer {
 
 /** Dropout that keeps the mean and variance of self-normalising (SELU) nets (https://keras.io/api/layers/regularization_layers/alpha_dropout/). */
 export class AlphaDropout extends Layer {
-  static override readonly options: OptionTable = { rate: 'value', noiseShape: 'value', seed: 'value' };
+  static override readonly options: OptionTable = { rate: dropRate, noiseShape, seed: rules.integer() };
   readonly rate: number;
   readonly noiseShape: readonly (number | null)[] | undefined;
   readonly seed: number | undefined;
@@ -64,7 +68,7 @@ export class AlphaDropout extends Layer {
 
   constructor(options: LayerOptions & { rate: number; noiseShape?: readonly (number | null)[]; seed?: number }) {
     super(options);
-    this.rate = fraction('AlphaDropout', 'rate', options.rate);
+    this.rate = options.rate;
     this.noiseShape = options.noiseShape;
     this.seed = options.seed;
     this.seedGenerator = new SeedGenerator(options.seed);
@@ -84,11 +88,16 @@ export class AlphaDropout extends Layer {
 
 /** A penalty l1 · Σ|x| + l2 · Σx² on what passes through (https://keras.io/api/layers/regularization_layers/activity_regularization/). */
 export class ActivityRegularization extends Layer {
-  static override readonly options: OptionTable = { l1: 'value', l2: 'value', activityRegularizer: 'local' };
+  static override readonly options: OptionTable = {
+    l1: rules.atLeast(0),
+    l2: rules.atLeast(0),
+    activityRegularizer: 'local',
+  };
   readonly l1: number;
   readonly l2: number;
 
-  constructor({ l1 = 0, l2 = 0, ...options }: LayerOptions & { l1?: number; l2?: number } = {}) {
+  constructor(options: LayerOptions & { l1?: number; l2?: number } = {}) {
+    const { l1 = 0, l2 = 0 } = checked(new.target, options);
     super({ ...options, activityRegularizer: new L1L2({ l1, l2 }) });
     this.l1 = l1;
     this.l2 = l2;

@@ -5,6 +5,7 @@ import type { Tensor } from '../../graph/tensor.js';
 import { shapeText } from '../../ndarray.js';
 import { transpose } from '../../ops/shape.js';
 import { channelsToLast, type DataFormat } from '../../ops/window.js';
+import * as rules from '../../rules.js';
 import { Layer, type LayerOptions } from '../layer.js';
 import { dataFormatOption } from '../spatial.js';
 
@@ -30,7 +31,9 @@ export class Flatten extends Layer {
 
 /** Rows under another shape; one dimension may be -1 (https://keras.io/api/layers/reshaping_layers/reshape/). */
 export class Reshape extends Layer {
-  static override readonly options: OptionTable = { targetShape: 'value' };
+  static override readonly options: OptionTable = {
+    targetShape: rules.required(rules.listOf(rules.integer()), '[28, 28, 1]'),
+  };
   readonly targetShape: readonly number[];
   protected override autocast = false;
 
@@ -63,7 +66,7 @@ export class Reshape extends Layer {
 
 /** Reorders the axes of a row; axes count from 1 (https://keras.io/api/layers/reshaping_layers/permute/). */
 export class Permute extends Layer {
-  static override readonly options: OptionTable = { dims: 'value' };
+  static override readonly options: OptionTable = { dims: rules.required(rules.listOf(rules.integer()), '[2, 1]') };
   readonly dims: readonly number[];
   protected override autocast = false;
 

@@ -3,18 +3,18 @@ import type { Tensor } from '../../graph/tensor.js';
 import { type Interpolation, resize } from '../../ops/image.js';
 import { repeat } from '../../ops/shape.js';
 import { type DataFormat, inChannelsLast, type Size } from '../../ops/window.js';
-import { integerOption } from '../kernel_layer.js';
+import * as rules from '../../rules.js';
 import { Layer, type LayerOptions } from '../layer.js';
 import { choice, dataFormatOption, sizes } from '../spatial.js';
 
 /** Repeats a row n times: [N, features] → [N, n, features] (https://keras.io/api/layers/reshaping_layers/repeat_vector/). */
 export class RepeatVector extends Layer {
-  static override readonly options: OptionTable = { n: 'value' };
+  static override readonly options: OptionTable = { n: rules.required(rules.integer(1), '3') };
   readonly n: number;
 
   constructor(options: LayerOptions & { n: number }) {
     super(options);
-    this.n = integerOption('RepeatVector', 'n', options.n);
+    this.n = options.n;
     this.inputSpec = { rank: 2 };
   }
 
@@ -26,12 +26,12 @@ export class RepeatVector extends Layer {
 
 /** Repeats each step `size` times (https://keras.io/api/layers/reshaping_layers/up_sampling1d/). */
 export class UpSampling1D extends Layer {
-  static override readonly options: OptionTable = { size: 'value' };
+  static override readonly options: OptionTable = { size: rules.integer(1) };
   readonly size: number;
 
   constructor(options: LayerOptions & { size?: number } = {}) {
     super(options);
-    this.size = integerOption('UpSampling1D', 'size', options.size ?? 2);
+    this.size = options.size ?? 2;
     this.inputSpec = { rank: 3 };
   }
 

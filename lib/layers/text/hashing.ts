@@ -1,10 +1,10 @@
-import type { Config, OptionTable } from '../../config.js';
+import { type Config, checked, type OptionTable } from '../../config.js';
 import { ChainruleError } from '../../errors.js';
 import type { HostOutput } from '../../graph/history.js';
 import type { Tensor } from '../../graph/tensor.js';
 import { native } from '../../native.js';
 import { type AnyArray, NDArray } from '../../ndarray.js';
-import { integerOption } from '../kernel_layer.js';
+import * as rules from '../../rules.js';
 import type { LayerOptions } from '../layer.js';
 import { choice } from '../spatial.js';
 import { encoded, formOf, vectorShape } from './encoding.js';
@@ -49,11 +49,11 @@ export function noSparse(where: string, sparse: boolean | undefined): false {
 /** Strings or integers into bins by their hash (https://keras.io/api/layers/preprocessing_layers/categorical/hashing/). */
 export class Hashing extends HostLayer {
   static override readonly options: OptionTable = {
-    numBins: 'value',
+    numBins: rules.required(rules.integer(1), '100'),
     salt: 'value',
     maskValue: 'value',
     outputMode: 'value',
-    sparse: 'value',
+    sparse: rules.flag,
   };
   readonly numBins: number;
   readonly maskValue: string | number | undefined;
@@ -63,10 +63,15 @@ export class Hashing extends HostLayer {
   private readonly vocabulary = new native.Vocabulary(empty);
 
   constructor(options: HashingOptions) {
-    const outputMode = choice('Hashing', 'outputMode', options.outputMode, ['int', 'one_hot', 'multi_hot', 'count']);
+    const outputMode = choice('Hashing', 'outputMode', checked(new.target, options).outputMode, [
+      'int',
+      'one_hot',
+      'multi_hot',
+      'count',
+    ]);
     super({ dtype: outputMode === 'int' ? 'int64' : 'float32', ...options });
     this.outputMode = outputMode;
-    this.numBins = integerOption('Hashing', 'numBins', options.numBins);
+    this.numBins = options.numBins;
     this.maskValue = options.maskValue;
     this.salt = saltOption('Hashing', options.salt);
     this.sparse = noSparse('Hashing', options.sparse);
@@ -124,16 +129,23 @@ export interface HashedCrossingOptions extends LayerOptions {
  * (https://keras.io/api/layers/preprocessing_layers/categorical/hashed_crossing/).
  */
 export class HashedCrossing extends HostLayer {
-  static override readonly options: OptionTable = { numBins: 'value', outputMode: 'value', sparse: 'value' };
+  static override readonly options: OptionTable = {
+    numBins: rules.required(rules.integer(1), '100'),
+    outputMode: 'value',
+    sparse: rules.flag,
+  };
   readonly numBins: number;
   readonly outputMode: 'int' | 'one_hot';
   readonly sparse: false;
 
   constructor(options: HashedCrossingOptions) {
-    const outputMode = choice('HashedCrossing', 'outputMode', options.outputMode, ['int', 'one_hot']);
+    const outputMode = choice('HashedCrossing', 'outputMode', checked(new.target, options).outputMode, [
+      'int',
+      'one_hot',
+    ]);
     super({ dtype: outputMode === 'int' ? 'int64' : 'float32', ...options });
     this.outputMode = outputMode;
-    this.numBins = integerOption('HashedCrossing', 'numBins', options.numBins);
+    this.numBins = options.numBins;
     this.sparse = noSparse('HashedCrossing', options.sparse);
   }
 

@@ -5,8 +5,8 @@ import type { Tensor } from '../../graph/tensor.js';
 import { type EncodeOptions, type NativeTextSource, type NativeVocabulary, native } from '../../native.js';
 import { type AnyArray, NDArray } from '../../ndarray.js';
 import { sharedObjects } from '../../registered.js';
+import * as rules from '../../rules.js';
 import { StringArray, stringsNow } from '../../strings.js';
-import { integerOption } from '../kernel_layer.js';
 import { choice } from '../spatial.js';
 import { type AdaptTexts, batchesOfTexts } from './adapt.js';
 import { encoded, formOf, modernMode, type OutputMode, vectorShape } from './encoding.js';
@@ -24,15 +24,15 @@ const assetName = 'vocabulary.txt';
 /** Tokens to ids and back by a vocabulary that is given or learned (IndexLookup in Keras). */
 export abstract class IndexLookup<T extends string | number> extends HostLayer {
   static override readonly options: OptionTable = {
-    invert: 'value',
-    maxTokens: 'value',
-    numOovIndices: 'value',
+    invert: rules.flag,
+    maxTokens: rules.integer(2),
+    numOovIndices: rules.integer(0),
     oovToken: 'nullable',
     maskToken: 'value',
     outputMode: 'value',
-    sparse: 'value',
-    padToMaxTokens: 'value',
-    idfWeights: 'value',
+    sparse: rules.flag,
+    padToMaxTokens: rules.flag,
+    idfWeights: rules.listOf(rules.number),
     vocabulary: 'value',
     oovMethod: 'value',
     salt: 'value',
@@ -64,8 +64,8 @@ export abstract class IndexLookup<T extends string | number> extends HostLayer {
     super(options);
     const where = this.className;
     const { maxTokens, vocabulary } = options;
-    this.maxTokens = maxTokens === undefined ? undefined : integerOption(where, 'maxTokens', maxTokens, 2);
-    this.numOovIndices = integerOption(where, 'numOovIndices', options.numOovIndices ?? 1, 0);
+    this.maxTokens = maxTokens;
+    this.numOovIndices = options.numOovIndices ?? 1;
     this.maskToken = options.maskToken ?? null;
     this.oovToken = options.oovToken === undefined ? oovToken : options.oovToken;
     this.invert = options.invert ?? false;
@@ -108,7 +108,9 @@ export abstract class IndexLookup<T extends string | number> extends HostLayer {
   }
 
   /** Tokens by id: first the special ones (unless left out), then those learned, most frequent first. */
-  getVocabulary({ includeSpecialTokens = true }: { includeSpecialTokens?: boolean } = {}): T[] {
+  getVocabulary(options: { includeSpecialTokens?: boolean } = {}): T[] {
+    rules.checkRules('getVocabulary', options, { includeSpecialTokens: rules.flag });
+    const { includeSpecialTokens = true } = options;
     const learned = (this.tokens?.toList() ?? []).map((text) => this.token(text));
     if (!includeSpecialTokens) return learned;
     const mask = this.firstBucket === 1 ? [this.maskToken as T] : [];

@@ -6,8 +6,8 @@ import type { Tensor } from '../../graph/tensor.js';
 import { type NativeText, native, type TokenSteps } from '../../native.js';
 import { type AnyArray, NDArray } from '../../ndarray.js';
 import { findCustom, registeredName } from '../../registered.js';
+import * as rules from '../../rules.js';
 import { StringArray, stringsNow, stringsOf } from '../../strings.js';
-import { integerOption } from '../kernel_layer.js';
 import type { LayerOptions } from '../layer.js';
 import { choice } from '../spatial.js';
 import { type AdaptTexts, batchesOfTexts } from './adapt.js';
@@ -64,17 +64,17 @@ interface Texts {
  */
 export class TextVectorization extends HostLayer {
   static override readonly options: OptionTable = {
-    maxTokens: 'value',
+    maxTokens: rules.integer(2),
     standardize: 'nullable',
     split: 'nullable',
-    ngrams: 'value',
+    ngrams: rules.orList(rules.integer(1)),
     outputMode: 'value',
-    outputSequenceLength: 'value',
-    padToMaxTokens: 'value',
-    sparse: 'value',
-    ragged: 'value',
+    outputSequenceLength: rules.integer(1),
+    padToMaxTokens: rules.flag,
+    sparse: rules.flag,
+    ragged: rules.flag,
     vocabulary: 'value',
-    idfWeights: 'value',
+    idfWeights: rules.listOf(rules.number),
     vocabularySize: 'local',
   };
   static override readonly neutral: Config = { encoding: 'utf-8' };
@@ -105,12 +105,10 @@ export class TextVectorization extends HostLayer {
     this.split = functionOr<SplitFunction, Split>(options.split, (word) =>
       choice(where, 'split', word, ['whitespace', 'character']),
     );
-    const widths = ngrams === undefined ? [] : typeof ngrams === 'number' ? [ngrams] : ngrams;
-    for (const width of widths) integerOption(where, 'ngrams', width);
     this.ngrams = ngrams;
     const modes = ['int', 'one_hot', 'multi_hot', 'count', 'tf_idf'] as const;
     this.outputMode = choice(where, 'outputMode', modernMode(options.outputMode), modes);
-    this.outputSequenceLength = length === undefined ? undefined : integerOption(where, 'outputSequenceLength', length);
+    this.outputSequenceLength = length;
     if (this.outputMode !== 'int' && length !== undefined)
       refuse('outputSequenceLength goes with outputMode "int" only.');
     if (this.outputMode === 'one_hot' && this.split !== null)

@@ -1,0 +1,153 @@
+import { ChainruleError, checkOptions, shown } from './errors.js';
+
+/** What the value of an option must be. */
+export interface Rule {
+  /** As it stands in messages behind "must be". */
+  readonly expected: string;
+  allows(value: unknown): boolean;
+  /** Of an option that must be given: a value that shows how, as source text. */
+  readonly example?: string;
+}
+
+export type Rules = Readonly<Record<string, Rule>>;
+
+const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);
+
+export const number: Rule = { expected: 'a number', allows: isNumber };
+
+export const atLeast = (least: number): Rule => ({
+  expected: `a number >= ${least}`,
+  allows: (value) => isNumber(value) && value >= least,
+});
+
+export const above = (bound: number): Rule => ({
+  expected: `a number > ${bound}`,
+  allows: (value) => isNumber(value) && value > bound,
+});
+
+export const between = (least: number, most: number): Rule => ({
+  expected: `a number from ${least} to ${most}`,
+  allows: (value) => isNumber(value) && value >= least && value <= most,
+});
+
+/** From `least` on, but below `bound`. */
+export const below = (least: number, bound: number): Rule => ({
+  expected: `a number from ${least} to below ${bound}`,
+  allows: (value) => isNumber(value) && value >= least && value < bound,
+});
+
+export const integer = (least?: number): Rule => ({
+  expected: least === undefined ? 'an integer' : `an integer >= ${least}`,
+  allows: (value) => Number.isInteger(value) && (value as number) >= (least ?? Number.NEGATIVE_INFINITY),
+});
+
+/** Python writes 0 and 1 for it, too. */
+export const flag: Rule = {
+  expected: 'true or false',
+  allows: (value) => typeof value === 'boolean' || value === 0 || value === 1,
+};
+
+export const text: Rule = { expected: 'a string', allows: (value) => typeof value === 'string' };
+
+export const fn = (signature: string): Rule => ({
+  expected: `a function ${signature}`,
+  allows: (value) => typeof value === 'function',
+});
+
+/** Whatever the constructor itself understands, or refuses with words of its own. */
+export const anything: Rule = { expected: 'given', allows: () => true };
+
+/** A list, every element of which follows the rule. */
+export const listOf = (rule: Rule): Rule => ({
+  expected: `a list, each ${rule.expected}`,
+  allows: (value) => Array.isArray(value) && value.every((item) => rule.allows(item)),
+});
+
+export const orList = (rule: Rule): Rule => ({
+  expected: `${rule.expected}, or a list of such`,
+  allows: (value) => rule.allows(value) || listOf(rule).allows(value),
+});
+
+export const either = (word: string, rule: Rule): Rule => ({
+  expected: `'${word}' or ${rule.expected}`,
+  allows: (value) => value === word || rule.allows(value),
+});
+
+export const oneOf = (...words: readonly string[]): Rule => ({
+  expected: `one of '${words.join("', '")}'`,
+  allows: (value) => words.includes(value as string),
+});
+
+/** How much is written to stderr, in Keras's numbers. */
+export const verbosity: Rule = {
+  expected: "0, 1, 2 or 'auto'",
+  allows: (value) => [0, 1, 2, 'auto', true, false].includes(value as number),
+};
+
+/** Stops what takes long. */
+export const signal: Rule = {
+  expected: 'an AbortSignal (controller.signal)',
+  allows: (value) => typeof (value as AbortSignal).throwIfAborted === 'function',
+};
+
+/** Sizes of the axes of a row; null stands for any length. */
+export const shape: Rule = {
+  expected: 'the sizes of one row without the batch, like [28, 28, 1] (null: any length)',
+  allows: (value) =>
+    Array.isArray(value) && value.every((dim) => dim === null || (Number.isInteger(dim) && (dim as number) > 0)),
+};
+
+/** An option that must be given; `example`, source text, shows how. */
+export const required = (rule: Rule, example: string): Rule => ({ ...rule, example });
+
+/** Refuses what is no object of options, names that are not known, wrong values, and that a required one is missing. */
+export function checkRules(where: string, options: object | undefined, rules: Rules): void {
+  checkOptions(where, options, Object.keys(rules));
+  checkValues(where, options, rules);
+}
+
+/** Refuses wrong values. An option that is undefined or null is not given. `call` shows how the right call begins. */
+export function checkValues(where: string, options: object | undefined, rules: Rules, call = where): void {
+  for (const [name, rule] of Object.entries(rules)) {
+    const value = (options as Record<string, unknown> | undefined)?.[name];
+    if (value === undefined || value === null) {
+      if (rule.example === undefined) continue;
+      const must = rule.expected === anything.expected ? '' : `; it must be ${rule.expected}`;
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `${where}: ${name} is missing${must}. Write ${exampleCall(call, options, rules)}.`,
+        { details: { where, option: name }, above: checkValues },
+      );
+    }
+    if (rule.allows(value)) continue;
+    throw new ChainruleError(
+      'ERR_CHAINRULE_OPTION',
+      `${where}: ${name} must be ${rule.expected}, got ${shown(value)}.`,
+      { details: { where, option: name, value }, above: checkValues },
+    );
+  }
+}
+
+/** The right call as source text: with what was given, as far as that is short and right, and examples for the rest. */
+export function exampleCall(call: string, given: unknown, rules: Rules): string {
+  const options = typeof given === 'object' && given !== null && !Array.isArray(given) ? given : undefined;
+  // One value that is no object of options was meant for the first that must be given.
+  let meant = options === undefined ? given : undefined;
+  const entries = Object.entries(rules)
+    .filter(([, rule]) => rule.example !== undefined)
+    .map(([name, rule]) => {
+      const value = options ? (options as Record<string, unknown>)[name] : meant;
+      meant = undefined;
+      return `${name}: ${sourceOf(value, rule) ?? rule.example}`;
+    });
+  if (Object.keys(rules).length === 0) return `${call}()`;
+  return entries.length === 0 ? `${call}({ name: value, … })` : `${call}({ ${entries.join(', ')} })`;
+}
+
+function sourceOf(value: unknown, rule: Rule): string | undefined {
+  if (value === undefined || value === null || !rule.allows(value)) return undefined;
+  if (typeof value === 'number') return String(value);
+  if (typeof value === 'string' && /^[\w-]{1,24}$/.test(value)) return `'${value}'`;
+  const short = Array.isArray(value) && value.length > 0 && value.length < 6 && value.every((item) => isNumber(item));
+  return short ? `[${value.join(', ')}]` : undefined;
+}
