@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <initializer_list>
 
+#include "cuda/autotune/autotune.h"
 #include "cuda/kernels/conv_join.cuh"
 #include "cuda/kernels/conv_narrow.cuh"
 #include "cuda/kernels/depthwise.cuh"
@@ -91,17 +93,18 @@ bool isFours(const void* data, int64_t channels) {
 }
 
 // The product of the two operands, A being windows of the first.
-Lowering lowerWindows(const LowerContext& c, const ConvShape& s, Gemm gemm, Epilogue epilogue, const OwnEpilogue& own) {
+Lowering lowerWindows(const LowerContext& c, const ConvShape& s, const Gemm& gemm, const GemmPlan& plan,
+                      Epilogue epilogue, const OwnEpilogue& own) {
   Lowering lowering;
   lowering.flop = flopOf(s);
-  lowering.sharedScratch = epilogue.place(size_t(planGemm(gemm)));
+  lowering.sharedScratch = epilogue.place(size_t(plan.scratchBytes));
   lowering.launch = [=, factors = factorsOf(c)](const StepArgs& args) {
     Gemm now = gemm;
     now.a.data = args.in<void>(0);
     now.b.data = args.in<void>(1);
     now.c = epilogue.result(args);
     now.bias = own.bias(args);
-    runGemm(queueOf(args), now, args.shared, factors, true);
+    runGemm(queueOf(args), now, plan, args.shared, factors, true);
     epilogue.run(args);
   };
   return lowering;
@@ -113,6 +116,20 @@ bool isPointwise(const ConvShape& s) {
          s.padTop == 0 && s.padLeft == 0;
 }
 
+// For a file of choices: what is convolved, and how.
+std::string keyOf(const LowerContext& c, const ConvShape& s, ConvolutionPass pass, const OwnEpilogue& own) {
+  const auto text = [](std::initializer_list<int64_t> sizes, char between) {
+    std::string joined;
+    for (const int64_t size : sizes) joined += (joined.empty() ? "" : std::string(1, between)) + std::to_string(size);
+    return joined;
+  };
+  static constexpr const char* names[] = {"convolution ", "convolution's input ", "convolution's filter "};
+  return names[int(pass)] + nameOf(factorsOf(c)) + " " + text({s.n, s.h, s.w, s.cin}, 'x') + " by " +
+         text({s.kh, s.kw, s.groupIn(), s.cout}, 'x') + " is " + text({s.n, s.oh, s.ow, s.cout}, 'x') + ", strides " +
+         text({s.strideH, s.strideW}, ' ') + ", dilations " + text({s.dilationH, s.dilationW}, ' ') + ", padding " +
+         text({s.padTop, s.padLeft}, ' ') + ", groups " + text({s.groups}, ' ') + nameOf(own);
+}
+
 Lowering lowerPass(const LowerContext& c, const ConvShape& s, ConvolutionPass pass, Gemm gemm, Epilogue epilogue = {}) {
   if (isPointwise(s)) {
     Gemm product{.m = gemm.m, .n = gemm.n, .k = gemm.k, .cRow = gemm.n};
@@ -122,7 +139,30 @@ Lowering lowerPass(const LowerContext& c, const ConvShape& s, ConvolutionPass pa
     return lowerProduct(c, product, epilogue);
   }
   const OwnEpilogue own = epilogue.take();
-  return lowerByCudnn(c, s, pass, epilogue, own, lowerWindows(c, s, withEpilogue(gemm, own), epilogue, own));
+  gemm = withEpilogue(gemm, own);
+  const DnnDevice* const cudnn = cudnnOf(c);
+  const auto here = [&](const GemmPlan& plan) { return lowerWindows(c, s, gemm, plan, epilogue, own); };
+  const auto byCudnn = [&](Refusal refusal) {
+    return lowerByCudnn(c, *cudnn, s, pass, epilogue, own, here(planGemm(gemm)), refusal);
+  };
+  const auto byRule = [&] {
+    std::optional<Lowering> lowering;
+    if (cudnn && CudnnConvolution::pays(*cudnn, s)) lowering = byCudnn(Refusal::here);
+    return lowering ? *lowering : here(planGemm(gemm));
+  };
+  if (c.autotune.empty()) return byRule();
+  static constexpr const char* kCudnn = "cuDNN";
+  const auto names = [&] {
+    std::vector<std::string> names = tileNames(c, gemm, true);
+    if (cudnn) names.push_back(kCudnn);
+    return names;
+  };
+  const auto make = [&](std::string_view name) -> std::optional<Lowering> {
+    if (const auto plan = planNamed(name, c, gemm, true)) return here(*plan);
+    return cudnn && name == kCudnn ? byCudnn(Refusal::fails) : std::nullopt;
+  };
+  const std::string library = cudnn ? "cuDNN " + cudnn->library.version : "no cuDNN";
+  return lowerFastest(c, {keyOf(c, s, pass, own), library, names, make, byRule});
 }
 
 Lowering lowerForward(const LowerContext& c) {
