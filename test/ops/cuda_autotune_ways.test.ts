@@ -1,6 +1,7 @@
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { setAutotune, setFloat32MatmulPrecision } from '../../lib/devices.js';
 import { native } from '../../lib/native.js';
+import { randomFrom, sizeOf } from './case.js';
 import { cases } from './cases.js';
 import { expectForward, expectGradients } from './check.js';
 import {
@@ -9,6 +10,7 @@ import {
   device,
   fileText,
   type Make,
+  nameWay,
   product,
   readEntries,
   run,
@@ -159,5 +161,38 @@ test.skipIf(!canRun).each(rows.map((row) => [nameOf(row), row] as const))(
       expect(fileText()).toBe(written);
       expect(libraryCalls()).toEqual([]);
     }
+  },
+);
+
+test.skipIf(!canRun)(
+  'another size of tiles adds up in another order, the same one in the same',
+  { timeout: 120_000 },
+  async () => {
+    // So many small tiles that a long sum is cut into fewer parts.
+    const [a, b] = [
+      [17, 33, 1024],
+      [17, 1024, 33],
+    ] as [Shape, Shape];
+    const random = randomFrom(11);
+    const inputs = [a, b].map((shape) => ({
+      data: Float32Array.from({ length: sizeOf(shape) }, () => random() - 0.5),
+      shape,
+    }));
+    const multiply = async (tile: string) => {
+      nameWay(
+        '[emulated GPU (8.0), cuBLASLt 13.1.2]',
+        'product float32 33x33x1024, strides 1024,1 1,33 33, 17 times 33792 33792 1089',
+        tile,
+      );
+      const graph = new native.Graph();
+      const ids = inputs.map(({ shape }, i) => graph.input(`x${i}`, 'float32', shape));
+      const program = graph.compileSync([graph.op('matmul', ids, {})[0]!], device);
+      const [out] = await program.run(inputs).promise;
+      expect(libraryCalls()).toEqual([]);
+      return Buffer.from(out!.data.buffer);
+    };
+    const small = await multiply('32x32');
+    expect((await multiply('32x32')).equals(small)).toBe(true);
+    expect((await multiply('64x64')).equals(small)).toBe(false);
   },
 );

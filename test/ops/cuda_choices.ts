@@ -43,6 +43,11 @@ export function choose(way: string): string {
   return text;
 }
 
+/** Writes a file that names one way. */
+export function nameWay(machine: string, key: string, way: string): void {
+  writeFileSync(file, `chainrule autotune 1\n\n${machine}\n${key}\t${way}\tby hand\n`);
+}
+
 export type Shape = number[];
 export const shapesOf = (text: string): Shape[] => text.split(' ').map((shape) => shape.split('x').map(Number));
 export type Make = (graph: NativeGraph, ids: number[]) => number;

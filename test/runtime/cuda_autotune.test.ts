@@ -69,13 +69,28 @@ test.skipIf(!ready)('another process takes what is written; other libraries are 
   expect(readFileSync(file, 'utf8')).toContain(written.slice(written.indexOf('[')).trim());
 });
 
+const columnsOf = (size: string): number => Number(size.split('x')[1]);
+/** Of the products in a file, by their columns. */
+const sizesIn = (file: string): string[] =>
+  Array.from(readFileSync(file, 'utf8').matchAll(/^product tf32 (.*?),/gm), ([, size]) => size!).sort(
+    (a, b) => columnsOf(a) - columnsOf(b),
+  );
+
 test.skipIf(!ready)('processes that write at the same time lose nothing', { timeout: 120_000 }, async () => {
   const file = freshFile();
   const env = { CHAINRULE_AUTOTUNE: file };
   await Promise.all([predict(1, 21, env), predict(21, 41, env), predict(11, 31, env)]);
-  const keys = readFileSync(file, 'utf8').match(/^product .*?(?=,)/gm);
-  const want = Array.from({ length: 40 }, (_, i) => `product tf32 1x${i + 1}x6`);
-  expect(keys!.sort()).toEqual(want.sort());
+  expect(sizesIn(file)).toEqual(Array.from({ length: 40 }, (_, i) => `1x${i + 1}x6`));
+});
+
+test.skipIf(!ready)('threads of a process likewise', { timeout: 120_000 }, async () => {
+  const file = freshFile();
+  const threads = `
+const { Worker } = require('node:worker_threads');
+for (const script of ${JSON.stringify([script(1, 9), script(5, 13), script(9, 17)])}) new Worker(script, { eval: true });`;
+  const printed = await runNode(['-e', threads], { CHAINRULE_AUTOTUNE: file });
+  expect(printed.trim().split('\n')).toEqual(Array(3).fill(JSON.stringify(Array(8).fill(21))));
+  expect(sizesIn(file)).toEqual(Array.from({ length: 16 }, (_, i) => `1x${i + 1}x6`));
 });
 
 test.skipIf(!ready)(

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <memory>
 
 #include "base/error.h"
@@ -16,6 +17,7 @@ namespace chainrule::cuda {
 namespace {
 
 constexpr std::string_view kHeader = "chainrule autotune 1";
+constexpr time_t kSettled = 2;  // seconds after a change until the next one surely has another time stamp
 
 struct Descriptor {
   int number;
@@ -74,7 +76,7 @@ bool ChoiceFile::add(const std::string& machine, const std::string& key, const C
     Choice& mine = choices_[machine][key];
     if (!mine.name.empty() && mine.name != instead) return false;
     mine = choice;
-    state_ = {};  // what is known is no longer what stands there
+    state_ = {};  // what is known is not yet what stands there
     replace();
     return true;
   }
@@ -93,7 +95,7 @@ void ChoiceFile::read(int file) {
   if (bytes < 0) failCall("read");
   state_ = {};
   parse(text);
-  state_ = state;
+  if (std::time(nullptr) - found.st_mtim.tv_sec >= kSettled) state_ = state;
 }
 
 void ChoiceFile::parse(std::string_view text) {

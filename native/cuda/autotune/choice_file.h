@@ -36,7 +36,7 @@ class ChoiceFile {
 
  private:
   using Choices = std::map<std::string, std::map<std::string, Choice>>;
-  // Tells whether the file is the one that was read last.
+  // Tells whether the file is the one that was read last; of one that changed a moment ago nobody can tell.
   struct State {
     dev_t device = 0;
     ino_t number = 0;
