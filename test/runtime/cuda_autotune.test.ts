@@ -1,7 +1,9 @@
-import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { canFake, fakeGpu, library, prelude, runScript, stateFile } from './fake_driver.js';
@@ -81,6 +83,26 @@ test.skipIf(!ready)('processes that write at the same time lose nothing', { time
   const env = { CHAINRULE_AUTOTUNE: file };
   await Promise.all([predict(1, 21, env), predict(21, 41, env), predict(11, 31, env)]);
   expect(sizesIn(file)).toEqual(Array.from({ length: 40 }, (_, i) => `1x${i + 1}x6`));
+});
+
+test.skipIf(!ready)('whoever writes waits for the one who has the lock of the file', { timeout: 120_000 }, async () => {
+  const file = freshFile();
+  const others = 'chainrule autotune 1\n\n[another machine]\n';
+  writeFileSync(file, others);
+  const holder = spawn('flock', [file, 'sh', '-c', 'echo locked; cat'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  await once(holder.stdout, 'data');
+  calls();
+  const predicted = predict(2, 3, { CHAINRULE_AUTOTUNE: file });
+  for (let fresh = -1, seen = 0; seen === 0 || fresh > 0; seen += fresh) {
+    // until it has measured
+    await setTimeout(1000);
+    fresh = calls().length;
+  }
+  appendFileSync(file, 'something\tsomehow\tby another process\n');
+  holder.stdin.end();
+  expect(await predicted).toEqual([21]);
+  expect(readFileSync(file, 'utf8')).toContain('[another machine]\nsomething\tsomehow\tby another process\n');
+  expect(sizesIn(file)).toEqual(['1x2x6']);
 });
 
 test.skipIf(!ready)('threads of a process likewise', { timeout: 120_000 }, async () => {
