@@ -1,24 +1,21 @@
-#include <algorithm>
 #include <initializer_list>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "cuda/autotune/autotune.h"
-#include "cuda/kernels/conv_join.cuh"
-#include "cuda/kernels/conv_narrow.cuh"
-#include "cuda/kernels/depthwise.cuh"
+#include "cuda/ops/conv_direct.h"
 #include "cuda/ops/conv_library.h"
 #include "cuda/ops/product.h"
-#include "cuda/ops/sizes.h"
 #include "plan/conv_shape.h"
 
-// The three passes of a convolution as products whose A is made of windows; groups are the products of a batch.
+// The three passes of a convolution: as products whose A is made of windows, groups being the products of a batch, or
+// in one of the other ways there are for some shapes.
 
 namespace chainrule::cuda {
 namespace {
 
 constexpr int kGroups = kGemmBatchRank - 1;  // axis of the batch
-constexpr int64_t kMostBlocks = 132 * 16;
-constexpr int64_t kNarrowSharedBytes = 48 << 10;  // of a filter
-constexpr int64_t kNarrowPartPixels = 128;
 
 Gemm grouped(const ConvShape& s, int64_t a, int64_t b, int64_t c) {
   Gemm gemm;
@@ -71,27 +68,6 @@ GemmWindow outputWindow(const ConvShape& s) {
   return w;
 }
 
-LaunchSize elements(int64_t count) {
-  LaunchSize size = threadsFor(count);
-  size.grid.x = std::min(size.grid.x, kMostBlocks);
-  return size;
-}
-
-// The gradient of the filter from its parts over the pixels.
-void join(Queue& queue, const float* partial, int64_t parts, int64_t count, float* to) {
-  queue.launch(KERNEL(convJoin), {{(count + kWarp - 1) / kWarp}, {kWarp * kJoinRows}}, partial, parts, count, to);
-}
-
-// Images of so few channels that the sums are short.
-bool isNarrow(const ConvShape& s) {
-  return s.groups == 1 && s.cin <= kNarrowChannels && s.filterRows() <= kNarrowRows && s.n * s.oh * s.ow < INT32_MAX &&
-         s.h * s.w * s.cin < INT32_MAX;
-}
-
-bool isFours(const void* data, int64_t channels) {
-  return channels % 4 == 0 && reinterpret_cast<uintptr_t>(data) % 16 == 0;
-}
-
 // The product of the two operands, A being windows of the first.
 Lowering lowerWindows(const LowerContext& c, const ConvShape& s, const Gemm& gemm, const GemmPlan& plan,
                       Epilogue epilogue, const OwnEpilogue& own) {
@@ -130,15 +106,18 @@ std::string keyOf(const LowerContext& c, const ConvShape& s, ConvolutionPass pas
          text({s.padTop, s.padLeft}, ' ') + ", groups " + text({s.groups}, ' ') + nameOf(own);
 }
 
-Lowering lowerPass(const LowerContext& c, const ConvShape& s, ConvolutionPass pass, Gemm gemm, Epilogue epilogue = {}) {
-  if (isPointwise(s)) {
+Lowering lowerPass(const LowerContext& c, const ConvShape& s, ConvolutionPass pass, Gemm gemm,
+                   const Epilogue& whole = {}) {
+  Epilogue epilogue = whole;
+  const OwnEpilogue own = epilogue.take();
+  const std::optional<Lowering> narrow = lowerNarrow(c, s, pass, epilogue, own);
+  if (!narrow && isPointwise(s)) {
     Gemm product{.m = gemm.m, .n = gemm.n, .k = gemm.k, .cRow = gemm.n};
     const bool transposed = pass == ConvolutionPass::filter;
     product.a = rowsOperand(transposed ? gemm.m : gemm.k, transposed);
     product.b = columnsOperand(s.cout, pass == ConvolutionPass::input);
-    return lowerProduct(c, product, epilogue);
+    return lowerProduct(c, product, whole);
   }
-  const OwnEpilogue own = epilogue.take();
   gemm = withEpilogue(gemm, own);
   const DnnDevice* const cudnn = cudnnOf(c);
   const auto here = [&](const GemmPlan& plan) { return lowerWindows(c, s, gemm, plan, epilogue, own); };
@@ -146,19 +125,21 @@ Lowering lowerPass(const LowerContext& c, const ConvShape& s, ConvolutionPass pa
     return lowerByCudnn(c, *cudnn, s, pass, epilogue, own, here(planGemm(gemm)), refusal);
   };
   const auto byRule = [&] {
-    std::optional<Lowering> lowering;
-    if (cudnn && CudnnConvolution::pays(*cudnn, s)) lowering = byCudnn(Refusal::here);
+    std::optional<Lowering> lowering = narrow;
+    if (!lowering && cudnn && CudnnConvolution::pays(*cudnn, s)) lowering = byCudnn(Refusal::here);
     return lowering ? *lowering : here(planGemm(gemm));
   };
   if (c.autotune.empty()) return byRule();
-  static constexpr const char* kCudnn = "cuDNN";
+  static constexpr const char *kNarrow = "few channels", *kCudnn = "cuDNN";
   const auto names = [&] {
     std::vector<std::string> names = tileNames(c, gemm, true);
+    if (narrow) names.push_back(kNarrow);
     if (cudnn) names.push_back(kCudnn);
     return names;
   };
   const auto make = [&](std::string_view name) -> std::optional<Lowering> {
     if (const auto plan = planNamed(name, c, gemm, true)) return here(*plan);
+    if (name == kNarrow) return narrow;
     return cudnn && name == kCudnn ? byCudnn(Refusal::fails) : std::nullopt;
   };
   const std::string library = cudnn ? "cuDNN " + cudnn->library.version : "no cuDNN";
@@ -167,36 +148,8 @@ Lowering lowerPass(const LowerContext& c, const ConvShape& s, ConvolutionPass pa
 
 Lowering lowerForward(const LowerContext& c) {
   const ConvShape s = convShape(c.attrs(), c.in[0].dims, c.in[1].dims, c.out[0].dims);
-  Lowering lowering;
-  lowering.flop = flopOf(s);
-  Epilogue epilogue(c, 2);
-  if (isDepthwise(s)) {  // of floats only
-    const OwnEpilogue own = epilogue.take();
-    lowering.launch = [=](const StepArgs& args) {
-      queueOf(args).launch(KERNEL(depthwiseForward), elements(s.n * s.oh * s.ow * s.cout), s, args.in<float>(0),
-                           args.in<float>(1), static_cast<const float*>(own.bias(args)), own.relu, args.out<float>());
-      epilogue.run(args);
-    };
-    return lowering;
-  }
-  const int64_t filterBytes = s.filterRows() * ((s.cout + 3) / 4) * int64_t(sizeof(Four));
-  if (isNarrow(s) && filterBytes <= kNarrowSharedBytes) {
-    const OwnEpilogue own = epilogue.take();
-    lowering.sharedScratch = epilogue.place(0);
-    lowering.launch = [=, halves = factorsOf(c) == Factors::bf16](const StepArgs& args) {
-      LaunchSize size = elements(s.n * s.oh * ceilDiv(s.ow, kNarrowPixels) * ceilDiv(s.cout, 4));
-      size.sharedBytes = filterBytes;
-      void* const y = epilogue.result(args);
-      const NarrowResult to{y, own.bias(args), own.rounds, own.halfBias, own.relu, isFours(y, s.cout)};
-      if (halves) {
-        queueOf(args).launch(KERNEL(convNarrowForwardHalf), size, s, args.in<uint16_t>(0), args.in<uint16_t>(1), to);
-      } else {
-        queueOf(args).launch(KERNEL(convNarrowForwardFloat), size, s, args.in<float>(0), args.in<float>(1), to);
-      }
-      epilogue.run(args);
-    };
-    return lowering;
-  }
+  const Epilogue epilogue(c, 2);
+  if (isDepthwise(s)) return lowerDepthwise(s, ConvolutionPass::forward, epilogue);
   Gemm gemm = grouped(s, s.groupIn(), s.groupOut(), s.groupOut());
   gemm.m = s.n * s.oh * s.ow;
   gemm.n = s.groupOut();
@@ -211,15 +164,7 @@ Lowering lowerForward(const LowerContext& c) {
 // Operands: the gradient of the output, the filter.
 Lowering lowerInput(const LowerContext& c) {
   const ConvShape s = convShape(c.attrs(), c.out[0].dims, c.in[1].dims, c.in[0].dims);
-  Lowering lowering;
-  lowering.flop = flopOf(s);
-  if (isDepthwise(s)) {
-    lowering.launch = [=](const StepArgs& args) {
-      queueOf(args).launch(KERNEL(depthwiseInput), elements(s.n * s.h * s.w * s.cin), s, args.in<float>(0),
-                           args.in<float>(1), args.out<float>());
-    };
-    return lowering;
-  }
+  if (isDepthwise(s)) return lowerDepthwise(s, ConvolutionPass::input);
   Gemm gemm = grouped(s, s.groupOut(), s.groupOut(), s.groupIn());
   gemm.m = s.n * s.h * s.w;
   gemm.n = s.groupIn();
@@ -240,42 +185,7 @@ Lowering lowerInput(const LowerContext& c) {
 // Operands: the input, the gradient of the output.
 Lowering lowerFilter(const LowerContext& c) {
   const ConvShape s = convShape(c.attrs(), c.in[0].dims, c.out[0].dims, c.in[1].dims);
-  Lowering lowering;
-  lowering.flop = flopOf(s);
-  if (isDepthwise(s)) {
-    const int64_t parts = std::clamp<int64_t>(s.n * s.oh * s.ow / 256, 1, 64), count = s.kh * s.kw * s.cout;
-    lowering.sharedScratch = size_t(parts * count * 4);
-    lowering.launch = [=](const StepArgs& args) {
-      Queue& queue = queueOf(args);
-      float* partial = reinterpret_cast<float*>(args.shared);
-      const LaunchSize size{{(s.cout + kWarp - 1) / kWarp, s.kh * s.kw, parts}, {kWarp * kDepthwiseRows}};
-      queue.launch(KERNEL(depthwiseFilter), size, s, args.in<float>(0), args.in<float>(1), parts, partial);
-      join(queue, partial, parts, count, args.out<float>());
-    };
-    return lowering;
-  }
-  if (isNarrow(s)) {
-    const int64_t rows = s.filterRows(), count = rows * s.cout;
-    const int64_t parts = std::clamp<int64_t>(s.n * s.oh * s.ow / kNarrowPartPixels, 1, 2 * kMultiprocessors);
-    lowering.sharedScratch = size_t(parts * count * 4);
-    lowering.launch = [=, halves = factorsOf(c) == Factors::bf16](const StepArgs& args) {
-      Queue& queue = queueOf(args);
-      float* partial = reinterpret_cast<float*>(args.shared);
-      const LaunchSize size{{(s.cout + kNarrowColumns - 1) / kNarrowColumns, parts},
-                            {kNarrowWarps * kWarp},
-                            kNarrowWarps * rows * kNarrowColumns * int64_t(sizeof(float))};
-      const bool wide = isFours(args.in<void>(1), s.cout);
-      if (halves) {
-        queue.launch(KERNEL(convNarrowFilterHalf), size, s, args.in<uint16_t>(0), args.in<uint16_t>(1), parts, wide,
-                     partial);
-      } else {
-        queue.launch(KERNEL(convNarrowFilterFloat), size, s, args.in<float>(0), args.in<float>(1), parts, wide,
-                     partial);
-      }
-      join(queue, partial, parts, count, args.out<float>());
-    };
-    return lowering;
-  }
+  if (isDepthwise(s)) return lowerDepthwise(s, ConvolutionPass::filter);
   Gemm gemm = grouped(s, s.groupIn(), s.groupOut(), s.groupOut());
   gemm.m = s.filterRows();
   gemm.n = s.groupOut();
