@@ -83,6 +83,7 @@ Launchers islandLaunchers();
 Launchers joinLaunchers();
 Launchers lineLaunchers();
 Launchers matmulLaunchers();
+Launchers momentsLaunchers();
 Launchers moveLaunchers();
 Launchers poolLaunchers();
 Launchers randomLaunchers();

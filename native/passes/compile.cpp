@@ -19,7 +19,7 @@ constexpr Pass onValues[] = {
     {simplify},
     {applyPatterns},
     {simplify},
-    {joinMoments, For::cpu},
+    {joinMoments},
     {joinLayerNorms},
     {simplify},
     {recompute, For::cpu},

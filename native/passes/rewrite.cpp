@@ -91,7 +91,10 @@ std::vector<int> useCounts(const Graph& graph) {
 }
 
 bool addsOnes(const Graph& graph, const Node& reshape) {
-  const Shape &from = graph.type(reshape.inputs[0]).shape, &to = graph.type(reshape.first).shape;
+  return addsOnes(graph.type(reshape.inputs[0]).shape, graph.type(reshape.first).shape);
+}
+
+bool addsOnes(const Shape& from, const Shape& to) {
   const int added = to.size() - from.size();
   for (int axis = 0; axis < to.size(); ++axis) {
     if (added < 0 || !(to[axis] == (axis < added ? Dim(1) : from[axis - added]))) return false;

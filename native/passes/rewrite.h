@@ -35,6 +35,7 @@ std::vector<bool> liveNodes(const Graph& graph);
 std::vector<bool> fixedNodes(const Graph& graph);
 // Whether a reshape only puts axes of length 1 before the others.
 bool addsOnes(const Graph& graph, const Node& reshape);
+bool addsOnes(const Shape& from, const Shape& to);
 // The mean of `x` over `axes`, its leading ones, whose deviations `apart` = x - mean holds; kNone if it is another
 // value.
 ValueId meanOfDeviations(const Graph& graph, const Node& apart, const std::vector<int64_t>& axes);

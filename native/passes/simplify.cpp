@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <optional>
@@ -58,6 +59,34 @@ std::optional<ValueId> beforeBroadcast(const Graph& graph, ValueId value) {
   return stretches ? std::optional(producer.inputs[0]) : std::nullopt;
 }
 
+// `value` without any broadcastTo and reshape that only stretch it.
+ValueId unstretched(const Graph& graph, ValueId value) {
+  while (const auto before = beforeBroadcast(graph, value)) value = *before;
+  return value;
+}
+
+// `value` with leading axes of length 1 as `node` has it.
+ValueId withOnes(Graph& made, ValueId value, const Node& node, const Shape& shape) {
+  Attrs attrs;
+  attrs.set("shape", encoded(shape));
+  return made.nodes[made.addNode(*findOp("reshape"), {value}, std::move(attrs), node.origin)].first;
+}
+
+// An elementwise op whose result has leading axes of length 1 for nothing but its operands' being stretched: computed
+// without them, or kNone. So that what is computed of vectors has one shape, whatever it is computed for.
+ValueId withoutOnes(Rewrite& rewrite, const Node& node, const ValueType& type, std::vector<ValueId> inputs) {
+  Graph& made = rewrite.graph();
+  if (type.shape.empty() || !(type.shape[0] == Dim(1))) return kNone;
+  std::vector<ValueType> types;
+  for (ValueId& input : inputs) {
+    input = unstretched(made, input);
+    types.push_back(made.type(input));
+  }
+  const Shape narrow = node.op->infer({made, node.op->name, types, node.attrs})[0].shape;
+  if (narrow.size() >= type.shape.size() || !addsOnes(narrow, type.shape)) return kNone;
+  return withOnes(made, made.nodes[made.addNode(*node.op, inputs, node.attrs, node.origin)].first, node, type.shape);
+}
+
 }  // namespace
 
 Graph simplify(const Graph& graph) {
@@ -87,6 +116,11 @@ Graph simplify(const Graph& graph) {
     }
     if (const ValueId same = identity(made, node, inputs); same != kNone && made.type(same) == type) {
       rewrite.map(node.first, same);
+      continue;
+    }
+    if (const ValueId narrow = node.op->elementwise ? withoutOnes(rewrite, node, type, inputs) : kNone;
+        narrow != kNone) {
+      rewrite.map(node.first, narrow);
       continue;
     }
     if (node.op->name == "reshape") {

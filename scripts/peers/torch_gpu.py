@@ -60,8 +60,8 @@ def variants(workload, unit):
         return ["eager"] + graph
     if workload == "G6":
         return ["eager", "eager fused"] if unit.startswith("adam") else ["eager", "compile"]
-    if workload == "G7":  # the compiler leaves cuDNN's layer as it is
-        return ["eager", "eager fused"] + graph
+    if workload == "G7":  # what surrounds cuDNN's layer is compiled, the layer is left as it is
+        return ["eager", "eager fused", "compile"] + graph
     if workload == "G2" or (workload in TRAINING and unit.startswith("tr")):
         return ["eager", "eager fused", "compile", "reduce-overhead"] + graph
     return []

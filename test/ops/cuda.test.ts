@@ -12,7 +12,6 @@ setFloat32MatmulPrecision('highest');
 
 /** Ops without a launch for GPUs: integer weights are for inference on the CPU, and what passes make for it. */
 const cpuOnly = [
-  'moments',
   'winogradFilter',
   'conv2dWinograd',
   'conv2dFilterWinograd',

@@ -35,6 +35,29 @@ describe('simplify', () => {
     expect(program.describe()).not.toContain('broadcastTo');
   });
 
+  // As the gradient of a batch norm has it: sums of columns with and without the axes that were summed.
+  test('computes of vectors without the axes of length 1 that some of them have', () => {
+    const build = () => {
+      const b = new Builder();
+      const [x, scale] = [b.input('x', -1, 3), b.input('scale', 3)];
+      const kept = b.op('neg', [b.op('reduceSum', [x], { axes: [0], keepDims: true })]);
+      const row = b.op('mul', [kept, b.op('reshape', [b.op('abs', [scale])], { shape: [1, 3] })]);
+      return { b, outputs: [b.op('sub', [x, b.op('square', [row])]), row] };
+    };
+    const { b, outputs } = build();
+    const text = b.graph.compileSync(outputs).describe();
+    expect(text.match(/= island .*/g)).toHaveLength(2);
+    const again = build();
+    const found = evaluate(again.b, again.outputs, [
+      [[1, 2, 3, -2, -3, -5], 2, 3],
+      [[1, -2, 3], 3],
+    ]);
+    expect(found).toEqual([
+      [0, -2, -33, -3, -7, -41],
+      [1, 2, 6],
+    ]);
+  });
+
   test('keeps x + 0, because -0 + 0 is not -0', () => {
     const b = new Builder();
     const x = b.input('x', 1);

@@ -3,13 +3,10 @@
 // Tiles of the operands of a product in shared memory, and the copies that fill them without passing through registers.
 
 #include "cuda/gemm.h"
+#include "cuda/kernels/four.cuh"
 #include "cuda/kernels/mma.cuh"
 
 namespace chainrule::cuda {
-
-struct alignas(16) Four {
-  float v[4];
-};
 
 // Neighbours that one copy moves.
 template <typename Element>

@@ -4,14 +4,11 @@
 // memory along a block, or in memory across the columns of a block.
 
 #include "cuda/kernels/fold.cuh"
+#include "cuda/kernels/four.cuh"
 #include "cuda/kernels/lane.cuh"
 #include "cuda/rows.h"
 
 namespace chainrule::cuda {
-
-struct alignas(16) RowFour {
-  float v[4];
-};
 
 // Where an element stands in its line: the e-th of a run of `run`, whose address is that of 16 bytes if wide.
 template <int run>
@@ -19,7 +16,7 @@ struct RunPlace {
   int column, e;
   bool wide;
   DEVICE_MEMBER float of(const float* weights) const {
-    if (run == 4 && wide) return reinterpret_cast<const RowFour*>(weights + column)->v[e];
+    if (run == 4 && wide) return reinterpret_cast<const Four*>(weights + column)->v[e];
     return weights[column + e];
   }
 };
@@ -49,7 +46,7 @@ struct RegisterLine {
       if (column(k) >= n) continue;
       if constexpr (run == 4) {
         if (wide) {
-          const RowFour four = *reinterpret_cast<const RowFour*>(from + column(k));
+          const Four four = *reinterpret_cast<const Four*>(from + column(k));
 #pragma unroll
           for (int e = 0; e < run; ++e) to[k + e] = four.v[e];
           continue;
@@ -90,11 +87,11 @@ struct RegisterLine {
 #pragma unroll
     for (int k = 0; k < values; k += run) {
       if (column(k) >= n) continue;
-      RowFour four;
+      Four four;
 #pragma unroll
       for (int e = 0; e < run; ++e) four.v[e] = f(a[k + e], b[two ? k + e : 0], place(k + e));
       if (run == 4 && wide) {
-        *reinterpret_cast<RowFour*>(out + column(k)) = four;
+        *reinterpret_cast<Four*>(out + column(k)) = four;
         continue;
       }
 #pragma unroll

@@ -4,8 +4,9 @@
 #include <vector>
 
 #include "cuda/autotune/autotune.h"
-#include "cuda/ops/conv_direct.h"
 #include "cuda/ops/conv_library.h"
+#include "cuda/ops/conv_narrow.h"
+#include "cuda/ops/depthwise.h"
 #include "cuda/ops/product.h"
 #include "plan/conv_shape.h"
 
@@ -24,48 +25,6 @@ Gemm grouped(const ConvShape& s, int64_t a, int64_t b, int64_t c) {
   gemm.b.batch[kGroups] = b;
   gemm.cBatch[kGroups] = c;
   return gemm;
-}
-
-// Windows of the input, one for each output pixel.
-GemmWindow inputWindow(const ConvShape& s) {
-  GemmWindow w;
-  w.gridHeight = int32_t(s.oh);
-  w.gridWidth = int32_t(s.ow);
-  w.channels = int32_t(s.groupIn());
-  w.height = int32_t(s.h);
-  w.width = int32_t(s.w);
-  w.image = s.h * s.w * s.cin;
-  w.row = s.w * s.cin;
-  w.pixel = s.cin;
-  const int64_t taps[2] = {s.kh, s.kw}, step[2] = {s.strideH, s.strideW}, pad[2] = {s.padTop, s.padLeft},
-                dilation[2] = {s.dilationH, s.dilationW};
-  for (int axis : {0, 1}) {
-    w.taps[axis] = int32_t(taps[axis]);
-    w.step[axis] = int32_t(step[axis]);
-    w.add[axis] = int32_t(-pad[axis]);
-    w.tap[axis] = int32_t(dilation[axis]);
-  }
-  return w;
-}
-
-// Windows of the output's gradient, one for each input pixel: the outputs that it went into.
-GemmWindow outputWindow(const ConvShape& s) {
-  GemmWindow w = inputWindow(s);
-  w.gridHeight = int32_t(s.h);
-  w.gridWidth = int32_t(s.w);
-  w.channels = int32_t(s.groupOut());
-  w.height = int32_t(s.oh);
-  w.width = int32_t(s.ow);
-  w.image = s.oh * s.ow * s.cout;
-  w.row = s.ow * s.cout;
-  w.pixel = s.cout;
-  for (int axis : {0, 1}) {
-    w.divide[axis] = w.step[axis];
-    w.step[axis] = 1;
-    w.add[axis] = -w.add[axis];
-    w.tap[axis] = -w.tap[axis];
-  }
-  return w;
 }
 
 // The product of the two operands, A being windows of the first.
@@ -118,6 +77,7 @@ Lowering lowerPass(const LowerContext& c, const ConvShape& s, ConvolutionPass pa
     product.b = columnsOperand(s.cout, pass == ConvolutionPass::input);
     return lowerProduct(c, product, whole);
   }
+  if (narrow && c.autotune.empty()) return *narrow;  // without looking for a library
   gemm = withEpilogue(gemm, own);
   const DnnDevice* const cudnn = cudnnOf(c);
   const auto here = [&](const GemmPlan& plan) { return lowerWindows(c, s, gemm, plan, epilogue, own); };
@@ -149,7 +109,7 @@ Lowering lowerPass(const LowerContext& c, const ConvShape& s, ConvolutionPass pa
 Lowering lowerForward(const LowerContext& c) {
   const ConvShape s = convShape(c.attrs(), c.in[0].dims, c.in[1].dims, c.out[0].dims);
   const Epilogue epilogue(c, 2);
-  if (isDepthwise(s)) return lowerDepthwise(s, ConvolutionPass::forward, epilogue);
+  if (isDepthwise(s)) return lowerDepthwise(c, s, epilogue);
   Gemm gemm = grouped(s, s.groupIn(), s.groupOut(), s.groupOut());
   gemm.m = s.n * s.oh * s.ow;
   gemm.n = s.groupOut();
@@ -164,7 +124,7 @@ Lowering lowerForward(const LowerContext& c) {
 // Operands: the gradient of the output, the filter.
 Lowering lowerInput(const LowerContext& c) {
   const ConvShape s = convShape(c.attrs(), c.out[0].dims, c.in[1].dims, c.in[0].dims);
-  if (isDepthwise(s)) return lowerDepthwise(s, ConvolutionPass::input);
+  if (isDepthwise(s)) return lowerDepthwiseInput(c, s);
   Gemm gemm = grouped(s, s.groupOut(), s.groupOut(), s.groupIn());
   gemm.m = s.n * s.h * s.w;
   gemm.n = s.groupIn();
@@ -185,7 +145,7 @@ Lowering lowerInput(const LowerContext& c) {
 // Operands: the input, the gradient of the output.
 Lowering lowerFilter(const LowerContext& c) {
   const ConvShape s = convShape(c.attrs(), c.in[0].dims, c.out[0].dims, c.in[1].dims);
-  if (isDepthwise(s)) return lowerDepthwise(s, ConvolutionPass::filter);
+  if (isDepthwise(s)) return lowerDepthwiseFilter(c, s);
   Gemm gemm = grouped(s, s.groupIn(), s.groupOut(), s.groupOut());
   gemm.m = s.filterRows();
   gemm.n = s.groupOut();

@@ -33,6 +33,7 @@ const moments =
 
 const momentCases: OpCase[] = [
   { about: 'rows', shape: [-1, 24], axes: [0], rows: [1, 3, 129, 1000] },
+  { about: 'many rows', shape: [-1, 36], axes: [0], rows: [9000] },
   { about: 'few columns', shape: [-1, 3], axes: [0], rows: [1, 2, 5000] },
   { about: 'images', shape: [-1, 5, 7, 17], axes: [0, 1, 2], rows: [1, 40] },
   { about: 'images, each pixel', shape: [-1, 5, 33], axes: [0], rows: [20] },

@@ -133,6 +133,23 @@ const convolutions: Conv[] = [
     dilations: [2, 3],
     padding: [2, 2, 0, 3],
   },
+  { about: 'depthwise, fours', x: [-1, 5, 11, 8], w: [3, 3, 1, 8], groups: 8, padding: [1, 1, 1, 1], rows: [1, 3] },
+  {
+    about: 'depthwise, fours, strides and more taps than a run',
+    x: [-1, 9, 13, 12],
+    w: [2, 5, 1, 12],
+    groups: 12,
+    strides: [2, 3],
+    padding: [0, 1, 2, 2],
+  },
+  {
+    about: 'depthwise, fours, dilation, tiles of channels',
+    x: [-1, 7, 9, 140],
+    w: [3, 2, 1, 140],
+    groups: 140,
+    dilations: [2, 3],
+    padding: [2, 1, 0, 3],
+  },
   { about: 'depthwise, a multiplier for one window', x: [-1, 5, 4, 2], w: [5, 4, 1, 10], groups: 2 },
   { about: 'groups of 4', x: [-1, 7, 6, 16], w: [3, 3, 4, 16], groups: 4, padding: [1, 1, 1, 1], rows: [1, 3] },
   {
