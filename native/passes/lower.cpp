@@ -169,7 +169,7 @@ class Lowerer {
     Lowering& lowering = *lowered_[id];
     Step step;
     step.name = labelOf(*node.op, node.attrs);
-    if (!lowering.way.empty()) step.name += " by " + lowering.way;
+    if (!lowering.way.empty()) step.name += " [" + lowering.way + "]";
     step.scope = node.origin.scope;
     for (ValueId input : node.inputs) step.operands.push_back(slotOf(input));
     step.inputs = int(node.inputs.size());

@@ -39,6 +39,7 @@ const products: Record<string, { shapes: string; sizes: [number, number, number]
   'several tiles': { shapes: '67x12 12x70', sizes: [70, 67, 12] },
   'several parts of a sum': { shapes: '5x1100 1100x8', sizes: [8, 5, 1100] },
   'bias and relu': { shapes: '5x4 4x8 8', sizes: [8, 5, 4], attrs: { relu: 1 } },
+  'a gate, which the library does not know': { shapes: '5x4 4x8 5x8', sizes: [8, 5, 4], attrs: { gate: 1 } },
   'bias and relu, rounded': { shapes: '5x4 4x8 8', sizes: [8, 5, 4], attrs: { relu: 1, rounded: 1 } },
 };
 const kinds = { float32: ['32x32', '64x64', '128x128'], tf32: ['128x256'], bfloat16: ['128x256'] };
@@ -61,15 +62,16 @@ describe.skipIf(!canRun)('a way that stands in the file is taken, and nothing is
       const written = choose(tile);
       const { data, plan } = await run(shapes, make, device);
       expect(data, tile).toEqual(want);
-      expect(plan).toContain(` by ${tile} `);
+      expect(plan).toContain(` [${tile}] `);
       expect(fileText()).toBe(written);
       expect(libraryCalls()).toEqual([]);
     }
     for (const number of [1, 2, 3]) {
-      const written = choose(`cuBLASLt-9:${algorithm(number, sizes)}`);
+      const label = attrs.gate ? 'cuBLASLt-apart-9' : 'cuBLASLt-9';
+      const written = choose(`${label}:${algorithm(number, sizes)}`);
       const { data, plan } = await run(shapes, make, device);
       expect(data, `algorithm ${number}`).toEqual(want);
-      expect(plan).toContain(' by cuBLASLt-9 ');
+      expect(plan).toContain(` [${label}] `);
       expect(fileText()).toBe(written);
       const calls = libraryCalls();
       expect(calls).toHaveLength(1);
@@ -138,7 +140,7 @@ describe.skipIf(!canRun)('likewise of a convolution', () => {
           const written = choose(way);
           const { data, plan } = await run(shapes, make, device);
           expect(data, way).toEqual(want);
-          expect(plan).toContain(` by ${way} `);
+          expect(plan).toContain(` [${way}] `);
           expect(fileText()).toBe(written);
           expect(libraryCalls()).toHaveLength(way === 'cuDNN' ? 1 : 0);
         }

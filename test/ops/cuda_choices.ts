@@ -66,14 +66,15 @@ export async function run(shapes: Shape[], make: Make, on: string) {
   return { data: out!.data as NativeArray, plan: program.describe(1) };
 }
 
-/** A product with what its attributes say behind it; halves: the factors are bfloat16. */
+/** A product with what its attributes say behind it (gate: the third input is no bias); halves: the factors are bfloat16. */
 export function product(attrs: Record<string, number>, halves: boolean): Make {
   const stored = (graph: NativeGraph, x: number) => graph.op('cast', [x], { dtype: 'bfloat16' })[0]!;
   const widened = (graph: NativeGraph, x: number) => graph.op('cast', [x], { dtype: 'float32' })[0]!;
-  const { relu, rounded, ...own } = attrs;
+  const { relu, rounded, gate, ...own } = attrs;
   return (graph, ids) => {
     const [a, b, bias] = halves ? ids.map((id) => widened(graph, stored(graph, id))) : ids;
     let y = graph.op('matmul', [a!, b!], { transposeA: 0, transposeB: 0, ...own })[0]!;
+    if (gate) return graph.op('whenPositive', [bias!, y], {})[0]!;
     if (bias !== undefined) y = graph.op('add', [y, bias], {})[0]!;
     if (relu) y = graph.op('relu', [y], {})[0]!;
     if (!rounded || !halves) return y;

@@ -14,10 +14,9 @@ namespace chainrule::cuda {
 namespace {
 
 constexpr int kRounds = 7;
-constexpr double kRoundMicroseconds =
-    500;                         // that a round of a way should take, so that its beginning and end count little
-constexpr int kMostCalls = 50;   // of a round
-constexpr double kHopeless = 3;  // times slower than another at first sight: not looked at again
+constexpr double kRoundMicroseconds = 500;  // of a way, so that its beginning and end count little
+constexpr int kMostCalls = 50;              // of a round
+constexpr double kHopeless = 3;             // times slower than another at first sight: not looked at again
 
 // What fails because of memory says nothing about the ways.
 struct NoMemory {};

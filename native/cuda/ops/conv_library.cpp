@@ -43,7 +43,8 @@ std::optional<Lowering> lowerByCudnn(const LowerContext& node, const DnnDevice& 
     float* const out = args.out<float>();
     void* const workspace = args.shared + workspaceAt;
     const auto refused = [&] {
-      if (refusal == Refusal::fails) fail("DEVICE", "cuDNN does not support this convolution");
+      if (refusal == Refusal::fails)
+        fail("DEVICE", "cuDNN does not support a convolution that the autotune file gives it. Delete the line");
       alone(args);
     };
     if (pass == ConvolutionPass::filter) {
