@@ -12,10 +12,13 @@ export type Device = 'auto' | 'cpu' | 'cuda' | `cuda:${number}`;
 
 export type { DeviceInfo } from './native.js';
 
+let autotune: string | null = null;
+
 const precision = process.env.CHAINRULE_FLOAT32_MATMUL_PRECISION;
 if (precision) setFloat32MatmulPrecision(precision as 'high', 'CHAINRULE_FLOAT32_MATMUL_PRECISION');
 const algorithm = process.env.CHAINRULE_CONV_ALGORITHM;
 if (algorithm) setConvAlgorithm(algorithm as 'auto', 'CHAINRULE_CONV_ALGORITHM');
+if (process.env.CHAINRULE_AUTOTUNE) setAutotune(process.env.CHAINRULE_AUTOTUNE, 'CHAINRULE_AUTOTUNE');
 const memoryLimit = process.env.CHAINRULE_CUDA_MEMORY_LIMIT;
 if (memoryLimit) {
   const where = 'CHAINRULE_CUDA_MEMORY_LIMIT';
@@ -108,6 +111,31 @@ export function setConvAlgorithm(algorithm: 'auto' | 'direct' | 'winograd', wher
     );
   }
   native.configure({ convAlgorithm: algorithm });
+}
+
+/**
+ * Chooses how GPUs compute products and convolutions by measuring, for programs compiled from now on: each that the file does
+ * not name yet is tried in all ways there are (tiles of the kernels here, algorithms of cuBLASLt, cuDNN) when a plan is made for
+ * it, and the fastest is written to the file. What stands there is taken and not measured again, in this and in every other
+ * process: with the same file the same bits. `null`, the default, turns it off. CHAINRULE_AUTOTUNE names the file, too.
+ *
+ * @throws ERR_CHAINRULE_VALUE for what is no path. A plan for a GPU rejects with ERR_CHAINRULE_IO where the file cannot be read,
+ * or has to be written and cannot be, and with ERR_CHAINRULE_FORMAT where it is not such a file.
+ */
+export function setAutotune(file: string | null, where = 'setAutotune'): void {
+  if (file !== null && (typeof file !== 'string' || file === '')) {
+    throw new ChainruleError(
+      'ERR_CHAINRULE_VALUE',
+      `${where} takes the path of a file or null, got "${String(file)}".`,
+    );
+  }
+  autotune = file === null ? null : resolve(file);
+  native.configure({ autotune: autotune ?? '' });
+}
+
+/** The file of setAutotune; null: off. */
+export function autotuneFile(): string | null {
+  return autotune;
 }
 
 let named = false;

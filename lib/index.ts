@@ -16,6 +16,7 @@ export {
   type DeviceInfo,
   listDevices,
   releaseDeviceMemory,
+  setAutotune,
   setConvAlgorithm,
   setDeviceMemoryLimit,
   setFloat32MatmulPrecision,

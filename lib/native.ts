@@ -261,6 +261,8 @@ export interface NativeAddon {
     deviceLibrary?: string;
     matmulPrecision?: 'high' | 'highest';
     convAlgorithm?: 'auto' | 'direct' | 'winograd';
+    /** Path of the file of measured choices; '' for none. */
+    autotune?: string;
     /** Bytes, below 1 a share, 0 for none; of the device named, 'cuda' for the first, '' for each that nobody names. */
     memoryLimit?: number;
     memoryLimitDevice?: string;

@@ -6,14 +6,14 @@ import { mappedLibraries, systemFacts } from './system.js';
 export async function command(args: string[]): Promise<number> {
   const { values } = parseArgs({ args, options: { json: { type: 'boolean' } } });
   const { native, nativeOrigin } = await import('../native.js');
-  const { listDevices } = await import('../devices.js');
+  const { autotuneFile, listDevices } = await import('../devices.js');
   const { devices, reason } = await listDevices();
   const libraries = await native.deviceLibraries().catch((error: Error) => error.message);
   const facts = {
     // Everything that the addon says about itself, so that a new fact of the engine appears without a change here.
     ...native.info(),
     cuda: devices.length > 0 ? devices.map(deviceText) : reason,
-    ...(devices.length > 0 ? { cudaLibraries: libraries } : {}),
+    ...(devices.length > 0 ? { cudaLibraries: libraries, cudaAutotune: autotuneFile() ?? 'off' } : {}),
     addon: nativeOrigin,
     environment: environment(),
     openmpLibraries: mappedLibraries(/lib(gomp|omp|iomp5)[.-]/),

@@ -24,6 +24,7 @@ class QueueDevice : public Device {
 
   Outcome libraries(std::vector<LibraryDescription>& found) final;
   virtual Libraries& vendorLibraries() = 0;  // makes the device's context current
+  virtual int64_t mostShared() const = 0;    // bytes that a block can have
 
  protected:
   // What the pools are filled from.
@@ -39,6 +40,7 @@ class QueueDevice : public Device {
 inline Libraries& librariesOf(const LowerContext& node) {
   return static_cast<QueueDevice*>(node.device)->vendorLibraries();
 }
+inline int64_t mostSharedOf(const LowerContext& node) { return static_cast<QueueDevice*>(node.device)->mostShared(); }
 
 // Launches the gathering of rows.
 void fetch(Queue& queue, const DeviceRows& rows);

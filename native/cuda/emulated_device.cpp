@@ -24,6 +24,8 @@ void expectCompiled(std::string_view name) {
   known.insert(name);
 }
 
+constexpr int64_t kMostShared = 227 << 10;  // an sm_90's
+
 class EmulatedQueue : public Queue {
  public:
   void copy(void* to, const void* from, int64_t bytes) override { std::memmove(to, from, size_t(bytes)); }
@@ -32,7 +34,7 @@ class EmulatedQueue : public Queue {
   void fill(void* memory, uint32_t word, int64_t words) override {
     std::fill_n(static_cast<uint32_t*>(memory), words, word);
   }
-  int64_t mostShared() const override { return 227 << 10; }  // an sm_90's
+  int64_t mostShared() const override { return kMostShared; }
   CuStream stream() override { return nullptr; }
 
  private:
@@ -113,6 +115,7 @@ class EmulatedDevice : public QueueDevice {
   Outcome finish() override { return {}; }
   bool finished() override { return true; }
   Libraries& vendorLibraries() override { return libraries_; }
+  int64_t mostShared() const override { return kMostShared; }
 
  private:
   // Nobody may count on what fresh memory holds: NaN as a number, and as a fault one that occurred.

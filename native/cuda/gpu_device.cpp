@@ -81,6 +81,7 @@ class GpuDevice : public QueueDevice {
     gpu_.driver.ctxSetCurrent(gpu_.context);  // does not throw: asked from the runtime, and without the device's lock
     return libraries_;
   }
+  int64_t mostShared() const override { return gpu_.mostShared; }
 
  private:
   Outcome takeMemory(int64_t bytes, void*& memory) override {

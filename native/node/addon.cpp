@@ -132,6 +132,7 @@ static Napi::Value configure(const Napi::CallbackInfo& call) {
                      : name == "winograd" ? ConvAlgorithm::winograd
                                           : ConvAlgorithm::automatic);
   }
+  if (options.Get("autotune").IsString()) setAutotune(options.Get("autotune").As<Napi::String>());
   if (options.Get("deviceLibrary").IsString())
     setDeviceLibrary(options.Get("deviceLibrary").As<Napi::String>().Utf8Value());
   if (options.Get("memoryLimit").IsNumber()) {

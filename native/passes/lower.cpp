@@ -71,7 +71,8 @@ class Lowerer {
       out.push_back(concreteType(graph_.type(node.first + ValueId(part)), batch_));
       used[part] = storage_.of[node.first + ValueId(part)].block != kNever;
     }
-    const LowerContext context{graph_, node, batch_, in, out, cpu::kernels(), {used, node.parts}, options_.precision};
+    const LowerContext context{
+        graph_, node, batch_, in, out, cpu::kernels(), {used, node.parts}, options_.precision, options_.autotune};
     lowered_[id] = std::make_unique<Lowering>(options_.device ? lowerOnDevice(context) : node.op->lower(context));
     plan_.memberScratch = std::max(plan_.memberScratch, int64_t(lowered_[id]->memberScratch));
   }
@@ -168,6 +169,7 @@ class Lowerer {
     Lowering& lowering = *lowered_[id];
     Step step;
     step.name = labelOf(*node.op, node.attrs);
+    if (!lowering.way.empty()) step.name += " [" + lowering.way + "]";
     step.scope = node.origin.scope;
     for (ValueId input : node.inputs) step.operands.push_back(slotOf(input));
     step.inputs = int(node.inputs.size());

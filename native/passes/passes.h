@@ -50,6 +50,7 @@ struct CompileOptions {
   double parallelThreshold = 10000;                      // nanoseconds of work below which a step runs on one member
   Device* device = nullptr;                              // that the plan is for; null: the CPU
   MatmulPrecision precision = MatmulPrecision::highest;  // of its products
+  std::string autotune = {};                             // see LowerContext
 };
 // The plan for one batch size. The graph must be optimized.
 Plan lower(const Graph& graph, int64_t batch, const CompileOptions& options);

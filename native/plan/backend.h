@@ -6,6 +6,8 @@
 #include <functional>
 #include <mutex>
 #include <span>
+#include <string>
+#include <string_view>
 #include <tuple>
 
 #include "base/panels.h"
@@ -47,7 +49,8 @@ struct LowerContext {
   const cpu::KernelTable& kernels;
   std::span<const bool> used;  // parts of the output that somebody reads; the others have no memory
   MatmulPrecision precision = MatmulPrecision::highest;
-  Device* device = nullptr;  // that the plan is for; null: the CPU
+  std::string_view autotune = {};  // the file of choices that were measured on devices; empty: nothing is measured
+  Device* device = nullptr;        // that the plan is for; null: the CPU
 
   const Attrs& attrs() const { return node.attrs; }
   const Shape& outShape(int part = 0) const { return graph.type(node.first + ValueId(part)).shape; }
@@ -132,6 +135,7 @@ struct Lowering {
   // On a device, of an op that picks rows by index: the first index beyond the limit leaves position << 32 | index in
   // the step's fault. rowSize as in Fault::Place.
   int64_t indexLimit = 0, indexRowSize = 0;
+  std::string way;  // of several to compute it, the one that was measured as the fastest; empty: nothing was measured
 };
 
 }  // namespace chainrule

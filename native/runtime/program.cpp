@@ -14,6 +14,18 @@ namespace {
 std::atomic<double> parallelThreshold{CompileOptions{}.parallelThreshold};
 std::atomic<MatmulPrecision> matmulPrecision{MatmulPrecision::high};
 std::atomic<ConvAlgorithm> defaultConvAlgorithm{ConvAlgorithm::automatic};
+struct Autotune {
+  std::mutex mutex;
+  std::string file;
+};
+Autotune& autotune() {
+  static auto* const instance = new Autotune;
+  return *instance;
+}
+std::string autotuneFile() {
+  const std::lock_guard guard(autotune().mutex);
+  return autotune().file;
+}
 constexpr size_t kPlans = 16;
 constexpr double kInlineWait = 1e6;  // nanoseconds that an inline run may wait for a running step
 constexpr double kOnDevice = -1;     // a cost that nobody knows
@@ -65,12 +77,17 @@ int64_t firstNonFinite(const float* data, int64_t count, Machine& machine) {
 void setParallelThreshold(double nanoseconds) { parallelThreshold = nanoseconds; }
 void setMatmulPrecision(MatmulPrecision precision) { matmulPrecision = precision; }
 void setConvAlgorithm(ConvAlgorithm algorithm) { defaultConvAlgorithm = algorithm; }
+void setAutotune(std::string file) {
+  const std::lock_guard guard(autotune().mutex);
+  autotune().file = std::move(file);
+}
 
 Program::Program(Graph graph, std::vector<std::shared_ptr<Variable>> variables, OpenDevice* device)
     : device_(device),
       source_(std::move(graph)),
       variables_(std::move(variables)),
-      target_{!device, defaultConvAlgorithm, matmulPrecision} {
+      target_{!device, defaultConvAlgorithm, matmulPrecision},
+      autotune_(device ? autotuneFile() : "") {
   domain_ = joinDomains(variables_);
   for (const VariableGroup& group : source_.groups) {
     groups_.emplace_back();
@@ -171,7 +188,10 @@ std::shared_ptr<Program::Prepared> Program::preparedFor(int64_t batch) {
     return found->second;
   }
   auto prepared = std::make_shared<Prepared>();
-  const CompileOptions options{parallelThreshold.load(), device_ ? device_->device.get() : nullptr, target_.precision};
+  const CompileOptions options{parallelThreshold.load(), device_ ? device_->device.get() : nullptr, target_.precision,
+                               autotune_};
+  OpenDevice::Lock alone;  // measuring allocates and runs, and nobody else's work may count
+  if (!autotune_.empty()) alone = device_->lock();
   prepared->plan = source_.memoryBudget > 0 ? lowerWithin(source_.memoryBudget, values_, target_, batch, options)
                                             : lower(optimized_, batch, options);
   if (device_) prepared->onDevice = std::make_unique<DevicePlan>(*device_, prepared->plan, optimized_.constants);

@@ -111,6 +111,7 @@ class Program {
   Graph values_;  // half optimized, where a budget chooses the rest for each batch size
   std::vector<std::shared_ptr<Variable>> variables_;
   const Target target_;
+  const std::string autotune_;
   std::vector<std::vector<std::shared_ptr<Variable>>> groups_;
   std::shared_ptr<LockDomain> domain_;
   std::mutex plansMutex_;
@@ -125,5 +126,6 @@ void setParallelThreshold(double nanoseconds);
 // For programs made from now on.
 void setMatmulPrecision(MatmulPrecision precision);
 void setConvAlgorithm(ConvAlgorithm algorithm);
+void setAutotune(std::string file);  // see LowerContext
 
 }  // namespace chainrule

@@ -1,12 +1,15 @@
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { setConvAlgorithm, setFloat32MatmulPrecision } from '../../lib/devices.js';
+import { setAutotune, setConvAlgorithm, setFloat32MatmulPrecision } from '../../lib/devices.js';
 import { type NativeArray, type NativeGraph, native } from '../../lib/native.js';
 import { randomFrom, seedOf, sizeOf } from './case.js';
 import { cudaDevice } from './cuda_device.js';
 
 // Products and convolutions of the size that goes to cuBLASLt and cuDNN where they are installed: on a GPU, since an
-// emulated one would take hours. Small integers come out as on the CPU, whoever multiplies; real numbers come out the same
-// in every run.
+// emulated one would take hours. Small integers come out as on the CPU, whoever multiplies, by the rule of the shape, by the
+// way that was measured as the fastest, and in tiles of each size; real numbers come out the same in every run.
 
 const isGpu = cudaDevice !== '' && process.env.CHAINRULE_CUDA_EMULATE === undefined;
 beforeAll(async () => {
@@ -29,19 +32,29 @@ async function run(name: string, shapes: Shape[], make: Make, on: string, intege
   return (await program.run(bound).promise)[0]!.data;
 }
 
+const choices = isGpu ? join(mkdtempSync(join(tmpdir(), 'chainrule-autotune-')), 'choices.txt') : '';
+function goBy(way: string): void {
+  setAutotune(way === 'rule' ? null : choices);
+  if (/^\d/.test(way)) writeFileSync(choices, readFileSync(choices, 'utf8').replace(/\t.*\t/g, `\t${way}\t`));
+}
+
 async function expectSame(name: string, shapes: Shape[], make: Make) {
   for (const precision of ['highest', 'high'] as const) {
     setFloat32MatmulPrecision(precision);
     const want = await run(name, shapes, make, 'cpu');
-    const got = await run(name, shapes, make, cudaDevice);
-    const wrong = want.findIndex((value, i) => got[i] !== value);
-    expect(wrong < 0 ? '' : `${precision}: element ${wrong} is ${got[wrong]} instead of ${want[wrong]}`).toBe('');
-    const [once, again] = [
-      await run(name, shapes, make, cudaDevice, false),
-      await run(name, shapes, make, cudaDevice, false),
-    ];
-    expect(Buffer.from(once.buffer).equals(Buffer.from(again.buffer)), `${precision}, twice`).toBe(true);
+    for (const way of ['rule', 'measuring', '32x32', '64x64', '128x128']) {
+      goBy(way);
+      const got = await run(name, shapes, make, cudaDevice);
+      const wrong = want.findIndex((value, i) => got[i] !== value);
+      expect(wrong < 0 ? '' : `${precision}, ${way}: element ${wrong} is ${got[wrong]}, not ${want[wrong]}`).toBe('');
+      const [once, again] = [
+        await run(name, shapes, make, cudaDevice, false),
+        await run(name, shapes, make, cudaDevice, false),
+      ];
+      expect(Buffer.from(once.buffer).equals(Buffer.from(again.buffer)), `${precision}, ${way}, twice`).toBe(true);
+    }
   }
+  setAutotune(null);
 }
 
 const shapesOf = (text: string): Shape[] => text.split(' ').map((shape) => shape.split('x').map(Number));

@@ -1,12 +1,16 @@
 /* A libcublasLt.so.13 that multiplies in the host's memory, for test/ops/cuda_libraries.test.ts: the calls that Chainrule
-   makes, refused where the real library would refuse them. Each product is a line of FAKE_CUBLASLT_LOG.
-   FAKE_CUBLASLT_VERSION: what it says it is. FAKE_CUBLASLT_CREATE, _HEURISTIC, _MATMUL: the status those calls answer. */
+   makes, refused where the real library would refuse them. Each product is a line of FAKE_CUBLASLT_LOG. Of three algorithms
+   all do the same; the log names the second and the third.
+   FAKE_CUBLASLT_VERSION: what it says it is. FAKE_CUBLASLT_CREATE, _HEURISTIC, _CHECK, _MATMUL: the status those calls answer.
+   FAKE_CUBLASLT_SLOW, _REFUSED: the number, from 1, of an algorithm that takes 20 ms, of one that is refused when it is called. */
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+enum { ALGORITHMS = 3 };
 enum { SUCCESS = 0, INVALID_VALUE = 7, NOT_SUPPORTED = 15 };
 enum { FLOAT = 0, BFLOAT16 = 14, COMPUTE_32F = 68, COMPUTE_TF32 = 77 };
 
@@ -27,7 +31,7 @@ typedef struct {
   uint32_t reduction, alignment[4];
 } Preference;
 typedef struct {
-  uint64_t m, n, k, workspace, check, unused[3];
+  uint64_t m, n, k, workspace, check, number, unused[2];
 } Algorithm;
 typedef struct {
   Algorithm algorithm;
@@ -139,12 +143,25 @@ int cublasLtMatmulAlgoGetHeuristic(void* handle, Product* p, Layout* a, Layout* 
     if (preference->alignment[i] != 16) return NOT_SUPPORTED;
   }
   const uint64_t k = p->transposeA ? a->rows : a->columns;
-  const size_t workspace = k % 2 ? 0 : 1000;
-  if (workspace > preference->workspace) return NOT_SUPPORTED;
-  found->algorithm = (Algorithm){d->rows, d->columns, k, workspace, mark, {0}};
-  found->workspace = workspace;
-  found->state = SUCCESS;
-  *count = 1;
+  for (; *count < requested && *count < ALGORITHMS; ++*count) {
+    const size_t workspace = k % 2 ? 0 : 1000 * (1 + (size_t)*count);
+    if (workspace > preference->workspace) return NOT_SUPPORTED;
+    const Algorithm algorithm = {d->rows, d->columns, k, workspace, mark, 1 + (uint64_t)*count, {0}};
+    found[*count] = (Found){.algorithm = algorithm, .workspace = workspace, .state = SUCCESS};
+  }
+  return SUCCESS;
+}
+static int isFor(const Algorithm* algorithm, uint64_t m, uint64_t n, uint64_t k) {
+  return algorithm->check == mark && algorithm->m == m && algorithm->n == n && algorithm->k == k &&
+         algorithm->number >= 1 && algorithm->number <= ALGORITHMS;
+}
+int cublasLtMatmulAlgoCheck(void* handle, Product* p, Layout* a, Layout* b, Layout* c, Layout* d,
+                            const Algorithm* algorithm, Found* found) {
+  const int status = (int)number("FAKE_CUBLASLT_CHECK", 0);
+  if (status) return status;
+  if (handle != &mark || !isConsistent(p, a, b, c, d)) return INVALID_VALUE;
+  if (!isFor(algorithm, d->rows, d->columns, p->transposeA ? a->rows : a->columns)) return NOT_SUPPORTED;
+  *found = (Found){.workspace = algorithm->workspace, .state = SUCCESS};
   return SUCCESS;
 }
 
@@ -173,13 +190,15 @@ static void store(void* data, int type, int64_t at, float value) {
   ((uint16_t*)data)[at] = (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
 }
 
-static void record(const Product* p, const Layout* a, const Layout* d, uint64_t k, float beta) {
+static void record(const Product* p, const Layout* a, const Layout* d, uint64_t k, float beta, uint64_t algorithm) {
   const char* const path = getenv("FAKE_CUBLASLT_LOG");
   FILE* const file = path ? fopen(path, "a") : NULL;
   if (!file) return;
-  fprintf(file, "%s %s%s %dx[%d,%d,%d]%s%s%s%s\n", a->type == BFLOAT16 ? "bf16" : p->compute == COMPUTE_TF32 ? "tf32" : "f32",
+  fprintf(file, "%s %s%s %dx[%d,%d,%d]%s%s%s%s", a->type == BFLOAT16 ? "bf16" : p->compute == COMPUTE_TF32 ? "tf32" : "f32",
           p->transposeA ? "T" : "N", p->transposeB ? "T" : "N", (int)d->batch, (int)d->rows, (int)d->columns, (int)k,
           p->epilogue & 4 ? " bias" : "", p->epilogue & 2 ? " relu" : "", d->type == BFLOAT16 ? " rounded" : "", beta != 0 ? " accumulate" : "");
+  if (algorithm > 1) fprintf(file, " by algorithm %d", (int)algorithm);
+  fputc('\n', file);
   fclose(file);
 }
 
@@ -189,9 +208,11 @@ int cublasLtMatmul(void* handle, Product* p, const float* alpha, const void* A, 
   const int status = (int)number("FAKE_CUBLASLT_MATMUL", 0);
   if (status) return status;
   const uint64_t m = d->rows, n = d->columns, k = p->transposeA ? a->rows : a->columns;
-  if (handle != &mark || stream || !isConsistent(p, a, b, c, d) || algorithm->check != mark || algorithm->m != m ||
-      algorithm->n != n || algorithm->k != k || workspaceBytes < algorithm->workspace)
+  if (handle != &mark || stream || !isConsistent(p, a, b, c, d) || !isFor(algorithm, m, n, k) ||
+      workspaceBytes < algorithm->workspace)
     return INVALID_VALUE;
+  if (algorithm->number == number("FAKE_CUBLASLT_REFUSED", 0)) return NOT_SUPPORTED;
+  if (algorithm->number == number("FAKE_CUBLASLT_SLOW", 0)) usleep(20000);
   if (workspaceBytes && (!workspace || (uintptr_t)workspace % 256)) return INVALID_VALUE;
   const void* const pointers[] = {A, B, C, D, p->epilogue & 4 ? p->bias : NULL};
   for (int i = 0; i < 5; ++i) {
@@ -216,6 +237,6 @@ int cublasLtMatmul(void* handle, Product* p, const float* alpha, const void* A, 
       }
     }
   }
-  record(p, a, d, k, *beta);
+  record(p, a, d, k, *beta, algorithm->number);
   return SUCCESS;
 }

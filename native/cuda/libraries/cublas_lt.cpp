@@ -29,6 +29,7 @@ void open(CublasLt& lt, LibraryMemory memory, int cuda) {
   symbols.find(f.preferenceDestroy, "cublasLtMatmulPreferenceDestroy");
   symbols.find(f.preferenceSet, "cublasLtMatmulPreferenceSetAttribute");
   symbols.find(f.heuristic, "cublasLtMatmulAlgoGetHeuristic");
+  symbols.find(f.check, "cublasLtMatmulAlgoCheck");
   symbols.find(f.matmul, "cublasLtMatmul");
   if (symbols.missing()) {
     lt.reason = std::string("lacks ") + symbols.missing() + ": " + opened.path;

@@ -58,6 +58,8 @@ struct CublasLtFunctions {
   LtStatus (*preferenceSet)(LtPreference, int attribute, const void* value, size_t bytes);
   LtStatus (*heuristic)(LtHandle, LtProductDescription, LtLayout a, LtLayout b, LtLayout c, LtLayout d, LtPreference,
                         int requested, LtHeuristicResult* results, int* found);
+  LtStatus (*check)(LtHandle, LtProductDescription, LtLayout a, LtLayout b, LtLayout c, LtLayout d, const LtAlgorithm*,
+                    LtHeuristicResult* result);
   LtStatus (*matmul)(LtHandle, LtProductDescription, const void* alpha, const void* a, LtLayout, const void* b,
                      LtLayout, const void* beta, const void* c, LtLayout, void* d, LtLayout, const LtAlgorithm*,
                      void* workspace, size_t workspaceBytes, CuStream);

@@ -7,15 +7,9 @@
 namespace chainrule::cuda {
 namespace {
 
-// Where the library's kernels gain more than the filter's way into their layout costs.
 constexpr int64_t kLeastChannels = 32, kChannelMultiple = 4;
 constexpr double kLeastFlop = 1 << 28;
 constexpr size_t kMostWorkspace = 256 << 20;
-
-bool pays(const ConvShape& s) {
-  return std::min(s.groupIn(), s.groupOut()) >= kLeastChannels && s.groupIn() % kChannelMultiple == 0 &&
-         s.groupOut() % kChannelMultiple == 0 && flopOf(s) >= kLeastFlop;
-}
 
 // The library pads both sides alike.
 bool isSymmetric(const ConvShape& s) {
@@ -34,9 +28,15 @@ bool fitsInt(const ConvShape& s) {
 
 }  // namespace
 
+bool CudnnConvolution::pays(const DnnDevice& device, const ConvShape& s) {
+  return device.takesAll ||
+         (std::min(s.groupIn(), s.groupOut()) >= kLeastChannels && s.groupIn() % kChannelMultiple == 0 &&
+          s.groupOut() % kChannelMultiple == 0 && flopOf(s) >= kLeastFlop);
+}
+
 std::shared_ptr<const CudnnConvolution> CudnnConvolution::make(const DnnDevice& device, const ConvShape& shape,
                                                                ConvolutionPass pass, bool tf32, bool bias, bool relu) {
-  if (!fitsInt(shape) || !isSymmetric(shape) || !(device.takesAll || pays(shape))) return nullptr;
+  if (!fitsInt(shape) || !isSymmetric(shape)) return nullptr;
   std::shared_ptr<CudnnConvolution> result(new CudnnConvolution(device, pass));
   result->describe(shape, tf32, bias, relu);
   return result->findWorkspace() ? result : nullptr;

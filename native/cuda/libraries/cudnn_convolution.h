@@ -13,7 +13,9 @@ enum class ConvolutionPass { forward, input, filter };
 // Images are [n, height, width, channels]; filters must lie as [cout, kh, kw, cin / groups].
 class CudnnConvolution {
  public:
-  // Null where the kernels here are as good (a rule of the shape) and where the library does not take the shape.
+  // Whether it gains more than the filter's way into the library's layout costs: a rule of the shape.
+  static bool pays(const DnnDevice& device, const ConvShape& shape);
+  // Null where the library does not take the shape.
   static std::shared_ptr<const CudnnConvolution> make(const DnnDevice& device, const ConvShape& shape,
                                                       ConvolutionPass pass, bool tf32, bool bias, bool relu);
   ~CudnnConvolution();

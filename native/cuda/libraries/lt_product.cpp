@@ -12,6 +12,7 @@ constexpr double kLeastFlop = 1 << 28;
 
 constexpr uint32_t kAlignment = 16;  // of kernels that read 16 bytes at once; what a plan places has more
 constexpr uint64_t kMostWorkspace = 32 << 20;
+constexpr int kMostAlgorithms = 8;  // that are worth a measurement
 
 // A matrix as the library sees it: columns of `rows` numbers each, `leading` apart, or its transpose.
 struct Matrix {
@@ -44,15 +45,19 @@ std::optional<int64_t> batchStride(const int64_t (&strides)[kGemmBatchRank], con
   return stride.value_or(0);
 }
 
-bool pays(const Gemm& gemm, Factors factors) {
-  const int64_t wide = factors == Factors::bf16 ? 8 : 4;  // of kernels that read 16 bytes at once
-  const auto isWide = [&](const GemmOperand& operand) {
+// Whether kernels can read 16 bytes at once.
+bool isWide(const Gemm& gemm, Factors factors) {
+  const int64_t wide = factors == Factors::bf16 ? 8 : 4;
+  const auto fits = [&](const GemmOperand& operand) {
     return std::max(operand.x, operand.inner) % wide == 0 &&
            std::ranges::all_of(operand.batch, [&](int64_t stride) { return stride % wide == 0; });
   };
+  return fits(gemm.a) && fits(gemm.b) && gemm.cRow % 4 == 0;
+}
+
+bool isLarge(const Gemm& gemm) {
   const double flop = 2.0 * double(gemm.batchCount) * double(gemm.m) * double(gemm.n) * double(gemm.k);
-  return std::min({gemm.m, gemm.n, gemm.k}) >= kLeastSide && flop >= kLeastFlop && isWide(gemm.a) && isWide(gemm.b) &&
-         gemm.cRow % 4 == 0;
+  return std::min({gemm.m, gemm.n, gemm.k}) >= kLeastSide && flop >= kLeastFlop;
 }
 
 bool aligned(const void* data) { return reinterpret_cast<uintptr_t>(data) % kAlignment == 0; }
@@ -60,7 +65,34 @@ bool aligned(const void* data) { return reinterpret_cast<uintptr_t>(data) % kAli
 }  // namespace
 
 std::shared_ptr<const LtProduct> LtProduct::make(const LtDevice& device, const Gemm& gemm, Factors factors, bool bias) {
-  if (std::min({gemm.m, gemm.n, gemm.k, gemm.batchCount}) < 1 || !(device.takesAll || pays(gemm, factors)))
+  if (!device.takesAll && !isLarge(gemm)) return nullptr;
+  const auto result = describe(device, gemm, factors, bias);
+  if (!result) return nullptr;
+  const std::vector<LtHeuristicResult> found = result->ask(1);
+  return !found.empty() && result->take(found[0]) ? result : nullptr;
+}
+
+std::vector<LtAlgorithm> LtProduct::algorithms(const LtDevice& device, const Gemm& gemm, Factors factors, bool bias) {
+  std::vector<LtAlgorithm> algorithms;
+  if (const auto product = describe(device, gemm, factors, bias)) {
+    for (const LtHeuristicResult& found : product->ask(kMostAlgorithms)) algorithms.push_back(found.algorithm);
+  }
+  return algorithms;
+}
+
+std::shared_ptr<const LtProduct> LtProduct::make(const LtDevice& device, const Gemm& gemm, Factors factors, bool bias,
+                                                 const LtAlgorithm& algorithm) {
+  const auto result = describe(device, gemm, factors, bias);
+  if (!result) return nullptr;
+  LtHeuristicResult found = {};
+  const LtStatus status = device.library.functions.check(device.handle, result->product_, result->left_, result->right_,
+                                                         result->result_, result->result_, &algorithm, &found);
+  found.algorithm = algorithm;
+  return status == 0 && result->take(found) ? result : nullptr;
+}
+
+std::shared_ptr<LtProduct> LtProduct::describe(const LtDevice& device, const Gemm& gemm, Factors factors, bool bias) {
+  if (std::min({gemm.m, gemm.n, gemm.k, gemm.batchCount}) < 1 || !(device.takesAll || isWide(gemm, factors)))
     return nullptr;
   if ((bias && gemm.halfBias != gemm.halfC) || gemm.biasBatch != 0 ||
       std::max({gemm.m, gemm.n, gemm.k, gemm.batchCount}) > INT32_MAX)
@@ -96,10 +128,10 @@ std::shared_ptr<const LtProduct> LtProduct::make(const LtDevice& device, const G
   if (bias || gemm.relu) set(kLtEpilogue, (gemm.relu ? kLtRelu : 0) | (bias ? kLtBias : 0));
   // Of the result's type. Tells the heuristic how it is aligned; all products of a batch have the same.
   if (bias) set(kLtBiasPointer, reinterpret_cast<const void*>(uintptr_t(kAlignment)));
-  return result->choose() ? result : nullptr;
+  return result;
 }
 
-bool LtProduct::choose() {
+std::vector<LtHeuristicResult> LtProduct::ask(int most) const {
   const CublasLt& library = device_.library;
   const CublasLtFunctions& f = library.functions;
   LtPreference preference = nullptr;
@@ -111,12 +143,18 @@ bool LtProduct::choose() {
   prefer(kLtMostWorkspace, kMostWorkspace);
   prefer(kLtReductionMask, kLtReduceInWorkspace);
   for (int attribute : {kLtAlignmentA, kLtAlignmentB, kLtAlignmentC, kLtAlignmentD}) prefer(attribute, kAlignment);
-  LtHeuristicResult found = {};
+  std::vector<LtHeuristicResult> found(size_t(most), LtHeuristicResult{});
   int count = 0;
   const LtStatus status =
-      f.heuristic(device_.handle, product_, left_, right_, result_, result_, preference, 1, &found, &count);
-  if (status == kLtNotSupported || (status == 0 && (count == 0 || found.state != 0))) return false;
+      f.heuristic(device_.handle, product_, left_, right_, result_, result_, preference, most, found.data(), &count);
+  if (status == kLtNotSupported) return {};
   library.check(status, "cublasLtMatmulAlgoGetHeuristic");
+  found.resize(size_t(count));
+  return found;
+}
+
+bool LtProduct::take(const LtHeuristicResult& found) {
+  if (found.state != 0 || found.workspaceBytes > kMostWorkspace) return false;
   algorithm_ = found.algorithm;
   workspace_.bytes = found.workspaceBytes;
   return true;

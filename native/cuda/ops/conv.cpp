@@ -1,20 +1,22 @@
-#include <algorithm>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <vector>
 
-#include "cuda/kernels/conv_narrow.cuh"
+#include "cuda/autotune/autotune.h"
 #include "cuda/ops/conv_library.h"
+#include "cuda/ops/conv_narrow.h"
 #include "cuda/ops/depthwise.h"
 #include "cuda/ops/product.h"
-#include "cuda/ops/sizes.h"
 #include "plan/conv_shape.h"
 
-// The three passes of a convolution as products whose A is made of windows; groups are the products of a batch.
+// The three passes of a convolution: as products whose A is made of windows, groups being the products of a batch, or
+// in one of the other ways there are for some shapes.
 
 namespace chainrule::cuda {
 namespace {
 
-constexpr int kGroups = kGemmBatchRank - 1;       // axis of the batch
-constexpr int64_t kNarrowSharedBytes = 48 << 10;  // of a filter
-constexpr int64_t kNarrowPartPixels = 128;
+constexpr int kGroups = kGemmBatchRank - 1;  // axis of the batch
 
 Gemm grouped(const ConvShape& s, int64_t a, int64_t b, int64_t c) {
   Gemm gemm;
@@ -25,24 +27,19 @@ Gemm grouped(const ConvShape& s, int64_t a, int64_t b, int64_t c) {
   return gemm;
 }
 
-// Images of so few channels that the sums are short.
-bool isNarrow(const ConvShape& s) {
-  return s.groups == 1 && s.cin <= kNarrowChannels && s.filterRows() <= kNarrowRows && s.n * s.oh * s.ow < INT32_MAX &&
-         s.h * s.w * s.cin < INT32_MAX;
-}
-
 // The product of the two operands, A being windows of the first.
-Lowering lowerWindows(const LowerContext& c, const ConvShape& s, Gemm gemm, Epilogue epilogue, const OwnEpilogue& own) {
+Lowering lowerWindows(const LowerContext& c, const ConvShape& s, const Gemm& gemm, const GemmPlan& plan,
+                      Epilogue epilogue, const OwnEpilogue& own) {
   Lowering lowering;
   lowering.flop = flopOf(s);
-  lowering.sharedScratch = epilogue.place(size_t(planGemm(gemm)));
+  lowering.sharedScratch = epilogue.place(size_t(plan.scratchBytes));
   lowering.launch = [=, factors = factorsOf(c)](const StepArgs& args) {
     Gemm now = gemm;
     now.a.data = args.in<void>(0);
     now.b.data = args.in<void>(1);
     now.c = epilogue.result(args);
     now.bias = own.bias(args);
-    runGemm(queueOf(args), now, args.shared, factors, true);
+    runGemm(queueOf(args), now, plan, args.shared, factors, true);
     epilogue.run(args);
   };
   return lowering;
@@ -54,42 +51,65 @@ bool isPointwise(const ConvShape& s) {
          s.padTop == 0 && s.padLeft == 0;
 }
 
-Lowering lowerPass(const LowerContext& c, const ConvShape& s, ConvolutionPass pass, Gemm gemm, Epilogue epilogue = {}) {
-  if (isPointwise(s)) {
+// For a file of choices: what is convolved, and how.
+std::string keyOf(const LowerContext& c, const ConvShape& s, ConvolutionPass pass, const OwnEpilogue& own) {
+  const auto text = [](std::initializer_list<int64_t> sizes, char between) {
+    std::string joined;
+    for (const int64_t size : sizes) joined += (joined.empty() ? "" : std::string(1, between)) + std::to_string(size);
+    return joined;
+  };
+  static constexpr const char* names[] = {"convolution ", "convolution's input ", "convolution's filter "};
+  return names[int(pass)] + nameOf(factorsOf(c)) + " " + text({s.n, s.h, s.w, s.cin}, 'x') + " by " +
+         text({s.kh, s.kw, s.groupIn(), s.cout}, 'x') + " is " + text({s.n, s.oh, s.ow, s.cout}, 'x') + ", strides " +
+         text({s.strideH, s.strideW}, ' ') + ", dilations " + text({s.dilationH, s.dilationW}, ' ') + ", padding " +
+         text({s.padTop, s.padLeft}, ' ') + ", groups " + text({s.groups}, ' ') + nameOf(own);
+}
+
+Lowering lowerPass(const LowerContext& c, const ConvShape& s, ConvolutionPass pass, Gemm gemm,
+                   const Epilogue& whole = {}) {
+  Epilogue epilogue = whole;
+  const OwnEpilogue own = epilogue.take();
+  const std::optional<Lowering> narrow = lowerNarrow(c, s, pass, epilogue, own);
+  if (!narrow && isPointwise(s)) {
     Gemm product{.m = gemm.m, .n = gemm.n, .k = gemm.k, .cRow = gemm.n};
     const bool transposed = pass == ConvolutionPass::filter;
     product.a = rowsOperand(transposed ? gemm.m : gemm.k, transposed);
     product.b = columnsOperand(s.cout, pass == ConvolutionPass::input);
-    return lowerProduct(c, product, epilogue);
+    return lowerProduct(c, product, whole);
   }
-  const OwnEpilogue own = epilogue.take();
-  return lowerByCudnn(c, s, pass, epilogue, own, lowerWindows(c, s, withEpilogue(gemm, own), epilogue, own));
+  if (narrow && c.autotune.empty()) return *narrow;  // without looking for a library
+  gemm = withEpilogue(gemm, own);
+  const DnnDevice* const cudnn = cudnnOf(c);
+  const auto here = [&](const GemmPlan& plan) { return lowerWindows(c, s, gemm, plan, epilogue, own); };
+  const auto byCudnn = [&](Refusal refusal) {
+    return lowerByCudnn(c, *cudnn, s, pass, epilogue, own, here(planGemm(gemm)), refusal);
+  };
+  const auto byRule = [&] {
+    std::optional<Lowering> lowering = narrow;
+    if (!lowering && cudnn && CudnnConvolution::pays(*cudnn, s)) lowering = byCudnn(Refusal::here);
+    return lowering ? *lowering : here(planGemm(gemm));
+  };
+  if (c.autotune.empty()) return byRule();
+  static constexpr const char *kNarrow = "few channels", *kCudnn = "cuDNN";
+  const auto names = [&] {
+    std::vector<std::string> names = tileNames(c, gemm, true);
+    if (narrow) names.push_back(kNarrow);
+    if (cudnn) names.push_back(kCudnn);
+    return names;
+  };
+  const auto make = [&](std::string_view name) -> std::optional<Lowering> {
+    if (const auto plan = planNamed(name, c, gemm, true)) return here(*plan);
+    if (name == kNarrow) return narrow;
+    return cudnn && name == kCudnn ? byCudnn(Refusal::fails) : std::nullopt;
+  };
+  const std::string library = cudnn ? "cuDNN " + cudnn->library.version : "no cuDNN";
+  return lowerFastest(c, {keyOf(c, s, pass, own), library, names, make, byRule});
 }
 
 Lowering lowerForward(const LowerContext& c) {
   const ConvShape s = convShape(c.attrs(), c.in[0].dims, c.in[1].dims, c.out[0].dims);
-  Lowering lowering;
-  lowering.flop = flopOf(s);
-  Epilogue epilogue(c, 2);
+  const Epilogue epilogue(c, 2);
   if (isDepthwise(s)) return lowerDepthwise(c, s, epilogue);
-  const int64_t filterBytes = s.filterRows() * ((s.cout + 3) / 4) * int64_t(sizeof(Four));
-  if (isNarrow(s) && filterBytes <= kNarrowSharedBytes) {
-    const OwnEpilogue own = epilogue.take();
-    lowering.sharedScratch = epilogue.place(0);
-    lowering.launch = [=, halves = factorsOf(c) == Factors::bf16](const StepArgs& args) {
-      LaunchSize size = itemsOfConvolution(s.n * s.oh * ceilDiv(s.ow, kNarrowPixels) * ceilDiv(s.cout, 4));
-      size.sharedBytes = filterBytes;
-      void* const y = epilogue.result(args);
-      const NarrowResult to{y, own.bias(args), own.rounds, own.halfBias, own.relu, isFours(y, s.cout)};
-      if (halves) {
-        queueOf(args).launch(KERNEL(convNarrowForwardHalf), size, s, args.in<uint16_t>(0), args.in<uint16_t>(1), to);
-      } else {
-        queueOf(args).launch(KERNEL(convNarrowForwardFloat), size, s, args.in<float>(0), args.in<float>(1), to);
-      }
-      epilogue.run(args);
-    };
-    return lowering;
-  }
   Gemm gemm = grouped(s, s.groupIn(), s.groupOut(), s.groupOut());
   gemm.m = s.n * s.oh * s.ow;
   gemm.n = s.groupOut();
@@ -125,31 +145,7 @@ Lowering lowerInput(const LowerContext& c) {
 // Operands: the input, the gradient of the output.
 Lowering lowerFilter(const LowerContext& c) {
   const ConvShape s = convShape(c.attrs(), c.in[0].dims, c.out[0].dims, c.in[1].dims);
-  Lowering lowering;
-  lowering.flop = flopOf(s);
   if (isDepthwise(s)) return lowerDepthwiseFilter(c, s);
-  if (isNarrow(s)) {
-    const int64_t rows = s.filterRows(), count = rows * s.cout;
-    const int64_t parts = std::clamp<int64_t>(s.n * s.oh * s.ow / kNarrowPartPixels, 1, 2 * kMultiprocessors);
-    lowering.sharedScratch = size_t(parts * count * 4);
-    lowering.launch = [=, halves = factorsOf(c) == Factors::bf16](const StepArgs& args) {
-      Queue& queue = queueOf(args);
-      float* partial = reinterpret_cast<float*>(args.shared);
-      const LaunchSize size{{(s.cout + kNarrowColumns - 1) / kNarrowColumns, parts},
-                            {kNarrowWarps * kWarp},
-                            kNarrowWarps * rows * kNarrowColumns * int64_t(sizeof(float))};
-      const bool wide = isFours(args.in<void>(1), s.cout);
-      if (halves) {
-        queue.launch(KERNEL(convNarrowFilterHalf), size, s, args.in<uint16_t>(0), args.in<uint16_t>(1), parts, wide,
-                     partial);
-      } else {
-        queue.launch(KERNEL(convNarrowFilterFloat), size, s, args.in<float>(0), args.in<float>(1), parts, wide,
-                     partial);
-      }
-      joinFilterParts(queue, partial, parts, count, args.out<float>());
-    };
-    return lowering;
-  }
   Gemm gemm = grouped(s, s.groupIn(), s.groupOut(), s.groupOut());
   gemm.m = s.filterRows();
   gemm.n = s.groupOut();

@@ -1,6 +1,7 @@
 #include "cuda/ops/gemm.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "cuda/kernels/gemm_bf16.cuh"
 #include "cuda/kernels/gemm_exact.cuh"
@@ -14,14 +15,13 @@ namespace {
 constexpr int64_t kLongSum = 1024, kLeastPart = 256, kPartMultiple = 64;
 constexpr int64_t kPartsOfTiles = 1024;  // of k, for which a tile may be as large as if there were another of it
 
-enum class Tile { tiny, small, medium, large };
 struct TileSize {
   int64_t height, width;
 };
-constexpr TileSize kTiles[] = {{32, 32}, {64, 64}, {128, 128}, {128, 256}};
+constexpr TileSize kTileSizes[] = {{32, 32}, {64, 64}, {128, 128}, {128, 256}};
 
 int64_t tileCount(const Gemm& gemm, Tile tile) {
-  const auto [height, width] = kTiles[int(tile)];
+  const auto [height, width] = kTileSizes[int(tile)];
   return (gemm.m + height - 1) / height * ((gemm.n + width - 1) / width) * gemm.batchCount;
 }
 
@@ -58,11 +58,15 @@ Chosen chosen(Kernel<Gemm> kernel, bool windowed) {
   (tile >= Tile::medium  ? CHOOSE_WINDOW(math, Medium) \
    : tile == Tile::small ? CHOOSE_WINDOW(math, Small)  \
                          : CHOOSE_WINDOW(math, Tiny))
-Chosen choose(const Gemm& gemm, Factors factors, int64_t mostShared, bool aAlongK, bool bAlongK, bool windowed) {
-  const Tile tile = chooseTile(gemm);
-  if (tile == Tile::large && !windowed && factors != Factors::exact) {
-    const Chosen large = factors == Factors::tf32 ? CHOOSE(Tf32, Large, Plain) : CHOOSE(Bf16, Large, Plain);
-    if (large.sharedBytes <= mostShared) return large;
+// The largest tiles have kernels for some kinds of products only.
+std::optional<Chosen> chooseLarge(Factors factors, int64_t mostShared, bool aAlongK, bool bAlongK, bool windowed) {
+  if (windowed || factors == Factors::exact) return std::nullopt;
+  const Chosen large = factors == Factors::tf32 ? CHOOSE(Tf32, Large, Plain) : CHOOSE(Bf16, Large, Plain);
+  return large.sharedBytes <= mostShared ? std::optional(large) : std::nullopt;
+}
+Chosen choose(Tile tile, Factors factors, int64_t mostShared, bool aAlongK, bool bAlongK, bool windowed) {
+  if (tile == Tile::large) {
+    if (const auto large = chooseLarge(factors, mostShared, aAlongK, bAlongK, windowed)) return *large;
   }
   switch (factors) {
     case Factors::bf16:
@@ -78,6 +82,13 @@ Chosen choose(const Gemm& gemm, Factors factors, int64_t mostShared, bool aAlong
 #undef CHOOSE_WINDOW
 #undef CHOOSE
 #undef CHOSEN
+
+// Which directions are contiguous. There are no kernels for A along x and B along k: such an A is read element by
+// element.
+bool isBAlongK(const Gemm& gemm) { return gemm.b.inner == 1 && gemm.b.x != 1; }
+bool isAAlongK(const Gemm& gemm, bool windowed) {
+  return windowed ? !gemm.window.rowsAreTaps : gemm.a.inner == 1 || gemm.a.x != 1 || isBAlongK(gemm);
+}
 
 // Whether every run of so many elements in the contiguous direction, `count` long, can be read at once.
 bool isWide(const GemmOperand& operand, bool alongK, int64_t count, int64_t run = 4) {
@@ -106,15 +117,29 @@ GemmOperand columnsOperand(int64_t row, bool transposed) {
   return {.x = transposed ? row : 1, .inner = transposed ? 1 : row};
 }
 
-int64_t planGemm(Gemm& gemm) {
-  gemm.parts = 1;
-  gemm.kPart = std::max<int64_t>(gemm.k, 1);
-  const int64_t count = tileCount(gemm, chooseTile(gemm));
-  if (count == 0 || count >= kMultiprocessors || gemm.k < kLongSum) return 0;
+std::string nameOf(Tile tile) {
+  const auto [height, width] = kTileSizes[int(tile)];
+  return std::to_string(height) + "x" + std::to_string(width);
+}
+
+GemmPlan planGemm(const Gemm& gemm) { return planGemm(gemm, chooseTile(gemm)); }
+
+GemmPlan planGemm(const Gemm& gemm, Tile tile) {
+  GemmPlan plan{.tile = tile, .kPart = std::max<int64_t>(gemm.k, 1)};
+  const int64_t count = tileCount(gemm, tile);
+  if (count == 0 || count >= kMultiprocessors || gemm.k < kLongSum) return plan;
   const int64_t wanted = std::min(2 * kMultiprocessors / count, gemm.k / kLeastPart);  // all at the same time
-  gemm.kPart = ((gemm.k + wanted - 1) / wanted + kPartMultiple - 1) / kPartMultiple * kPartMultiple;
-  gemm.parts = (gemm.k + gemm.kPart - 1) / gemm.kPart;
-  return gemm.parts > 1 ? gemm.parts * gemm.batchCount * gemm.m * gemm.n * int64_t(sizeof(float)) : 0;
+  plan.kPart = ((gemm.k + wanted - 1) / wanted + kPartMultiple - 1) / kPartMultiple * kPartMultiple;
+  plan.parts = (gemm.k + plan.kPart - 1) / plan.kPart;
+  if (plan.parts > 1) plan.scratchBytes = plan.parts * gemm.batchCount * gemm.m * gemm.n * int64_t(sizeof(float));
+  return plan;
+}
+
+std::vector<Tile> tilesFor(const Gemm& gemm, Factors factors, bool windowed, int64_t mostShared) {
+  std::vector<Tile> tiles = {Tile::tiny, Tile::small, Tile::medium};
+  if (chooseLarge(factors, mostShared, isAAlongK(gemm, windowed), isBAlongK(gemm), windowed))
+    tiles.push_back(Tile::large);
+  return tiles;
 }
 
 Factors factorsOf(const LowerContext& c) {
@@ -122,17 +147,17 @@ Factors factorsOf(const LowerContext& c) {
   return c.precision == MatmulPrecision::high ? Factors::tf32 : Factors::exact;
 }
 
-void runGemm(Queue& queue, Gemm gemm, void* scratch, Factors factors, bool windowed) {
+void runGemm(Queue& queue, Gemm gemm, const GemmPlan& plan, void* scratch, Factors factors, bool windowed) {
   const int64_t run = factors == Factors::bf16 ? kGemmRun<uint16_t> : kGemmRun<float>;
-  const bool bAlongK = gemm.b.inner == 1 && gemm.b.x != 1;
-  // There are no kernels for A along x and B along k: such an A is read element by element.
-  const bool aAlongK = windowed ? !gemm.window.rowsAreTaps : gemm.a.inner == 1 || gemm.a.x != 1 || bAlongK;
+  const bool aAlongK = isAAlongK(gemm, windowed), bAlongK = isBAlongK(gemm);
   gemm.wideA = windowed ? isWide(gemm.window, gemm.a, run) : isWide(gemm.a, aAlongK, aAlongK ? gemm.k : gemm.m, run);
   gemm.wideB = isWide(gemm.b, bAlongK, bAlongK ? gemm.k : gemm.n, run);
   gemm.wideC = isWide({.data = gemm.c, .x = gemm.cRow, .inner = 1}, true, 4) &&
                std::ranges::all_of(gemm.cBatch, [](int64_t stride) { return stride % 4 == 0; });
+  gemm.parts = plan.parts;
+  gemm.kPart = plan.kPart;
   gemm.partial = static_cast<float*>(scratch);
-  const Chosen chosen = choose(gemm, factors, queue.mostShared(), aAlongK, bAlongK, windowed);
+  const Chosen chosen = choose(plan.tile, factors, queue.mostShared(), aAlongK, bAlongK, windowed);
   LaunchSize launch;
   launch.grid.x = (gemm.m + chosen.height - 1) / chosen.height * ((gemm.n + chosen.width - 1) / chosen.width);
   launch.grid.y = std::min<int64_t>(gemm.batchCount * gemm.parts, 65535);

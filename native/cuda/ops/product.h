@@ -1,38 +1,29 @@
 #pragma once
 
-#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "cuda/ops/gemm.h"
 #include "cuda/ops/island.h"
 
 namespace chainrule::cuda {
 
-class LtProduct;
-
-// A product of two matrices by the kernels here or, where it is installed and the shape pays, by cuBLASLt: decided
-// once, when a node is lowered.
-class Product {
- public:
-  // `gemm` without its pointers; `own`: those that come with an epilogue.
-  Product(const LowerContext& node, const Gemm& gemm, const OwnEpilogue& own);
-
-  bool byLibrary() const { return library_ != nullptr; }
-  int64_t scratchBytes() const { return scratchBytes_; }
-  const Gemm& gemm() const { return gemm_; }  // to be given pointers
-  void run(Queue& queue, const Gemm& gemm, void* scratch) const;
-
- private:
-  Gemm gemm_;
-  Factors factors_;
-  std::shared_ptr<const LtProduct> library_;
-  int64_t scratchBytes_ = 0;
-};
-
 // The launch of a node whose first two inputs are the sides of a product and whose output is the result, perhaps with
-// an epilogue.
+// an epilogue. By the kernels here or, where it is installed and the shape pays, by cuBLASLt: decided now, by the shape
+// or, where the node says so, by measuring.
 Lowering lowerProduct(const LowerContext& node, const Gemm& gemm, const Epilogue& epilogue = {});
 
 // What the kernel does itself of an epilogue; the bias comes with the pointers.
 Gemm withEpilogue(Gemm gemm, const OwnEpilogue& own);
+
+// The ways to compute a product by the kernels here, by name: see cuda/autotune/autotune.h.
+std::vector<std::string> tileNames(const LowerContext& node, const Gemm& gemm, bool windowed);
+std::optional<GemmPlan> planNamed(std::string_view name, const LowerContext& node, const Gemm& gemm, bool windowed);
+
+// For the keys of choices: "tf32", ", bias, relu".
+std::string nameOf(Factors factors);
+std::string nameOf(const OwnEpilogue& own);
 
 }  // namespace chainrule::cuda

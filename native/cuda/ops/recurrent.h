@@ -26,19 +26,15 @@ struct RowsProduct {
     gemm.cRow = cRow;
     return gemm;
   }
-  int64_t scratch() const {  // bytes
-    Gemm planned = gemm();
-    return planGemm(planned);
-  }
+  int64_t scratch() const { return planGemm(gemm()).scratchBytes; }
   // C = [C +] A B. `scratch` is free again when the next product runs.
   void run(Queue& queue, const float* a, const float* b, float* c, void* scratch, bool accumulate = false) const {
-    Gemm planned = gemm();
-    planGemm(planned);
-    planned.a.data = a;
-    planned.b.data = b;
-    planned.c = c;
-    planned.accumulate = accumulate;
-    runGemm(queue, planned, scratch, tf32 ? Factors::tf32 : Factors::exact);
+    Gemm now = gemm();
+    now.a.data = a;
+    now.b.data = b;
+    now.c = c;
+    now.accumulate = accumulate;
+    runGemm(queue, now, planGemm(now), scratch, tf32 ? Factors::tf32 : Factors::exact);
   }
 };
 
