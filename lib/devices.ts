@@ -87,8 +87,9 @@ export function releaseDeviceMemory(): Promise<void> {
 }
 
 /**
- * How exactly GPUs multiply float32 matrices, for programs compiled from now on: `'high'`, the default as in TensorFlow, may
- * round factors to tf32 (10 bits of mantissa, sums in float32) to use tensor cores; `'highest'` never does. CPUs are exact.
+ * How exactly GPUs multiply float32 matrices, also in convolutions and attention, for programs compiled from now on: `'high'`,
+ * the default as in TensorFlow, may round factors to tf32 (10 bits of mantissa, sums in float32) to use tensor cores;
+ * `'highest'` never does. CPUs are exact.
  */
 export function setFloat32MatmulPrecision(precision: 'high' | 'highest', where = 'setFloat32MatmulPrecision'): void {
   if (precision !== 'high' && precision !== 'highest') {
