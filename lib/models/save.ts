@@ -1,4 +1,4 @@
-import { lstat } from 'node:fs/promises';
+import { promises as fs } from 'node:fs';
 import type { Serialized } from '../config.js';
 import { ChainruleError, checkOptions } from '../errors.js';
 import { writeAtomically } from '../formats/atomic_write.js';
@@ -92,7 +92,7 @@ function timestamp(date: Date): string {
 }
 
 async function exists(path: string): Promise<boolean> {
-  return lstat(path).then(
+  return fs.lstat(path).then(
     () => true,
     () => false,
   );
