@@ -67,8 +67,7 @@ Napi::Value viewOf(Napi::Env env, DType dtype, int64_t count, Napi::ArrayBuffer 
   }
 }
 
-// Bytes from which glibc maps what malloc asks for: at first, and at most once it has learnt better.
-constexpr int64_t kMapped = 1 << 17, kMappedAlways = 1 << 25;
+constexpr int64_t kMapped = 1 << 17;  // bytes from which glibc maps what malloc asks for, until it learns better
 
 // V8 frees results by the dozen, and glibc would unmap them and trim its heap: the next ones would fault in page after
 // page, at about the speed at which a layer fills them. glibc raises its limits to the largest mapping (up to 32 MiB)

@@ -29,8 +29,9 @@ std::vector<BoundArray> boundListFrom(const Napi::Value& value);
 // The array for use on another thread: small ones are copied, larger ones pinned (don't write to them before the
 // promise settles).
 Column columnFrom(const BoundArray& bound, bool copy);
-constexpr int64_t kCopyLimit = 1 << 17;  // ten microseconds of the calling thread
-constexpr int64_t kCopied = 1 << 16;     // bytes of a result up to which a copy is cheaper than memory of its own
+constexpr int64_t kCopyLimit = 1 << 17;     // ten microseconds of the calling thread
+constexpr int64_t kCopied = 1 << 16;        // bytes of a result up to which a copy is cheaper than memory of its own
+constexpr int64_t kMappedAlways = 1 << 25;  // bytes from which glibc maps all that malloc asks for
 
 Napi::Value typedArrayOf(Napi::Env env, DType dtype, Buffer data, int64_t count);
 // A list of { data, shape, dtype } in memory of JavaScript, still to be written. It is free as soon as it is collected;

@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "node/classes.h"
 #include "node/convert.h"
 
@@ -81,8 +79,10 @@ Napi::Value ProgramWrap::run(const Napi::CallbackInfo& call) {
   return guarded(call.Env(), [&] {
     const std::shared_ptr<RunJob> job = jobFor(call);
     const std::vector<TensorType> types = program_->outputTypes(program_->batchOf(job->inputs));
-    const bool large = std::any_of(types.begin(), types.end(), [](const auto& type) { return type.bytes() > kCopied; });
-    if (!large) {
+    int64_t bytes = 0;
+    for (const TensorType& type : types) bytes += type.bytes();
+    // Large ones are the job's: V8 has limits, and takes what the machine doesn't have.
+    if (bytes <= kCopied || bytes >= kMappedAlways) {
       return submitCancellable(call.Env(), job,
                                [job](Napi::Env env) { return boundListOf(env, std::move(job->results)); });
     }

@@ -71,7 +71,7 @@ test('results of predictSync are collected in a loop that never yields to the ev
   expect((process.memoryUsage().rss - before) >> 20).toBeLessThan(400);
 });
 
-test.skipIf(process.platform !== 'linux')('results lie in memory that was there before: its pages are not faulted in anew', () => {
+test.skipIf(process.platform !== 'linux')('results lie in pages that are there already', () => {
   // In a process of its own: what a process has freed before decides how glibc goes about.
   const code = `
     const { layers, NDArray, sequential } = require(${JSON.stringify(packageFile)});
