@@ -15,7 +15,7 @@ function load(): unknown {
   if (!cachedData || new Script('Object').runInThisContext() !== Object) return require('./chainrule.js');
   const known = require.cache[file];
   if (known) return known.exports;
-  const script = new Script(Module.wrap(readFileSync(file, 'utf8')), { filename: file, cachedData });
+  const script = new Script(Module.wrap(readFileSync(file, 'latin1')), { filename: file, cachedData });
   const bundle = new Module(file, module);
   bundle.filename = file;
   require.cache[file] = bundle; // whoever asks for the file itself gets the same classes

@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { familySync, versionSync } from 'detect-libc';
+import type * as detectLibc from 'detect-libc';
 import { ChainruleError } from './errors.js';
 
 export interface LoadedAddon {
@@ -18,7 +18,7 @@ interface Candidate {
 }
 
 const root = join(__dirname, '..');
-const libc = process.platform === 'linux' ? (familySync() ?? 'glibc') : '';
+const libc = process.platform === 'linux' ? libcOfNode() : '';
 const target = `${process.platform}-${process.arch}`;
 const binary = libc ? `chainrule.${libc}.node` : 'chainrule.node';
 
@@ -76,8 +76,19 @@ function firstLine(error: unknown): string {
   return message.split('\n')[0]!;
 }
 
+/** A Node for musl is started by musl's loader. detect-libc brings in child_process: it is asked only where that lies. */
+function libcOfNode(): string {
+  const loader = { x64: 'x86_64', arm64: 'aarch64' }[process.arch as string];
+  if (loader && !existsSync(`/lib/ld-musl-${loader}.so.1`)) return 'glibc';
+  return libcDetection().familySync() ?? 'glibc';
+}
+
+function libcDetection(): typeof detectLibc {
+  return require('detect-libc') as typeof detectLibc;
+}
+
 function explain(attempts: string[]): string {
-  const system = [target, libc && `${libc} ${versionSync() ?? ''}`.trim(), `Node ${process.version}`];
+  const system = [target, libc && `${libc} ${libcDetection().versionSync() ?? ''}`.trim(), `Node ${process.version}`];
   const help = process.env.CHAINRULE_BINARY
     ? ['- CHAINRULE_BINARY is set: correct the path, or unset it to use the binary of the package']
     : existsSync(join(root, 'binding.gyp'))

@@ -20,7 +20,9 @@ const predicts = (file: string): string => `
 
 describe('the start of the package', () => {
   test('V8 accepts the code that was compiled ahead', () => {
-    const source = wrap(readFileSync(join(dist, 'chainrule.js'), 'utf8'));
+    const text = readFileSync(join(dist, 'chainrule.js'), 'utf8');
+    expect(text).toMatch(/^[\0-\x7f]*$/); // the entry reads it as Latin-1
+    const source = wrap(text);
     const cachedData = readFileSync(join(dist, cacheName));
     const script = new Script(source, { filename: join(dist, 'chainrule.js'), cachedData });
     expect(script.cachedDataRejected).toBe(false);
@@ -50,10 +52,37 @@ describe('the start of the package', () => {
     }
   });
 
-  test('a first prediction loads no package that files need', () => {
-    const code = `${predicts(join(dist, 'entry.js'))}
-      console.log(Object.keys(require.cache).filter((file) => /node_modules.(yazl|yauzl)/.test(file)).join());`;
-    expect(run(code)).toBe('5');
+  test('a first prediction loads no package, and no module of Node that takes long', () => {
+    const root = mkdtempSync(join(tmpdir(), 'chainrule-start-'));
+    const file = join(root, 'start.js'); // with -e Node loads some by itself
+    writeFileSync(
+      file,
+      `${predicts(join(dist, 'entry.js')).replace('console.log', 'const result = ')}
+      const packages = Object.keys(require.cache).filter((file) => /node_modules/.test(file));
+      const slow = () => process.moduleLoadList.filter((name) =>
+        /^NativeModule (child_process|crypto|fs.promises|http|https|net|readline|stream|worker_threads|zlib)$/.test(name));
+      const before = slow();
+      require('node:zlib');
+      console.log(result, packages.join(), before.join(), slow().includes('NativeModule zlib'));`,
+    );
+    try {
+      expect(execFileSync(process.execPath, [file], { encoding: 'utf8' }).trim()).toBe('5   true');
+    } finally {
+      rmSync(root, { recursive: true });
+    }
+  });
+
+  test('a first prediction asks for no locale: the data of ICU are milliseconds and megabytes', () => {
+    const code = `const asked = [];
+      for (const { prototype } of [Array, BigInt, Date, Number, String])
+        for (const name of Object.getOwnPropertyNames(prototype).filter((name) => /locale|normalize/i.test(name)))
+          prototype[name] = () => asked.push(name);
+      globalThis.Intl = new Proxy({}, { get: (_, name) => asked.push(name) });
+      ${predicts(join(dist, 'entry.js'))}
+      const own = asked.length;
+      (1).toLocaleString(), 'b'.localeCompare('a'), Intl.Collator;
+      console.log(own, asked.join());`;
+    expect(run(code)).toBe('5\n0 toLocaleString,localeCompare,Collator');
   });
 
   test('another realm, as Jest makes one, gets classes of its own', () => {

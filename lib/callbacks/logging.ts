@@ -1,4 +1,5 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { promises as fs } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
 import { ChainruleError, checkOptions, shown } from '../errors.js';
 import type { Logs } from '../models/programs.js';
 import { checkRules, flag, text } from '../rules.js';
@@ -90,8 +91,8 @@ export class CSVLogger extends Callback {
 
   /** When a training goes on, lines of epochs behind the checkpoint are cut off. */
   private async open(): Promise<FileHandle> {
-    if (this.kept === undefined) return await open(this.filename, this.append ? 'a' : 'w');
-    const file = await open(this.filename, 'a');
+    if (this.kept === undefined) return await fs.open(this.filename, this.append ? 'a' : 'w');
+    const file = await fs.open(this.filename, 'a');
     await file.truncate(this.kept);
     return file;
   }

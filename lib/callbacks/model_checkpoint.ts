@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { promises as fs } from 'node:fs';
 import { dirname } from 'node:path';
 import { ChainruleError, shown } from '../errors.js';
 import type { Logs } from '../models/programs.js';
@@ -93,7 +93,7 @@ export class ModelCheckpoint extends MonitorCallback {
       }
     }
     const path = this.path({ ...logs, epoch: this.epoch + 1, ...(batch !== undefined && { batch }) });
-    await mkdir(dirname(path), { recursive: true });
+    await fs.mkdir(dirname(path), { recursive: true });
     if (this.saveWeightsOnly) await this.model.saveWeights(path);
     else await this.model.save(path);
     if (this.verbose) process.stderr.write(`Epoch ${this.epoch + 1}: saving model to ${path}\n`);

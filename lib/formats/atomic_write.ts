@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto';
-import { link, lstat, open, realpath, rename, unlink } from 'node:fs/promises';
+import type * as crypto from 'node:crypto';
+import { promises as fs } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { ioError } from './io_error.js';
 
@@ -25,10 +25,11 @@ async function write(
   signal: AbortSignal | undefined,
   overwrite: boolean,
 ): Promise<void> {
+  const { randomBytes } = require('node:crypto') as typeof crypto; // not before: starts do without
   const { target, mode } = await resolve(path);
   const folder = dirname(target);
   const temporary = join(folder, `.${basename(target)}.${randomBytes(6).toString('hex')}.tmp`);
-  const file = await open(temporary, 'wx', mode);
+  const file = await fs.open(temporary, 'wx', mode);
   try {
     try {
       if (content instanceof Uint8Array) await file.writeFile(content);
@@ -42,17 +43,17 @@ async function write(
       await file.close();
     }
     signal?.throwIfAborted();
-    if (overwrite) await rename(temporary, target);
+    if (overwrite) await fs.rename(temporary, target);
     else {
       // Unlike rename, a second name is refused where there is a file.
-      await link(temporary, target);
-      await unlink(temporary);
+      await fs.link(temporary, target);
+      await fs.unlink(temporary);
     }
   } catch (error) {
-    await unlink(temporary).catch(() => {});
+    await fs.unlink(temporary).catch(() => {});
     throw error;
   }
-  const handle = await open(folder, 'r');
+  const handle = await fs.open(folder, 'r');
   try {
     await handle.sync();
   } finally {
@@ -64,12 +65,12 @@ async function write(
 async function resolve(path: string): Promise<{ target: string; mode?: number }> {
   let target: string;
   try {
-    target = await realpath(path);
+    target = await fs.realpath(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { target: path };
     throw error;
   }
-  const found = await lstat(target);
+  const found = await fs.lstat(target);
   if (found.isFile()) return { target, mode: found.mode & 0o777 };
   throw Object.assign(new Error(`it is ${found.isDirectory() ? 'a folder' : 'no regular file'}`), {
     code: found.isDirectory() ? 'EISDIR' : 'EINVAL',

@@ -1,7 +1,7 @@
-import { mkdir, open, readdir, readFile, rename, rm, unlink } from 'node:fs/promises';
+import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { crc32 } from 'node:zlib';
+import type * as zlib from 'node:zlib';
 import { ChainruleError } from '../errors.js';
 import type { AnyArray } from '../ndarray.js';
 import { writeAtomically } from './atomic_write.js';
@@ -26,11 +26,11 @@ export class CheckpointFolder {
   /** Makes the folder where it is missing and locks it against other processes. */
   static async open(path: string): Promise<CheckpointFolder> {
     try {
-      await mkdir(path, { recursive: true });
+      await fs.mkdir(path, { recursive: true });
       await lock(path);
-      const names = await readdir(path);
+      const names = await fs.readdir(path);
       // What a killed process was writing.
-      for (const name of names) if (unfinished.test(name)) await unlink(join(path, name));
+      for (const name of names) if (unfinished.test(name)) await fs.unlink(join(path, name));
       const folder = new CheckpointFolder(path, Math.max(-1, ...names.map(numberOf)) + 1);
       await folder.prune();
       return folder;
@@ -41,10 +41,10 @@ export class CheckpointFolder {
 
   /** The newest checkpoint whose content is whole. */
   async newest(): Promise<TensorFile | undefined> {
-    const names = (await readdir(this.path)).filter((name) => numberOf(name) >= 0).sort();
+    const names = (await fs.readdir(this.path)).filter((name) => numberOf(name) >= 0).sort();
     for (const name of names.reverse()) {
       try {
-        const file = readSafetensors(await readFile(join(this.path, name)), name);
+        const file = readSafetensors(await fs.readFile(join(this.path, name)), name);
         if ((await checksum(file.tensors)) === file.metadata.get('crc32')) return file;
       } catch (error) {
         if (!(error instanceof ChainruleError) || error.code !== 'ERR_CHAINRULE_FORMAT') throw error;
@@ -63,19 +63,19 @@ export class CheckpointFolder {
   }
 
   private async prune(): Promise<void> {
-    const names = (await readdir(this.path)).filter((name) => numberOf(name) >= 0).sort();
-    for (const name of names.slice(0, -kept)) await unlink(join(this.path, name)).catch(() => {});
+    const names = (await fs.readdir(this.path)).filter((name) => numberOf(name) >= 0).sort();
+    for (const name of names.slice(0, -kept)) await fs.unlink(join(this.path, name)).catch(() => {});
   }
 
   /** Lets others use the folder; `remove` deletes what is in it. */
   async close({ remove = false }: { remove?: boolean } = {}): Promise<void> {
     if (remove)
-      for (const name of await readdir(this.path)) {
-        if (numberOf(name) >= 0) await unlink(join(this.path, name)).catch(() => {});
+      for (const name of await fs.readdir(this.path)) {
+        if (numberOf(name) >= 0) await fs.unlink(join(this.path, name)).catch(() => {});
       }
-    await unlink(join(this.path, lockName)).catch(() => {});
+    await fs.unlink(join(this.path, lockName)).catch(() => {});
     // An empty folder goes, too; one with files of others stays.
-    if (remove) await rm(this.path, { recursive: false }).catch(() => {});
+    if (remove) await fs.rm(this.path, { recursive: false }).catch(() => {});
   }
 }
 
@@ -86,6 +86,7 @@ function numberOf(name: string): number {
 
 /** CRC-32 over the data of all tensors, in pieces that leave the event loop free. */
 async function checksum(tensors: ReadonlyMap<string, AnyArray>): Promise<string> {
+  const { crc32 } = require('node:zlib') as typeof zlib; // not before: starts do without
   const piece = 4 << 20;
   let sum = 0;
   for (const { data } of tensors.values()) {
@@ -103,21 +104,21 @@ async function lock(folder: string): Promise<void> {
   const path = join(folder, lockName);
   for (let attempt = 0; attempt < 10; attempt++) {
     try {
-      const file = await open(path, 'wx');
+      const file = await fs.open(path, 'wx');
       await file.writeFile(`${process.pid} ${await startOf(process.pid)}`);
       await file.close();
       return;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     }
-    const owner = await readFile(path, 'utf8').catch(() => '');
+    const owner = await fs.readFile(path, 'utf8').catch(() => '');
     if (await lives(owner)) throw locked(folder, owner);
     // Whoever renames it took it over; if another process was faster, that was its fresh lock: give it back.
     const aside = `${path}.${process.pid}`;
-    await rename(path, aside).catch(() => {});
-    const taken = await readFile(aside, 'utf8').catch(() => owner);
-    if (taken === owner) await unlink(aside).catch(() => {});
-    else await rename(aside, path).catch(() => {});
+    await fs.rename(path, aside).catch(() => {});
+    const taken = await fs.readFile(aside, 'utf8').catch(() => owner);
+    if (taken === owner) await fs.unlink(aside).catch(() => {});
+    else await fs.rename(aside, path).catch(() => {});
   }
   throw locked(folder, 'another process');
 }
@@ -136,7 +137,7 @@ async function lives(owner: string): Promise<boolean> {
 
 /** When a process started, in clock ticks; process numbers are used again. Empty where /proc does not tell. */
 async function startOf(pid: number): Promise<string> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  const stat = await fs.readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
 }
 

@@ -1,6 +1,7 @@
 import { constants } from 'node:buffer';
-import { type FileHandle, open } from 'node:fs/promises';
-import { crc32 } from 'node:zlib';
+import { promises as fs } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import type * as zlib from 'node:zlib';
 import type * as yauzl from 'yauzl';
 import { ChainruleError } from '../errors.js';
 import { ioError } from './io_error.js';
@@ -30,7 +31,7 @@ export class ZipReader {
   static async open(path: string): Promise<ZipReader> {
     let handle: FileHandle;
     try {
-      handle = await open(path, 'r');
+      handle = await fs.open(path, 'r');
     } catch (error) {
       throw ioError('read', path, error);
     }
@@ -71,6 +72,7 @@ export class ZipReader {
       signal?.throwIfAborted();
       throw foreign(this.path, error);
     }
+    const { crc32 } = require('node:zlib') as typeof zlib; // as yauzl
     let sum = 0;
     for (let at = 0; at < size; at += piece) {
       sum = crc32(content.subarray(at, at + piece), sum);

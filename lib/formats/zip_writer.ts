@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream';
+import type * as streams from 'node:stream';
 import type * as yazl from 'yazl';
 
 /** A member to be written: its name, its size, and its content in pieces. */
@@ -10,9 +10,11 @@ export interface ZipContent {
 
 /** The bytes of a zip file with these members, all stored, in this order: what Keras writes. */
 export async function* zipBytes(members: readonly ZipContent[], date = new Date()): AsyncGenerator<Uint8Array> {
-  const { ZipFile } = require('yazl') as typeof yazl; // not before: a start would take a few milliseconds more
+  // Not before: a start would take a few milliseconds more.
+  const { ZipFile } = require('yazl') as typeof yazl;
+  const { Readable } = require('node:stream') as typeof streams;
   const archive = new ZipFile();
-  const output = archive.outputStream as Readable;
+  const output = archive.outputStream as streams.Readable;
   archive.on('error', (error: Error) => output.destroy(error));
   for (const { name, size, pieces } of members) {
     archive.addReadStreamLazy(name, { compress: false, size, mtime: date, mode: 0o100644 }, (done) => {

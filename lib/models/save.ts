@@ -1,4 +1,4 @@
-import { lstat } from 'node:fs/promises';
+import { promises as fs } from 'node:fs';
 import type { Serialized } from '../config.js';
 import { ChainruleError } from '../errors.js';
 import { writeAtomically } from '../formats/atomic_write.js';
@@ -93,7 +93,7 @@ function timestamp(date: Date): string {
 }
 
 async function exists(path: string): Promise<boolean> {
-  return lstat(path).then(
+  return fs.lstat(path).then(
     () => true,
     () => false,
   );

@@ -45,7 +45,7 @@ std::byte* map(size_t bytes) {
   const size_t before = (kHugePage - reinterpret_cast<uintptr_t>(start) % kHugePage) % kHugePage;
   if (before > 0) munmap(start, before);
   if (before < surplus) munmap(start + before + bytes, surplus - before);
-  madvise(start + before, bytes, MADV_HUGEPAGE);
+  preferHugePages(start + before, bytes);
   return start + before;
 }
 
@@ -118,6 +118,12 @@ std::byte* allocate(size_t bytes, bool zeroed) {
 }
 
 }  // namespace
+
+void preferHugePages(void* data, size_t bytes) {
+  std::byte* const start = static_cast<std::byte*>(data);
+  const size_t before = (kHugePage - reinterpret_cast<uintptr_t>(start) % kHugePage) % kHugePage;
+  if (bytes >= before + kHugePage) madvise(start + before, bytes - before, MADV_HUGEPAGE);
+}
 
 Buffer::Buffer(size_t bytes, bool zeroed) : size_(bytes) {
   if (bytes == 0) return;

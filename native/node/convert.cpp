@@ -1,6 +1,7 @@
 #include "node/convert.h"
 
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 
 #include "node/environment.h"
@@ -64,6 +65,20 @@ Napi::Value viewOf(Napi::Env env, DType dtype, int64_t count, Napi::ArrayBuffer 
     default:
       return Napi::Uint8Array::New(env, size_t(count), buffer, offset);
   }
+}
+
+constexpr int64_t kMapped = 1 << 17;  // bytes from which glibc maps what malloc asks for, until it learns better
+
+// V8 frees results by the dozen, and glibc would unmap them and trim its heap: the next ones would fault in page after
+// page, at about the speed at which a layer fills them. glibc raises its limits to the largest mapping (up to 32 MiB)
+// that it has seen freed, unless the user has set them. One that nobody writes to costs no memory.
+void keepFreedMemory() {
+  static const bool done = [] {
+    void* volatile block = std::malloc(size_t(kMappedAlways) - (1 << 16));
+    std::free(block);
+    return true;
+  }();
+  static_cast<void>(done);
 }
 
 }  // namespace
@@ -160,8 +175,7 @@ Column columnFrom(const BoundArray& bound, bool copy) {
 Napi::Value typedArrayOf(Napi::Env env, DType dtype, Buffer data, int64_t count) {
   const size_t bytes = size_t(count * byteSize(dtype));
   Napi::ArrayBuffer buffer;
-  constexpr size_t kExternal = 1 << 16;  // below, a copy is cheaper than a finalizer
-  if (bytes >= kExternal) {
+  if (bytes > size_t(kCopied)) {
     auto* owned = new Buffer(std::move(data));
     napi_value external = nullptr;
     const auto release = [](napi_env, void*, void* hint) { delete static_cast<Buffer*>(hint); };
@@ -179,17 +193,25 @@ Napi::Value typedArrayOf(Napi::Env env, DType dtype, Buffer data, int64_t count)
   return viewOf(env, dtype, count, buffer, 0);
 }
 
-UnwrittenArray unwrittenArray(Napi::Env env, DType dtype, int64_t count) {
-  const int64_t bytes = count * byteSize(dtype);
-  void* data = nullptr;
-  napi_value buffer = nullptr;  // Node zeroes other kinds
-  if (napi_create_buffer(env, size_t(bytes), &data, &buffer) != napi_ok) {
-    napi_value error = nullptr;
-    napi_get_and_clear_last_exception(env, &error);
-    fail("OOM", "out of memory: JavaScript has no ", bytes, " bytes for a result. Predict fewer rows at a time");
+UnwrittenResults unwrittenResults(Napi::Env env, const std::vector<TensorType>& types) {
+  UnwrittenResults results{Napi::Array::New(env, types.size()), {}};
+  for (const TensorType& type : types) {
+    if (type.bytes() >= kMapped) keepFreedMemory();
+    void* data = nullptr;
+    napi_value buffer = nullptr;  // Node zeroes other kinds
+    if (napi_create_buffer(env, size_t(type.bytes()), &data, &buffer) != napi_ok) {
+      napi_value error = nullptr;
+      napi_get_and_clear_last_exception(env, &error);
+      fail("OOM", "out of memory: JavaScript has no ", type.bytes(),
+           " bytes for a result. Predict fewer rows at a time");
+    }
+    if (type.bytes() >= kMappedAlways) preferHugePages(data, size_t(type.bytes()));
+    const Napi::Uint8Array view(env, buffer);
+    const Napi::Value array = viewOf(env, type.dtype, type.count(), view.ArrayBuffer(), view.ByteOffset());
+    results.list.Set(uint32_t(results.data.size()), boundOf(env, type, array));
+    results.data.push_back(data);
   }
-  const Napi::Uint8Array view(env, buffer);
-  return {viewOf(env, dtype, count, view.ArrayBuffer(), view.ByteOffset()), data};
+  return results;
 }
 
 Napi::Value boundOf(Napi::Env env, const TensorType& type, Napi::Value data) {

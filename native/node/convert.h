@@ -29,16 +29,18 @@ std::vector<BoundArray> boundListFrom(const Napi::Value& value);
 // The array for use on another thread: small ones are copied, larger ones pinned (don't write to them before the
 // promise settles).
 Column columnFrom(const BoundArray& bound, bool copy);
-constexpr int64_t kCopyLimit = 1 << 17;  // ten microseconds of the calling thread
+constexpr int64_t kCopyLimit = 1 << 17;     // ten microseconds of the calling thread
+constexpr int64_t kCopied = 1 << 16;        // bytes of a result up to which a copy is cheaper than memory of its own
+constexpr int64_t kMappedAlways = 1 << 25;  // bytes from which glibc maps all that malloc asks for
 
 Napi::Value typedArrayOf(Napi::Env env, DType dtype, Buffer data, int64_t count);
-// In memory of JavaScript, which is free as soon as it is collected. A Buffer's waits for the event loop, and gets no
-// turn between synchronous calls.
-struct UnwrittenArray {
-  Napi::Value array;
-  void* data;
+// A list of { data, shape, dtype } in memory of JavaScript, still to be written. It is free as soon as it is collected;
+// a Buffer's waits for the event loop, which gets no turn between synchronous calls, and V8 collects for it less often.
+struct UnwrittenResults {
+  Napi::Array list;
+  std::vector<void*> data;
 };
-UnwrittenArray unwrittenArray(Napi::Env env, DType dtype, int64_t count);
+UnwrittenResults unwrittenResults(Napi::Env env, const std::vector<TensorType>& types);
 Napi::Value boundOf(Napi::Env env, const TensorType& type, Napi::Value data);
 Napi::Array boundListOf(Napi::Env env, std::vector<Result> results);
 Napi::Array numbersOf(Napi::Env env, const std::vector<double>& numbers);

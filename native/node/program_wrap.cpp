@@ -78,8 +78,19 @@ std::shared_ptr<RunJob> ProgramWrap::jobFor(const Napi::CallbackInfo& call) {
 Napi::Value ProgramWrap::run(const Napi::CallbackInfo& call) {
   return guarded(call.Env(), [&] {
     const std::shared_ptr<RunJob> job = jobFor(call);
-    return submitCancellable(call.Env(), job,
-                             [job](Napi::Env env) { return boundListOf(env, std::move(job->results)); });
+    const std::vector<TensorType> types = program_->outputTypes(program_->batchOf(job->inputs));
+    int64_t bytes = 0;
+    for (const TensorType& type : types) bytes += type.bytes();
+    // Large ones are the job's: V8 has limits, and takes what the machine doesn't have.
+    if (bytes <= kCopied || bytes >= kMappedAlways) {
+      return submitCancellable(call.Env(), job,
+                               [job](Napi::Env env) { return boundListOf(env, std::move(job->results)); });
+    }
+    UnwrittenResults results = unwrittenResults(call.Env(), types);
+    job->outputs = std::move(results.data);
+    return submitCancellable(call.Env(), job, [held = pin(results.list)](Napi::Env) -> Napi::Value {
+      return static_cast<const Napi::ObjectReference*>(held.get())->Value();
+    });
   });
 }
 
@@ -96,16 +107,10 @@ Napi::Value ProgramWrap::runSync(const Napi::CallbackInfo& call) {
     const int64_t batch = program_->batchOf(inputs);
     Environment& environment = Environment::of(call.Env());
     if (flag(options, "checkFinite")) program_->expectFinite(inputs, environment.inlineMachine);
-    Napi::Array results = Napi::Array::New(call.Env());
-    std::vector<void*> out;
-    for (const TensorType& type : program_->outputTypes(batch)) {
-      const UnwrittenArray made = unwrittenArray(call.Env(), type.dtype, type.count());
-      results.Set(results.Length(), boundOf(call.Env(), type, made.array));
-      out.push_back(made.data);
-    }
+    const UnwrittenResults results = unwrittenResults(call.Env(), program_->outputTypes(batch));
     program_->run(environment.inlineMachine,
-                  {batch, in, out, integerOption(options, "rowOffset", 0), &environment.crew, false});
-    return results;
+                  {batch, in, results.data, integerOption(options, "rowOffset", 0), &environment.crew, false});
+    return results.list;
   });
 }
 

@@ -28,15 +28,16 @@ bool RunJob::step(Machine& machine) {
   const int64_t batch = program->batchOf(inputs);
   if (checkFinite) program->expectFinite(inputs, machine);
   std::vector<const void*> in;
-  std::vector<void*> out;
   for (const ArrayRef& input : inputs) in.push_back(input.data);
-  for (const TensorType& type : program->outputTypes(batch)) {
-    results.push_back({type, Buffer(size_t(type.bytes()))});
-    out.push_back(results.back().data.data());
+  if (outputs.empty()) {
+    for (const TensorType& type : program->outputTypes(batch)) {
+      results.push_back({type, Buffer(size_t(type.bytes()))});
+      outputs.push_back(results.back().data.data());
+    }
   }
   const int repeats = std::max(1, timedRepeats);
   for (int i = 0; i < repeats; ++i) {
-    program->run(machine, {batch, in, out, rowOffset, nullptr, timedRepeats > 0});
+    program->run(machine, {batch, in, outputs, rowOffset, nullptr, timedRepeats > 0});
   }
   return false;
 }

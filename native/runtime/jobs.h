@@ -22,6 +22,7 @@ class RunJob : public Job {
   int64_t rowOffset = 0;
   bool checkFinite = false;
   int timedRepeats = 0;
+  std::vector<void*> outputs;  // where the results go; empty: into `results`
   std::vector<Result> results;
 
   bool usesTeam() override;

@@ -30,14 +30,15 @@ import { KerasArchive } from '../../lib/models/saving/archive.js';
 /** Calls of the file system that fail on demand: the n-th of those counted. */
 const faults = vi.hoisted(() => ({ at: -1, calls: 0, names: [] as string[], code: 'ENOSPC' }));
 
-vi.mock('node:fs/promises', async (original) => {
-  const real = await original<typeof import('node:fs/promises')>();
+vi.mock('node:fs', async (original) => {
+  const fs = await original<typeof import('node:fs')>();
+  const real = fs.promises;
   const fail = (name: string): void => {
     faults.names.push(name);
     if (faults.calls++ === faults.at)
       throw Object.assign(new Error(`${faults.code}: injected`), { code: faults.code, syscall: name });
   };
-  return {
+  const promises = {
     ...real,
     rename: (from: string, to: string) => {
       fail('rename');
@@ -64,6 +65,7 @@ vi.mock('node:fs/promises', async (original) => {
       };
     },
   };
+  return { ...fs, promises };
 });
 
 let folder: string;

@@ -1,12 +1,10 @@
 import { promisify } from 'node:util';
-import { inflate } from 'node:zlib';
+import type * as zlib from 'node:zlib';
 import { pause } from '../pause.js';
 import type { FileBytes } from './bytes.js';
 import { fletcher32 } from './checksum.js';
 import { elements } from './datatype.js';
 import type { Chunk, Filter, Layout } from './layout.js';
-
-const unzip = promisify(inflate);
 
 /** Unpacks all chunks into one array of bytes in row-major order; elements of chunks that were never written are 0. */
 export async function unpackChunks(
@@ -53,9 +51,10 @@ async function unfilter(
 }
 
 async function inflated(file: FileBytes, data: Uint8Array, chunkBytes: number): Promise<Uint8Array> {
+  const { inflate } = require('node:zlib') as typeof zlib; // not before: starts do without
   try {
     // A checksum may stand behind the data of an inner filter.
-    return await unzip(data, { maxOutputLength: chunkBytes + 4 });
+    return await promisify(inflate)(data, { maxOutputLength: chunkBytes + 4 });
   } catch (error) {
     throw file.broken(`a chunk cannot be unpacked (${(error as Error).message})`);
   }

@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { promises as fs } from 'node:fs';
 import type { Serialized } from '../../config.js';
 import { ChainruleError } from '../../errors.js';
 import { ioError } from '../../formats/io_error.js';
@@ -20,7 +20,7 @@ export type FileKind = 'zip' | 'hdf5' | 'other';
 /** Looks at the first bytes; a name proves nothing. */
 export async function sniff(path: string): Promise<FileKind> {
   try {
-    const file = await open(path, 'r');
+    const file = await fs.open(path, 'r');
     try {
       const head = new Uint8Array(8);
       const { bytesRead } = await file.read(head, 0, 8, 0);
@@ -38,7 +38,7 @@ export async function sniff(path: string): Promise<FileKind> {
 /** Reads a whole file in pieces. */
 export async function readWhole(path: string, signal?: AbortSignal): Promise<Uint8Array> {
   try {
-    const file = await open(path, 'r');
+    const file = await fs.open(path, 'r');
     try {
       const { size } = await file.stat();
       const content = new Uint8Array(size);

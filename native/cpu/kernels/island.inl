@@ -228,7 +228,7 @@ static void runTile(IslandRun& run, int64_t start, int64_t n, bool tail) {
     void* const dst = place(i);
     if (i == island.adam) {
       void *const square = place(i + 1), *const next = place(i + 4);
-      adamLoop(&island.code[i], run.source, dst, square, next, whole, run.streamCount > 0);
+      adamLoop(&island.code[i], run.source, dst, square, next, whole);
       run.source[code.dst] = dst;
       run.source[island.code[i + 1].dst] = square;
       run.source[island.code[i + 4].dst] = next;

@@ -142,16 +142,14 @@ static_assert(sizeof tileLoops<false> / sizeof(TileLoop) == size_t(Opcode::count
 #undef CASTS_i32
 
 // The five codes of Adam's step as one loop, with their bits: three results of four operands, where one code after the
-// other would store and load each value between them. `ahead`: operands go on behind the tile and are asked for.
-static void adamLoop(const Island::Code* c, const void* const* source, void* mean, void* square, void* next, int64_t n,
-                     bool ahead) {
+// other would store and load each value between them. It asks for nothing ahead: the hardware foresees four streams
+// that go on from tile to tile, and requests beside its own hold them up where memory is busy.
+static void adamLoop(const Island::Code* c, const void* const* source, void* mean, void* square, void* next,
+                     int64_t n) {
   const auto data = [&](uint8_t reg) { return static_cast<const float*>(source[reg]); };
   const float *m = data(c[0].a), *g = data(c[0].b), *v = data(c[1].a), *w = data(c[1].b), *p = data(c[4].a);
   const float *meanShare = data(c[0].c), *squareShare = data(c[1].c), *epsilon = data(c[2].b), *rate = data(c[3].b);
   for (int64_t i = 0; i < n; i += lanes) {
-    if (ahead) {
-      for (const float* stream : {m, g, v, p}) __builtin_prefetch(stream + i + kIslandTile);
-    }
     const Float newMean = lerpOp::run(load(m + i), load(g + i), load(meanShare + i));
     const Float newSquare = lerpSquareOp::run(load(v + i), load(w + i), load(squareShare + i));
     const Float root = sqrtAddOp::run(newSquare, load(epsilon + i));

@@ -39,11 +39,6 @@ static float quantizePart(const float* x, float largest, int8_t* out, int64_t be
   return firstLane(quantizeBy(x + begin, Float(largest), out + begin, end - begin));
 }
 
-template <int count>
-struct RowCount {
-  constexpr int operator()() const { return count; }
-};
-
 // Four neighbouring bytes in every lane.
 CHAINRULE_INLINE Int broadcastQuad(const int8_t* p) {
   int32_t quad;
@@ -119,18 +114,18 @@ static void int8Rows(const Int8Gemm& g, int64_t rowBegin, int64_t rowEnd, int64_
       int8Tile<rows(), panels, false>(g, row, panel, excess);
   };
   int64_t row = rowBegin;
-  for (; row + kInt8Rows <= rowEnd; row += kInt8Rows) tile(RowCount<kInt8Rows>{}, row);
+  for (; row + kInt8Rows <= rowEnd; row += kInt8Rows) tile(Constant<kInt8Rows>{}, row);
   if (rowEnd - row >= 4) {
-    tile(RowCount<4>{}, row);
+    tile(Constant<4>{}, row);
     row += 4;
   }
   switch (rowEnd - row) {
     case 1:
-      return tile(RowCount<1>{}, row);
+      return tile(Constant<1>{}, row);
     case 2:
-      return tile(RowCount<2>{}, row);
+      return tile(Constant<2>{}, row);
     case 3:
-      return tile(RowCount<3>{}, row);
+      return tile(Constant<3>{}, row);
   }
 }
 

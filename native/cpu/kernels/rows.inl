@@ -26,14 +26,9 @@ struct Products {
   }
 };
 
-// As MaximumOf, but what the next value is compared to waits for one instruction only. Of two zeros it may be the
-// other.
-struct PeakOf : MaximumOf {
-  CHAINRULE_INLINE Float join(Float a, Float b) { return maximum(b, a); }
-};
 CHAINRULE_INLINE Float rowMaximum(const float* x, int64_t n) {
-  RowSource<PeakOf, float> source{x};
-  return foldRow<PeakOf, Float>(source, n);
+  RowSource<MaximumOf, float> source{x};
+  return foldRow<MaximumOf, Float>(source, n);
 }
 
 // The maximum of a row and the sum of e^(x - maximum); y, if not null, gets the exponentials.
@@ -73,44 +68,47 @@ struct LogSoftmaxGradientStep {
 
 static void softmax(const float* x, float* y, int64_t n, bool streams, int64_t rowBegin, int64_t rowEnd) {
   constexpr int64_t kLongest = 4096;  // the exponentials of a row that is streamed stay in L1
-  alignas(64) float own[kLongest];
-  streams &= n <= kLongest;
-  for (int64_t row = rowBegin; row < rowEnd; ++row) {
-    float* const e = streams ? own : y + row * n;
-    Float maximum;
-    const Float sum = exponentials(x + row * n, e, n, maximum);
-    mapRow<ScaleStep>(e, e, y + row * n, n, Float(1.0f) / sum, sum, streams);
-  }
-  if (streams) fence();
+  streamIf(streams && n <= kLongest, [&](auto past) {
+    alignas(64) float own[past() ? kLongest : 1];
+    for (int64_t row = rowBegin; row < rowEnd; ++row) {
+      float* const e = past() ? own : y + row * n;
+      Float maximum;
+      const Float sum = exponentials(x + row * n, e, n, maximum);
+      mapRow<ScaleStep>(e, e, y + row * n, n, Float(1.0f) / sum, sum, past());
+    }
+  });
 }
 
 static void logSoftmax(const float* x, float* y, int64_t n, bool streams, int64_t rowBegin, int64_t rowEnd) {
-  for (int64_t row = rowBegin; row < rowEnd; ++row) {
-    Float maximum;
-    const Float sum = exponentials(x + row * n, nullptr, n, maximum);
-    mapRow<LogSoftmaxStep>(x + row * n, x + row * n, y + row * n, n, maximum, log(sum), streams);
-  }
-  if (streams) fence();
+  streamIf(streams, [&](auto past) {
+    for (int64_t row = rowBegin; row < rowEnd; ++row) {
+      Float maximum;
+      const Float sum = exponentials(x + row * n, nullptr, n, maximum);
+      mapRow<LogSoftmaxStep>(x + row * n, x + row * n, y + row * n, n, maximum, log(sum), past());
+    }
+  });
 }
 
 static void softmaxBackward(const float* y, const float* dy, float* dx, int64_t n, bool streams, int64_t rowBegin,
                             int64_t rowEnd) {
-  for (int64_t row = rowBegin; row < rowEnd; ++row) {
-    Products source{y + row * n, dy + row * n};
-    const Float dot = foldRow<SumOf, Float>(source, n);
-    mapRow<SoftmaxGradientStep>(y + row * n, dy + row * n, dx + row * n, n, dot, dot, streams);
-  }
-  if (streams) fence();
+  streamIf(streams, [&](auto past) {
+    for (int64_t row = rowBegin; row < rowEnd; ++row) {
+      Products source{y + row * n, dy + row * n};
+      const Float dot = foldRow<SumOf, Float>(source, n);
+      mapRow<SoftmaxGradientStep>(y + row * n, dy + row * n, dx + row * n, n, dot, dot, past());
+    }
+  });
 }
 
 static void logSoftmaxBackward(const float* y, const float* dy, float* dx, int64_t n, bool streams, int64_t rowBegin,
                                int64_t rowEnd) {
-  for (int64_t row = rowBegin; row < rowEnd; ++row) {
-    RowSource<SumOf, float> source{dy + row * n};
-    const Float sum = foldRow<SumOf, Float>(source, n);
-    mapRow<LogSoftmaxGradientStep>(y + row * n, dy + row * n, dx + row * n, n, sum, sum, streams);
-  }
-  if (streams) fence();
+  streamIf(streams, [&](auto past) {
+    for (int64_t row = rowBegin; row < rowEnd; ++row) {
+      RowSource<SumOf, float> source{dy + row * n};
+      const Float sum = foldRow<SumOf, Float>(source, n);
+      mapRow<LogSoftmaxGradientStep>(y + row * n, dy + row * n, dx + row * n, n, sum, sum, past());
+    }
+  });
 }
 
 static void sparseCrossEntropy(const float* logits, const int32_t* labels, float* loss, float* probability, int64_t n,

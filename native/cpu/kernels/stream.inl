@@ -15,7 +15,17 @@ CHAINRULE_INLINE void writeRow(float* y, int64_t n, bool streams, Row& row) {
     for (i = head; i < whole; i += lanes) stream(y + i, row.at(i, lanes));
   }
   for (; i + lanes <= n; i += lanes) store(y + i, row.at(i, lanes));
-  if (i < n) storePartial(y + i, row.at(i, int(n - i)), int(n - i));
+  const int rest = int(n - i);
+  if (rest >= lanes) __builtin_unreachable();
+  if (rest > 0) storePartial(y + i, row.at(i, rest), rest);
+}
+
+// body(streams) with a constant, and the fence: short rows would ask for each again.
+template <typename Body>
+CHAINRULE_INLINE void streamIf(bool streams, Body body) {
+  if (!streams) return body(Constant<false>{});
+  body(Constant<true>{});
+  fence();
 }
 
 // Asks for the line of p, which holds element i, once for all vectors in it.

@@ -15,6 +15,11 @@ struct VectorOf<int32_t> {
   using Type = Int;
 };
 
+template <auto value>  // as an argument
+struct Constant {
+  constexpr auto operator()() const { return value; }
+};
+
 CHAINRULE_INLINE Float loadSome(const float* p, int count) { return count == lanes ? load(p) : loadPartial(p, count); }
 CHAINRULE_INLINE void storeSome(float* p, Float v, int count) {
   count == lanes ? store(p, v) : storePartial(p, v, count);
@@ -24,7 +29,8 @@ CHAINRULE_INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 CHAINRULE_INLINE int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 CHAINRULE_INLINE int64_t roundUp(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 
-// The ways to fold many values into one. neutral() is the value of an empty fold.
+// The ways to fold many values into one: join(so far, next). neutral() is the value of an empty fold. maximum and
+// minimum look first whether their first operand is a NaN: that need not wait for what there is so far.
 struct SumOf {
   template <typename V>
   CHAINRULE_INLINE V join(V a, V b) {
@@ -44,7 +50,7 @@ struct ProductOf {
 struct MaximumOf {
   template <typename V>
   CHAINRULE_INLINE V join(V a, V b) {
-    return maximum(a, b);
+    return maximum(b, a);
   }
   CHAINRULE_INLINE Float neutral(Float) { return Float(-__builtin_inff()); }
   CHAINRULE_INLINE Int neutral(Int) { return Int(INT32_MIN); }
@@ -52,7 +58,7 @@ struct MaximumOf {
 struct MinimumOf {
   template <typename V>
   CHAINRULE_INLINE V join(V a, V b) {
-    return minimum(a, b);
+    return minimum(b, a);
   }
   CHAINRULE_INLINE Float neutral(Float) { return Float(__builtin_inff()); }
   CHAINRULE_INLINE Int neutral(Int) { return Int(INT32_MAX); }
@@ -61,14 +67,14 @@ struct MinimumOf {
 // All lanes of an eight get the fold over its lanes.
 template <typename Op, typename V>
 CHAINRULE_INLINE V foldEights(V a) {
-  a = Op::join(a, swapHalves(a));
-  a = Op::join(a, swapPairs(a));
-  return Op::join(a, swapNeighbours(a));
+  a = Op::join(swapHalves(a), a);
+  a = Op::join(swapPairs(a), a);
+  return Op::join(swapNeighbours(a), a);
 }
 // All lanes get the fold over the lanes.
 template <typename Op, typename V>
 CHAINRULE_INLINE V foldLanes(V a) {
-  if constexpr (lanes == 16) a = Op::join(a, swapEights(a));
+  if constexpr (lanes == 16) a = Op::join(swapEights(a), a);
   return foldEights<Op>(a);
 }
 

@@ -7,7 +7,7 @@ namespace chainrule::cuda {
 namespace {
 
 // Where the library's kernels gain more than its launch costs.
-constexpr int64_t kLeastSide = 64;
+constexpr int64_t kLeastSide = 64, kLeastSum = 16;
 constexpr double kLeastFlop = 1 << 28;
 
 constexpr uint32_t kAlignment = 16;  // of kernels that read 16 bytes at once; what a plan places has more
@@ -57,7 +57,7 @@ bool isWide(const Gemm& gemm, Factors factors) {
 
 bool isLarge(const Gemm& gemm) {
   const double flop = 2.0 * double(gemm.batchCount) * double(gemm.m) * double(gemm.n) * double(gemm.k);
-  return std::min({gemm.m, gemm.n, gemm.k}) >= kLeastSide && flop >= kLeastFlop;
+  return std::min(gemm.m, gemm.n) >= kLeastSide && gemm.k >= kLeastSum && flop >= kLeastFlop;
 }
 
 bool aligned(const void* data) { return reinterpret_cast<uintptr_t>(data) % kAlignment == 0; }

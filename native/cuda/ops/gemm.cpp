@@ -13,6 +13,7 @@ namespace {
 
 // A sum is cut where the join of its parts costs less than the steps that it saves.
 constexpr int64_t kLongSum = 1024, kLeastPart = 256, kPartMultiple = 64;
+constexpr int64_t kLargeTileSum = 512;   // shorter ones don't pay for what surrounds the steps of a large tile
 constexpr int64_t kPartsOfTiles = 1024;  // of k, for which a tile may be as large as if there were another of it
 
 struct TileSize {
@@ -28,8 +29,10 @@ int64_t tileCount(const Gemm& gemm, Tile tile) {
 // The largest tile of which there are enough, counting the parts of a long sum. By the shape alone.
 Tile chooseTile(const Gemm& gemm) {
   const int64_t least = std::min(gemm.m, gemm.n), mostParts = std::max<int64_t>(1, gemm.k / kPartsOfTiles);
-  if (least > 64 && gemm.n > 128 && tileCount(gemm, Tile::large) >= kMultiprocessors * 7 / 8) return Tile::large;
-  if (least > 64 && tileCount(gemm, Tile::medium) * mostParts >= kMultiprocessors) return Tile::medium;
+  if (least > 64 && gemm.k >= kLargeTileSum) {
+    if (gemm.n > 128 && tileCount(gemm, Tile::large) >= kMultiprocessors * 7 / 8) return Tile::large;
+    if (tileCount(gemm, Tile::medium) * mostParts >= kMultiprocessors) return Tile::medium;
+  }
   if (least > 32 && tileCount(gemm, Tile::small) * mostParts >= kMultiprocessors) return Tile::small;
   return Tile::tiny;
 }
