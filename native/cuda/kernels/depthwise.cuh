@@ -132,6 +132,9 @@ KERNEL_BODY depthwiseFilter(const ConvShape s, const float* x, const float* dy, 
 
 constexpr int kFilterThreads = 256, kFilterTaps = 4;  // neighbouring taps of a row of the filter that a block sums
 
+DEVICE Four fourAt(const float* x, bool aligned) {
+  return aligned ? *reinterpret_cast<const Four*>(x) : Four{{x[0], x[1], x[2], x[3]}};
+}
 struct FourFold {
   DEVICE_MEMBER static Four join(const Four& a, const Four& b) {
     return {{a.v[0] + b.v[0], a.v[1] + b.v[1], a.v[2] + b.v[2], a.v[3] + b.v[3]}};
@@ -141,7 +144,8 @@ struct FourFold {
 // The same for channels in fours with one filter each, `lanes` of them in a block, whose other threads have other
 // pixels. blockIdx.y counts the runs of taps of all rows of the filter.
 KERNEL_BODY __launch_bounds__(kFilterThreads)
-    depthwiseFilterFours(const ConvShape s, const Four* x, const Four* dy, int lanes, int64_t parts, Four* partial) {
+    depthwiseFilterFours(const ConvShape s, const float* x, const float* dy, bool aligned, int lanes, int64_t parts,
+                         Four* partial) {
   __shared__ Four shared[kFilterThreads];
   const int fours = int(s.cout) / 4, depth = kFilterThreads / lanes, own = int(threadIdx.x) / lanes;
   const int four = int(blockIdx.x) * lanes + int(threadIdx.x) % lanes;
@@ -155,22 +159,23 @@ KERNEL_BODY __launch_bounds__(kFilterThreads)
   if (valid && begin + own < end) {
     const Quotient row = divide(begin + own, ow), image = divide(row.quotient, oh);
     int column = int(row.rest), line = int(image.rest);
-    const Four* from = x + image.quotient * s.h * s.w * fours + four;
+    const float* from = x + (image.quotient * s.h * s.w * fours + four) * 4;
     for (int64_t p = begin + own; p < end; p += depth) {
       const int h = line * int(s.strideH) + a * int(s.dilationH) - int(s.padTop);
       if (h >= 0 && h < s.h) {
-        const Four gradient = dy[p * fours + four];
+        const Four gradient = fourAt(dy + (p * fours + four) * 4, aligned);
         const int left = column * strideW + b * dilationW - int(s.padLeft);
 #pragma unroll
         for (int k = 0; k < kFilterTaps; ++k) {
           const int w = left + k * dilationW;
-          if (b + k < kw && w >= 0 && w < s.w) addProducts(from[(h * s.w + w) * fours], gradient, sum[k]);
+          if (b + k < kw && w >= 0 && w < s.w)
+            addProducts(fourAt(from + (h * s.w + w) * fours * 4, aligned), gradient, sum[k]);
         }
       }
       for (column += depth; column >= ow; column -= ow) {
         if (++line < oh) continue;
         line = 0;
-        from += s.h * s.w * fours;
+        from += s.h * s.w * fours * 4;
       }
     }
   }

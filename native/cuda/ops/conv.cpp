@@ -109,7 +109,7 @@ Lowering lowerPass(const LowerContext& c, const ConvShape& s, ConvolutionPass pa
 Lowering lowerForward(const LowerContext& c) {
   const ConvShape s = convShape(c.attrs(), c.in[0].dims, c.in[1].dims, c.out[0].dims);
   const Epilogue epilogue(c, 2);
-  if (isDepthwise(s)) return lowerDepthwise(c, s, epilogue);
+  if (isDepthwise(s)) return lowerDepthwise(s, epilogue);
   Gemm gemm = grouped(s, s.groupIn(), s.groupOut(), s.groupOut());
   gemm.m = s.n * s.oh * s.ow;
   gemm.n = s.groupOut();
@@ -124,7 +124,7 @@ Lowering lowerForward(const LowerContext& c) {
 // Operands: the gradient of the output, the filter.
 Lowering lowerInput(const LowerContext& c) {
   const ConvShape s = convShape(c.attrs(), c.out[0].dims, c.in[1].dims, c.in[0].dims);
-  if (isDepthwise(s)) return lowerDepthwiseInput(c, s);
+  if (isDepthwise(s)) return lowerDepthwiseInput(s);
   Gemm gemm = grouped(s, s.groupOut(), s.groupOut(), s.groupIn());
   gemm.m = s.n * s.h * s.w;
   gemm.n = s.groupIn();
@@ -145,7 +145,7 @@ Lowering lowerInput(const LowerContext& c) {
 // Operands: the input, the gradient of the output.
 Lowering lowerFilter(const LowerContext& c) {
   const ConvShape s = convShape(c.attrs(), c.in[0].dims, c.out[0].dims, c.in[1].dims);
-  if (isDepthwise(s)) return lowerDepthwiseFilter(c, s);
+  if (isDepthwise(s)) return lowerDepthwiseFilter(s);
   Gemm gemm = grouped(s, s.groupIn(), s.groupOut(), s.groupOut());
   gemm.m = s.filterRows();
   gemm.n = s.groupOut();

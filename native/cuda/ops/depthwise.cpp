@@ -35,7 +35,7 @@ int64_t partsOf(const ConvShape& s, int64_t blocks) {
 
 }  // namespace
 
-Lowering lowerDepthwise(const LowerContext&, const ConvShape& s, Epilogue epilogue) {
+Lowering lowerDepthwise(const ConvShape& s, Epilogue epilogue) {
   const OwnEpilogue own = epilogue.take();
   Lowering result = lowering(s);
   result.launch = [=](const StepArgs& args) {
@@ -54,7 +54,7 @@ Lowering lowerDepthwise(const LowerContext&, const ConvShape& s, Epilogue epilog
   return result;
 }
 
-Lowering lowerDepthwiseInput(const LowerContext&, const ConvShape& s) {
+Lowering lowerDepthwiseInput(const ConvShape& s) {
   Lowering result = lowering(s);
   result.launch = [=](const StepArgs& args) {
     Queue& queue = queueOf(args);
@@ -69,7 +69,7 @@ Lowering lowerDepthwiseInput(const LowerContext&, const ConvShape& s) {
   return result;
 }
 
-Lowering lowerDepthwiseFilter(const LowerContext&, const ConvShape& s) {
+Lowering lowerDepthwiseFilter(const ConvShape& s) {
   const int64_t count = s.kh * s.kw * s.cout, fours = s.cout / 4;
   const int64_t tiles = hasFours(s) ? ceilDiv(fours, kWarp) : ceilDiv(s.cout, kWarp);
   const int64_t taps = hasFours(s) ? s.kh * ceilDiv(s.kw, kFilterTaps) : s.kh * s.kw;
@@ -80,11 +80,10 @@ Lowering lowerDepthwiseFilter(const LowerContext&, const ConvShape& s) {
     Queue& queue = queueOf(args);
     const float *const x = args.in<float>(0), *const dy = args.in<float>(1);
     float* const partial = reinterpret_cast<float*>(args.shared);
-    if (hasFours(s) && startAt16({x, dy, partial})) {
+    if (hasFours(s)) {  // wherever the operands start: another kernel would add in another order
       const int64_t lanes = ceilDiv(fours, tiles);
-      queue.launch(KERNEL(depthwiseFilterFours), {{tiles, taps, parts}, {kFilterThreads}}, s,
-                   reinterpret_cast<const Four*>(x), reinterpret_cast<const Four*>(dy), int(lanes), parts,
-                   reinterpret_cast<Four*>(partial));
+      queue.launch(KERNEL(depthwiseFilterFours), {{tiles, taps, parts}, {kFilterThreads}}, s, x, dy, startAt16({x, dy}),
+                   int(lanes), parts, reinterpret_cast<Four*>(partial));
     } else {
       const LaunchSize size{{ceilDiv(s.cout, kWarp), s.kh * s.kw, parts}, {kWarp * kDepthwiseRows}};
       queue.launch(KERNEL(depthwiseFilter), size, s, x, dy, parts, partial);

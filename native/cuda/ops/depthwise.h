@@ -7,8 +7,8 @@
 // The three passes of a depthwise convolution of floats; operands as the ops have them.
 namespace chainrule::cuda {
 
-Lowering lowerDepthwise(const LowerContext& node, const ConvShape& shape, Epilogue epilogue);
-Lowering lowerDepthwiseInput(const LowerContext& node, const ConvShape& shape);
-Lowering lowerDepthwiseFilter(const LowerContext& node, const ConvShape& shape);
+Lowering lowerDepthwise(const ConvShape& shape, Epilogue epilogue);
+Lowering lowerDepthwiseInput(const ConvShape& shape);
+Lowering lowerDepthwiseFilter(const ConvShape& shape);
 
 }  // namespace chainrule::cuda

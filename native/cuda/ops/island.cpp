@@ -3,13 +3,11 @@
 #include <algorithm>
 #include <optional>
 
-#include "base/pieces.h"
 #include "cuda/kernels/island.cuh"
 #include "cuda/kernels/island_chain.cuh"
 #include "cuda/kernels/island_rows.cuh"
 #include "cuda/kernels/island_tiny.cuh"
 #include "cuda/ops/sizes.h"
-#include "plan/epilogue.h"
 
 namespace chainrule::cuda {
 namespace {
@@ -111,7 +109,11 @@ struct RowSpace {
   int moving;
   int64_t columns;
 };
-std::optional<RowSpace> rowSpace(const DeviceIsland& island) {
+int64_t rowSharedBytes(const DeviceIsland& island, const RowSpace& space, int64_t temporaries) {
+  const int64_t slots = island.inputCount - space.moving + temporaries * rowGroups(space.moving);
+  return slots * kRowThreads * int64_t(sizeof(IslandWords));
+}
+std::optional<RowSpace> rowSpace(const DeviceIsland& island, int64_t temporaries) {
   RowSpace space{};
   bool rowsFollow = false;
   for (int i = 0; i < island.inputCount; ++i) {
@@ -125,10 +127,10 @@ std::optional<RowSpace> rowSpace(const DeviceIsland& island) {
     space.columns = in.period;
   }
   if (space.moving < 1 || space.moving > kRowMoving || space.columns % kIslandNear != 0) return std::nullopt;
-  return space;
+  return rowSharedBytes(island, space, temporaries) <= kBlockSharedBytes ? std::optional(space) : std::nullopt;
 }
 
-void launchRows(Queue& queue, const SmallDeviceIsland& island, const RowSpace& space, int64_t temporaries) {
+void launchRows(Queue& queue, const DeviceIsland& island, const RowSpace& space, int64_t temporaries) {
   const int64_t groups = rowGroups(space.moving), fours = space.columns / kIslandNear;
   // Lines that a sweep over the space takes at most, and as many of them as all sweeps take alike.
   const int64_t lines = fours > 0 ? island.elements / space.columns : ceilDiv(island.elements, kIslandNear);
@@ -137,11 +139,10 @@ void launchRows(Queue& queue, const SmallDeviceIsland& island, const RowSpace& s
   const int64_t sweep = ceilDiv(lines, ceilDiv(lines, most * groups) * groups);
   const IslandSweep by{space.columns, int32_t(fours), int32_t(sweep)};
   LaunchSize size = threadsFor(fours > 0 ? sweep * fours : sweep, kRowThreads);
-  size.sharedBytes =
-      (island.inputCount - space.moving + temporaries * groups) * kRowThreads * int64_t(sizeof(IslandWords));
+  size.sharedBytes = rowSharedBytes(island, space, temporaries);
   const Kernel<SmallDeviceIsland, IslandSweep> kernels[kRowMoving] = {KERNEL(islandRows1), KERNEL(islandRows2),
                                                                       KERNEL(islandRows3), KERNEL(islandRows4)};
-  queue.launch(kernels[space.moving - 1], size, island, by);
+  queue.launch(kernels[space.moving - 1], size, shrunk<SmallDeviceIsland>(island), by);
 }
 
 Lowering lowerIsland(const LowerContext& c) {
@@ -226,8 +227,8 @@ void IslandLaunch::run(Queue& queue, const void* const* in, void* const* out) co
                         : island.inputCount == 2 ? KERNEL(islandChain2)
                                                  : KERNEL(islandChain3);
     queue.launch(kernel, sizeFor(kChainGroups), shrunk<SmallDeviceIsland>(island));
-  } else if (const auto space = small_ ? rowSpace(island) : std::nullopt) {
-    launchRows(queue, shrunk<SmallDeviceIsland>(island), *space, program_.temporaries);
+  } else if (const auto space = small_ ? rowSpace(island, program_.temporaries) : std::nullopt) {
+    launchRows(queue, island, *space, program_.temporaries);
   } else if (!small_) {
     queue.launch(KERNEL(islandLarge), size_, island);
   } else if (wide_) {
@@ -235,65 +236,6 @@ void IslandLaunch::run(Queue& queue, const void* const* in, void* const* out) co
   } else {
     queue.launch(KERNEL(islandSmall), size_, shrunk<SmallDeviceIsland>(island));
   }
-}
-
-Epilogue::Epilogue(const LowerContext& c, int opInputs) {
-  if (!c.attrs().extra) return;
-  code_ = &islandAttr(c.attrs());
-  dims_ = c.out[0].dims;
-  rounded_ = c.out[0].dtype == DType::bf16;
-  types_ = {{DType::f32, dims_}};
-  types_.insert(types_.end(), c.in.begin() + opInputs, c.in.end());
-  for (int i = opInputs; i < int(c.in.size()); ++i) inputs_.push_back(i);
-  island_ = std::make_shared<IslandLaunch>(*code_, dims_, types_);
-}
-
-OwnEpilogue Epilogue::take(bool gates) {
-  OwnEpilogue own;
-  if (!island_) return own;
-  EpilogueParts parts = takeApart(*code_, types_, dims_, rounded_);
-  const auto taken = [&](int input, bool& half) {
-    half = types_[size_t(input)].dtype == DType::bf16;
-    types_.erase(types_.begin() + input);
-    const int ofNode = inputs_[size_t(input - 1)];
-    inputs_.erase(inputs_.begin() + input - 1);
-    return ofNode;
-  };
-  own.relu = parts.relu;
-  if (parts.biasInput >= 0) own.biasInput = taken(parts.biasInput, own.halfBias);
-  if (gates) {
-    IslandCode rest = parts.rest;
-    const EpilogueOperand operand = takeOperand(rest, types_, dims_, rounded_);
-    if (operand.input >= 0 && !operand.adds) {
-      own.gateInput = taken(operand.input, own.halfGate);
-      parts.rest = std::move(rest);
-    }
-  }
-  const std::vector<IslandCode::Instruction>& rest = parts.rest.instructions;
-  own.rounds = rounded_ && rest.size() == 1 && rest[0].opcode == Opcode::castF32ToBf16;
-  if (own.rounds) rounded_ = false;
-  island_ = rest.empty() || own.rounds ? nullptr : std::make_shared<IslandLaunch>(parts.rest, dims_, types_);
-  return own;
-}
-
-size_t Epilogue::place(size_t scratchBytes) {
-  if (!rounded_) return scratchBytes;
-  Pieces<256> scratch;
-  scratch.add(int64_t(scratchBytes));
-  resultAt_ = scratch.add(elementCount(dims_) * int64_t(sizeof(float)));
-  return size_t(scratch.size);
-}
-
-void* Epilogue::result(const StepArgs& args) const {
-  return resultAt_ < 0 ? args.out<void>() : args.shared + resultAt_;
-}
-
-void Epilogue::run(const StepArgs& args) const {
-  if (!island_) return;
-  const void* in[kIslandInputs] = {result(args)};
-  void* out[1] = {args.out<void>()};
-  for (size_t i = 0; i < inputs_.size(); ++i) in[1 + i] = args.in<void>(inputs_[i]);
-  island_->run(queueOf(args), in, out);
 }
 
 Launchers islandLaunchers() { return table; }
