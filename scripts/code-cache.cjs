@@ -9,7 +9,8 @@ const file = join(__dirname, '../dist/chainrule.js');
 const folder = dirname(file);
 
 async function main() {
-  const script = new Script(Module.wrap(readFileSync(file, 'utf8')), { filename: file });
+  // The name goes into the cache and from there into stack traces: not the folder of whoever built it.
+  const script = new Script(Module.wrap(readFileSync(file, 'utf8')), { filename: 'chainrule/dist/chainrule.js' });
   const bundle = { exports: {} };
   script.runInThisContext().call(bundle.exports, bundle.exports, Module.createRequire(file), bundle, file, folder);
   const { layers, NDArray, sequential } = bundle.exports;

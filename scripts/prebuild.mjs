@@ -20,9 +20,8 @@ mkdirSync(artifacts, { recursive: true });
 
 if (isLinux) {
   // Slim images lack libgomp. The addon's rpath is $ORIGIN, so a copy beside it is found first. A real file, not a link.
-  const library = execFileSync(process.env.CXX ?? 'g++', ['-print-file-name=libgomp.so.1'], {
-    encoding: 'utf8',
-  }).trim();
+  const [compiler, ...words] = (process.env.CXX ?? 'g++').split(' '); // as in CXX="ccache g++"
+  const library = execFileSync(compiler, [...words, '-print-file-name=libgomp.so.1'], { encoding: 'utf8' }).trim();
   if (!existsSync(library)) throw new Error('libgomp.so.1 was not found beside the compiler');
   copyFileSync(realpathSync(library), `${artifacts}/libgomp.so.1`);
 }

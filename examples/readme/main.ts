@@ -7,7 +7,7 @@ async function main(): Promise<void> {
     Float32Array.from({ length: 2000 }, (_, i) => Math.sin(i * i)),
     [1000, 2],
   );
-  const y = Float32Array.from({ length: 1000 }, (_, i) => Number(x.data[2 * i]! * x.data[2 * i + 1]! > 0));
+  const y = Float32Array.from({ length: 1000 }, (_, i) => Number(x.at(i, 0) * x.at(i, 1) > 0));
 
   const model = sequential([
     layers.dense({ units: 16, activation: 'relu', inputShape: [2] }),
