@@ -103,7 +103,7 @@ Lowering lower(const LowerContext& c) {
     std::vector<TensorType> inputs, results;
     for (const ValueType& type : inputTypes(from, in, made)) inputs.push_back(concreteType(type));
     for (const ValueType& type : made[s]) results.push_back(concreteType(type));
-    const Node node{from.op, {}, from.attrs, c.node.first, int(results.size()), {}};
+    const Node node{from.op, {}, from.attrs, c.node.first, uint16_t(results.size()), {}};
     const std::unique_ptr<bool[]> used(new bool[results.size()]);
     std::fill_n(used.get(), results.size(), true);
     GraphStage stage;

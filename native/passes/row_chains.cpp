@@ -57,7 +57,7 @@ class Chaining {
 
   // Whether only `id` reads the result of `producer`, and one of the two does so little with it that moving it counts.
   bool follows(NodeId producer, NodeId id) const {
-    const Node &first = graph_.nodes[producer], &second = graph_.nodes[id];
+    const Node& first = graph_.nodes[producer];
     if (!first.op->window || first.parts != 1 || uses_[first.first] != 1) return false;
     return channelwise(id) || (channelwise(producer) && !slides(id));
   }

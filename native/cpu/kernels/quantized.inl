@@ -30,7 +30,7 @@ static void quantizeRows(const float* x, int64_t n, int8_t* out, float* scale, i
   }
 }
 
-static float largestMagnitude(const float* x, int64_t begin, int64_t end) {
+[[maybe_unused]] static float largestMagnitude(const float* x, int64_t begin, int64_t end) {
   Magnitudes magnitudes{x + begin};
   return firstLane(foldRow<MaximumOf, Float>(magnitudes, end - begin));
 }

@@ -1,6 +1,7 @@
+#include "plan/epilogue.h"
+
 #include "base/pieces.h"
 #include "cuda/ops/island.h"
-#include "plan/epilogue.h"
 
 // Elementwise programs behind the result of another op.
 
