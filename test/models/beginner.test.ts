@@ -184,10 +184,10 @@ const mistakes: Mistake[] = [
     /NDArray: the data is a Float32Array.*got a list of 3\. Convert it: Float32Array\.from/,
   ],
   [
-    'a Float64Array in an NDArray',
-    () => new NDArray(Float64Array.of(1, 2) as never, [1, 2]),
+    'a BigInt64Array in an NDArray',
+    () => new NDArray(BigInt64Array.of(1n, 2n) as never, [1, 2]),
     'INPUT',
-    /got a Float64Array\. Convert it/,
+    /got a BigInt64Array\. Convert it: Float32Array\.from\(data, Number\)/,
   ],
   [
     'a number as shape of an NDArray',

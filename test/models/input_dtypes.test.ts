@@ -1,3 +1,4 @@
+import { Script } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import {
   type Functional,
@@ -128,6 +129,45 @@ describe('integers that an input of integers does not hold', () => {
     for (const rows of [[[300, -1]], new NDArray(Int32Array.of(300, -1), [1, 2])])
       for (const out of (await model.predict(rows as never)) as unknown as NDArray[])
         expect([...out.data]).toEqual([44, 255]);
+  });
+});
+
+describe('an NDArray of numbers that the engine has no dtype for', () => {
+  const given: [data: ArrayLike<number>, dtype: string][] = [
+    [Float64Array.of(0, 0.5), 'float32'],
+    [Int16Array.of(-5, 300), 'int32'],
+    [Uint16Array.of(0, 65535), 'int32'],
+    [Uint8ClampedArray.of(0, 255), 'uint8'],
+    [new Script('Float32Array.of(1, 2.5)').runInNewContext() as Float32Array, 'float32'],
+  ];
+
+  test.each(given)('%s converts them', async (data, dtype) => {
+    const array = new NDArray(data as Float32Array, [1, 2]);
+    expect(array.dtype).toBe(dtype);
+    expect([...array.data]).toEqual(Array.from(data));
+    const model = sequential([layers.reshape({ targetShape: [2, 1], inputShape: [2] })]);
+    expect([...(await model.predict(array)).data]).toEqual(Array.from(data));
+  });
+
+  test('bytes share their memory', () => {
+    const pixels = new Uint8ClampedArray(4).subarray(1);
+    const array = new NDArray(pixels as never);
+    pixels[0] = 9;
+    expect([...array.data]).toEqual([9, 0, 0]);
+  });
+
+  test('integers of 64 bits are refused, and the message shows what works', () => {
+    const data = BigInt64Array.of(1n, 2n);
+    let message = '';
+    try {
+      new NDArray(data as never);
+    } catch (error) {
+      ({ message } = error as Error);
+    }
+    const [first, second] = message
+      .match(/\w+\.from\(.*?\)/g)!
+      .map((code) => new Function('data', `return ${code}`)(data));
+    expect([first, second]).toEqual([Float32Array.of(1, 2), Int32Array.of(1, 2)]);
   });
 });
 
