@@ -189,7 +189,7 @@ test.each(positional)("Keras's positional style is told how to come: %s", (_, ma
 
 test('what has no options says so', () => {
   expect(() => initializers.zeros([3, 3] as never)).toThrow(
-    'Zeros: options come as one object, got a list of 2. Write initializers.zeros(). It has none.',
+    'Zeros: options come as one object, got [3, 3]. Write initializers.zeros(). It has none.',
   );
 });
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { CallbackList } from '../lib/callbacks/callback.js';
 import {
   callbacks,
   constraints,
@@ -9,6 +10,7 @@ import {
   optimizers,
   regularizers,
   schedules,
+  type Tensor,
 } from '../lib/index.js';
 
 const bad = (make: () => unknown, message: string): void => {
@@ -226,5 +228,33 @@ test('a misspelt hook is named, as it would never be called', () => {
   bad(
     () => callbacks.lambdaCallback({ onEpochend: () => {} } as never),
     'unknown option "onEpochend"; did you mean "onEpochEnd"?',
+  );
+});
+
+test('hooks that are not called are refused, other keys are the own affair of a callback', () => {
+  for (const hook of ['onTestBatchBegin', 'onTestBatchEnd', 'onPredictBegin', 'onPredictBatchEnd']) {
+    bad(() => callbacks.lambdaCallback({ [hook]: () => {} } as never), `${hook} is not called here`);
+    bad(() => new CallbackList([{ [hook]: () => {} } as never]), `callbacks: ${hook} is not called here`);
+  }
+  expect(() => new CallbackList([{ once: true, online: 1, only: 'x', onEpochEnd() {} } as never])).not.toThrow();
+});
+
+test('a short list is shown, a long one is counted', () => {
+  const of =
+    (targetShape: unknown): (() => unknown) =>
+    () =>
+      layers.reshape({ targetShape } as never);
+  bad(of([null, '6']), 'targetShape must be a list, each an integer, got [null, "6"].');
+  bad(of([[1, 2]]), 'got [[1, 2]].');
+  bad(of(Array.from({ length: 9 }, () => 0.5)), 'got a list of 9.');
+});
+
+test('the direction of a metric of the own may be given', () => {
+  const mine = new metrics.MeanMetric((yTrue) => yTrue as Tensor, { name: 'mine', direction: 'up' });
+  expect(mine.direction).toBe('up');
+  expect(mine.getConfig()).toEqual({ name: 'mine' });
+  bad(
+    () => new metrics.MeanMetric((yTrue) => yTrue as Tensor, { direction: 'left' as never }),
+    'direction must be one',
   );
 });

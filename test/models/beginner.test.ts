@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { runInNewContext } from 'node:vm';
 import { afterAll, describe, expect, test, vi } from 'vitest';
 import {
   type CompileOptions,
@@ -181,7 +182,7 @@ const mistakes: Mistake[] = [
     'a plain list in an NDArray',
     () => new NDArray([1, 2, 3] as never),
     'INPUT',
-    /NDArray: the data is a Float32Array.*got a list of 3\. Convert it: Float32Array\.from/,
+    /NDArray: the data is a Float32Array.*got \[1, 2, 3\]\. Convert it: Float32Array\.from/,
   ],
   [
     'a BigInt64Array in an NDArray',
@@ -362,6 +363,21 @@ describe('what cannot learn is warned of', () => {
       warn.mockRestore();
     }
   });
+});
+
+test('a softmax over another axis than the last is not warned of', async () => {
+  const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+  const model = sequential([layers.softmax({ axis: 1, inputShape: [3, 1] })]);
+  model.compile({ optimizer: 'sgd', loss: losses.categoricalCrossentropy({ axis: 1 }) });
+  await model.evaluate([[[1], [2], [3]]], [[[0], [1], [0]]], { verbose: 0 });
+  expect(warn).not.toHaveBeenCalled();
+  warn.mockRestore();
+});
+
+test('weights of classes may come from another realm', async () => {
+  const classWeight = runInNewContext('({ 0: 1, 1: 5 })') as Record<number, number>;
+  const { history } = await line().fit(x, flat, { ...quiet, classWeight });
+  expect(history.loss).toHaveLength(1);
 });
 
 test('functions of the program stay losses and metrics, whatever they are called', async () => {
