@@ -1,8 +1,7 @@
 import type { ConfiguredClass, OptionKind, OptionTable } from './config.js';
 import { ChainruleError, checkOptions, itKnows, shown } from './errors.js';
 import { camelCase, snakeClass } from './names.js';
-import { isTypedArray } from './ndarray.js';
-import { checkValues, exampleCall, type Rules } from './rules.js';
+import { checkValues, exampleCall, isList, type Rules } from './rules.js';
 
 export const kindOf = (entry: OptionTable[string] | undefined): OptionKind =>
   typeof entry === 'string' ? entry : (entry?.kind ?? 'value');
@@ -78,6 +77,8 @@ export function make<O, T>(cls: new (options: O) => T, options: O): T {
   return new cls(given(cls, options));
 }
 
+const isTyped = (value: unknown): boolean => isList(value) && !Array.isArray(value);
+
 /** Options without those that are null, which is not given unless null means something; typed arrays become lists. */
 function given<O>(cls: object, options: O): O {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) return options;
@@ -85,10 +86,10 @@ function given<O>(cls: object, options: O): O {
   const isAbsent = ([name, value]: [string, unknown]): boolean =>
     value === null && Object.hasOwn(table, name) && !meansNull(table[name]!);
   const entries = Object.entries(options);
-  if (!entries.some((entry) => isAbsent(entry) || isTypedArray(entry[1]))) return options;
+  if (!entries.some((entry) => isAbsent(entry) || isTyped(entry[1]))) return options;
   const kept = entries.filter((entry) => !isAbsent(entry));
   return Object.fromEntries(
-    kept.map(([name, value]) => [name, isTypedArray(value) ? Array.from(value as Float32Array) : value]),
+    kept.map(([name, value]) => [name, isTyped(value) ? Array.from(value as readonly unknown[]) : value]),
   ) as O;
 }
 

@@ -1,5 +1,4 @@
 import { ChainruleError, checkOptions, shown } from './errors.js';
-import { isTypedArray } from './ndarray.js';
 
 /** What the value of an option must be. */
 export interface Rule {
@@ -66,7 +65,9 @@ export const fn = (signature: string): Rule => ({
 /** Whatever the constructor itself understands, or refuses with words of its own. */
 export const anything: Rule = { expected: 'given', allows: () => true };
 
-const isList = (value: unknown): value is readonly unknown[] => Array.isArray(value) || isTypedArray(value);
+/** A list or a typed array. */
+export const isList = (value: unknown): value is readonly unknown[] =>
+  Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
 
 /** A list, every element of which follows the rule; a typed array is one. */
 export const listOf = (rule: Rule): Rule => ({

@@ -92,7 +92,7 @@ describe('integers that an input of integers does not hold', () => {
     const x = input({ shape: [2], dtype: 'int64' });
     for (const model of [dense('int64'), functional({ inputs: x, outputs: x })]) {
       expect([...(await model.predict(rows)).data]).toEqual(large);
-      expect([...(model.predictSync(rows) as NDArray).data]).toEqual(large);
+      expect([...(model.predictSync(rows) as unknown as NDArray).data]).toEqual(large);
     }
     expect([...dense('int64').predictSync(Float32Array.from(large))]).toEqual(large);
   });
