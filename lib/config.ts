@@ -1,8 +1,9 @@
-import { ChainruleError, checkOptions, itKnows, shown } from './errors.js';
-import { camelCase, snakeCase, snakeClass } from './names.js';
+import { checkClassOptions, kindOf, neutralTable, noteFamily, optionTable } from './class_options.js';
+import { ChainruleError, shown } from './errors.js';
+import { camelCase, snakeCase } from './names.js';
 import { findCustom, noteShared, registeredName, sharedObjects } from './registered.js';
 import { Registry } from './registry.js';
-import { checkValues, exampleCall, type Rule, type Rules } from './rules.js';
+import { asInFiles, type Rule } from './rules.js';
 
 /** What stands in config files: Keras's snake_case keys and plain JSON values. */
 export type Config = Record<string, unknown>;
@@ -43,9 +44,6 @@ export type OptionKind =
 /** A rule alone is that of a plain value. */
 export type OptionTable = Readonly<Record<string, OptionKind | (Rule & { readonly kind?: OptionKind })>>;
 
-const kindOf = (entry: OptionTable[string]): OptionKind =>
-  typeof entry === 'string' ? entry : (entry.kind ?? 'value');
-
 interface Converter {
   serialize(value: unknown): unknown;
 }
@@ -54,6 +52,8 @@ const converters = new Map<OptionKind, Converter>();
 
 /** A constructor of something configured; options objects differ from class to class. */
 export type ConfiguredClass<T> = (abstract new (...args: never[]) => T) & { readonly options?: OptionTable };
+
+export { checkClassOptions, checked, make, neutralTable, optionTable } from './class_options.js';
 
 /** Everything with Keras options: knows its option names, rejects others, and gives its config in Keras's form. */
 export abstract class Configured {
@@ -89,69 +89,6 @@ export abstract class Configured {
   }
 }
 
-/**
- * Refuses what is no object of options, unknown names, wrong values, and that a required one is missing. Constructors
- * that look at the options before they call their parent's begin with it.
- */
-export function checkClassOptions(cls: ConfiguredClass<unknown>, options: unknown): void {
-  const table = optionTable(cls);
-  const rules = rulesOf(cls, table);
-  const isObject = typeof options === 'object' && options !== null && !Array.isArray(options);
-  if (!isObject && options !== undefined) {
-    const known = Object.keys(table);
-    throw new ChainruleError(
-      'ERR_CHAINRULE_OPTION',
-      `${cls.name}: options come as one object, got ${shown(options)}. Write ${exampleCall(factoryOf(cls), options, rules)}.${itKnows(known)}`,
-      { details: { where: cls.name, known }, above: checkClassOptions },
-    );
-  }
-  checkOptions(cls.name, options, Object.keys(table));
-  checkValues(cls.name, options, rules, factoryOf(cls));
-}
-
-/** The rules of a class, its own before those of its parents: in calls, what is its own comes first. */
-function rulesOf(cls: unknown, table: OptionTable): Rules {
-  const names = new Set<string>();
-  for (let current = cls; typeof current === 'function'; current = Object.getPrototypeOf(current))
-    for (const name of Object.keys((current as { options?: OptionTable }).options ?? {})) names.add(name);
-  return Object.fromEntries(
-    [...names].flatMap((name) => (typeof table[name] === 'string' ? [] : [[name, table[name]!]])),
-  );
-}
-
-/** As checkClassOptions, and gives the options back: `super({ ...checked(new.target, options), … })`. */
-export function checked<O>(cls: ConfiguredClass<unknown>, options: O): O {
-  checkClassOptions(cls, options);
-  return options;
-}
-
-const families = new WeakMap<object, { readonly module: string }>();
-
-/** How a program makes one: by the factory that is named after the class, or with new. */
-function factoryOf(cls: ConfiguredClass<unknown> & { readonly factory?: string }): string {
-  const family = families.get(cls);
-  if (!family) return `new ${cls.name}`;
-  return cls.factory ?? `${family.module.split('.').at(-1)}.${camelCase(snakeClass(cls.name))}`;
-}
-
-/** Own and inherited options, parents first. */
-export function optionTable(cls: unknown): OptionTable {
-  return inherited(cls, 'options') as OptionTable;
-}
-
-/** Own and inherited keys with only one value that is understood. */
-export function neutralTable(cls: unknown): Config {
-  return inherited(cls, 'neutral');
-}
-
-function inherited(cls: unknown, property: 'options' | 'neutral'): Config {
-  const chain: Config[] = [];
-  for (let current = cls; typeof current === 'function'; current = Object.getPrototypeOf(current)) {
-    if (Object.hasOwn(current, property)) chain.unshift((current as unknown as Record<string, Config>)[property]!);
-  }
-  return Object.assign({}, ...chain) as Config;
-}
-
 /** Keras's config as the options object of the constructor of a class. */
 export function optionsFromConfig(config: Config, cls?: unknown): Record<string, unknown> {
   const neutral = neutralTable(cls);
@@ -159,12 +96,19 @@ export function optionsFromConfig(config: Config, cls?: unknown): Record<string,
   const options: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(config)) {
     const option = camelCase(key);
-    if (value === undefined || (value === null && kindOf(table[option] ?? 'value') !== 'nullable')) continue;
+    if (value === undefined || (value === null && kindOf(table[option]) !== 'nullable')) continue;
     if (key === 'dtype' && isFloat32(value)) continue;
     if (!Object.hasOwn(table, option) && Object.hasOwn(neutral, key) && sameJson(neutral[key], value)) continue;
-    options[option] = value;
+    options[option] = constantOf(value) ?? value;
   }
   return options;
+}
+
+/** The numbers of an array of Python's, as nested lists. */
+function constantOf(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { class_name: tag, config } = value as Partial<Serialized>;
+  return tag === '__numpy__' || tag === '__tensor__' ? config?.value : undefined;
 }
 
 /** Whether two plain values are the same. */
@@ -207,7 +151,7 @@ export class Family<T extends Configured> {
   /** Registers a class under its own name and Keras's aliases. */
   add(cls: FamilyClass<T>, ...aliases: readonly string[]): this {
     this.registry.add(cls, cls.name, ...aliases);
-    families.set(cls, this);
+    noteFamily(cls, this.module);
     return this;
   }
 
@@ -271,20 +215,26 @@ export class Family<T extends Configured> {
 
   private create(cls: unknown, config: Config): T {
     const known = cls as FamilyClass<T>;
-    return known.fromConfig?.(config) ?? new known(optionsFromConfig(config, known) as never);
+    return asInFiles(() => known.fromConfig?.(config) ?? new known(optionsFromConfig(config, known) as never));
   }
 }
 
+const isClass = (fn: unknown): boolean => /^class\b/.test(Function.prototype.toString.call(fn));
+
 /** A class or factory in the place of what it makes. */
-function uncalled(fn: { readonly name: string }): string {
-  const isClass = /^class\b/.test(Function.prototype.toString.call(fn));
-  return isClass ? `the class ${fn.name}: make it with new ${fn.name}(…)` : 'a function: a factory must be called';
+const uncalled = (fn: { readonly name: string }): string =>
+  isClass(fn) ? `the class ${fn.name}: make it with new ${fn.name}(…)` : 'a function: a factory must be called';
+
+const factories = new WeakSet<object>();
+
+/** Tells a factory from the program's own functions, which options take as formulas, whatever their names. */
+export function noteFactory<F extends object>(factory: F): F {
+  factories.add(factory);
+  return factory;
 }
 
-/** Whether a function that was given as a formula is a class or one of the family's factories, not called. */
-export const isUncalled = (fn: (...args: never[]) => unknown, family: { registry: Registry<unknown> }): boolean =>
-  /^class\b/.test(Function.prototype.toString.call(fn)) ||
-  (fn.length < 2 && family.registry.find(fn.name) !== undefined);
+/** Whether a function that was given as a formula is a class or a factory, not called. */
+export const isUncalled = (fn: object): boolean => isClass(fn) || factories.has(fn);
 
 const article = (kind: string): string => `${/^[aeiou]/.test(kind) ? 'an' : 'a'} ${kind}`;
 

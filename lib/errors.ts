@@ -57,13 +57,24 @@ export class ChainruleError extends Error {
 /** A value as it stands in messages: what is a string looks like one. */
 export function shown(value: unknown): string {
   if (typeof value === 'string') return `the string "${value.slice(0, 40)}"`;
-  if (Array.isArray(value)) return `a list of ${value.length}`;
+  if (Array.isArray(value)) return listed(value) ?? `a list of ${value.length}`;
   if (typeof value === 'function') return 'a function';
   if (typeof value !== 'object' || value === null) return String(value);
   const { name = 'Object' } = value.constructor ?? {};
   return name === 'Object'
     ? `an object with ${Object.keys(value).slice(0, 6).join(', ') || 'nothing'}`
     : `an object of class ${name}`;
+}
+
+/** A short list of plain values as source text. */
+function listed(list: readonly unknown[]): string | undefined {
+  if (list.length > 6) return undefined;
+  const items = list.map((item) => {
+    if (Array.isArray(item)) return listed(item);
+    if (typeof item === 'string') return `"${item.slice(0, 40)}"`;
+    return typeof item === 'function' || (typeof item === 'object' && item !== null) ? undefined : String(item);
+  });
+  return items.includes(undefined) ? undefined : `[${items.join(', ')}]`;
 }
 
 /** The candidate that a person who typed `name` probably meant. */

@@ -64,14 +64,12 @@ export class NDArray<D extends NativeArray = Float32Array> {
 
   /**
    * `data` is used as it is, not copied; its length must be the product of `shape`. Don't write to it, transfer or resize its
-   * buffer while a promise of a call that got it (`fit`, `predict`, …) is pending.
+   * buffer while a promise of a call that got it (`fit`, `predict`, …) is pending. What the engine has no dtype for is
+   * converted: a Float64Array to float32, 16-bit integers to int32.
    */
-  constructor(
-    data: D,
-    shape: readonly number[] = [(data as D | null)?.length ?? 0],
-    dtype: DType = dtypeOfArray(data),
-  ) {
-    if (!holds(data)) throw wrongData(data);
+  constructor(given: D, shape: readonly number[] = [(given as D | null)?.length ?? 0], dtype?: DType) {
+    const own = dtypeOfArray(given);
+    const data: D = own === undefined ? converted(given) : given;
     if (!Array.isArray(shape))
       throw new ChainruleError(
         'ERR_CHAINRULE_SHAPE',
@@ -93,7 +91,7 @@ export class NDArray<D extends NativeArray = Float32Array> {
     }
     this.data = data;
     this.shape = shape;
-    this.dtype = dtype;
+    this.dtype = dtype ?? own ?? dtypeOfArray(data)!;
   }
 
   get rank(): number {
@@ -183,18 +181,31 @@ export class NDArray<D extends NativeArray = Float32Array> {
   }
 }
 
-/** Whether an NDArray can hold it. */
-const holds = (data: unknown): boolean => isTypedArray(data) && held.has(data[Symbol.toStringTag]);
-const held: ReadonlySet<string> = new Set(Object.values(arrayTypes).map(({ name }) => name));
+/** Numbers that the engine has no dtype for, in the nearest that it has; what is no list of such numbers is refused. */
+function converted<D extends NativeArray>(data: unknown): D {
+  switch (isTypedArray(data) ? data[Symbol.toStringTag] : undefined) {
+    case 'Uint8ClampedArray': {
+      const { buffer, byteOffset, length } = data as Uint8ClampedArray;
+      return new Uint8Array(buffer, byteOffset, length) as D;
+    }
+    case 'Float64Array':
+      return Float32Array.from(data as Float64Array) as D;
+    case 'Int16Array':
+    case 'Uint16Array':
+      return Int32Array.from(data as Int16Array) as D;
+    default:
+      throw wrongData(data);
+  }
+}
 
 function wrongData(data: unknown): ChainruleError {
   const help =
     isTypedArray(data) || Array.isArray(data)
-      ? ' Convert it: Float32Array.from(…), or Int32Array.from(…); nested rows are taken as they are by fit and predict.'
+      ? ' Convert it: Float32Array.from(data, Number), or Int32Array.from(data, Number); nested rows are taken as they are by fit and predict.'
       : '';
   return new ChainruleError(
     'ERR_CHAINRULE_INPUT',
-    `NDArray: the data is a Float32Array, Int32Array, Uint32Array, Uint8Array or Int8Array, got ${isTypedArray(data) ? `a ${data.constructor.name}` : shown(data)}.${help}`,
+    `NDArray: the data is a Float32Array, Int32Array, Uint32Array, Uint8Array or Int8Array, got ${isTypedArray(data) ? `a ${data[Symbol.toStringTag]}` : shown(data)}.${help}`,
   );
 }
 
@@ -202,12 +213,20 @@ export function bound(array: AnyArray): Bound {
   return { data: array.data, shape: array.shape };
 }
 
-export function dtypeOfArray(data: NativeArray): DType {
+/** The dtype of an array as it is stored, or undefined for one that the engine does not take. */
+export function dtypeOfArray(data: unknown): DType | undefined {
   if (data instanceof Float32Array) return 'float32';
-  if (data instanceof Int32Array) return 'int32';
-  if (data instanceof Uint32Array) return 'uint32';
-  return data instanceof Int8Array ? 'int8' : 'uint8';
+  return isTypedArray(data) ? held[data[Symbol.toStringTag]] : undefined;
 }
+
+/** By their tags, which are the same in every realm. */
+const held: Readonly<Record<string, DType | undefined>> = {
+  Float32Array: 'float32',
+  Int32Array: 'int32',
+  Uint32Array: 'uint32',
+  Uint8Array: 'uint8',
+  Int8Array: 'int8',
+};
 
 export function isTypedArray(value: unknown): value is TypedArray {
   return ArrayBuffer.isView(value) && !(value instanceof DataView);

@@ -5,6 +5,8 @@ export interface Rule {
   /** As it stands in messages behind "must be". */
   readonly expected: string;
   allows(value: unknown): boolean;
+  /** What it allows in files, where that is more: a file of Keras opens though no program should write what it holds. */
+  inFiles?(value: unknown): boolean;
   /** Of an option that must be given: a value that shows how, as source text. */
   readonly example?: string;
 }
@@ -13,27 +15,33 @@ export type Rules = Readonly<Record<string, Rule>>;
 
 const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);
 
-export const number: Rule = { expected: 'a number', allows: isNumber };
-
-export const atLeast = (least: number): Rule => ({
-  expected: `a number >= ${least}`,
-  allows: (value) => isNumber(value) && value >= least,
+/** Python computes with True and False, too, and asks few numbers for their bounds. */
+const ofNumbers = (expected: string, fits: (value: number) => boolean): Rule => ({
+  expected,
+  allows: (value) => isNumber(value) && fits(value),
+  inFiles: (value) => isNumber(value) || typeof value === 'boolean',
 });
 
-export const above = (bound: number): Rule => ({
-  expected: `a number > ${bound}`,
-  allows: (value) => isNumber(value) && value > bound,
-});
+export const number: Rule = ofNumbers('a number', () => true);
 
-export const between = (least: number, most: number): Rule => ({
-  expected: `a number from ${least} to ${most}`,
-  allows: (value) => isNumber(value) && value >= least && value <= most,
-});
+export const atLeast = (least: number): Rule => ofNumbers(`a number >= ${least}`, (value) => value >= least);
+
+export const above = (bound: number): Rule => ofNumbers(`a number > ${bound}`, (value) => value > bound);
+
+export const between = (least: number, most: number): Rule =>
+  ofNumbers(`a number from ${least} to ${most}`, (value) => value >= least && value <= most);
 
 /** From `least` on, but below `bound`. */
-export const below = (least: number, bound: number): Rule => ({
-  expected: `a number from ${least} to below ${bound}`,
-  allows: (value) => isNumber(value) && value >= least && value < bound,
+export const below = (least: number, bound: number): Rule =>
+  ofNumbers(`a number from ${least} to below ${bound}`, (value) => value >= least && value < bound);
+
+const infinities = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+
+/** Infinity, too, in the direction in which the rule is open. */
+export const orInfinite = (rule: Rule): Rule => ({
+  ...rule,
+  allows: (value) =>
+    rule.allows(value) || (infinities.includes(value as number) && rule.allows(Math.sign(value as number) * 2 ** 53)),
 });
 
 export const integer = (least?: number): Rule => ({
@@ -57,20 +65,43 @@ export const fn = (signature: string): Rule => ({
 /** Whatever the constructor itself understands, or refuses with words of its own. */
 export const anything: Rule = { expected: 'given', allows: () => true };
 
-/** A list, every element of which follows the rule. */
+/** A list or a typed array. */
+export const isList = (value: unknown): value is readonly unknown[] =>
+  Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
+
+/** A list, every element of which follows the rule; a typed array is one. */
 export const listOf = (rule: Rule): Rule => ({
   expected: `a list, each ${rule.expected}`,
-  allows: (value) => Array.isArray(value) && value.every((item) => rule.allows(item)),
+  allows: (value) => isList(value) && value.every((item) => rule.allows(item)),
+  inFiles: (value) => isList(value) && value.every((item) => allowed(rule, item)),
 });
 
-export const orList = (rule: Rule): Rule => ({
-  expected: `${rule.expected}, or a list of such`,
-  allows: (value) => rule.allows(value) || listOf(rule).allows(value),
-});
+export const orList = (rule: Rule): Rule => {
+  const list = listOf(rule);
+  return {
+    expected: `${rule.expected}, or a list of such`,
+    allows: (value) => rule.allows(value) || list.allows(value),
+    inFiles: (value) => allowed(rule, value) || allowed(list, value),
+  };
+};
+
+/** One value, or rows of rows of such. */
+export const nested = (rule: Rule): Rule => {
+  const either =
+    (fits: (value: unknown) => boolean) =>
+    (value: unknown): boolean =>
+      fits(value) || (isList(value) && value.every(either(fits)));
+  return {
+    expected: `${rule.expected}, or a list of such`,
+    allows: either((value) => rule.allows(value)),
+    inFiles: either((value) => allowed(rule, value)),
+  };
+};
 
 export const either = (word: string, rule: Rule): Rule => ({
   expected: `'${word}' or ${rule.expected}`,
   allows: (value) => value === word || rule.allows(value),
+  inFiles: (value) => value === word || allowed(rule, value),
 });
 
 export const oneOf = (...words: readonly string[]): Rule => ({
@@ -100,15 +131,40 @@ export const shape: Rule = {
 /** An option that must be given; `example`, source text, shows how. */
 export const required = (rule: Rule, example: string): Rule => ({ ...rule, example });
 
+let inFile = false;
+
+/** Runs what makes objects of a file's configs. */
+export function asInFiles<T>(fn: () => T): T {
+  const outer = inFile;
+  inFile = true;
+  try {
+    return fn();
+  } finally {
+    inFile = outer;
+  }
+}
+
+const allowed = (rule: Rule, value: unknown): boolean =>
+  inFile && rule.inFiles ? rule.inFiles(value) : rule.allows(value);
+
 /** Refuses what is no object of options, names that are not known, wrong values, and that a required one is missing. */
 export function checkRules(where: string, options: object | undefined, rules: Rules): void {
   checkOptions(where, options, Object.keys(rules));
   checkValues(where, options, rules);
 }
 
+/** Options without those that are null: they are not given. */
+export function withoutNulls<O extends object | undefined>(options: O): O {
+  const entries = typeof options === 'object' && options && !Array.isArray(options) ? Object.entries(options) : [];
+  return entries.some(([, value]) => value === null)
+    ? (Object.fromEntries(entries.filter(([, value]) => value !== null)) as O)
+    : options;
+}
+
 /** Refuses wrong values. An option that is undefined or null is not given. `call` shows how the right call begins. */
 export function checkValues(where: string, options: object | undefined, rules: Rules, call = where): void {
-  for (const [name, rule] of Object.entries(rules)) {
+  for (const name in rules) {
+    const rule = rules[name]!;
     const value = (options as Record<string, unknown> | undefined)?.[name];
     if (value === undefined || value === null) {
       if (rule.example === undefined) continue;
@@ -119,7 +175,7 @@ export function checkValues(where: string, options: object | undefined, rules: R
         { details: { where, option: name }, above: checkValues },
       );
     }
-    if (rule.allows(value)) continue;
+    if (allowed(rule, value)) continue;
     throw new ChainruleError(
       'ERR_CHAINRULE_OPTION',
       `${where}: ${name} must be ${rule.expected}, got ${shown(value)}.`,

@@ -24,7 +24,7 @@ const native = {
 const library = [
   ['errors'],
   ['rules', 'names'],
-  ['registry', 'registered'],
+  ['registry', 'registered', 'class_options'],
   ['config'],
   ['native-loader'],
   ['native'],

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { CallbackList } from '../lib/callbacks/callback.js';
 import {
   callbacks,
   constraints,
@@ -9,6 +10,7 @@ import {
   optimizers,
   regularizers,
   schedules,
+  type Tensor,
 } from '../lib/index.js';
 
 const bad = (make: () => unknown, message: string): void => {
@@ -38,7 +40,13 @@ const rows: Record<string, Row[]> = {
     [layers.dense, { units: 1 }, 'inputShape', [784, '784', [0], [1.5], [-1]], [[784], [null, 3], []]],
     [layers.embedding, { outputDim: 2 }, 'inputDim', notCounts, [10]],
     [layers.conv2d, { kernelSize: 3 }, 'filters', notCounts, [8]],
-    [layers.conv2d, { filters: 8 }, 'kernelSize', [...notCounts, [3], [3, 3, 3], [3, 0]], [3, [3, 5]]],
+    [
+      layers.conv2d,
+      { filters: 8 },
+      'kernelSize',
+      [...notCounts, [3], [3, 3, 3], [3, 0]],
+      [3, [3, 5], Int32Array.of(3, 5)],
+    ],
     [layers.conv2d, { filters: 8, kernelSize: 3 }, 'strides', [...notCounts, [2]], [2, [1, 2]]],
     [layers.conv2d, { filters: 8, kernelSize: 3 }, 'dilationRate', notCounts, [2]],
     [layers.conv2d, { filters: 8, kernelSize: 3 }, 'groups', [...notCounts, 3], [1, 2, 4]],
@@ -56,7 +64,7 @@ const rows: Record<string, Row[]> = {
     [layers.layerNormalization, {}, 'axis', [1.5, ['a']], [1, [1, 2]]],
     [layers.layerNormalization, {}, 'epsilon', [-1], [1e-6]],
     [layers.leakyRelu, {}, 'negativeSlope', [-1, 'a'], [0, 0.2]],
-    [layers.relu, {}, 'maxValue', [-1], [6]],
+    [layers.relu, {}, 'maxValue', [-1, Number.NEGATIVE_INFINITY], [6, Number.POSITIVE_INFINITY]],
     [layers.relu, {}, 'threshold', [-1], [1]],
     [layers.lstm, {}, 'units', notCounts, [4]],
     // As in Keras, other numbers are brought to 0 … 1.
@@ -64,9 +72,16 @@ const rows: Record<string, Row[]> = {
     [layers.multiHeadAttention, { keyDim: 2 }, 'numHeads', notCounts, [2]],
     [layers.multiHeadAttention, { keyDim: 2, numHeads: 2 }, 'dropout', notRates, [0.1]],
     [layers.concatenate, {}, 'axis', ['last', 0.5], [1, -1]],
-    [layers.rescaling, {}, 'scale', ['1/255', Number.NaN], [1 / 255, [1, 2, 3]]],
+    [
+      layers.rescaling,
+      {},
+      'scale',
+      ['1/255', Number.NaN, ['a']],
+      [1 / 255, [1, 2, 3], [[1, 2]], Float32Array.of(1, 2)],
+    ],
     [layers.repeatVector, {}, 'n', notCounts, [2]],
-    [layers.masking, {}, 'maskValue', ['x', Number.NaN], [-1]],
+    [layers.masking, {}, 'maskValue', ['x', Number.NaN], [-1, Number.NEGATIVE_INFINITY]],
+    [layers.discretization, {}, 'binBoundaries', [3, ['a']], [[0, 1], Float64Array.of(0, 1)]],
     [layers.randomRotation, {}, 'factor', ['a', 2, [0, 2], [1]], [0.1, [-0.1, 0.2]]],
     [layers.activityRegularization, {}, 'l1', [-1, 'a'], [0.1]],
   ],
@@ -133,24 +148,24 @@ const rows: Record<string, Row[]> = {
     [metrics.sensitivityAtSpecificity, {}, 'specificity', notRates, [0.9]],
   ],
   callbacks: [
-    [callbacks.earlyStopping, {}, 'patience', [-1, 1.5, '3', Number.NaN], [0, 5]],
+    [callbacks.earlyStopping, {}, 'patience', [-1, 1.5, '3', Number.NaN], [0, 5, Number.POSITIVE_INFINITY]],
     [callbacks.earlyStopping, {}, 'minDelta', ['a', Number.NaN], [0.01, -0.01]],
     [callbacks.earlyStopping, {}, 'mode', ['up'], ['max']],
     [callbacks.earlyStopping, {}, 'monitor', [3], ['loss']],
     [callbacks.earlyStopping, {}, 'startFromEpoch', [-1], [2]],
-    [callbacks.earlyStopping, {}, 'baseline', ['a'], [0.5]],
+    [callbacks.earlyStopping, {}, 'baseline', ['a'], [0.5, Number.POSITIVE_INFINITY]],
     [callbacks.reduceLROnPlateau, {}, 'factor', [1, 2, -0.1, 'a'], [0, 0.5]],
     [callbacks.reduceLROnPlateau, {}, 'cooldown', [-1, 0.5], [3]],
     [callbacks.reduceLROnPlateau, {}, 'minLr', [-1, 'a'], [1e-5]],
   ],
   others: [
     [initializers.randomNormal, {}, 'stddev', [-1, 'a', Number.NaN], [0, 0.1]],
-    [initializers.constant, {}, 'value', ['a', Number.NaN], [3]],
+    [initializers.constant, {}, 'value', ['a', Number.NaN], [3, Number.NEGATIVE_INFINITY]],
     [initializers.varianceScaling, {}, 'mode', ['fanIn', 'in'], ['fan_in']],
     [initializers.varianceScaling, {}, 'scale', [0, -1], [2]],
     [initializers.glorotUniform, {}, 'seed', [1.5, 'a'], [3]],
     [regularizers.l2, {}, 'l2', [-1, 'a', Number.NaN], [0.01]],
-    [constraints.maxNorm, {}, 'maxValue', [-1, 'a'], [2]],
+    [constraints.maxNorm, {}, 'maxValue', [-1, 'a'], [2, Number.POSITIVE_INFINITY]],
     [constraints.minMaxNorm, {}, 'rate', notRates, [0.5]],
   ],
 };
@@ -164,6 +179,28 @@ describe.each(Object.entries(rows))('values of options of %s', (_, list) => {
       // Nothing, as null and undefined, means the default; what must be given is tested with the factories.
     },
   );
+});
+
+test('a file of Keras opens with numbers that no program should write', () => {
+  const configs: [resolve: (config: never) => unknown, className: string, config: object][] = [
+    [losses.get, 'Tversky', { alpha: -0.3 }],
+    [losses.get, 'BinaryCrossentropy', { label_smoothing: 1.2 }],
+    [optimizers.get, 'Adam', { beta_1: 1, weight_decay: false }],
+    [optimizers.get, 'RMSprop', { momentum: 1.5, rho: -0.5 }],
+    [initializers.get, 'Constant', { value: true }],
+    [constraints.get, 'MaxNorm', { max_value: -1 }],
+  ];
+  for (const [resolve, class_name, config] of configs) {
+    expect(resolve({ class_name, config } as never)).toBeTypeOf('object');
+    const word = Object.fromEntries(Object.keys(config).map((key) => [key, 'a']));
+    bad(() => resolve({ class_name, config: word } as never), class_name);
+  }
+  // What a program writes later is asked again.
+  bad(() => losses.tversky({ alpha: -0.3 }), 'Tversky: alpha must be a number >= 0, got -0.3.');
+  const weights = { class_name: '__tensor__', config: { value: [0.5, 1], dtype: 'float32' } };
+  expect(
+    metrics.get({ class_name: 'AUC', config: { multi_label: true, label_weights: weights } } as never),
+  ).toMatchObject({ labelWeights: [0.5, 1] });
 });
 
 test('the message says what was expected and what came', () => {
@@ -191,5 +228,33 @@ test('a misspelt hook is named, as it would never be called', () => {
   bad(
     () => callbacks.lambdaCallback({ onEpochend: () => {} } as never),
     'unknown option "onEpochend"; did you mean "onEpochEnd"?',
+  );
+});
+
+test('hooks that are not called are refused, other keys are the own affair of a callback', () => {
+  for (const hook of ['onTestBatchBegin', 'onTestBatchEnd', 'onPredictBegin', 'onPredictBatchEnd']) {
+    bad(() => callbacks.lambdaCallback({ [hook]: () => {} } as never), `${hook} is not called here`);
+    bad(() => new CallbackList([{ [hook]: () => {} } as never]), `callbacks: ${hook} is not called here`);
+  }
+  expect(() => new CallbackList([{ once: true, online: 1, only: 'x', onEpochEnd() {} } as never])).not.toThrow();
+});
+
+test('a short list is shown, a long one is counted', () => {
+  const of =
+    (targetShape: unknown): (() => unknown) =>
+    () =>
+      layers.reshape({ targetShape } as never);
+  bad(of([null, '6']), 'targetShape must be a list, each an integer, got [null, "6"].');
+  bad(of([[1, 2]]), 'got [[1, 2]].');
+  bad(of(Array.from({ length: 9 }, () => 0.5)), 'got a list of 9.');
+});
+
+test('the direction of a metric of the own may be given', () => {
+  const mine = new metrics.MeanMetric((yTrue) => yTrue as Tensor, { name: 'mine', direction: 'up' });
+  expect(mine.direction).toBe('up');
+  expect(mine.getConfig()).toEqual({ name: 'mine' });
+  bad(
+    () => new metrics.MeanMetric((yTrue) => yTrue as Tensor, { direction: 'left' as never }),
+    'direction must be one',
   );
 });

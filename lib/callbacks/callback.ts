@@ -50,7 +50,7 @@ export abstract class Callback {
 }
 
 /** Every hook. */
-export const hookNames: readonly (keyof CallbackHooks)[] = [
+const hookNames: readonly (keyof CallbackHooks)[] = [
   'setParams',
   'setModel',
   'onTrainBegin',
@@ -67,6 +67,19 @@ export const hookNames: readonly (keyof CallbackHooks)[] = [
   'setState',
 ];
 
+/** Refuses hooks that would never be called: misspelt ones, and those that only Keras calls. */
+export function checkHooks(where: string, hooks: object): void {
+  for (const name of Object.keys(hooks ?? {})) {
+    if (!/^on(TestBatch|Predict(Batch)?)(Begin|End)$/.test(name)) continue;
+    throw new ChainruleError(
+      'ERR_CHAINRULE_OPTION',
+      `${where}: ${name} is not called here: fit calls onTestBegin and onTestEnd around each validation, and predict calls no hooks.`,
+      { details: { where, option: name }, above: checkHooks },
+    );
+  }
+  checkOptions(where, hooks, hookNames);
+}
+
 const batchHooks = ['onTrainBatchBegin', 'onTrainBatchEnd', 'onBatchBegin', 'onBatchEnd'] as const;
 
 /** Calls the hooks of several callbacks one after the other. */
@@ -78,14 +91,10 @@ export class CallbackList {
         'ERR_CHAINRULE_OPTION',
         `callbacks: a callback is an object with hooks, got ${shown(wrong)}. Make one: callbacks.earlyStopping({ … }), or new.`,
       );
-    // A misspelt hook would never be called; what classes call their methods is their own affair.
+    // What classes call their methods is their own affair.
     for (const callback of callbacks)
       if (Object.getPrototypeOf(callback) === Object.prototype)
-        checkOptions(
-          'callbacks',
-          Object.fromEntries(Object.entries(callback).filter(([key]) => key.startsWith('on'))),
-          hookNames,
-        );
+        checkHooks('callbacks', Object.fromEntries(Object.entries(callback).filter(([key]) => /^on[A-Z]/.test(key))));
   }
 
   get hasBatchHooks(): boolean {

@@ -1,6 +1,6 @@
 import type { Logs } from '../models/programs.js';
 import type { NDArray } from '../ndarray.js';
-import { checkRules, flag, integer, number, verbosity } from '../rules.js';
+import { checkRules, flag, integer, number, orInfinite, verbosity } from '../rules.js';
 import type { CallbackState } from './callback.js';
 import { MonitorCallback, type MonitorOptions, monitorRules } from './monitor.js';
 
@@ -19,9 +19,9 @@ export interface EarlyStoppingOptions extends MonitorOptions {
 const optionRules = {
   ...monitorRules,
   minDelta: number,
-  patience: integer(0),
+  patience: orInfinite(integer(0)),
   verbose: verbosity,
-  baseline: number,
+  baseline: orInfinite(number),
   restoreBestWeights: flag,
   startFromEpoch: integer(0),
 };

@@ -1,3 +1,4 @@
+import { withoutNulls } from '../rules.js';
 import { BackupAndRestore, type BackupAndRestoreOptions } from './backup_and_restore.js';
 import type { CallbackHooks } from './callback.js';
 import { EarlyStopping, type EarlyStoppingOptions } from './early_stopping.js';
@@ -22,18 +23,20 @@ export {
 export { CSVLogger, LambdaCallback, TerminateOnNaN } from './logging.js';
 export { ModelCheckpoint, type ModelCheckpointOptions } from './model_checkpoint.js';
 
-export const earlyStopping = (options?: EarlyStoppingOptions): EarlyStopping => new EarlyStopping(options);
+export const earlyStopping = (options?: EarlyStoppingOptions): EarlyStopping =>
+  new EarlyStopping(withoutNulls(options));
 export const learningRateScheduler = (
   schedule: ScheduleFunction,
   options?: { verbose?: 0 | 1 },
-): LearningRateScheduler => new LearningRateScheduler(schedule, options);
+): LearningRateScheduler => new LearningRateScheduler(schedule, withoutNulls(options));
 export const reduceLROnPlateau = (options?: ReduceLROnPlateauOptions): ReduceLROnPlateau =>
-  new ReduceLROnPlateau(options);
+  new ReduceLROnPlateau(withoutNulls(options));
 export const modelCheckpoint = (filepath: string, options?: ModelCheckpointOptions): ModelCheckpoint =>
-  new ModelCheckpoint(filepath, options);
+  new ModelCheckpoint(filepath, withoutNulls(options));
 export const backupAndRestore = (backupDir: string, options?: BackupAndRestoreOptions): BackupAndRestore =>
-  new BackupAndRestore(backupDir, options);
-export const terminateOnNaN = (options?: Record<string, never>): TerminateOnNaN => new TerminateOnNaN(options);
+  new BackupAndRestore(backupDir, withoutNulls(options));
+export const terminateOnNaN = (options?: Record<string, never>): TerminateOnNaN =>
+  new TerminateOnNaN(withoutNulls(options));
 export const lambdaCallback = (hooks: CallbackHooks): LambdaCallback => new LambdaCallback(hooks);
 export const csvLogger = (filename: string, options?: { separator?: string; append?: boolean }): CSVLogger =>
-  new CSVLogger(filename, options);
+  new CSVLogger(filename, withoutNulls(options));

@@ -1,6 +1,6 @@
 import { ChainruleError, shown } from '../errors.js';
 import type { Logs } from '../models/programs.js';
-import { atLeast, below, checkRules, integer, number, verbosity } from '../rules.js';
+import { atLeast, below, checkRules, integer, number, orInfinite, verbosity } from '../rules.js';
 import { Callback, type CallbackState } from './callback.js';
 import { MonitorCallback, type MonitorOptions, monitorRules } from './monitor.js';
 
@@ -55,7 +55,7 @@ const plateauRules = {
   ...monitorRules,
   minDelta: number,
   factor: below(0, 1),
-  patience: integer(0),
+  patience: orInfinite(integer(0)),
   verbose: verbosity,
   cooldown: integer(0),
   minLr: atLeast(0),

@@ -3,7 +3,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { ChainruleError, checkOptions, shown } from '../errors.js';
 import type { Logs } from '../models/programs.js';
 import { checkRules, flag, text } from '../rules.js';
-import { Callback, type CallbackHooks, type CallbackState, hookNames } from './callback.js';
+import { Callback, type CallbackHooks, type CallbackState, checkHooks } from './callback.js';
 
 /** Ends fit when the loss of an epoch is NaN or infinite (https://keras.io/api/callbacks/terminate_on_nan/). */
 export class TerminateOnNaN extends Callback {
@@ -29,7 +29,7 @@ export class LambdaCallback extends Callback {
         'ERR_CHAINRULE_OPTION',
         'LambdaCallback: hooks are missing. Write callbacks.lambdaCallback({ onEpochEnd: (epoch, logs) => { … } }).',
       );
-    checkOptions('LambdaCallback', hooks, hookNames);
+    checkHooks('LambdaCallback', hooks);
     Object.assign(this, hooks);
   }
 }

@@ -1,3 +1,4 @@
+import { make } from '../class_options.js';
 import { Configured, convertOptions, Family, type OptionTable, type Serialized } from '../config.js';
 import type { Tensor } from '../graph/tensor.js';
 import { add, clip, divide, maximum, multiply } from '../ops/math.js';
@@ -14,7 +15,10 @@ const epsilon = 1e-7;
 
 /** Norms along `axis` are at most `maxValue`. */
 export class MaxNorm extends Constraint {
-  static override readonly options: OptionTable = { maxValue: rules.atLeast(0), axis: rules.orList(rules.integer()) };
+  static override readonly options: OptionTable = {
+    maxValue: rules.orInfinite(rules.atLeast(0)),
+    axis: rules.orList(rules.integer()),
+  };
   readonly maxValue: number;
   readonly axis: number | readonly number[];
 
@@ -99,11 +103,11 @@ export function resolveConstraint(spec: ConstraintSpec | null | undefined): Cons
   return spec === undefined || spec === null ? undefined : constraintFamily.resolve(spec);
 }
 
-export const maxNorm = (options?: ConstructorParameters<typeof MaxNorm>[0]): MaxNorm => new MaxNorm(options);
-export const nonNeg = (options?: Record<string, never>): NonNeg => new NonNeg(options);
-export const unitNorm = (options?: ConstructorParameters<typeof UnitNorm>[0]): UnitNorm => new UnitNorm(options);
+export const maxNorm = (options?: ConstructorParameters<typeof MaxNorm>[0]): MaxNorm => make(MaxNorm, options);
+export const nonNeg = (options?: Record<string, never>): NonNeg => make(NonNeg, options);
+export const unitNorm = (options?: ConstructorParameters<typeof UnitNorm>[0]): UnitNorm => make(UnitNorm, options);
 export const minMaxNorm = (options?: ConstructorParameters<typeof MinMaxNorm>[0]): MinMaxNorm =>
-  new MinMaxNorm(options);
+  make(MinMaxNorm, options);
 
 /** A constraint from a name, a config or an object, and back into a config. */
 export const get = resolveConstraint;

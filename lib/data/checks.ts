@@ -46,6 +46,34 @@ export async function checkRange(dataset: NativeDataset, table: Table, check: Ra
   );
 }
 
+const [least, most] = [-(2 ** 31), 2 ** 31 - 1];
+
+/** What declares the dtype of a column: the tensor of an input. */
+export interface Declared {
+  readonly name?: string;
+  readonly dtype: DType;
+  readonly hostDtype?: string | undefined;
+}
+
+/** Whether data of this dtype must be looked through before they become integers of an input. */
+export const narrows = (input: Declared, dtype: DType): boolean =>
+  input.dtype === 'int32' && input.hostDtype === undefined && (dtype === 'float32' || dtype === 'uint32');
+
+/** Refuses numbers that int32 does not hold, where an input declares it: a cast would take the nearest that it holds. */
+export function checkInt32(name: string, array: AnyArray, input: Declared): void {
+  if (!narrows(input, array.dtype)) return;
+  const { data } = array;
+  let bad = 0;
+  while (bad < data.length && Math.trunc(data[bad]!) >= least && data[bad]! <= most) bad++;
+  if (bad === data.length) return;
+  const [row, ...rest] = placeOf(array, bad);
+  throw new ChainruleError(
+    'ERR_CHAINRULE_INPUT',
+    `${name}: row ${row}${rest.length > 0 ? `, column ${rest.join(', ')}` : ''} is ${data[bad]}, but the input is declared int32: integers from ${least} to ${most}. Declare it float32, or int64 for layers that look up or hash large ids.`,
+    { details: { row, value: data[bad] } },
+  );
+}
+
 function placeOf(array: AnyArray, element: number): number[] {
   const place: number[] = [];
   let rest = element;

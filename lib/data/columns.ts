@@ -4,6 +4,7 @@ import { type NativeDataset, native } from '../native.js';
 import { type AnyArray, type ArrayInput, bound, isArrayInput, shapeText } from '../ndarray.js';
 import { fromNestedAsync } from '../nested.js';
 import type { StringInput } from '../strings.js';
+import { checkInt32, type Declared } from './checks.js';
 
 /** One array, several in a list, or several by name. */
 export type DataInput =
@@ -97,6 +98,11 @@ export class Table {
       bytes <= 1 << 20,
     );
   }
+}
+
+/** What an input says of its data. */
+interface InputTensor extends Declared {
+  readonly dims: readonly number[];
 }
 
 export interface TableOptions {
@@ -250,15 +256,16 @@ async function toArray(item: unknown, name: string, options: TableOptions): Prom
 
 /**
  * Keras's rule: an axis of size 1 at the end is added or dropped where the model's input asks for it. One row that lacks
- * its batch axis is refused.
+ * its batch axis is refused, and so are numbers that the input's dtype does not hold.
  */
 export function fitRanks(columns: readonly Column[], xLayout: unknown, inputs: unknown): Column[] {
-  const tensors = inputs === undefined ? [] : flatten(inputs).map((leaf) => leaf.item as { dims: readonly number[] });
+  const tensors = inputs === undefined ? [] : flatten(inputs).map((leaf) => leaf.item as InputTensor);
   const numbers = flatten(xLayout).map((leaf) => leaf.item as number);
   return columns.map((column, i) => {
     const input = tensors[numbers.indexOf(i)];
     const { array } = column;
     if (!input || numbers.length !== tensors.length) return column;
+    checkInt32(column.name, array, input);
     const rank = input.dims.length;
     if (array.rank === rank - 1) {
       const endsInOne = input.dims.at(-1) === 1;

@@ -9,7 +9,7 @@ import * as rules from '../rules.js';
 import { Initializer, initializerFamily } from './initializer.js';
 
 export class Constant extends Initializer {
-  static override readonly options: OptionTable = { value: rules.number };
+  static override readonly options: OptionTable = { value: rules.orInfinite(rules.number) };
   readonly value: number;
 
   constructor(options: { value?: number } = {}) {

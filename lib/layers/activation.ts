@@ -39,7 +39,7 @@ export class Activation extends Layer {
 
 export class ReLU extends Layer {
   static override readonly options: OptionTable = {
-    maxValue: rules.atLeast(0),
+    maxValue: rules.orInfinite(rules.atLeast(0)),
     negativeSlope: rules.atLeast(0),
     threshold: rules.atLeast(0),
   };

@@ -1,3 +1,4 @@
+import { make } from '../class_options.js';
 import * as activation from './activation.js';
 import { Dense, type DenseOptions } from './dense.js';
 import { EinsumDense, type EinsumDenseOptions } from './einsum_dense.js';
@@ -53,20 +54,20 @@ layerFamily
 type Options<C extends abstract new (...args: never[]) => unknown> = ConstructorParameters<C>[0];
 
 // Factories by Keras's class names, in camelCase.
-export const dense = (options: DenseOptions): Dense => new Dense(options);
+export const dense = (options: DenseOptions): Dense => make(Dense, options);
 const makeActivation = (options: Options<typeof activation.Activation>): activation.Activation =>
-  new activation.Activation(options);
+  make(activation.Activation, options);
 
 export { makeActivation as activation };
-export const relu = (options?: Options<typeof activation.ReLU>): activation.ReLU => new activation.ReLU(options);
+export const relu = (options?: Options<typeof activation.ReLU>): activation.ReLU => make(activation.ReLU, options);
 export const leakyRelu = (options?: Options<typeof activation.LeakyReLU>): activation.LeakyReLU =>
-  new activation.LeakyReLU(options);
-export const elu = (options?: Options<typeof activation.ELU>): activation.ELU => new activation.ELU(options);
+  make(activation.LeakyReLU, options);
+export const elu = (options?: Options<typeof activation.ELU>): activation.ELU => make(activation.ELU, options);
 export const softmax = (options?: Options<typeof activation.Softmax>): activation.Softmax =>
-  new activation.Softmax(options);
-export const prelu = (options?: activation.PReLUOptions): activation.PReLU => new activation.PReLU(options);
-export const lambda = (options: LambdaOptions): Lambda => new Lambda(options);
-export const masking = (options?: Options<typeof Masking>): Masking => new Masking(options);
-export const einsumDense = (options: EinsumDenseOptions): EinsumDense => new EinsumDense(options);
-export const embedding = (options: EmbeddingOptions): Embedding => new Embedding(options);
-export const inputLayer = (options: InputOptions): InputLayer => new InputLayer(options);
+  make(activation.Softmax, options);
+export const prelu = (options?: activation.PReLUOptions): activation.PReLU => make(activation.PReLU, options);
+export const lambda = (options: LambdaOptions): Lambda => make(Lambda, options);
+export const masking = (options?: Options<typeof Masking>): Masking => make(Masking, options);
+export const einsumDense = (options: EinsumDenseOptions): EinsumDense => make(EinsumDense, options);
+export const embedding = (options: EmbeddingOptions): Embedding => make(Embedding, options);
+export const inputLayer = (options: InputOptions): InputLayer => make(InputLayer, options);

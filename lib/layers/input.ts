@@ -1,4 +1,4 @@
-import type { OptionTable } from '../config.js';
+import type { Config, OptionTable } from '../config.js';
 import { ChainruleError, shown } from '../errors.js';
 import { symbolicInput } from '../graph/history.js';
 import { openLength } from '../graph/open_axes.js';
@@ -17,7 +17,10 @@ export interface InputOptions {
   /** Shape with the batch: null for any, a number where it is fixed (stateful layers need that). */
   batchShape?: Shape;
   name?: string;
-  /** Default 'float32'. 'string' and 'int64' (integers up to 53 bits) are for layers of text and categories. */
+  /**
+   * Default 'float32'. Data of other dtypes are brought to this one; what does not fit into int32 is refused. 'string' and
+   * 'int64' are for layers of text and categories, which read integers up to 53 bits; other layers take int64 as it is fed.
+   */
   dtype?: DType | 'string' | 'int64';
 }
 
@@ -81,7 +84,8 @@ export class InputLayer extends Layer {
       [batch ?? -1, ...(row as Shape).map((dim) => dim ?? openLength)],
       strings ? 'uint8' : this.dtype,
     );
-    if (strings) this.tensor.hostDtype = 'string';
+    // Its numbers stay as they are fed: the engine has no integers of 64 bits, but floats hold larger ones than int32.
+    if (strings || options.dtype === 'int64') this.tensor.hostDtype = options.dtype as 'string' | 'int64';
     this.built = true;
   }
 
@@ -93,6 +97,10 @@ export class InputLayer extends Layer {
       'ERR_CHAINRULE_UNSUPPORTED',
       `input: dtype ${JSON.stringify(dtype)} is not supported; it is one of ${Object.keys(borderTypes).join(', ')}.`,
     );
+  }
+
+  override getConfig(): Config {
+    return { ...super.getConfig(), dtype: this.tensor.hostDtype ?? this.dtype };
   }
 
   override call(x: Tensor): Tensor {
@@ -120,8 +128,9 @@ export class InputLayer extends Layer {
 
   /** As Keras: numbers of any dtype may be fed. Where floats are declared, layers and the network widen what needs it. */
   private converted(fed: Tensor): Tensor {
-    if (this.dtype === 'string' || this.dtype === 'float32' || fed.dtype === this.dtype) return fed;
-    const value = known(fed, cast(fed, this.dtype));
+    const { dtype, hostDtype } = this.tensor;
+    if (hostDtype || dtype === 'float32' || fed.dtype === dtype) return fed;
+    const value = known(fed, cast(fed, dtype));
     value.fedAs = fed.fedAs ?? fed;
     return value;
   }

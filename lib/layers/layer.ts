@@ -1,5 +1,5 @@
 import { type Config, type OptionTable, optionsFromConfig, type Serialized, setConverter } from '../config.js';
-import { ChainruleError, checkOptions, shown } from '../errors.js';
+import { ChainruleError, checkOptions } from '../errors.js';
 import { type CallOptions, type HistoryNode, type Operation, record } from '../graph/history.js';
 import { RematScope, remat } from '../graph/remat.js';
 import { flatten, mapStructure, type Structure } from '../graph/structure.js';
@@ -68,7 +68,7 @@ export abstract class Layer extends Module {
     trainable: rules.flag,
     dtype: 'dtype',
     inputShape: { ...rules.shape, kind: 'local' },
-    remat: 'local',
+    remat: { ...rules.flag, expected: 'true or false (modes are options of RematScope)', kind: 'local' },
     activityRegularizer: 'optionalRegularizer',
   };
   /** Whether layers of this class can store a weight as int8. @internal */
@@ -102,13 +102,10 @@ export abstract class Layer extends Module {
     this.dtype = this.policy(options.dtype);
     this.inputShape = options.inputShape;
     this.activityRegularizer = resolveRegularizer(options.activityRegularizer);
-    if (options.remat !== undefined && typeof options.remat !== 'boolean')
-      throw new ChainruleError(
-        'ERR_CHAINRULE_OPTION',
-        `${this.className}: remat must be true or false, got ${shown(options.remat)}. Modes are options of RematScope.`,
-      );
     this.#remat =
-      options.remat === undefined ? RematScope.current : new RematScope({ mode: options.remat ? 'full' : null });
+      options.remat === undefined || options.remat === null
+        ? RematScope.current
+        : new RematScope({ mode: options.remat ? 'full' : null });
     // build is overridden by layers and called by users: the bookkeeping around it wraps whichever it is.
     const build = this.build;
     Object.defineProperty(this, 'build', {

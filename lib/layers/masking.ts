@@ -9,7 +9,7 @@ import { Layer, type LayerOptions } from './layer.js';
 
 /** Steps whose features all equal `maskValue` are skipped by later layers and become 0 (https://keras.io/api/layers/core_layers/masking/). */
 export class Masking extends Layer {
-  static override readonly options: OptionTable = { maskValue: rules.number };
+  static override readonly options: OptionTable = { maskValue: rules.orInfinite(rules.number) };
   readonly maskValue: number;
 
   constructor(options: LayerOptions & { maskValue?: number } = {}) {

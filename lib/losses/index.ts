@@ -1,4 +1,5 @@
-import type { Serialized } from '../config.js';
+import { make } from '../class_options.js';
+import { noteFactory, type Serialized } from '../config.js';
 import type { Tensor } from '../graph/tensor.js';
 import type { Operand } from '../ops/operands.js';
 import * as classes from './classes.js';
@@ -27,12 +28,12 @@ export interface LossEntry<O, L extends Loss> {
 
 function entry<O, L extends Loss>(
   values: (yTrue: Operand, yPred: Operand, options?: O & LossOptions) => Tensor,
-  make: new (options?: O) => L,
+  cls: new (options?: O) => L,
 ): LossEntry<O, L> {
-  return ((...args: [O?] | [Operand, Operand, (O & LossOptions)?]) =>
+  return noteFactory(((...args: [O?] | [Operand, Operand, (O & LossOptions)?]) =>
     args.length < 2
-      ? new make(args[0] as O)
-      : values(args[0] as Operand, args[1] as Operand, args[2] as O & LossOptions)) as LossEntry<O, L>;
+      ? make(cls, args[0] as O)
+      : values(args[0] as Operand, args[1] as Operand, args[2] as O & LossOptions)) as LossEntry<O, L>);
 }
 
 export const meanSquaredError = entry<LossOptions, classes.MeanSquaredError>(

@@ -152,6 +152,6 @@ export type LossSpec = LossName | Loss | LossFunction | Serialized;
 
 /** A loss from a name, an object, a config or a function (yTrue, yPred) → values per sample. */
 export function resolveLoss(spec: LossSpec): Loss {
-  const isFormula = typeof spec === 'function' && !isUncalled(spec, lossFamily);
+  const isFormula = typeof spec === 'function' && !isUncalled(spec);
   return isFormula ? new FunctionLoss(spec) : lossFamily.resolve(spec as Loss);
 }

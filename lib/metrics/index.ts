@@ -1,4 +1,5 @@
-import { isUncalled, type Serialized } from '../config.js';
+import { make } from '../class_options.js';
+import { isUncalled, noteFactory, type Serialized } from '../config.js';
 import type { Tensor } from '../graph/tensor.js';
 import type { Operand } from '../ops/operands.js';
 import * as acc from './accuracy.js';
@@ -80,7 +81,7 @@ export type MetricSpec = MetricName | Metric | MetricFunction | Serialized;
 
 /** A metric from what compile accepts; 'accuracy' and 'acc' are resolved with the shapes, by the model. */
 export function resolveMetric(spec: MetricSpec): Metric {
-  return typeof spec === 'function' && !isUncalled(spec, metricFamily)
+  return typeof spec === 'function' && !isUncalled(spec)
     ? new reduction.MeanMetric(spec, { name: spec.name || 'metric' })
     : metricFamily.resolve(spec as Metric);
 }
@@ -93,12 +94,12 @@ interface AccuracyEntry<O, M extends Metric> {
 
 function entry<O, M extends Metric>(
   values: (yTrue: Operand, yPred: Operand, options?: O) => Tensor,
-  make: new (options?: O & MetricOptions) => M,
+  cls: new (options?: O & MetricOptions) => M,
 ): AccuracyEntry<O, M> {
-  return ((...args: [(O & MetricOptions)?] | [Operand, Operand, O?]) =>
+  return noteFactory(((...args: [(O & MetricOptions)?] | [Operand, Operand, O?]) =>
     args.length < 2
-      ? new make(args[0] as O & MetricOptions)
-      : values(args[0] as Operand, args[1] as Operand, args[2])) as AccuracyEntry<O, M>;
+      ? make(cls, args[0] as O & MetricOptions)
+      : values(args[0] as Operand, args[1] as Operand, args[2])) as AccuracyEntry<O, M>);
 }
 
 const binaryAccuracy = entry(acc.binaryAccuracy, acc.BinaryAccuracy);
@@ -118,64 +119,96 @@ export {
   topKCategoricalAccuracy,
 };
 
-export const auc = (options?: AUCOptions): AUC => new AUC(options);
+export const auc = (options?: AUCOptions): AUC => make(AUC, options);
 export const precision = (options?: confusion.PrecisionOptions): confusion.Precision =>
-  new confusion.Precision(options);
-export const recall = (options?: confusion.PrecisionOptions): confusion.Recall => new confusion.Recall(options);
+  make(confusion.Precision, options);
+export const recall = (options?: confusion.PrecisionOptions): confusion.Recall => make(confusion.Recall, options);
 export const truePositives = (options?: confusion.ThresholdOptions): confusion.TruePositives =>
-  new confusion.TruePositives(options);
+  make(confusion.TruePositives, options);
 export const trueNegatives = (options?: confusion.ThresholdOptions): confusion.TrueNegatives =>
-  new confusion.TrueNegatives(options);
+  make(confusion.TrueNegatives, options);
 export const falsePositives = (options?: confusion.ThresholdOptions): confusion.FalsePositives =>
-  new confusion.FalsePositives(options);
+  make(confusion.FalsePositives, options);
 export const falseNegatives = (options?: confusion.ThresholdOptions): confusion.FalseNegatives =>
-  new confusion.FalseNegatives(options);
+  make(confusion.FalseNegatives, options);
 export const f1Score = (options?: ConstructorParameters<typeof score.F1Score>[0]): score.F1Score =>
-  new score.F1Score(options);
-export const fBetaScore = (options?: score.FBetaScoreOptions): score.FBetaScore => new score.FBetaScore(options);
-export const r2Score = (options?: R2ScoreOptions): R2Score => new R2Score(options);
-export const ioU = (options: iou.IoUOptions): iou.IoU => new iou.IoU(options);
-export const meanIoU = (options: iou.MeanIoUOptions): iou.MeanIoU => new iou.MeanIoU(options);
+  make(score.F1Score, options);
+export const fBetaScore = (options?: score.FBetaScoreOptions): score.FBetaScore => make(score.FBetaScore, options);
+export const r2Score = (options?: R2ScoreOptions): R2Score => make(R2Score, options);
+export const ioU = (options: iou.IoUOptions): iou.IoU => make(iou.IoU, options);
+export const meanIoU = (options: iou.MeanIoUOptions): iou.MeanIoU => make(iou.MeanIoU, options);
 export const oneHotIoU = (options: ConstructorParameters<typeof iou.OneHotIoU>[0]): iou.OneHotIoU =>
-  new iou.OneHotIoU(options);
+  make(iou.OneHotIoU, options);
 export const oneHotMeanIoU = (options: ConstructorParameters<typeof iou.OneHotMeanIoU>[0]): iou.OneHotMeanIoU =>
-  new iou.OneHotMeanIoU(options);
-export const binaryIoU = (options?: iou.BinaryIoUOptions): iou.BinaryIoU => new iou.BinaryIoU(options);
+  make(iou.OneHotMeanIoU, options);
+export const binaryIoU = (options?: iou.BinaryIoUOptions): iou.BinaryIoU => make(iou.BinaryIoU, options);
 
 type Constrained<C extends new (options: never) => unknown> = ConstructorParameters<C>[0];
 export const sensitivityAtSpecificity = (
   options: Constrained<typeof constrained.SensitivityAtSpecificity>,
-): constrained.SensitivityAtSpecificity => new constrained.SensitivityAtSpecificity(options);
+): constrained.SensitivityAtSpecificity => make(constrained.SensitivityAtSpecificity, options);
 export const specificityAtSensitivity = (
   options: Constrained<typeof constrained.SpecificityAtSensitivity>,
-): constrained.SpecificityAtSensitivity => new constrained.SpecificityAtSensitivity(options);
+): constrained.SpecificityAtSensitivity => make(constrained.SpecificityAtSensitivity, options);
 export const precisionAtRecall = (
   options: Constrained<typeof constrained.PrecisionAtRecall>,
-): constrained.PrecisionAtRecall => new constrained.PrecisionAtRecall(options);
+): constrained.PrecisionAtRecall => make(constrained.PrecisionAtRecall, options);
 export const recallAtPrecision = (
   options: Constrained<typeof constrained.RecallAtPrecision>,
-): constrained.RecallAtPrecision => new constrained.RecallAtPrecision(options);
+): constrained.RecallAtPrecision => make(constrained.RecallAtPrecision, options);
 
 const pearsonCorrelation = entry(correlation.pearsonCorrelation, correlation.PearsonCorrelation);
 const concordanceCorrelation = entry(correlation.concordanceCorrelation, correlation.ConcordanceCorrelation);
 
 export { concordanceCorrelation, pearsonCorrelation };
-export const meanSquaredError = (options?: MetricOptions): mean.MeanSquaredError => new mean.MeanSquaredError(options);
+export const meanSquaredError = (options?: MetricOptions): mean.MeanSquaredError =>
+  make(mean.MeanSquaredError, options);
 export const meanAbsoluteError = (options?: MetricOptions): mean.MeanAbsoluteError =>
-  new mean.MeanAbsoluteError(options);
+  make(mean.MeanAbsoluteError, options);
 export const rootMeanSquaredError = (options?: MetricOptions): reduction.RootMeanSquaredError =>
-  new reduction.RootMeanSquaredError(options);
+  make(reduction.RootMeanSquaredError, options);
 export const binaryCrossentropy = (options?: mean.CrossentropyMetricOptions): mean.BinaryCrossentropy =>
-  new mean.BinaryCrossentropy(options);
+  make(mean.BinaryCrossentropy, options);
 export const categoricalCrossentropy = (
   options?: ConstructorParameters<typeof mean.CategoricalCrossentropy>[0],
-): mean.CategoricalCrossentropy => new mean.CategoricalCrossentropy(options);
+): mean.CategoricalCrossentropy => make(mean.CategoricalCrossentropy, options);
 export const sparseCategoricalCrossentropy = (
   options?: ConstructorParameters<typeof mean.SparseCategoricalCrossentropy>[0],
-): mean.SparseCategoricalCrossentropy => new mean.SparseCategoricalCrossentropy(options);
+): mean.SparseCategoricalCrossentropy => make(mean.SparseCategoricalCrossentropy, options);
 export const cosineSimilarity = (
   options?: ConstructorParameters<typeof mean.CosineSimilarity>[0],
-): mean.CosineSimilarity => new mean.CosineSimilarity(options);
+): mean.CosineSimilarity => make(mean.CosineSimilarity, options);
+
+// The accuracies and correlations are noted by `entry`.
+for (const factory of [
+  auc,
+  precision,
+  recall,
+  truePositives,
+  trueNegatives,
+  falsePositives,
+  falseNegatives,
+  f1Score,
+  fBetaScore,
+  r2Score,
+  ioU,
+  meanIoU,
+  oneHotIoU,
+  oneHotMeanIoU,
+  binaryIoU,
+  sensitivityAtSpecificity,
+  specificityAtSensitivity,
+  precisionAtRecall,
+  recallAtPrecision,
+  meanSquaredError,
+  meanAbsoluteError,
+  rootMeanSquaredError,
+  binaryCrossentropy,
+  categoricalCrossentropy,
+  sparseCategoricalCrossentropy,
+  cosineSimilarity,
+])
+  noteFactory(factory);
 
 /** A metric from a name, a config, a function or an object, and back into a config. */
 export const get = resolveMetric;

@@ -1,4 +1,4 @@
-import { checked, type OptionTable } from '../config.js';
+import { type Config, checked, type OptionTable, optionsFromConfig } from '../config.js';
 import { ChainruleError } from '../errors.js';
 import type { StateVariable } from '../graph/state.js';
 import type { Tensor } from '../graph/tensor.js';
@@ -42,6 +42,13 @@ export class IoU extends Metric {
     axis: rules.integer(),
   };
   static override readonly neutral = { dtype: 'int64' };
+
+  /** Keras writes whichever dtype it counts in; here that is always an integer. */
+  static fromConfig<T extends IoU>(this: new (options: never) => T, { dtype: _, ...config }: Config): T {
+    // biome-ignore lint/complexity/noThisInStatic: the class that it is called on
+    return new this(optionsFromConfig(config, this) as never);
+  }
+
   override readonly direction: Direction = 'up';
   readonly numClasses: number;
   readonly targetClassIds: readonly number[];

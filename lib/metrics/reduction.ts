@@ -1,3 +1,4 @@
+import type { OptionTable } from '../config.js';
 import { emit } from '../graph/emit.js';
 import type { Tensor } from '../graph/tensor.js';
 import { Dimension } from '../graph/tensor.js';
@@ -6,6 +7,7 @@ import { divideNoNan } from '../ops/functions.js';
 import { multiply, sqrt, square, subtract } from '../ops/math.js';
 import { cast, float, type Operand, tensor } from '../ops/operands.js';
 import { mean, sum } from '../ops/reduce.js';
+import * as rules from '../rules.js';
 import { type Direction, Metric, type MetricFunction, type MetricOptions, metricFamily } from './metric.js';
 
 /** One value per sample and its weight (keras/src/metrics/reduction_metrics.py, reduce_to_samplewise_values). */
@@ -63,17 +65,18 @@ export class Sum extends Metric {
 
 /** The mean over samples of a function of targets and predictions; masked steps don't count. */
 export class MeanMetric extends Metric {
+  static override readonly options: OptionTable = { direction: { ...rules.oneOf('up', 'down'), kind: 'local' } };
   override readonly direction: Direction | undefined;
   private readonly total = this.addSum('total');
   private readonly count = this.addSum('count');
 
   constructor(
     protected readonly fn: MetricFunction,
-    options: MetricOptions = {},
+    options: MetricOptions & { direction?: Direction } = {},
     direction?: Direction,
   ) {
     super(options);
-    this.direction = direction;
+    this.direction = options.direction ?? direction;
   }
 
   override updateState(yTrue: Operand, yPred: Operand, sampleWeight?: Operand): void {

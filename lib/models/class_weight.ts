@@ -10,11 +10,15 @@ import { squeeze, take } from '../ops/shape.js';
 /** Class number to weight; classes that are not named weigh 1. */
 export type ClassWeight = Readonly<Record<number | string, number>>;
 
+/** A plain object, of any realm, or a list. */
+function isRecord(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return Array.isArray(value);
+  const parent: unknown = Object.getPrototypeOf(value);
+  return parent === null || Object.getPrototypeOf(parent) === null;
+}
+
 export function checkClassWeight(classWeight: ClassWeight): void {
-  const isRecord =
-    typeof classWeight === 'object' &&
-    [Object.prototype, Array.prototype, null].includes(Object.getPrototypeOf(classWeight));
-  if (!isRecord || Object.keys(classWeight).length === 0)
+  if (!isRecord(classWeight) || Object.keys(classWeight).length === 0)
     throw new ChainruleError(
       'ERR_CHAINRULE_OPTION',
       `fit: classWeight is a record of weights by class number, { 0: 1, 1: 5 }, got ${shown(classWeight)}.`,

@@ -69,7 +69,7 @@ function cloneFunctional(model: Functional, copies: Copies): Functional {
       tensor,
       input({
         shape: tensor.shape.slice(1),
-        dtype: tensor.hostDtype === 'string' ? 'string' : tensor.dtype,
+        dtype: tensor.hostDtype ?? tensor.dtype,
         ...(name && { name }),
       }),
     );

@@ -148,9 +148,10 @@ export class CompiledLoss {
   }
 
   private valueOf(loss: Loss, target: Tensor, pred: Tensor, outputs: Outputs, i: number): Tensor {
-    if (pred.dims.at(-1) === 1 && (pred.logits?.of === 'softmax' || isCategorical(loss)))
+    const softmax = pred.logits?.of === 'softmax' && pred.dims.at(pred.logits.axis ?? -1) === 1;
+    if (softmax || (isCategorical(loss) && pred.dims.at(loss.axis ?? -1) === 1))
       process.emitWarning(
-        `output ${this.label(outputs, i)} has one unit, and ${pred.logits?.of === 'softmax' ? 'a softmax of one unit is always 1' : `${loss.name} needs a unit for each class`}: nothing is learned. For two classes use units: 1 with activation 'sigmoid' and loss 'binaryCrossentropy'.`,
+        `output ${this.label(outputs, i)} has one unit, and ${softmax ? 'a softmax of one unit is always 1' : `${loss.name} needs a unit for each class`}: nothing is learned. For two classes use units: 1 with activation 'sigmoid' and loss 'binaryCrossentropy'.`,
         'ChainruleWarning',
       );
     try {
@@ -203,7 +204,7 @@ export class CompiledLoss {
   }
 }
 
-const isCategorical = (loss: Loss): boolean =>
+const isCategorical = (loss: Loss): loss is Loss & { readonly axis?: number } =>
   loss instanceof CategoricalCrossentropy || loss instanceof SparseCategoricalCrossentropy;
 
 const isPlain = (value: unknown): boolean =>

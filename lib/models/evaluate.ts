@@ -1,7 +1,7 @@
 import { type DataInput, toTable } from '../data/columns.js';
 import { Dataset } from '../data/dataset.js';
 import { ChainruleError } from '../errors.js';
-import { anything, checkRules, flag, integer, signal, verbosity } from '../rules.js';
+import { anything, checkRules, flag, integer, signal, verbosity, withoutNulls } from '../rules.js';
 import { runEpoch } from './epoch.js';
 import { checkTargets } from './fit_options.js';
 import type { Model } from './model.js';
@@ -40,7 +40,7 @@ export async function evaluate(
   y: DataInput | EvaluateOptions | undefined,
   given?: EvaluateOptions,
 ): Promise<Logs> {
-  const options = (x instanceof Dataset ? ((y as EvaluateOptions | undefined) ?? given) : given) ?? {};
+  const options = withoutNulls((x instanceof Dataset ? ((y as EvaluateOptions | undefined) ?? given) : given) ?? {});
   checkRules('evaluate', options, evaluateRules);
   if (!(x instanceof Dataset) && given === undefined) checkTargets('evaluate', y, Object.keys(evaluateRules));
   model.needCompiled('evaluate');

@@ -6,6 +6,7 @@ import { ChainruleError } from '../errors.js';
 import { Executable } from '../graph/executable.js';
 import { nextSeed } from '../graph/seed.js';
 import { Trace } from '../graph/trace.js';
+import { withoutNulls } from '../rules.js';
 import { type EpochRun, runEpoch } from './epoch.js';
 import { runTest } from './evaluate.js';
 import { checkFitOptions, checkTargets, type FitOptions, fitOptionNames } from './fit_options.js';
@@ -24,7 +25,7 @@ export async function fit(
   y: DataInput | FitOptions | undefined,
   given?: FitOptions,
 ): Promise<History> {
-  const options = (x instanceof Dataset ? ((y as FitOptions | undefined) ?? given) : given) ?? {};
+  const options = withoutNulls((x instanceof Dataset ? ((y as FitOptions | undefined) ?? given) : given) ?? {});
   checkFitOptions(options);
   if (!(x instanceof Dataset) && given === undefined) checkTargets('fit', y, fitOptionNames);
   model.needCompiled('fit');
@@ -229,5 +230,5 @@ async function sources(
 }
 
 function validates(freq: FitOptions['validationFreq'], epoch: number): boolean {
-  return Array.isArray(freq) ? freq.includes(epoch + 1) : (epoch + 1) % ((freq as number) ?? 1) === 0;
+  return typeof freq === 'object' ? new Set(freq).has(epoch + 1) : (epoch + 1) % (freq ?? 1) === 0;
 }

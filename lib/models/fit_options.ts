@@ -2,7 +2,7 @@ import type { CallbackHooks } from '../callbacks/callback.js';
 import type { DataInput } from '../data/columns.js';
 import { Dataset } from '../data/dataset.js';
 import { ChainruleError, shown } from '../errors.js';
-import { anything, below, checkRules, flag, integer, orList, signal, verbosity } from '../rules.js';
+import { anything, below, checkRules, flag, integer, orList, type Rule, signal, verbosity } from '../rules.js';
 import { type ClassWeight, checkClassWeight } from './class_weight.js';
 import type { ResumeSpec } from './resume.js';
 
@@ -29,7 +29,7 @@ export interface FitOptions {
   validationSteps?: number;
   validationBatchSize?: number;
   /** Validate every so many epochs, or at those listed (from 1). Default 1. */
-  validationFreq?: number | readonly number[];
+  validationFreq?: number | readonly number[] | ReadonlySet<number>;
   /**
    * A folder for checkpoints: a run that was killed goes on from the newest and ends with the bits of one that was never
    * interrupted. Data and callbacks must be the same; a stream must give the same batches again.
@@ -40,6 +40,12 @@ export interface FitOptions {
   /** Stops within one step; fit rejects with the signal's reason. */
   signal?: AbortSignal;
 }
+
+const everyOrListed = orList(integer(1));
+const epochsOfValidation: Rule = {
+  expected: everyOrListed.expected,
+  allows: (value) => everyOrListed.allows(value instanceof Set ? [...value] : value),
+};
 
 const fitRules = {
   batchSize: integer(1),
@@ -55,7 +61,7 @@ const fitRules = {
   stepsPerEpoch: integer(1),
   validationSteps: integer(1),
   validationBatchSize: integer(1),
-  validationFreq: orList(integer(1)),
+  validationFreq: epochsOfValidation,
   resume: anything,
   allowNonFinite: flag,
   signal,

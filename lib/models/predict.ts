@@ -1,3 +1,4 @@
+import { checkInt32, narrows } from '../data/checks.js';
 import { byInputs, type DataInput, fitRanks, hostColumns, inputLeaves, Table, toTable } from '../data/columns.js';
 import type { Dataset } from '../data/dataset.js';
 import { ChainruleError } from '../errors.js';
@@ -128,6 +129,8 @@ interface RowProgram {
   program: NativeProgram;
   inputSize: number;
   outputSize: number;
+  /** The input, where it does not hold all that a row of floats may. */
+  narrow: Tensor | undefined;
 }
 
 /** predictSync: programs compiled on the calling thread at first use. */
@@ -141,6 +144,7 @@ export class RowPredictor {
   predict(row: Float32Array, out?: Float32Array): Float32Array {
     const ready = (this.row ??= this.prepare());
     if (row.length !== ready.inputSize) throw this.wrongSize('row', row.length, ready.inputSize);
+    if (ready.narrow) checkInt32('row', new NDArray(row, [1, row.length]), ready.narrow);
     const result = out ?? new Float32Array(ready.outputSize);
     if (result.length !== ready.outputSize) throw this.wrongSize('out', result.length, ready.outputSize);
     ready.program.runRowSync(row, result);
@@ -161,10 +165,11 @@ export class RowPredictor {
   }
 
   /** Strings or raw integers: the host part at once, then the traced one. */
-  private predictHosted(front: HostFront, x: unknown): NDArray {
+  private predictHosted(front: HostFront, given: unknown): NDArray {
     const { inputStructure: inputs } = this.model;
-    const arrays = atOnce(front.work(inputLeaves(byInputs(x, inputs), inputs), false));
-    return this.runTable(Table.of(hostColumns(arrays), { x: arrays.length === 1 ? 0 : arrays.map((_, i) => i) }));
+    const arrays = atOnce(front.work(inputLeaves(byInputs(given, inputs), inputs), false));
+    const x = arrays.length === 1 ? 0 : arrays.map((_, i) => i);
+    return this.runTable(Table.of(fitRanks(hostColumns(arrays), x, front.boundary), { x }));
   }
 
   private runTable(table: Table): NDArray {
@@ -223,7 +228,13 @@ export class RowPredictor {
       );
     checkRows(this.model, outputs);
     const { program } = Executable.compileSync(trace, outputs);
-    return { program, inputSize: sizeOf(shape), outputSize: sizeOf(outputs[0]!.dims.slice(1)) };
+    const start = flatten(this.model.front?.boundary ?? this.model.inputStructure)[0]?.item as Tensor | undefined;
+    return {
+      program,
+      inputSize: sizeOf(shape),
+      outputSize: sizeOf(outputs[0]!.dims.slice(1)),
+      narrow: start && narrows(start, 'float32') ? start : undefined,
+    };
   }
 
   private inputShapes(what: string): { name: string; shape: number[]; dtype: Tensor['dtype'] }[] {

@@ -62,7 +62,12 @@ export function cast(x: Operand, dtype: DType): Tensor {
     return emit('cast', [cast(x, 'float32')], { dtype });
   const operand = typeof x === 'number' ? new Scalar(x, dtype) : known(x);
   if (operand instanceof Tensor && operand.dtype === dtype) return operand;
-  const same = dtypeOf(operand) === dtype;
+  const from = dtypeOf(operand);
+  // A float loses all but its low byte only where it is stored as uint8; an integer loses them at once, so that whoever
+  // reads the result reads the same number.
+  if (dtype === 'uint8' && from === 'float32')
+    return emit('cast', [emit('cast', [operand], { dtype: 'int32' })], { dtype });
+  const same = from === dtype;
   // An identity reshape would do as well; a cast to the same dtype is dropped by the engine.
   return same ? tensor(operand) : emit('cast', [operand], { dtype });
 }

@@ -1,3 +1,4 @@
+import { make } from '../class_options.js';
 import type { Serialized } from '../config.js';
 import { Adam, type AdamOptions, AdamW } from './adam.js';
 import * as adaptive from './adaptive.js';
@@ -29,19 +30,19 @@ export function resolveOptimizer(spec: OptimizerSpec): Optimizer {
   return optimizerFamily.resolve(spec);
 }
 
-export const sgd = (options?: SGDOptions): SGD => new SGD(options);
-export const adam = (options?: AdamOptions): Adam => new Adam(options);
-export const adamW = (options?: AdamOptions): AdamW => new AdamW(options);
-export const rmsprop = (options?: adaptive.RMSpropOptions): adaptive.RMSprop => new adaptive.RMSprop(options);
+export const sgd = (options?: SGDOptions): SGD => make(SGD, options);
+export const adam = (options?: AdamOptions): Adam => make(Adam, options);
+export const adamW = (options?: AdamOptions): AdamW => make(AdamW, options);
+export const rmsprop = (options?: adaptive.RMSpropOptions): adaptive.RMSprop => make(adaptive.RMSprop, options);
 export const adagrad = (options?: ConstructorParameters<typeof adaptive.Adagrad>[0]): adaptive.Adagrad =>
-  new adaptive.Adagrad(options);
+  make(adaptive.Adagrad, options);
 export const adadelta = (options?: ConstructorParameters<typeof adaptive.Adadelta>[0]): adaptive.Adadelta =>
-  new adaptive.Adadelta(options);
-export const adamax = (options?: adaptive.BetaOptions): adaptive.Adamax => new adaptive.Adamax(options);
-export const nadam = (options?: adaptive.BetaOptions): adaptive.Nadam => new adaptive.Nadam(options);
+  make(adaptive.Adadelta, options);
+export const adamax = (options?: adaptive.BetaOptions): adaptive.Adamax => make(adaptive.Adamax, options);
+export const nadam = (options?: adaptive.BetaOptions): adaptive.Nadam => make(adaptive.Nadam, options);
 export const lion = (options?: ConstructorParameters<typeof adaptive.Lion>[0]): adaptive.Lion =>
-  new adaptive.Lion(options);
-export const ftrl = (options?: adaptive.FtrlOptions): adaptive.Ftrl => new adaptive.Ftrl(options);
+  make(adaptive.Lion, options);
+export const ftrl = (options?: adaptive.FtrlOptions): adaptive.Ftrl => make(adaptive.Ftrl, options);
 
 /** An optimizer from a name, a config or an object, and back into a config. */
 export const get = resolveOptimizer;

@@ -1,3 +1,4 @@
+import { make } from '../class_options.js';
 import { Configured, convertOptions, Family, type OptionTable, type Serialized } from '../config.js';
 import { ChainruleError } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
@@ -109,12 +110,12 @@ export function resolveRegularizer(spec: RegularizerSpec | null | undefined): Re
   return spec === undefined || spec === null ? undefined : regularizerFamily.resolve(spec);
 }
 
-export const l1 = (options?: { l1?: number }): L1 => new L1(options);
-export const l2 = (options?: { l2?: number }): L2 => new L2(options);
-export const l1L2 = (options?: { l1?: number; l2?: number }): L1L2 => new L1L2(options);
+export const l1 = (options?: { l1?: number }): L1 => make(L1, options);
+export const l2 = (options?: { l2?: number }): L2 => make(L2, options);
+export const l1L2 = (options?: { l1?: number; l2?: number }): L1L2 => make(L1L2, options);
 export const orthogonalRegularizer = (
   options?: ConstructorParameters<typeof OrthogonalRegularizer>[0],
-): OrthogonalRegularizer => new OrthogonalRegularizer(options);
+): OrthogonalRegularizer => make(OrthogonalRegularizer, options);
 
 /** A regularizer from a name, a config or an object, and back into a config. */
 export const get = resolveRegularizer;

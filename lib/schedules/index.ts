@@ -1,3 +1,4 @@
+import { make } from '../class_options.js';
 import { Configured, convertOptions, Family, type OptionTable, type Serialized } from '../config.js';
 import { ChainruleError } from '../errors.js';
 import type { Tensor } from '../graph/tensor.js';
@@ -250,18 +251,18 @@ export const scheduleFamily = new Family<LearningRateSchedule>('learning rate sc
   .add(CosineDecayRestarts);
 convertOptions('schedule', scheduleFamily);
 
-export const exponentialDecay = (options: RateDecayOptions): ExponentialDecay => new ExponentialDecay(options);
-export const inverseTimeDecay = (options: RateDecayOptions): InverseTimeDecay => new InverseTimeDecay(options);
+export const exponentialDecay = (options: RateDecayOptions): ExponentialDecay => make(ExponentialDecay, options);
+export const inverseTimeDecay = (options: RateDecayOptions): InverseTimeDecay => make(InverseTimeDecay, options);
 export const piecewiseConstantDecay = (
   options: ConstructorParameters<typeof PiecewiseConstantDecay>[0],
-): PiecewiseConstantDecay => new PiecewiseConstantDecay(options);
+): PiecewiseConstantDecay => make(PiecewiseConstantDecay, options);
 export const polynomialDecay = (options: ConstructorParameters<typeof PolynomialDecay>[0]): PolynomialDecay =>
-  new PolynomialDecay(options);
+  make(PolynomialDecay, options);
 export const cosineDecay = (options: ConstructorParameters<typeof CosineDecay>[0]): CosineDecay =>
-  new CosineDecay(options);
+  make(CosineDecay, options);
 export const cosineDecayRestarts = (
   options: ConstructorParameters<typeof CosineDecayRestarts>[0],
-): CosineDecayRestarts => new CosineDecayRestarts(options);
+): CosineDecayRestarts => make(CosineDecayRestarts, options);
 
 /** A schedule from a name, a config or an object, and back into a config. */
 export const get = (spec: LearningRateSchedule | Serialized): LearningRateSchedule => scheduleFamily.resolve(spec);

@@ -161,3 +161,26 @@ test('a class of its own keeps state by description', async () => {
     ).item(),
   ).toBe(3);
 });
+
+describe('configs of files', () => {
+  test('of Keras may count intersections in any dtype', () => {
+    const common = { name: 'iou', num_classes: 3, ignore_class: null, axis: -1 };
+    const saved: [class_name: string, config: object][] = [
+      ['IoU', { ...common, target_class_ids: [0, 1], sparse_y_true: true, sparse_y_pred: true }],
+      ['MeanIoU', { ...common, sparse_y_true: true, sparse_y_pred: true }],
+      ['BinaryIoU', { name: 'iou', target_class_ids: [1], threshold: 0.4 }],
+      ['OneHotIoU', { ...common, target_class_ids: [0], sparse_y_pred: false }],
+      ['OneHotMeanIoU', { ...common, sparse_y_pred: false }],
+    ];
+    for (const [class_name, config] of saved)
+      for (const dtype of ['int32', 'int64', 'float32'])
+        expect(metrics.get({ class_name, config: { ...config, dtype } } as never).name).toBe('iou');
+  });
+
+  test('of precision and recall with topK are read again', () => {
+    for (const make of [metrics.precision, metrics.recall]) {
+      const made = make({ topK: 2 });
+      expect(metrics.get(metrics.serialize(made)).getConfig()).toEqual(made.getConfig());
+    }
+  });
+});

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { runInNewContext } from 'node:vm';
 import { afterAll, describe, expect, test, vi } from 'vitest';
 import {
   type CompileOptions,
@@ -181,13 +182,13 @@ const mistakes: Mistake[] = [
     'a plain list in an NDArray',
     () => new NDArray([1, 2, 3] as never),
     'INPUT',
-    /NDArray: the data is a Float32Array.*got a list of 3\. Convert it: Float32Array\.from/,
+    /NDArray: the data is a Float32Array.*got \[1, 2, 3\]\. Convert it: Float32Array\.from/,
   ],
   [
-    'a Float64Array in an NDArray',
-    () => new NDArray(Float64Array.of(1, 2) as never, [1, 2]),
+    'a BigInt64Array in an NDArray',
+    () => new NDArray(BigInt64Array.of(1n, 2n) as never, [1, 2]),
     'INPUT',
-    /got a Float64Array\. Convert it/,
+    /got a BigInt64Array\. Convert it: Float32Array\.from\(data, Number\)/,
   ],
   [
     'a number as shape of an NDArray',
@@ -362,6 +363,21 @@ describe('what cannot learn is warned of', () => {
       warn.mockRestore();
     }
   });
+});
+
+test('a softmax over another axis than the last is not warned of', async () => {
+  const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+  const model = sequential([layers.softmax({ axis: 1, inputShape: [3, 1] })]);
+  model.compile({ optimizer: 'sgd', loss: losses.categoricalCrossentropy({ axis: 1 }) });
+  await model.evaluate([[[1], [2], [3]]], [[[0], [1], [0]]], { verbose: 0 });
+  expect(warn).not.toHaveBeenCalled();
+  warn.mockRestore();
+});
+
+test('weights of classes may come from another realm', async () => {
+  const classWeight = runInNewContext('({ 0: 1, 1: 5 })') as Record<number, number>;
+  const { history } = await line().fit(x, flat, { ...quiet, classWeight });
+  expect(history.loss).toHaveLength(1);
 });
 
 test('functions of the program stay losses and metrics, whatever they are called', async () => {

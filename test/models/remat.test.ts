@@ -250,10 +250,15 @@ describe('mistakes', () => {
     expect(() => remat(layers.dense({ units: 1 }) as never)).toThrow(
       /remat: a function is expected, got an object of class Dense/,
     );
-    for (const value of ['full', 1, null])
+    for (const value of ['full', 2, [true]])
       expect(() => layers.dense({ units: 1, remat: value as never })).toThrow(
-        /Dense: remat must be true or false, got/,
+        /Dense: remat must be true or false \(modes are options of RematScope\), got/,
       );
+    const x = input({ shape: [2] });
+    for (const value of [0, 1]) {
+      const outputs = layers.dense({ units: 1, remat: value as never }).apply(x);
+      expect(() => functional({ inputs: x, outputs, remat: value as never })).not.toThrow();
+    }
   });
 });
 

@@ -1,3 +1,4 @@
+import { make } from '../../class_options.js';
 import { layerFamily } from '../family.js';
 import { AdditiveAttention, type AdditiveAttentionOptions, Attention, type AttentionOptions } from './attention.js';
 import { GroupedQueryAttention, type GroupedQueryAttentionOptions } from './grouped_query.js';
@@ -19,9 +20,9 @@ layerFamily
   .add(MultiHeadAttention);
 
 export const multiHeadAttention = (options: MultiHeadAttentionOptions): MultiHeadAttention =>
-  new MultiHeadAttention(options);
+  make(MultiHeadAttention, options);
 export const groupQueryAttention = (options: GroupedQueryAttentionOptions): GroupedQueryAttention =>
-  new GroupedQueryAttention(options);
-export const attention = (options?: AttentionOptions): Attention => new Attention(options);
+  make(GroupedQueryAttention, options);
+export const attention = (options?: AttentionOptions): Attention => make(Attention, options);
 export const additiveAttention = (options?: AdditiveAttentionOptions): AdditiveAttention =>
-  new AdditiveAttention(options);
+  make(AdditiveAttention, options);

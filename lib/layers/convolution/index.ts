@@ -1,3 +1,4 @@
+import { make } from '../../class_options.js';
 import { layerFamily } from '../family.js';
 import * as conv from './conv.js';
 import * as depthwise from './depthwise_conv.js';
@@ -21,17 +22,17 @@ type Transpose = conv.ConvTransposeOptions;
 type Depthwise = depthwise.DepthwiseConvOptions;
 type Separable = depthwise.SeparableConvOptions;
 
-export const conv1d = (options: conv.ConvOptions): conv.Conv1D => new conv.Conv1D(options);
-export const conv2d = (options: conv.ConvOptions): conv.Conv2D => new conv.Conv2D(options);
-export const conv3d = (options: conv.ConvOptions): conv.Conv3D => new conv.Conv3D(options);
-export const conv1dTranspose = (options: Transpose): conv.Conv1DTranspose => new conv.Conv1DTranspose(options);
-export const conv2dTranspose = (options: Transpose): conv.Conv2DTranspose => new conv.Conv2DTranspose(options);
-export const conv3dTranspose = (options: Transpose): conv.Conv3DTranspose => new conv.Conv3DTranspose(options);
+export const conv1d = (options: conv.ConvOptions): conv.Conv1D => make(conv.Conv1D, options);
+export const conv2d = (options: conv.ConvOptions): conv.Conv2D => make(conv.Conv2D, options);
+export const conv3d = (options: conv.ConvOptions): conv.Conv3D => make(conv.Conv3D, options);
+export const conv1dTranspose = (options: Transpose): conv.Conv1DTranspose => make(conv.Conv1DTranspose, options);
+export const conv2dTranspose = (options: Transpose): conv.Conv2DTranspose => make(conv.Conv2DTranspose, options);
+export const conv3dTranspose = (options: Transpose): conv.Conv3DTranspose => make(conv.Conv3DTranspose, options);
 export const depthwiseConv1d = (options: Depthwise): depthwise.DepthwiseConv1D =>
-  new depthwise.DepthwiseConv1D(options);
+  make(depthwise.DepthwiseConv1D, options);
 export const depthwiseConv2d = (options: Depthwise): depthwise.DepthwiseConv2D =>
-  new depthwise.DepthwiseConv2D(options);
+  make(depthwise.DepthwiseConv2D, options);
 export const separableConv1d = (options: Separable): depthwise.SeparableConv1D =>
-  new depthwise.SeparableConv1D(options);
+  make(depthwise.SeparableConv1D, options);
 export const separableConv2d = (options: Separable): depthwise.SeparableConv2D =>
-  new depthwise.SeparableConv2D(options);
+  make(depthwise.SeparableConv2D, options);

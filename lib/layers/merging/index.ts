@@ -1,3 +1,4 @@
+import { make } from '../../class_options.js';
 import type { Tensor } from '../../graph/tensor.js';
 import { layerFamily } from '../family.js';
 import type { Layer, LayerOptions } from '../layer.js';
@@ -24,10 +25,10 @@ interface Merging<L extends Layer, O> {
 }
 
 function merge<L extends Layer, O = LayerOptions>(cls: new (options?: O) => L): Merging<L, O> {
-  function make(first?: O | readonly Tensor[], options?: O): L | Tensor {
-    return Array.isArray(first) ? new cls(options).apply(first as Tensor[]) : new cls(first as O);
+  function layer(first?: O | readonly Tensor[], options?: O): L | Tensor {
+    return Array.isArray(first) ? make(cls, options).apply(first as Tensor[]) : make(cls, first as O | undefined);
   }
-  return make as Merging<L, O>;
+  return layer as Merging<L, O>;
 }
 
 export const add = merge(merging.Add);
@@ -41,6 +42,6 @@ export const concatenate = merge<merging.Concatenate, LayerOptions & { axis?: nu
 export function dot(options: DotOptions): Dot;
 export function dot(inputs: readonly Tensor[], options: DotOptions): Tensor;
 export function dot(first: DotOptions | readonly Tensor[], options?: DotOptions): Dot | Tensor {
-  if (Array.isArray(first)) return new Dot(options!).apply(first as Tensor[]);
-  return new Dot(first as DotOptions);
+  if (Array.isArray(first)) return make(Dot, options!).apply(first as Tensor[]);
+  return make(Dot, first as DotOptions);
 }

@@ -1,3 +1,4 @@
+import { make } from '../../class_options.js';
 import { layerFamily } from '../family.js';
 import { BatchNormalization, type BatchNormalizationOptions } from './batch_normalization.js';
 import * as layer from './layer_normalization.js';
@@ -16,15 +17,15 @@ layerFamily
   .add(layer.UnitNormalization);
 
 export const batchNormalization = (options?: BatchNormalizationOptions): BatchNormalization =>
-  new BatchNormalization(options);
+  make(BatchNormalization, options);
 export const groupNormalization = (options?: layer.GroupNormalizationOptions): layer.GroupNormalization =>
-  new layer.GroupNormalization(options);
+  make(layer.GroupNormalization, options);
 export const layerNormalization = (options?: layer.LayerNormalizationOptions): layer.LayerNormalization =>
-  new layer.LayerNormalization(options);
+  make(layer.LayerNormalization, options);
 export const rmsNormalization = (options?: layer.RMSNormalizationOptions): layer.RMSNormalization =>
-  new layer.RMSNormalization(options);
+  make(layer.RMSNormalization, options);
 export const unitNormalization = (
   options?: ConstructorParameters<typeof layer.UnitNormalization>[0],
-): layer.UnitNormalization => new layer.UnitNormalization(options);
+): layer.UnitNormalization => make(layer.UnitNormalization, options);
 export const spectralNormalization = (options: SpectralNormalizationOptions): SpectralNormalization =>
-  new SpectralNormalization(options);
+  make(SpectralNormalization, options);

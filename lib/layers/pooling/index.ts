@@ -1,3 +1,4 @@
+import { make } from '../../class_options.js';
 import { layerFamily } from '../family.js';
 import * as adaptive from './adaptive_pooling.js';
 import * as global from './global_pooling.js';
@@ -30,36 +31,39 @@ layerFamily
 type Options = pooling.PoolingOptions;
 type GlobalOptions = global.GlobalPoolingOptions;
 
-export const averagePooling1d = (options?: Options): pooling.AveragePooling1D => new pooling.AveragePooling1D(options);
-export const averagePooling2d = (options?: Options): pooling.AveragePooling2D => new pooling.AveragePooling2D(options);
-export const averagePooling3d = (options?: Options): pooling.AveragePooling3D => new pooling.AveragePooling3D(options);
-export const maxPooling1d = (options?: Options): pooling.MaxPooling1D => new pooling.MaxPooling1D(options);
-export const maxPooling2d = (options?: Options): pooling.MaxPooling2D => new pooling.MaxPooling2D(options);
-export const maxPooling3d = (options?: Options): pooling.MaxPooling3D => new pooling.MaxPooling3D(options);
+export const averagePooling1d = (options?: Options): pooling.AveragePooling1D =>
+  make(pooling.AveragePooling1D, options);
+export const averagePooling2d = (options?: Options): pooling.AveragePooling2D =>
+  make(pooling.AveragePooling2D, options);
+export const averagePooling3d = (options?: Options): pooling.AveragePooling3D =>
+  make(pooling.AveragePooling3D, options);
+export const maxPooling1d = (options?: Options): pooling.MaxPooling1D => make(pooling.MaxPooling1D, options);
+export const maxPooling2d = (options?: Options): pooling.MaxPooling2D => make(pooling.MaxPooling2D, options);
+export const maxPooling3d = (options?: Options): pooling.MaxPooling3D => make(pooling.MaxPooling3D, options);
 export const globalAveragePooling1d = (options?: GlobalOptions): global.GlobalAveragePooling1D =>
-  new global.GlobalAveragePooling1D(options);
+  make(global.GlobalAveragePooling1D, options);
 export const globalAveragePooling2d = (options?: GlobalOptions): global.GlobalAveragePooling2D =>
-  new global.GlobalAveragePooling2D(options);
+  make(global.GlobalAveragePooling2D, options);
 export const globalAveragePooling3d = (options?: GlobalOptions): global.GlobalAveragePooling3D =>
-  new global.GlobalAveragePooling3D(options);
+  make(global.GlobalAveragePooling3D, options);
 export const globalMaxPooling1d = (options?: GlobalOptions): global.GlobalMaxPooling1D =>
-  new global.GlobalMaxPooling1D(options);
+  make(global.GlobalMaxPooling1D, options);
 export const globalMaxPooling2d = (options?: GlobalOptions): global.GlobalMaxPooling2D =>
-  new global.GlobalMaxPooling2D(options);
+  make(global.GlobalMaxPooling2D, options);
 export const globalMaxPooling3d = (options?: GlobalOptions): global.GlobalMaxPooling3D =>
-  new global.GlobalMaxPooling3D(options);
+  make(global.GlobalMaxPooling3D, options);
 
 type AdaptiveOptions = adaptive.AdaptivePoolingOptions;
 
 export const adaptiveAveragePooling1d = (options: AdaptiveOptions): adaptive.AdaptiveAveragePooling1D =>
-  new adaptive.AdaptiveAveragePooling1D(options);
+  make(adaptive.AdaptiveAveragePooling1D, options);
 export const adaptiveAveragePooling2d = (options: AdaptiveOptions): adaptive.AdaptiveAveragePooling2D =>
-  new adaptive.AdaptiveAveragePooling2D(options);
+  make(adaptive.AdaptiveAveragePooling2D, options);
 export const adaptiveAveragePooling3d = (options: AdaptiveOptions): adaptive.AdaptiveAveragePooling3D =>
-  new adaptive.AdaptiveAveragePooling3D(options);
+  make(adaptive.AdaptiveAveragePooling3D, options);
 export const adaptiveMaxPooling1d = (options: AdaptiveOptions): adaptive.AdaptiveMaxPooling1D =>
-  new adaptive.AdaptiveMaxPooling1D(options);
+  make(adaptive.AdaptiveMaxPooling1D, options);
 export const adaptiveMaxPooling2d = (options: AdaptiveOptions): adaptive.AdaptiveMaxPooling2D =>
-  new adaptive.AdaptiveMaxPooling2D(options);
+  make(adaptive.AdaptiveMaxPooling2D, options);
 export const adaptiveMaxPooling3d = (options: AdaptiveOptions): adaptive.AdaptiveMaxPooling3D =>
-  new adaptive.AdaptiveMaxPooling3D(options);
+  make(adaptive.AdaptiveMaxPooling3D, options);

@@ -1,3 +1,4 @@
+import { make } from '../../class_options.js';
 import { layerFamily } from '../family.js';
 import type { LayerOptions } from '../layer.js';
 import * as augmentation from './augmentation.js';
@@ -43,31 +44,31 @@ layerFamily
   .add(scaling.Rescaling);
 
 export const categoryEncoding = (options: categories.CategoryEncodingOptions): categories.CategoryEncoding =>
-  new categories.CategoryEncoding(options);
+  make(categories.CategoryEncoding, options);
 export const discretization = (options: categories.DiscretizationOptions): categories.Discretization =>
-  new categories.Discretization(options);
-export const normalization = (options?: NormalizationOptions): Normalization => new Normalization(options);
-export const centerCrop = (options: images.CenterCropOptions): images.CenterCrop => new images.CenterCrop(options);
-export const resizing = (options: images.ResizingOptions): images.Resizing => new images.Resizing(options);
+  make(categories.Discretization, options);
+export const normalization = (options?: NormalizationOptions): Normalization => make(Normalization, options);
+export const centerCrop = (options: images.CenterCropOptions): images.CenterCrop => make(images.CenterCrop, options);
+export const resizing = (options: images.ResizingOptions): images.Resizing => make(images.Resizing, options);
 export const rescaling = (options: ConstructorParameters<typeof scaling.Rescaling>[0]): scaling.Rescaling =>
-  new scaling.Rescaling(options);
-export const identity = (options?: LayerOptions): scaling.Identity => new scaling.Identity(options);
+  make(scaling.Rescaling, options);
+export const identity = (options?: LayerOptions): scaling.Identity => make(scaling.Identity, options);
 
 type Options<C extends abstract new (...args: never[]) => unknown> = ConstructorParameters<C>[0];
 
 export const randomBrightness = (
   options: Options<typeof augmentation.RandomBrightness>,
-): augmentation.RandomBrightness => new augmentation.RandomBrightness(options);
+): augmentation.RandomBrightness => make(augmentation.RandomBrightness, options);
 export const randomContrast = (options: Options<typeof augmentation.RandomContrast>): augmentation.RandomContrast =>
-  new augmentation.RandomContrast(options);
+  make(augmentation.RandomContrast, options);
 export const randomCrop = (options: Options<typeof augmentation.RandomCrop>): augmentation.RandomCrop =>
-  new augmentation.RandomCrop(options);
+  make(augmentation.RandomCrop, options);
 export const randomFlip = (options?: Options<typeof augmentation.RandomFlip>): augmentation.RandomFlip =>
-  new augmentation.RandomFlip(options);
+  make(augmentation.RandomFlip, options);
 export const randomRotation = (options: Options<typeof augmentation.RandomRotation>): augmentation.RandomRotation =>
-  new augmentation.RandomRotation(options);
+  make(augmentation.RandomRotation, options);
 export const randomTranslation = (
   options: Options<typeof augmentation.RandomTranslation>,
-): augmentation.RandomTranslation => new augmentation.RandomTranslation(options);
+): augmentation.RandomTranslation => make(augmentation.RandomTranslation, options);
 export const randomZoom = (options: Options<typeof augmentation.RandomZoom>): augmentation.RandomZoom =>
-  new augmentation.RandomZoom(options);
+  make(augmentation.RandomZoom, options);

@@ -28,7 +28,7 @@ export interface NormalizationOptions extends LayerOptions {
 /** (x − mean) / √variance with moments of the training data (https://keras.io/api/layers/preprocessing_layers/numerical/normalization/). */
 export class Normalization extends Layer {
   static override readonly options: OptionTable = {
-    axis: rules.orList(rules.integer()),
+    axis: { ...rules.orList(rules.integer()), kind: 'nullable' },
     mean: 'value',
     variance: 'value',
     invert: rules.flag,

@@ -7,8 +7,8 @@ import { Layer, type LayerOptions } from '../layer.js';
 /** x · scale + offset, for pixels in particular (https://keras.io/api/layers/preprocessing_layers/image_preprocessing/rescaling/). */
 export class Rescaling extends Layer {
   static override readonly options: OptionTable = {
-    scale: rules.required(rules.orList(rules.number), '1 / 255'),
-    offset: rules.orList(rules.number),
+    scale: rules.required(rules.nested(rules.number), '1 / 255'),
+    offset: rules.nested(rules.number),
   };
   readonly scale: number | readonly number[];
   readonly offset: number | readonly number[];

@@ -1,4 +1,4 @@
-import { type Config, type OptionTable, optionsFromConfig } from '../../config.js';
+import type { Config, OptionTable } from '../../config.js';
 import { ChainruleError } from '../../errors.js';
 import type { Structure } from '../../graph/structure.js';
 import type { Shape, Tensor } from '../../graph/tensor.js';
@@ -30,7 +30,7 @@ export class Bidirectional extends Layer {
   static override readonly callArguments: readonly string[] = ['initialState', 'mask', 'training'];
   static override readonly options: OptionTable = {
     layer: { ...rules.required(rules.anything, 'layers.lstm({ units: 64 })'), kind: 'layer' },
-    mergeMode: 'value',
+    mergeMode: 'nullable',
     backwardLayer: 'layer',
     weights: 'local',
   };
@@ -137,13 +137,6 @@ export class Bidirectional extends Layer {
 
   async resetState(): Promise<void> {
     await Promise.all([this.forwardLayer.resetState(), this.backwardLayer.resetState()]);
-  }
-
-  /** null is a merge mode of its own, not an option left out. */
-  static override fromConfig<T extends Layer>(this: new (options: never) => T, config: Config): T {
-    const options = optionsFromConfig(config);
-    if (config.merge_mode === null) options.mergeMode = null;
-    return new this(options as never);
   }
 
   private refuse(why: string): ChainruleError {

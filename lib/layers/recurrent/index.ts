@@ -1,3 +1,4 @@
+import { make } from '../../class_options.js';
 import type { LayerSpec } from '../family.js';
 import { layerFamily } from '../family.js';
 import type { LayerOptions } from '../layer.js';
@@ -55,18 +56,18 @@ layerFamily
   .add(StackedRNNCells)
   .add(TimeDistributed);
 
-export const lstm = (options: LSTMOptions): LSTM => new LSTM(options);
-export const gru = (options: GRUOptions): GRU => new GRU(options);
-export const simpleRnn = (options: SimpleRNNOptions): SimpleRNN => new SimpleRNN(options);
-export const rnn = (options: RNNOptions): RNN => new RNN(options);
-export const convLstm1d = (options: ConvLSTMOptions): ConvLSTM1D => new ConvLSTM1D(options);
-export const convLstm2d = (options: ConvLSTMOptions): ConvLSTM2D => new ConvLSTM2D(options);
-export const convLstm3d = (options: ConvLSTMOptions): ConvLSTM3D => new ConvLSTM3D(options);
-export const lstmCell = (options: LSTMCellOptions): LSTMCell => new LSTMCell(options);
-export const gruCell = (options: GRUCellOptions): GRUCell => new GRUCell(options);
-export const simpleRnnCell = (options: SimpleCellOptions): SimpleRNNCell => new SimpleRNNCell(options);
+export const lstm = (options: LSTMOptions): LSTM => make(LSTM, options);
+export const gru = (options: GRUOptions): GRU => make(GRU, options);
+export const simpleRnn = (options: SimpleRNNOptions): SimpleRNN => make(SimpleRNN, options);
+export const rnn = (options: RNNOptions): RNN => make(RNN, options);
+export const convLstm1d = (options: ConvLSTMOptions): ConvLSTM1D => make(ConvLSTM1D, options);
+export const convLstm2d = (options: ConvLSTMOptions): ConvLSTM2D => make(ConvLSTM2D, options);
+export const convLstm3d = (options: ConvLSTMOptions): ConvLSTM3D => make(ConvLSTM3D, options);
+export const lstmCell = (options: LSTMCellOptions): LSTMCell => make(LSTMCell, options);
+export const gruCell = (options: GRUCellOptions): GRUCell => make(GRUCell, options);
+export const simpleRnnCell = (options: SimpleCellOptions): SimpleRNNCell => make(SimpleRNNCell, options);
 export const stackedRnnCells = (options: LayerOptions & { cells: readonly LayerSpec[] }): StackedRNNCells =>
-  new StackedRNNCells(options);
-export const bidirectional = (options: BidirectionalOptions): Bidirectional => new Bidirectional(options);
+  make(StackedRNNCells, options);
+export const bidirectional = (options: BidirectionalOptions): Bidirectional => make(Bidirectional, options);
 export const timeDistributed = (options: LayerOptions & { layer: LayerSpec }): TimeDistributed =>
-  new TimeDistributed(options);
+  make(TimeDistributed, options);

@@ -1,3 +1,4 @@
+import { make } from '../../class_options.js';
 import { layerFamily } from '../family.js';
 import * as dropouts from './dropout.js';
 import * as noise from './noise.js';
@@ -25,19 +26,19 @@ layerFamily
 
 type Options<C extends abstract new (...args: never[]) => unknown> = ConstructorParameters<C>[0];
 
-export const dropout = (options: dropouts.DropoutOptions): dropouts.Dropout => new dropouts.Dropout(options);
+export const dropout = (options: dropouts.DropoutOptions): dropouts.Dropout => make(dropouts.Dropout, options);
 export const spatialDropout1d = (options: dropouts.SpatialDropoutOptions): dropouts.SpatialDropout1D =>
-  new dropouts.SpatialDropout1D(options);
+  make(dropouts.SpatialDropout1D, options);
 export const spatialDropout2d = (options: dropouts.SpatialDropoutFormatOptions): dropouts.SpatialDropout2D =>
-  new dropouts.SpatialDropout2D(options);
+  make(dropouts.SpatialDropout2D, options);
 export const spatialDropout3d = (options: dropouts.SpatialDropoutFormatOptions): dropouts.SpatialDropout3D =>
-  new dropouts.SpatialDropout3D(options);
+  make(dropouts.SpatialDropout3D, options);
 export const activityRegularization = (
   options?: Options<typeof noise.ActivityRegularization>,
-): noise.ActivityRegularization => new noise.ActivityRegularization(options);
+): noise.ActivityRegularization => make(noise.ActivityRegularization, options);
 export const alphaDropout = (options: Options<typeof noise.AlphaDropout>): noise.AlphaDropout =>
-  new noise.AlphaDropout(options);
+  make(noise.AlphaDropout, options);
 export const gaussianDropout = (options: Options<typeof noise.GaussianDropout>): noise.GaussianDropout =>
-  new noise.GaussianDropout(options);
+  make(noise.GaussianDropout, options);
 export const gaussianNoise = (options: Options<typeof noise.GaussianNoise>): noise.GaussianNoise =>
-  new noise.GaussianNoise(options);
+  make(noise.GaussianNoise, options);

@@ -1,3 +1,4 @@
+import { make } from '../../class_options.js';
 import { layerFamily } from '../family.js';
 import type { LayerOptions } from '../layer.js';
 import * as borders from './borders.js';
@@ -26,26 +27,26 @@ layerFamily
 type Options<C extends abstract new (...args: never[]) => unknown> = ConstructorParameters<C>[0];
 
 export const cropping1d = (options?: Options<typeof borders.Cropping1D>): borders.Cropping1D =>
-  new borders.Cropping1D(options);
-export const cropping2d = (options?: borders.CroppingOptions): borders.Cropping2D => new borders.Cropping2D(options);
-export const cropping3d = (options?: borders.CroppingOptions): borders.Cropping3D => new borders.Cropping3D(options);
+  make(borders.Cropping1D, options);
+export const cropping2d = (options?: borders.CroppingOptions): borders.Cropping2D => make(borders.Cropping2D, options);
+export const cropping3d = (options?: borders.CroppingOptions): borders.Cropping3D => make(borders.Cropping3D, options);
 export const zeroPadding1d = (options?: borders.ZeroPadding1DOptions): borders.ZeroPadding1D =>
-  new borders.ZeroPadding1D(options);
+  make(borders.ZeroPadding1D, options);
 export const zeroPadding2d = (options?: borders.ZeroPaddingOptions): borders.ZeroPadding2D =>
-  new borders.ZeroPadding2D(options);
+  make(borders.ZeroPadding2D, options);
 export const zeroPadding3d = (options?: borders.ZeroPaddingOptions): borders.ZeroPadding3D =>
-  new borders.ZeroPadding3D(options);
+  make(borders.ZeroPadding3D, options);
 export const flatten = (options?: Options<typeof reshaping.Flatten> & LayerOptions): reshaping.Flatten =>
-  new reshaping.Flatten(options);
+  make(reshaping.Flatten, options);
 export const reshape = (options: Options<typeof reshaping.Reshape>): reshaping.Reshape =>
-  new reshaping.Reshape(options);
+  make(reshaping.Reshape, options);
 export const permute = (options: Options<typeof reshaping.Permute>): reshaping.Permute =>
-  new reshaping.Permute(options);
+  make(reshaping.Permute, options);
 export const repeatVector = (options: Options<typeof upsampling.RepeatVector>): upsampling.RepeatVector =>
-  new upsampling.RepeatVector(options);
+  make(upsampling.RepeatVector, options);
 export const upSampling1d = (options?: Options<typeof upsampling.UpSampling1D>): upsampling.UpSampling1D =>
-  new upsampling.UpSampling1D(options);
+  make(upsampling.UpSampling1D, options);
 export const upSampling2d = (options?: upsampling.UpSampling2DOptions): upsampling.UpSampling2D =>
-  new upsampling.UpSampling2D(options);
+  make(upsampling.UpSampling2D, options);
 export const upSampling3d = (options?: upsampling.UpSampling3DOptions): upsampling.UpSampling3D =>
-  new upsampling.UpSampling3D(options);
+  make(upsampling.UpSampling3D, options);

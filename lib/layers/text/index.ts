@@ -1,3 +1,4 @@
+import { make } from '../../class_options.js';
 import { layerFamily } from '../family.js';
 import { HashedCrossing, type HashedCrossingOptions, Hashing, type HashingOptions } from './hashing.js';
 import { IntegerLookup } from './integer_lookup.js';
@@ -22,9 +23,9 @@ export {
 
 layerFamily.add(Hashing).add(HashedCrossing).add(IntegerLookup).add(StringLookup).add(TextVectorization);
 
-export const hashing = (options: HashingOptions): Hashing => new Hashing(options);
-export const hashedCrossing = (options: HashedCrossingOptions): HashedCrossing => new HashedCrossing(options);
-export const integerLookup = (options?: LookupOptions<number>): IntegerLookup => new IntegerLookup(options);
-export const stringLookup = (options?: LookupOptions<string>): StringLookup => new StringLookup(options);
+export const hashing = (options: HashingOptions): Hashing => make(Hashing, options);
+export const hashedCrossing = (options: HashedCrossingOptions): HashedCrossing => make(HashedCrossing, options);
+export const integerLookup = (options?: LookupOptions<number>): IntegerLookup => make(IntegerLookup, options);
+export const stringLookup = (options?: LookupOptions<string>): StringLookup => make(StringLookup, options);
 export const textVectorization = (options?: TextVectorizationOptions): TextVectorization =>
-  new TextVectorization(options);
+  make(TextVectorization, options);
