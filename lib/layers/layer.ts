@@ -298,7 +298,7 @@ export abstract class Layer extends Module {
     const seen = flatten(further).some((leaf) => isTensor(leaf.item)) ? own : mask;
     // All of a model as one segment would save nothing: there, the layers are segments.
     const whole = this.isModel && !trace.insideLayer;
-    return trace.scope(this.name, () =>
+    return trace.scope(this, () =>
       inScope(this.name, () => {
         const outer = { training: trace.training, rounds: trace.rounds };
         trace.training = training;

@@ -10,6 +10,7 @@ import { Trace } from '../graph/trace.js';
 import type { TensorStructure } from '../layers/layer.js';
 import type { Metric } from '../metrics/metric.js';
 import { type ClassWeight, gatherWeights } from './class_weight.js';
+import { checkHidden } from './hidden_layers.js';
 import type { Model } from './model.js';
 import { type Batch, rowCount, StepContext } from './step.js';
 
@@ -59,6 +60,7 @@ export async function buildStep(
       variables: () => model.trainableWeights,
     });
     const result = kind === 'train' ? model.trainStep(batch, context) : model.testStep(batch, context);
+    if (kind === 'train') checkHidden(model, trace);
     for (const [name, value] of Object.entries(result ?? {})) if (value instanceof Tensor) context.track(name, value);
     const metrics = new Map<string, Metric>(context.tracked);
     for (const { name, metric } of model.compiledMetrics?.named ?? []) metrics.set(name, metric);
