@@ -236,6 +236,11 @@ export class CompiledMetrics {
     }
   }
 
+  /** Whether compile was given any. */
+  get given(): boolean {
+    return [this.plain, this.weighted].some((spec) => spec !== undefined && Object.values(spec).flat().some(Boolean));
+  }
+
   get named(): readonly NamedMetric[] {
     return this.resolved ?? [];
   }

@@ -51,6 +51,8 @@ export class Model<O = NDArray> extends Layer {
   /** @internal */ readonly trackers = new Trackers();
   /** @internal */ compiled: Compiled | undefined;
   #stop = false;
+  /** What stands for the loss where metrics are all there is; it is not logged. */
+  #noLoss: Tensor | undefined;
   #job: NativeJob<unknown> | undefined;
   readonly #trainState = new StateBundle();
   readonly #trainPrograms = new ProgramCache<StepProgram>();
@@ -294,7 +296,8 @@ export class Model<O = NDArray> extends Layer {
 
   /** Describes an evaluation step. */
   testStep(batch: Batch, step: StepContext): Record<string, Tensor> {
-    return { loss: step.track('loss', this.forward(batch, false, step)) };
+    const loss = this.forward(batch, false, step);
+    return loss === this.#noLoss ? {} : { loss: step.track('loss', loss) };
   }
 
   /** Describes a prediction. */
@@ -310,12 +313,19 @@ export class Model<O = NDArray> extends Layer {
     for (const weight of this.trainableWeights)
       if (weight.regularizer) penalties.push(weight.regularizer.apply(weight.read()));
     for (const penalty of penalties) total = total ? add(total, penalty) : penalty;
-    if (!total && training)
+    if (total) return total;
+    if (training)
       throw new ChainruleError(
         'ERR_CHAINRULE_STATE',
         `fit: model "${this.name}" has no loss to minimise. Pass one: model.compile({ optimizer, loss: 'mse' }).`,
       );
-    return total ?? float(0);
+    if (!this.compiledMetrics?.given)
+      throw new ChainruleError(
+        'ERR_CHAINRULE_STATE',
+        `evaluate and validation: model "${this.name}" has no loss to compute and no metrics. Pass one: model.compile({ loss: 'mse' }), or write a testStep beside trainStep.`,
+      );
+    this.#noLoss = float(0);
+    return this.#noLoss;
   }
 
   private forward(batch: Batch, training: boolean, step: StepContext): Tensor {

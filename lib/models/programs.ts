@@ -16,7 +16,7 @@ import { type Batch, rowCount, StepContext } from './step.js';
 
 /**
  * Losses and metrics by name; a metric of several numbers gives `name[0]`, `name[1]`, … The loss is there unless a
- * trainStep or testStep of your own logs none.
+ * trainStep or testStep of your own logs none, or a model that is compiled with metrics alone is evaluated.
  */
 export interface Logs {
   loss: number;
