@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { RangeCheck } from '../data/checks.js';
 import type { Table } from '../data/columns.js';
-import { ChainruleError } from '../errors.js';
+import { ChainruleError, shown } from '../errors.js';
 import { Executable } from '../graph/executable.js';
 import { StateBundle } from '../graph/state.js';
 import { flatten } from '../graph/structure.js';
@@ -60,8 +60,9 @@ export async function buildStep(
       variables: () => model.trainableWeights,
     });
     const result = kind === 'train' ? model.trainStep(batch, context) : model.testStep(batch, context);
+    checkLogs(model, `${kind}Step`, result);
     if (kind === 'train') checkHidden(model, trace);
-    for (const [name, value] of Object.entries(result ?? {})) if (value instanceof Tensor) context.track(name, value);
+    for (const [name, value] of Object.entries(result)) if (value instanceof Tensor) context.track(name, value);
     const metrics = new Map<string, Metric>(context.tracked);
     for (const { name, metric } of model.compiledMetrics?.named ?? []) metrics.set(name, metric);
     // Sorted, as Keras logs them.
@@ -105,6 +106,17 @@ export async function buildStep(
       await reset.run([]);
     },
   };
+}
+
+/** What a step of the user's own gives: in JavaScript, no compiler looks at it. */
+function checkLogs(model: Model, step: string, result: unknown): void {
+  if (typeof result === 'object' && result !== null && Object.getPrototypeOf(result) === Object.prototype) return;
+  // A step that is not awaited may fail later, where nobody listens.
+  if (result instanceof Promise) result.catch(() => {});
+  throw new ChainruleError(
+    'ERR_CHAINRULE_VALUE',
+    `model "${model.name}" (${model.className}): ${step} must return a record of tensors, like { loss }, got ${shown(result)}.${result instanceof Promise ? ' It describes the step once, so it cannot be async.' : ''}`,
+  );
 }
 
 /** A forward pass for one signature. */

@@ -290,6 +290,18 @@ describe('a step of its own', () => {
     await expect(model.evaluate(x, y)).rejects.toThrow(/no loss to compute/);
   });
 
+  test.each<[string, () => unknown, RegExp]>([
+    ['is not async', async () => ({}), /trainStep must return a record of tensors.*got an object of class Promise\. .*async/],
+    ['returns something', () => undefined, /trainStep must return a record of tensors, like \{ loss \}, got undefined/],
+    ['returns no tensor alone', () => ops.zeros([]), /trainStep must return a record of tensors.*class Tensor/],
+  ])('%s', async (_, trainStep, message) => {
+    const model = new Own();
+    model.compile({});
+    Object.assign(model, { trainStep, testStep: trainStep });
+    await expect(model.fit(x, y, quiet)).rejects.toThrow(message);
+    await expect(model.evaluate(x, y)).rejects.toThrow(/testStep must return a record of tensors/);
+  });
+
   test('is validated by metrics, or a testStep', async () => {
     const model = new Own();
     model.compile({ metrics: ['mae'] });
