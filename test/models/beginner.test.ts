@@ -364,6 +364,21 @@ describe('what cannot learn is warned of', () => {
   });
 });
 
+test('a loss function of the program sees flat targets in a column, as the predictions are', async () => {
+  const shapes: unknown[] = [];
+  const own = (yTrue: Tensor, yPred: Tensor): Tensor => {
+    shapes.push(yTrue.shape, yPred.shape);
+    return yTrue.sub(yPred).square();
+  };
+  const model = line({ loss: own, metrics: ['mse'] });
+  const { loss, mse } = await model.evaluate(x, flat);
+  expect(shapes).toEqual([
+    [null, 1],
+    [null, 1],
+  ]);
+  expect(loss).toBeCloseTo(mse!, 5);
+});
+
 test('functions of the program stay losses and metrics, whatever they are called', async () => {
   const mean = (yTrue: Tensor, yPred: Tensor) => losses.mse(yTrue, yPred);
   const model = line({ loss: mean, metrics: [mean] });

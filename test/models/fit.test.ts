@@ -291,7 +291,11 @@ describe('a step of its own', () => {
   });
 
   test.each<[string, () => unknown, RegExp]>([
-    ['is not async', async () => ({}), /trainStep must return a record of tensors.*got an object of class Promise\. .*async/],
+    [
+      'is not async',
+      async () => ({}),
+      /trainStep must return a record of tensors.*got an object of class Promise\. .*async/,
+    ],
     ['returns something', () => undefined, /trainStep must return a record of tensors, like \{ loss \}, got undefined/],
     ['returns no tensor alone', () => ops.zeros([]), /trainStep must return a record of tensors.*class Tensor/],
   ])('%s', async (_, trainStep, message) => {
