@@ -113,6 +113,18 @@ const mistakes: Mistake[] = [
     /predictions \[null, 6, 6, 3\].*flatten or pool before the last layer: layers\.flatten\(\)/,
   ],
   [
+    'precision of two softmax units, with class numbers',
+    () => net(2, 'softmax', { loss: 'sparseCategoricalCrossentropy', metrics: ['precision'] }).fit(x, flat, quiet),
+    'SHAPE',
+    "precision: targets of shape [null] don't fit output \"scores\" of shape [null, 2]. It counts positives: for two classes use one unit with activation 'sigmoid'; or give y as one-hot rows instead of class numbers (toCategorical), and the metric a classId.",
+  ],
+  [
+    'a metric by units, with class numbers',
+    () => net(3, 'softmax', { loss: 'sparseCategoricalCrossentropy', metrics: ['mae'] }).fit(x, [0, 1, 2, 0], quiet),
+    'SHAPE',
+    'mae: targets of shape [null] don\'t fit output "scores" of shape [null, 3]. Give y a number for each of its units.',
+  ],
+  [
     'targets with more columns than the output has units',
     () =>
       net(2, 'linear', { loss: 'mse' }).fit(
