@@ -28,6 +28,7 @@ import type { FitOptions } from './fit_options.js';
 import type { HostFront } from './front.js';
 import type { History } from './history.js';
 import { dtypeOfModel } from './model_options.js';
+import type { FilePath } from './paths.js';
 import { type PredictOptions, predict, RowPredictor } from './predict.js';
 import { type ProfileOptions, profile } from './profile.js';
 import { type Logs, type PredictProgram, ProgramCache, type StepProgram } from './programs.js';
@@ -374,7 +375,7 @@ export class Model<O = NDArray> extends Layer {
    * with and the state of the optimizer. The path holds the old file or the new one, never a part; during a fit it is
    * the state between two steps (https://keras.io/api/models/model_saving_apis/model_saving_and_loading/).
    */
-  async save(path: string, options: SaveOptions = {}): Promise<void> {
+  async save(path: FilePath, options: SaveOptions = {}): Promise<void> {
     const { saveModel } = await import('./save.js');
     await saveModel(this as unknown as Model, path, options);
   }
@@ -385,7 +386,7 @@ export class Model<O = NDArray> extends Layer {
   }
 
   /** Writes all weights, as `.weights.h5` (Keras's) or `.safetensors`; the file is whole or not there. */
-  async saveWeights(path: string, options: { signal?: AbortSignal } = {}): Promise<void> {
+  async saveWeights(path: FilePath, options: { signal?: AbortSignal } = {}): Promise<void> {
     const { saveWeights } = await import('./weights_file.js');
     await saveWeights(this as unknown as Model, path, options);
   }
@@ -394,7 +395,7 @@ export class Model<O = NDArray> extends Layer {
    * Reads the weights of a model of the same architecture: `.weights.h5`, `.safetensors`, or those inside a `.keras` or
    * legacy `.h5` file. A file that does not fit leaves the model as it was.
    */
-  async loadWeights(path: string): Promise<void> {
+  async loadWeights(path: FilePath): Promise<void> {
     const { loadWeights } = await import('./weights_file.js');
     await loadWeights(this as unknown as Model, path);
   }

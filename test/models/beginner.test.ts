@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, test, vi } from 'vitest';
 import {
   type CompileOptions,
@@ -342,6 +343,24 @@ const mistakes: Mistake[] = [
     'FORMAT',
     /bad\.keras: this is neither a \.keras file nor an HDF5 file/,
   ],
+  [
+    'the bytes of a file',
+    () => loadModel(Buffer.alloc(70000, 1) as never),
+    'OPTION',
+    'loadModel: a file path is expected, got a Buffer of 70000 bytes; write it to a file first.',
+  ],
+  [
+    'a file on the web',
+    () => loadModel(new URL('https://example.org/m.keras')),
+    'OPTION',
+    /a file path is expected, got the URL https:\/\/example\.org…; of URLs, only those of files are opened/,
+  ],
+  [
+    'no path to save to',
+    () => line().save(undefined as never),
+    'OPTION',
+    'save: a file path is expected, got undefined.',
+  ],
   ['a model saved as h5', () => line().save(join(folder, 'a.h5')), 'OPTION', /models are saved as \.keras/],
 ];
 
@@ -389,6 +408,16 @@ test('a loss function of the program sees flat targets in a column, as the predi
     [null, 1],
   ]);
   expect(loss).toBeCloseTo(mse!, 5);
+});
+
+test('files may be named by URLs, as those of Node', async () => {
+  const at = (name: string): URL => pathToFileURL(join(folder, name));
+  const model = line();
+  await model.save(at('by url.keras'));
+  await model.saveWeights(at('by url.safetensors'));
+  const again = await loadModel(at('by url.keras'));
+  await again.loadWeights(at('by url.safetensors'));
+  expect((await again.predict(x)).data).toEqual((await model.predict(x)).data);
 });
 
 test('functions of the program stay losses and metrics, whatever they are called', async () => {
