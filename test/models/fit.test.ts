@@ -306,6 +306,33 @@ describe('a step of its own', () => {
     await expect(model.evaluate(x, y)).rejects.toThrow(/testStep must return a record of tensors/);
   });
 
+  test.each<[string, readonly unknown[], RegExp]>([
+    [
+      'an optimizer by name',
+      [() => ops.zeros([]), 'adam'],
+      /minimize: an optimizer is expected.*got the string "adam"/,
+    ],
+    ['a value for the loss', [1], /the loss must be a function \(\) => loss, got 1/],
+    [
+      'a layer for its weights',
+      [() => ops.zeros([]), undefined, layers.dense({ units: 1 })],
+      /a list of variables .*class Dense/,
+    ],
+    [
+      'layers for their weights',
+      [() => ops.zeros([]), undefined, [layers.dense({ units: 1 })]],
+      /must hold variables.*class Dense/,
+    ],
+  ])('does not minimize with %s', async (_, given, message) => {
+    const model = new Own();
+    model.compile({});
+    const trainStep = (_batch: Batch, step: StepContext): unknown => ({
+      loss: (step.minimize as (...all: readonly unknown[]) => Tensor).apply(step, given as unknown[]),
+    });
+    Object.assign(model, { trainStep });
+    await expect(model.fit(x, y, quiet)).rejects.toThrow(message);
+  });
+
   test('is validated by metrics, or a testStep', async () => {
     const model = new Own();
     model.compile({ metrics: ['mae'] });

@@ -151,6 +151,35 @@ test('what input() gives may begin a sequential model, as in Keras', async () =>
   expect(() => sequential([layers.dense({ units: 2 }).apply(x) as unknown as Layer])).toThrow(/is no layer/);
 });
 
+describe('addWeight', () => {
+  class Scale extends Layer {
+    override call(inputs: Tensor): Tensor {
+      return inputs;
+    }
+  }
+
+  test('takes all in one record, as in Keras', async () => {
+    const layer = new Scale({ name: 'scale' });
+    const weight = layer.addWeight({ name: 'factor', shape: [2], initializer: 'ones', trainable: false });
+    expect(weight).toMatchObject({ name: 'factor', shape: [2], trainable: false, path: 'scale/factor' });
+    expect([...(await weight.value()).data]).toEqual([1, 1]);
+    expect(layer.addWeight({ shape: [] }).name).toBe('variable');
+    expect(layer.weights).toHaveLength(2);
+  });
+
+  test.each([
+    [['factor'], 'the string "factor" and undefined'],
+    [[[2]], 'a list of 1 and undefined'],
+    [[null], 'null and undefined'],
+    [[{ name: 'factor' }], 'the string "factor" and undefined'],
+  ])('says what is expected instead of %j', (given, got) => {
+    const add = new Scale().addWeight as (...all: unknown[]) => unknown;
+    expect(() => add.apply(new Scale(), given)).toThrow(`a name and a shape are expected`);
+    expect(() => add.apply(new Scale(), given)).toThrow(`got ${got}.`);
+    expect(() => new Scale().addWeight({ shape: [1], init: 'ones' } as never)).toThrow(/unknown option "init"/);
+  });
+});
+
 describe('layers that no property leads to', () => {
   const x = [[1, 2]];
   const y = [[1]];
