@@ -343,6 +343,29 @@ const mistakes: Mistake[] = [
     'FORMAT',
     /bad\.keras: this is neither a \.keras file nor an HDF5 file/,
   ],
+  ...[(a: Tensor) => a, (a: Tensor) => [a], (a: Tensor) => ({ a })].map(
+    (shape, i): Mistake => [
+      `inputs and outputs side by side, ${i}`,
+      () => {
+        const a = input({ shape: [2], name: 'a' });
+        return (functional as (...all: unknown[]) => unknown)(shape(a), layers.dense({ units: 1 }).apply(a));
+      },
+      'OPTION',
+      /functional: inputs and outputs come in one record, functional\(\{ inputs, outputs \}\), got (an object|a list)/,
+    ],
+  ),
+  [
+    'inputs of a merging layer side by side',
+    () => layers.concatenate({ name: 'c' }).apply(input({ shape: [2] }), input({ shape: [2] }) as never),
+    'OPTION',
+    'layer "c" (Concatenate): several inputs come in one list, apply([a, b]); got an object of class Tensor in the place of options, apply(x, { mask }).',
+  ],
+  [
+    'several columns for one input',
+    () => line().predict({ a: x, b: x }),
+    'INPUT',
+    /x: the model has one input, "\w+", got a record of 2: "a", "b"\. Pass its array alone\./,
+  ],
   [
     'the bytes of a file',
     () => loadModel(Buffer.alloc(70000, 1) as never),
