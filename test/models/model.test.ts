@@ -1,7 +1,7 @@
 import { mkdtemp, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import {
   type CallContext,
   cloneModel,
@@ -201,6 +201,18 @@ describe('layers that no property leads to', () => {
       }
     }
     await expect(train(new Hidden())).rejects.toThrow(message('first', 'Hidden'));
+  });
+
+  test('are refused where there is no other', async () => {
+    class Only extends Model {
+      readonly #only = layers.dense({ units: 1, name: 'only' });
+      override call(inputs: Tensor): Tensor {
+        return this.#only.apply(inputs);
+      }
+    }
+    const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    await expect(train(new Only())).rejects.toThrow(message('only', 'Only'));
+    warned.mockRestore();
   });
 
   test('are refused where they are made in call', async () => {
