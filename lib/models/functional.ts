@@ -126,6 +126,7 @@ export function functional<const T extends Structure<Tensor>>(
 }
 
 /** Inputs by name in the place of the options. */
-function isRecordOfTensors(options: object): boolean {
+function isRecordOfTensors(options: unknown): boolean {
+  if (typeof options !== 'object' || options === null) return false;
   return !('inputs' in options || 'outputs' in options) && Object.values(options).some(isTensor);
 }

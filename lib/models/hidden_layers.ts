@@ -9,7 +9,8 @@ import type { Model } from './model.js';
  * with nothing to train (a frozen network that only measures) may stand outside, and so may what a trainStep calls itself.
  */
 export function checkHidden(model: Model, trace: Trace): void {
-  const held = new Set(model.weights);
+  // A class may name further variables to train in a getter of its own.
+  const held = new Set([...model.weights, ...model.trainableWeights]);
   for (const [inner, callers] of trace.inner as Map<Layer, readonly Layer[]>) {
     const missing = inner.trainableWeights.filter((variable) => !held.has(variable));
     if (missing.length === 0 || callers.some((caller) => caller instanceof Lambda)) continue;

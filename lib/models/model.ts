@@ -298,7 +298,9 @@ export class Model<O = NDArray> extends Layer {
   /** Describes an evaluation step. */
   testStep(batch: Batch, step: StepContext): Record<string, Tensor> {
     const loss = this.forward(batch, false, step);
-    return loss === this.#noLoss ? {} : { loss: step.track('loss', loss) };
+    const none = this.#noLoss;
+    this.#noLoss = undefined;
+    return none && loss === none ? {} : { loss: step.track('loss', loss) };
   }
 
   /** Describes a prediction. */

@@ -355,6 +355,12 @@ const mistakes: Mistake[] = [
     ],
   ),
   [
+    'no options of a functional model',
+    () => functional(null as never),
+    'OPTION',
+    /functional: options come as one object/,
+  ],
+  [
     'inputs of a merging layer side by side',
     () => layers.concatenate({ name: 'c' }).apply(input({ shape: [2] }), input({ shape: [2] }) as never),
     'OPTION',

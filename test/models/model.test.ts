@@ -14,6 +14,7 @@ import {
   sequential,
   setRandomSeed,
   type Tensor,
+  type Variable,
 } from '../../lib/index.js';
 import { classifier, points } from './data.js';
 
@@ -269,5 +270,15 @@ describe('layers that no property leads to', () => {
     const model = new Held();
     await train(model);
     expect(model.weights).toContain(shared.weights[0]);
+    class Named extends Model {
+      readonly #inside = layers.dense({ units: 1, inputShape: [2] });
+      override get trainableWeights(): Variable[] {
+        return this.#inside.trainableWeights;
+      }
+      override call(inputs: Tensor): Tensor {
+        return this.#inside.apply(inputs);
+      }
+    }
+    await train(new Named());
   });
 });
