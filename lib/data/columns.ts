@@ -203,10 +203,15 @@ export function byInputs(value: unknown, inputs: unknown): unknown {
       `x: the model has ${leaves.length} inputs (${leaves.map(({ name }) => `"${name}"`).join(', ')}); pass a list of as many arrays or a record by name.`,
     );
   }
-  if (leaves.length === 1)
-    return isRecord && Object.keys(value as object).length === 1 && !isArrayInput(value)
-      ? Object.values(value as object)[0]
-      : value;
+  if (leaves.length === 1) {
+    if (!isRecord || isArrayInput(value)) return value;
+    const keys = Object.keys(value as object);
+    if (keys.length === 1) return Object.values(value as object)[0];
+    throw new ChainruleError(
+      'ERR_CHAINRULE_INPUT',
+      `x: the model has one input, "${leaves[0]!.name ?? ''}", got a record of ${keys.length}${keys.map((key, i) => `${i ? ', ' : ': '}"${key}"`).join('')}. Pass its array alone.`,
+    );
+  }
   const names = Object.keys(inputs as object);
   if (isRecord)
     return Object.fromEntries(

@@ -19,6 +19,11 @@ export class Scalar {
 /** What an op accepts: numbers lift to scalars, arrays to constants, variables to their current value. */
 export type Operand = Tensor | Variable | Dimension | Scalar | ArrayInput;
 
+/** What a trace knows of a layer. */
+export interface Caller {
+  readonly name: string;
+}
+
 /** One description of a computation in the making: ops called while it is active append to its graph. */
 export class Trace {
   readonly graph: NativeGraph = new native.Graph();
@@ -36,9 +41,12 @@ export class Trace {
   rounds = false;
   /** In the second of two calls at different lengths: both of them. */
   lengths: readonly [before: number, now: number] | undefined;
+  /** The layers whose calls are being traced, the outermost first. */
+  readonly callers: Caller[] = [];
+  /** Layers that were called inside others, with those around their first such call. */
+  readonly inner = new Map<Caller, readonly Caller[]>();
   /** Whoever will keep the program. */
   keeper: Keeper | undefined;
-  private readonly path: string[] = [];
   /** Values of bfloat16 → those values as float32; values of variables → rounded to bfloat16. */
   private readonly widened = new Map<number, number>();
   private readonly rounded = new Map<number, number>();
@@ -152,21 +160,23 @@ export class Trace {
     if (this.keeper) noteKeeper(variable, this.keeper);
   }
 
-  /** Names the layer whose ops follow, for messages and print-outs. */
-  scope<T>(name: string, fn: () => T): T {
-    this.path.push(name);
-    this.graph.setScope(this.path.join('/'));
+  /** The call of a layer: its name stands before the ops that follow, in messages and print-outs. */
+  scope<T>(layer: Caller, fn: () => T): T {
+    if (this.insideLayer && !this.inner.has(layer)) this.inner.set(layer, [...this.callers]);
+    const name = (): void => this.graph.setScope(this.callers.map((caller) => caller.name).join('/'));
+    this.callers.push(layer);
+    name();
     try {
       return fn();
     } finally {
-      this.path.pop();
-      this.graph.setScope(this.path.join('/'));
+      this.callers.pop();
+      name();
     }
   }
 
   /** Whether a layer is being called. */
   get insideLayer(): boolean {
-    return this.path.length > 0;
+    return this.callers.length > 0;
   }
 
   /**

@@ -187,6 +187,11 @@ export abstract class Layer extends Module {
    * every further call shares them.
    */
   apply<O extends TensorStructure = Tensor>(inputs: Structure<Tensor | Operand>, options: ApplyOptions = {}): O {
+    if (isTensor(options) || (Array.isArray(options) && options.every(isTensor)))
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `layer "${this.name}" (${this.className}): several inputs come in one list, apply([a, b]); got ${shown(options)} in the place of options, apply(x, { ${this.callArguments[0] ?? 'mask'} }).`,
+      );
     checkOptions(this.className, options, ['training', 'mask', 'state', ...this.callArguments]);
     const leaves = [...flatten(inputs), ...flatten(options)];
     if (!leaves.some((leaf) => isSymbolic(leaf.item))) return this.#callLive(inputs, options) as O;
@@ -295,7 +300,7 @@ export abstract class Layer extends Module {
     const seen = flatten(further).some((leaf) => isTensor(leaf.item)) ? own : mask;
     // All of a model as one segment would save nothing: there, the layers are segments.
     const whole = this.isModel && !trace.insideLayer;
-    return trace.scope(this.name, () =>
+    return trace.scope(this, () =>
       inScope(this.name, () => {
         const outer = { training: trace.training, rounds: trace.rounds };
         trace.training = training;

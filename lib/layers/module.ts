@@ -24,6 +24,13 @@ export interface WeightOptions {
   storedShape?: readonly number[];
 }
 
+/** All of a weight in one record, as Keras has it. */
+export interface WeightSpec extends WeightOptions {
+  shape: Shape;
+  /** Default 'variable'. */
+  name?: string;
+}
+
 const weightOptions = ['initializer', 'regularizer', 'constraint', 'trainable', 'dtype', 'autocast', 'storedShape'];
 
 /** The part of a layer that owns weights: its own, and those of the layers in its properties. */
@@ -40,8 +47,20 @@ export abstract class Module extends Configured {
   }
 
   /** Makes a weight; its first value is computed when it is first needed, off the main thread. */
-  addWeight(name: string, shape: Shape, options: WeightOptions = {}): Variable {
+  addWeight(name: string, shape: Shape, options?: WeightOptions): Variable;
+  addWeight(spec: WeightSpec): Variable;
+  addWeight(first: string | WeightSpec, given?: Shape, further: WeightOptions = {}): Variable {
+    const spec: WeightSpec =
+      typeof first === 'object' && first !== null && !Array.isArray(first)
+        ? first
+        : { ...further, name: first as string, shape: given! };
+    const { name = 'variable', shape, ...options } = spec;
     checkOptions('addWeight', options, weightOptions);
+    if (typeof name !== 'string' || !Array.isArray(shape))
+      throw new ChainruleError(
+        'ERR_CHAINRULE_OPTION',
+        `addWeight: a name and a shape are expected, this.addWeight('scale', [3], { initializer: 'ones' }), got ${shown(name)} and ${shown(shape)}.`,
+      );
     const initializer = resolveInitializer(
       options.initializer ?? (options.dtype && options.dtype !== 'float32' ? 'zeros' : 'glorotUniform'),
     );

@@ -7,7 +7,7 @@ import { multiply } from '../ops/math.js';
 import { cast, type Operand, tensor } from '../ops/operands.js';
 import { mean, sum } from '../ops/reduce.js';
 import * as rules from '../rules.js';
-import { alignWeights } from './align.js';
+import { alignWeights, sameRank } from './align.js';
 
 export type Reduction =
   | 'sum_over_batch_size'
@@ -101,7 +101,7 @@ export function reduceLoss(
   return divideNoNan(sum(weighted), sum(weights));
 }
 
-/** A loss made of a plain function. */
+/** A loss made of a plain function; targets [N] reach it as [N, 1] where the predictions are, as in Keras. */
 export class FunctionLoss extends Loss {
   constructor(
     private readonly fn: LossFunction,
@@ -116,7 +116,7 @@ export class FunctionLoss extends Loss {
   }
 
   override call(yTrue: Tensor, yPred: Tensor): Tensor {
-    return this.fn(yTrue, yPred);
+    return this.fn(...sameRank(yTrue, yPred));
   }
 }
 

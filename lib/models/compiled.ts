@@ -136,7 +136,7 @@ export class CompiledLoss {
       if (!target)
         throw new ChainruleError(
           'ERR_CHAINRULE_VALUE',
-          `output ${this.label(outputs, i)} has the loss ${loss.name} but no targets; pass y, or loss null for this output.`,
+          `output ${label(outputs, i)} has the loss ${loss.name} but no targets; pass y, or loss null for this output.`,
         );
       this.noteLabels(loss, target, pred);
       const value = this.valueOf(loss, target, pred, outputs, i);
@@ -151,20 +151,14 @@ export class CompiledLoss {
     const softmax = pred.logits?.of === 'softmax' && pred.dims.at(pred.logits.axis ?? -1) === 1;
     if (softmax || (isCategorical(loss) && pred.dims.at(loss.axis ?? -1) === 1))
       process.emitWarning(
-        `output ${this.label(outputs, i)} has one unit, and ${softmax ? 'a softmax of one unit is always 1' : `${loss.name} needs a unit for each class`}: nothing is learned. For two classes use units: 1 with activation 'sigmoid' and loss 'binaryCrossentropy'.`,
+        `output ${label(outputs, i)} has one unit, and ${softmax ? 'a softmax of one unit is always 1' : `${loss.name} needs a unit for each class`}: nothing is learned. For two classes use units: 1 with activation 'sigmoid' and loss 'binaryCrossentropy'.`,
         'ChainruleWarning',
       );
     try {
       return loss.apply(target, pred, outputs.sampleWeight[i]);
     } catch (error) {
-      // Formulas name the op that failed; who wrote the model knows its outputs and targets.
-      if (!(error instanceof ChainruleError) || error.code !== 'ERR_CHAINRULE_SHAPE') throw error;
-      if (!/^(add|sub|mul|div|where|max|min)\w*:/.test(error.message)) throw error;
-      throw new ChainruleError(
-        'ERR_CHAINRULE_SHAPE',
-        `${loss.name}: targets of shape ${shapeText(target.shape)} don't fit output ${this.label(outputs, i)} of shape ${shapeText(pred.shape)}. Give y a number for each of its units, or the last layer as many units as y has columns.`,
-        { cause: error, details: error.details },
-      );
+      const help = 'Give y a number for each of its units, or the last layer as many units as y has columns.';
+      throw misfit(error, loss.name, outputs, i, help);
     }
   }
 
@@ -198,10 +192,20 @@ export class CompiledLoss {
       ? outputs.names.map(() => this.weights as number)
       : spread<number>('lossWeights', this.weights, outputs.names);
   }
+}
 
-  private label(outputs: Outputs, i: number): string {
-    return outputs.names[i] ? `"${outputs.names[i]}"` : String(i);
-  }
+const label = (outputs: Outputs, i: number): string => (outputs.names[i] ? `"${outputs.names[i]}"` : String(i));
+
+/** Formulas name the op that failed; who wrote the model knows its outputs and targets. */
+function misfit(error: unknown, name: string, outputs: Outputs, i: number, help: string): unknown {
+  if (!(error instanceof ChainruleError) || error.code !== 'ERR_CHAINRULE_SHAPE') return error;
+  if (!/^(add|sub|mul|div|where|max|min)\w*:/.test(error.message)) return error;
+  const [target, pred] = [shapeText(outputs.yTrue[i]!.shape), shapeText(outputs.yPred[i]!.shape)];
+  return new ChainruleError(
+    'ERR_CHAINRULE_SHAPE',
+    `${name}: targets of shape ${target} don't fit output ${label(outputs, i)} of shape ${pred}. ${help}`,
+    { cause: error, details: error.details },
+  );
 }
 
 const isCategorical = (loss: Loss): loss is Loss & { readonly axis?: number } =>
@@ -230,11 +234,24 @@ export class CompiledMetrics {
 
   update(outputs: Outputs): void {
     this.resolved ??= this.resolve(outputs);
-    for (const { metric, output, weighted } of this.resolved) {
-      const target = outputs.yTrue[output];
-      if (target)
-        metric.updateState(target, outputs.yPred[output]!, weighted ? outputs.sampleWeight[output] : undefined);
+    for (const { name, metric, output, weighted } of this.resolved) {
+      const [target, pred] = [outputs.yTrue[output], outputs.yPred[output]!];
+      if (!target) continue;
+      try {
+        metric.updateState(target, pred, weighted ? outputs.sampleWeight[output] : undefined);
+      } catch (error) {
+        const byClass = kindOf(target, pred) === 'sparse' && 'classId' in metric;
+        const help = byClass
+          ? "It counts positives: for two classes use one unit with activation 'sigmoid'; or give y as one-hot rows instead of class numbers (toCategorical), and the metric a classId."
+          : 'Give y a number for each of its units.';
+        throw misfit(error, name, outputs, output, help);
+      }
     }
+  }
+
+  /** Whether compile was given any. */
+  get given(): boolean {
+    return [this.plain, this.weighted].some((spec) => spec !== undefined && Object.values(spec).flat().some(Boolean));
   }
 
   get named(): readonly NamedMetric[] {

@@ -1,7 +1,7 @@
 import type { Config } from '../config.js';
-import { ChainruleError } from '../errors.js';
+import { ChainruleError, shown } from '../errors.js';
 import { flatten, mapStructure, type Structure } from '../graph/structure.js';
-import { isSymbolic, type Tensor } from '../graph/tensor.js';
+import { isSymbolic, isTensor, type Tensor } from '../graph/tensor.js';
 import type { Layer, ShapeStructure, TensorStructure } from '../layers/layer.js';
 import { uniqueName } from '../names.js';
 import type { NDArray } from '../ndarray.js';
@@ -108,6 +108,11 @@ export class Functional<O = NDArray> extends Model<O> {
 export function functional<const T extends Structure<Tensor>>(
   options: FunctionalOptions<T>,
 ): Functional<PredictionOf<T>> {
+  if (isTensor(options) || Array.isArray(options) || isRecordOfTensors(options))
+    throw new ChainruleError(
+      'ERR_CHAINRULE_OPTION',
+      `functional: inputs and outputs come in one record, functional({ inputs, outputs }), got ${shown(options)} first.`,
+    );
   checkModelOptions('functional', options, {
     inputs: required(anything, 'x'),
     outputs: required(anything, 'layers.dense({ units: 1 }).apply(x)'),
@@ -118,4 +123,10 @@ export function functional<const T extends Structure<Tensor>>(
     ...(trainable !== undefined && { trainable }),
     ...(remat !== undefined && { remat }),
   });
+}
+
+/** Inputs by name in the place of the options. */
+function isRecordOfTensors(options: unknown): boolean {
+  if (typeof options !== 'object' || options === null) return false;
+  return !('inputs' in options || 'outputs' in options) && Object.values(options).some(isTensor);
 }

@@ -7,6 +7,7 @@ import type { NDArray } from '../ndarray.js';
 import { type CustomObjects, inLoadScope, type LoadScope } from '../registered.js';
 import { signal as abortSignal, checkRules, flag, type Rule } from '../rules.js';
 import { Model } from './model.js';
+import { type FilePath, filePath } from './paths.js';
 import { KerasArchive, readWhole, sniff } from './saving/archive.js';
 import { type Building, buildLayer } from './saving/build.js';
 import { compileOptions } from './saving/compile_config.js';
@@ -40,12 +41,11 @@ const record: Rule = {
  * ERR_CHAINRULE_UNKNOWN_CLASS; layers that hold code are ERR_CHAINRULE_UNSAFE_LAYER.
  */
 export async function loadModel<M extends Model<never> = Model<NDArray>>(
-  path: string,
+  file: FilePath,
   options: LoadOptions = {},
 ): Promise<M> {
   checkRules('loadModel', options, { compile: flag, customObjects: record, signal: abortSignal });
-  if (typeof path !== 'string' || path === '')
-    throw new ChainruleError('ERR_CHAINRULE_OPTION', `loadModel: a file path is expected, got ${String(path)}.`);
+  const path = filePath('loadModel', file);
   const { signal } = options;
   signal?.throwIfAborted();
   try {

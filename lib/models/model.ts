@@ -28,6 +28,7 @@ import type { FitOptions } from './fit_options.js';
 import type { HostFront } from './front.js';
 import type { History } from './history.js';
 import { dtypeOfModel } from './model_options.js';
+import type { FilePath } from './paths.js';
 import { type PredictOptions, predict, RowPredictor } from './predict.js';
 import { type ProfileOptions, profile } from './profile.js';
 import { type Logs, type PredictProgram, ProgramCache, type StepProgram } from './programs.js';
@@ -51,6 +52,8 @@ export class Model<O = NDArray> extends Layer {
   /** @internal */ readonly trackers = new Trackers();
   /** @internal */ compiled: Compiled | undefined;
   #stop = false;
+  /** What stands for the loss where metrics are all there is; it is not logged. */
+  #noLoss: Tensor | undefined;
   #job: NativeJob<unknown> | undefined;
   readonly #trainState = new StateBundle();
   readonly #trainPrograms = new ProgramCache<StepProgram>();
@@ -294,7 +297,10 @@ export class Model<O = NDArray> extends Layer {
 
   /** Describes an evaluation step. */
   testStep(batch: Batch, step: StepContext): Record<string, Tensor> {
-    return { loss: step.track('loss', this.forward(batch, false, step)) };
+    const loss = this.forward(batch, false, step);
+    const none = this.#noLoss;
+    this.#noLoss = undefined;
+    return none && loss === none ? {} : { loss: step.track('loss', loss) };
   }
 
   /** Describes a prediction. */
@@ -310,12 +316,19 @@ export class Model<O = NDArray> extends Layer {
     for (const weight of this.trainableWeights)
       if (weight.regularizer) penalties.push(weight.regularizer.apply(weight.read()));
     for (const penalty of penalties) total = total ? add(total, penalty) : penalty;
-    if (!total && training)
+    if (total) return total;
+    if (training)
       throw new ChainruleError(
         'ERR_CHAINRULE_STATE',
         `fit: model "${this.name}" has no loss to minimise. Pass one: model.compile({ optimizer, loss: 'mse' }).`,
       );
-    return total ?? float(0);
+    if (!this.compiledMetrics?.given)
+      throw new ChainruleError(
+        'ERR_CHAINRULE_STATE',
+        `evaluate and validation: model "${this.name}" has no loss to compute and no metrics. Pass one: model.compile({ loss: 'mse' }), or write a testStep beside trainStep.`,
+      );
+    this.#noLoss = float(0);
+    return this.#noLoss;
   }
 
   private forward(batch: Batch, training: boolean, step: StepContext): Tensor {
@@ -364,7 +377,7 @@ export class Model<O = NDArray> extends Layer {
    * with and the state of the optimizer. The path holds the old file or the new one, never a part; during a fit it is
    * the state between two steps (https://keras.io/api/models/model_saving_apis/model_saving_and_loading/).
    */
-  async save(path: string, options: SaveOptions = {}): Promise<void> {
+  async save(path: FilePath, options: SaveOptions = {}): Promise<void> {
     const { saveModel } = await import('./save.js');
     await saveModel(this as unknown as Model, path, options);
   }
@@ -375,7 +388,7 @@ export class Model<O = NDArray> extends Layer {
   }
 
   /** Writes all weights, as `.weights.h5` (Keras's) or `.safetensors`; the file is whole or not there. */
-  async saveWeights(path: string, options: { signal?: AbortSignal } = {}): Promise<void> {
+  async saveWeights(path: FilePath, options: { signal?: AbortSignal } = {}): Promise<void> {
     const { saveWeights } = await import('./weights_file.js');
     await saveWeights(this as unknown as Model, path, options);
   }
@@ -384,7 +397,7 @@ export class Model<O = NDArray> extends Layer {
    * Reads the weights of a model of the same architecture: `.weights.h5`, `.safetensors`, or those inside a `.keras` or
    * legacy `.h5` file. A file that does not fit leaves the model as it was.
    */
-  async loadWeights(path: string): Promise<void> {
+  async loadWeights(path: FilePath): Promise<void> {
     const { loadWeights } = await import('./weights_file.js');
     await loadWeights(this as unknown as Model, path);
   }

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { RangeCheck } from '../data/checks.js';
 import type { Table } from '../data/columns.js';
-import { ChainruleError } from '../errors.js';
+import { ChainruleError, shown } from '../errors.js';
 import { Executable } from '../graph/executable.js';
 import { StateBundle } from '../graph/state.js';
 import { flatten } from '../graph/structure.js';
@@ -10,12 +10,13 @@ import { Trace } from '../graph/trace.js';
 import type { TensorStructure } from '../layers/layer.js';
 import type { Metric } from '../metrics/metric.js';
 import { type ClassWeight, gatherWeights } from './class_weight.js';
+import { checkHidden } from './hidden_layers.js';
 import type { Model } from './model.js';
 import { type Batch, rowCount, StepContext } from './step.js';
 
 /**
  * Losses and metrics by name; a metric of several numbers gives `name[0]`, `name[1]`, … The loss is there unless a
- * trainStep or testStep of your own logs none.
+ * trainStep or testStep of your own logs none, or a model that is compiled with metrics alone is evaluated.
  */
 export interface Logs {
   loss: number;
@@ -59,7 +60,9 @@ export async function buildStep(
       variables: () => model.trainableWeights,
     });
     const result = kind === 'train' ? model.trainStep(batch, context) : model.testStep(batch, context);
-    for (const [name, value] of Object.entries(result ?? {})) if (value instanceof Tensor) context.track(name, value);
+    checkLogs(model, `${kind}Step`, result);
+    if (kind === 'train') checkHidden(model, trace);
+    for (const [name, value] of Object.entries(result)) if (value instanceof Tensor) context.track(name, value);
     const metrics = new Map<string, Metric>(context.tracked);
     for (const { name, metric } of model.compiledMetrics?.named ?? []) metrics.set(name, metric);
     // Sorted, as Keras logs them.
@@ -103,6 +106,17 @@ export async function buildStep(
       await reset.run([]);
     },
   };
+}
+
+/** What a step of the user's own gives: in JavaScript, no compiler looks at it. */
+function checkLogs(model: Model, step: string, result: unknown): void {
+  if (typeof result === 'object' && result !== null && Object.getPrototypeOf(result) === Object.prototype) return;
+  // A step that is not awaited may fail later, where nobody listens.
+  if (result instanceof Promise) result.catch(() => {});
+  throw new ChainruleError(
+    'ERR_CHAINRULE_VALUE',
+    `model "${model.name}" (${model.className}): ${step} must return a record of tensors, like { loss }, got ${shown(result)}.${result instanceof Promise ? ' It describes the step once, so it cannot be async.' : ''}`,
+  );
 }
 
 /** A forward pass for one signature. */

@@ -8,6 +8,7 @@ import { layerFamily } from '../layers/index.js';
 import { type CustomObjects, inLoadScope } from '../registered.js';
 import { signal as abortSignal, checkRules, flag } from '../rules.js';
 import { Model } from './model.js';
+import { type FilePath, filePath } from './paths.js';
 import { members, parseDescription } from './saving/archive.js';
 import { describeModel } from './saving/describe.js';
 import { checkDescription } from './saving/gate.js';
@@ -29,9 +30,10 @@ export interface SaveOptions {
 const kerasVersion = '3.15.1';
 
 /** Writes a `.keras` file (https://github.com/keras-team/keras/blob/master/keras/src/saving/saving_lib.py). */
-export async function saveModel(model: Model, path: string, options: SaveOptions = {}): Promise<void> {
+export async function saveModel(model: Model, file: FilePath, options: SaveOptions = {}): Promise<void> {
   checkRules('save', options, { overwrite: flag, includeOptimizer: flag, signal: abortSignal });
   const { overwrite = true, includeOptimizer = true, signal } = options;
+  const path = filePath('save', file);
   checkPath(path);
   signal?.throwIfAborted();
   if (!model.built)
@@ -107,13 +109,10 @@ function taken(path: string): ChainruleError {
   );
 }
 
-function checkPath(path: unknown): void {
-  if (typeof path === 'string' && path.endsWith('.keras')) return;
-  const help =
-    typeof path !== 'string' || path === ''
-      ? 'a file path is expected'
-      : /\.(h5|hdf5|safetensors)$/.test(path)
-        ? 'models are saved as .keras; for weights alone use saveWeights (.weights.h5 or .safetensors)'
-        : 'the path of a model ends in .keras';
-  throw new ChainruleError('ERR_CHAINRULE_OPTION', `save: ${help}, got ${String(path)}.`);
+function checkPath(path: string): void {
+  if (path.endsWith('.keras')) return;
+  const help = /\.(h5|hdf5|safetensors)$/.test(path)
+    ? 'models are saved as .keras; for weights alone use saveWeights (.weights.h5 or .safetensors)'
+    : 'the path of a model ends in .keras';
+  throw new ChainruleError('ERR_CHAINRULE_OPTION', `save: ${help}, got ${path}.`);
 }

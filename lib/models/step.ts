@@ -1,15 +1,15 @@
-import { ChainruleError } from '../errors.js';
+import { ChainruleError, shown } from '../errors.js';
 import { valueAndGrad } from '../graph/grad.js';
 import type { StateBundle } from '../graph/state.js';
 import type { Tensor } from '../graph/tensor.js';
 import { currentTrace } from '../graph/trace.js';
-import type { Variable } from '../graph/variable.js';
+import { Variable } from '../graph/variable.js';
 import type { TensorStructure } from '../layers/layer.js';
 import { batchOf } from '../layers/layer.js';
 import { Mean } from '../metrics/reduction.js';
 import { multiply } from '../ops/math.js';
 import { float } from '../ops/operands.js';
-import type { Optimizer } from '../optimizers/optimizer.js';
+import { Optimizer } from '../optimizers/optimizer.js';
 
 /** A batch as trainStep sees it. */
 export interface Batch {
@@ -52,6 +52,7 @@ export class StepContext {
 
   /** One optimizer step on the loss that `lossFn` describes. Returns the loss. */
   minimize(lossFn: () => Tensor, optimizer = this.defaults.optimizer!, given?: readonly Variable[]): Tensor {
+    checkMinimize(lossFn, optimizer, given);
     const variables = given ?? this.defaults.variables();
     if (variables.length === 0) {
       if (!given) {
@@ -71,6 +72,20 @@ export class StepContext {
     optimizer.apply(grads, variables);
     return aux;
   }
+}
+
+/** In JavaScript, no compiler looks at what minimize is given. */
+function checkMinimize(lossFn: unknown, optimizer: unknown, variables: unknown): void {
+  const wrong = (what: string, got: unknown): ChainruleError =>
+    new ChainruleError('ERR_CHAINRULE_OPTION', `minimize: ${what}, got ${shown(got)}.`);
+  if (typeof lossFn !== 'function') throw wrong('the loss must be a function () => loss', lossFn);
+  // A name would make another optimizer, with state of its own, for each program.
+  if (!(optimizer instanceof Optimizer))
+    throw wrong('an optimizer is expected that the model keeps, this.adam = optimizers.adam()', optimizer);
+  if (variables === undefined) return;
+  if (!Array.isArray(variables)) throw wrong('a list of variables is expected, layer.trainableWeights', variables);
+  const other = variables.find((one) => !(one instanceof Variable));
+  if (other !== undefined) throw wrong('the list must hold variables, layer.trainableWeights', other);
 }
 
 /** The number of rows of a batch, as a float scalar. */

@@ -7,6 +7,7 @@ import type { Layer } from '../layers/layer.js';
 import { type AnyArray, computeDtype, NDArray, shapeText } from '../ndarray.js';
 import { signal as abortSignal, checkRules } from '../rules.js';
 import type { Model } from './model.js';
+import { type FilePath, filePath } from './paths.js';
 import { KerasArchive, readWhole, sniff } from './saving/archive.js';
 import { matchLegacy } from './saving/legacy_file.js';
 import { matchWeights } from './saving/match.js';
@@ -26,8 +27,8 @@ export function weightPaths(root: Layer): Map<string, Variable> {
 }
 
 /** `.weights.h5` as Keras writes it, the state of the optimizer included; everything else is safetensors. */
-export async function saveWeights(model: Model, path: string, options: { signal?: AbortSignal } = {}): Promise<void> {
-  checkPath('saveWeights', path);
+export async function saveWeights(model: Model, file: FilePath, options: { signal?: AbortSignal } = {}): Promise<void> {
+  const path = filePath('saveWeights', file);
   checkRules('saveWeights', options, { signal: abortSignal });
   const { signal } = options;
   signal?.throwIfAborted();
@@ -56,8 +57,8 @@ export async function saveWeights(model: Model, path: string, options: { signal?
 }
 
 /** Checks everything first: a file that does not fit leaves the model as it was. */
-export async function loadWeights(model: Model, path: string): Promise<void> {
-  checkPath('loadWeights', path);
+export async function loadWeights(model: Model, file: FilePath): Promise<void> {
+  const path = filePath('loadWeights', file);
   model.needBuilt('loadWeights');
   const kind = await sniff(path);
   if (kind === 'zip') {
@@ -108,9 +109,4 @@ function mismatch(path: string, what: string, model: Model): ChainruleError {
     'ERR_CHAINRULE_FORMAT',
     `${path} does not fit model "${model.name}": ${what}. Weights can be loaded only into the architecture that saved them.`,
   );
-}
-
-function checkPath(what: string, path: unknown): void {
-  if (typeof path !== 'string' || path === '')
-    throw new ChainruleError('ERR_CHAINRULE_OPTION', `${what}: a file path is expected, got ${String(path)}.`);
 }

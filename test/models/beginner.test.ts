@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { runInNewContext } from 'node:vm';
 import { afterAll, describe, expect, test, vi } from 'vitest';
 import {
@@ -112,6 +113,18 @@ const mistakes: Mistake[] = [
     () => images().fit(new NDArray(new Float32Array(128), [2, 8, 8, 1]), [0, 1], quiet),
     'SHAPE',
     /predictions \[null, 6, 6, 3\].*flatten or pool before the last layer: layers\.flatten\(\)/,
+  ],
+  [
+    'precision of two softmax units, with class numbers',
+    () => net(2, 'softmax', { loss: 'sparseCategoricalCrossentropy', metrics: ['precision'] }).fit(x, flat, quiet),
+    'SHAPE',
+    "precision: targets of shape [null] don't fit output \"scores\" of shape [null, 2]. It counts positives: for two classes use one unit with activation 'sigmoid'; or give y as one-hot rows instead of class numbers (toCategorical), and the metric a classId.",
+  ],
+  [
+    'a metric by units, with class numbers',
+    () => net(3, 'softmax', { loss: 'sparseCategoricalCrossentropy', metrics: ['mae'] }).fit(x, [0, 1, 2, 0], quiet),
+    'SHAPE',
+    'mae: targets of shape [null] don\'t fit output "scores" of shape [null, 3]. Give y a number for each of its units.',
   ],
   [
     'targets with more columns than the output has units',
@@ -331,6 +344,53 @@ const mistakes: Mistake[] = [
     'FORMAT',
     /bad\.keras: this is neither a \.keras file nor an HDF5 file/,
   ],
+  ...[(a: Tensor) => a, (a: Tensor) => [a], (a: Tensor) => ({ a })].map(
+    (shape, i): Mistake => [
+      `inputs and outputs side by side, ${i}`,
+      () => {
+        const a = input({ shape: [2], name: 'a' });
+        return (functional as (...all: unknown[]) => unknown)(shape(a), layers.dense({ units: 1 }).apply(a));
+      },
+      'OPTION',
+      /functional: inputs and outputs come in one record, functional\(\{ inputs, outputs \}\), got (an object|a list)/,
+    ],
+  ),
+  [
+    'no options of a functional model',
+    () => functional(null as never),
+    'OPTION',
+    /functional: options come as one object/,
+  ],
+  [
+    'inputs of a merging layer side by side',
+    () => layers.concatenate({ name: 'c' }).apply(input({ shape: [2] }), input({ shape: [2] }) as never),
+    'OPTION',
+    'layer "c" (Concatenate): several inputs come in one list, apply([a, b]); got an object of class Tensor in the place of options, apply(x, { mask }).',
+  ],
+  [
+    'several columns for one input',
+    () => line().predict({ a: x, b: x }),
+    'INPUT',
+    /x: the model has one input, "\w+", got a record of 2: "a", "b"\. Pass its array alone\./,
+  ],
+  [
+    'the bytes of a file',
+    () => loadModel(Buffer.alloc(70000, 1) as never),
+    'OPTION',
+    'loadModel: a file path is expected, got a Buffer of 70000 bytes; write it to a file first.',
+  ],
+  [
+    'a file on the web',
+    () => loadModel(new URL('https://example.org/m.keras')),
+    'OPTION',
+    /a file path is expected, got the URL https:\/\/example\.org…; of URLs, only those of files are opened/,
+  ],
+  [
+    'no path to save to',
+    () => line().save(undefined as never),
+    'OPTION',
+    'save: a file path is expected, got undefined.',
+  ],
   ['a model saved as h5', () => line().save(join(folder, 'a.h5')), 'OPTION', /models are saved as \.keras/],
 ];
 
@@ -378,6 +438,31 @@ test('weights of classes may come from another realm', async () => {
   const classWeight = runInNewContext('({ 0: 1, 1: 5 })') as Record<number, number>;
   const { history } = await line().fit(x, flat, { ...quiet, classWeight });
   expect(history.loss).toHaveLength(1);
+});
+
+test('a loss function of the program sees flat targets in a column, as the predictions are', async () => {
+  const shapes: unknown[] = [];
+  const own = (yTrue: Tensor, yPred: Tensor): Tensor => {
+    shapes.push(yTrue.shape, yPred.shape);
+    return yTrue.sub(yPred).square();
+  };
+  const model = line({ loss: own, metrics: ['mse'] });
+  const { loss, mse } = await model.evaluate(x, flat);
+  expect(shapes).toEqual([
+    [null, 1],
+    [null, 1],
+  ]);
+  expect(loss).toBeCloseTo(mse!, 5);
+});
+
+test('files may be named by URLs, as those of Node', async () => {
+  const at = (name: string): URL => pathToFileURL(join(folder, name));
+  const model = line();
+  await model.save(at('by url.keras'));
+  await model.saveWeights(at('by url.safetensors'));
+  const again = await loadModel(at('by url.keras'));
+  await again.loadWeights(at('by url.safetensors'));
+  expect((await again.predict(x)).data).toEqual((await model.predict(x)).data);
 });
 
 test('functions of the program stay losses and metrics, whatever they are called', async () => {

@@ -267,6 +267,89 @@ describe('models by class', () => {
   });
 });
 
+describe('a step of its own', () => {
+  const x = [[1], [2]];
+  const y = [[1], [3]];
+  class Own extends Model {
+    readonly layer = layers.dense({ units: 1 });
+    override call(inputs: Tensor): Tensor {
+      return this.layer.apply(inputs);
+    }
+    override trainStep(batch: Batch, step: StepContext): Record<string, Tensor> {
+      return { loss: step.minimize(() => losses.mse().apply(batch.y as Tensor, this.apply(batch.x))) };
+    }
+  }
+  const validate = (model: Model): Promise<unknown> => model.fit(x, y, { ...quiet, validationData: [x, y] });
+
+  test('is not validated by a loss of zero', async () => {
+    const model = new Own();
+    model.compile({});
+    await expect(validate(model)).rejects.toThrow(/"own\w*" has no loss to compute and no metrics\. Pass one/);
+    await expect(model.evaluate(x, y)).rejects.toThrow(/no loss to compute/);
+    model.compile({ metrics: [] });
+    await expect(model.evaluate(x, y)).rejects.toThrow(/no loss to compute/);
+  });
+
+  test.each<[string, () => unknown, RegExp]>([
+    [
+      'is not async',
+      async () => ({}),
+      /trainStep must return a record of tensors.*got an object of class Promise\. .*async/,
+    ],
+    ['returns something', () => undefined, /trainStep must return a record of tensors, like \{ loss \}, got undefined/],
+    ['returns no tensor alone', () => ops.zeros([]), /trainStep must return a record of tensors.*class Tensor/],
+  ])('%s', async (_, trainStep, message) => {
+    const model = new Own();
+    model.compile({});
+    Object.assign(model, { trainStep, testStep: trainStep });
+    await expect(model.fit(x, y, quiet)).rejects.toThrow(message);
+    await expect(model.evaluate(x, y)).rejects.toThrow(/testStep must return a record of tensors/);
+  });
+
+  test.each<[string, readonly unknown[], RegExp]>([
+    [
+      'an optimizer by name',
+      [() => ops.zeros([]), 'adam'],
+      /minimize: an optimizer is expected.*got the string "adam"/,
+    ],
+    ['a value for the loss', [1], /the loss must be a function \(\) => loss, got 1/],
+    [
+      'a layer for its weights',
+      [() => ops.zeros([]), undefined, layers.dense({ units: 1 })],
+      /a list of variables .*class Dense/,
+    ],
+    [
+      'layers for their weights',
+      [() => ops.zeros([]), undefined, [layers.dense({ units: 1 })]],
+      /must hold variables.*class Dense/,
+    ],
+  ])('does not minimize with %s', async (_, given, message) => {
+    const model = new Own();
+    model.compile({});
+    const trainStep = (_batch: Batch, step: StepContext): unknown => ({
+      loss: (step.minimize as (...all: readonly unknown[]) => Tensor).apply(step, given as unknown[]),
+    });
+    Object.assign(model, { trainStep });
+    await expect(model.fit(x, y, quiet)).rejects.toThrow(message);
+  });
+
+  test('is validated by metrics, or a testStep', async () => {
+    const model = new Own();
+    model.compile({ metrics: ['mae'] });
+    const { history } = await model.fit(x, y, { ...quiet, validationData: [x, y] });
+    expect(Object.keys(history)).toEqual(['loss', 'val_mae']);
+    expect(Object.keys(await model.evaluate(x, y))).toEqual(['mae']);
+    class Tested extends Own {
+      override testStep(batch: Batch): Record<string, Tensor> {
+        return { error: losses.mae().apply(batch.y as Tensor, this.apply(batch.x)) };
+      }
+    }
+    const tested = new Tested();
+    tested.compile({});
+    expect(Object.keys(await tested.evaluate(x, y))).toEqual(['error']);
+  });
+});
+
 describe('frozen layers', () => {
   test('trainable = false leaves weights alone and puts batch normalization at rest', async () => {
     setRandomSeed(2);

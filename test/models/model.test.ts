@@ -1,7 +1,7 @@
 import { mkdtemp, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import {
   type CallContext,
   cloneModel,
@@ -9,10 +9,12 @@ import {
   input,
   Layer,
   layers,
+  Model,
   NDArray,
   sequential,
   setRandomSeed,
   type Tensor,
+  type Variable,
 } from '../../lib/index.js';
 import { classifier, points } from './data.js';
 
@@ -148,4 +150,135 @@ test('what input() gives may begin a sequential model, as in Keras', async () =>
   expect(model.layers).toHaveLength(1);
   const x = input({ shape: [3] });
   expect(() => sequential([layers.dense({ units: 2 }).apply(x) as unknown as Layer])).toThrow(/is no layer/);
+});
+
+describe('addWeight', () => {
+  class Scale extends Layer {
+    override call(inputs: Tensor): Tensor {
+      return inputs;
+    }
+  }
+
+  test('takes all in one record, as in Keras', async () => {
+    const layer = new Scale({ name: 'scale' });
+    const weight = layer.addWeight({ name: 'factor', shape: [2], initializer: 'ones', trainable: false });
+    expect(weight).toMatchObject({ name: 'factor', shape: [2], trainable: false, path: 'scale/factor' });
+    expect([...(await weight.value()).data]).toEqual([1, 1]);
+    expect(layer.addWeight({ shape: [] }).name).toBe('variable');
+    expect(layer.weights).toHaveLength(2);
+  });
+
+  test.each([
+    [['factor'], 'the string "factor" and undefined'],
+    [[[2]], 'a list of 1 and undefined'],
+    [[null], 'null and undefined'],
+    [[{ name: 'factor' }], 'the string "factor" and undefined'],
+  ])('says what is expected instead of %j', (given, got) => {
+    const add = new Scale().addWeight as (...all: unknown[]) => unknown;
+    expect(() => add.apply(new Scale(), given)).toThrow(`a name and a shape are expected`);
+    expect(() => add.apply(new Scale(), given)).toThrow(`got ${got}.`);
+    expect(() => new Scale().addWeight({ shape: [1], init: 'ones' } as never)).toThrow(/unknown option "init"/);
+  });
+});
+
+describe('layers that no property leads to', () => {
+  const x = [[1, 2]];
+  const y = [[1]];
+  const train = (model: Model): Promise<unknown> => {
+    model.compile({ optimizer: 'sgd', loss: 'mse' });
+    return model.fit(x, y, { epochs: 1, verbose: 0 });
+  };
+  const message = (layer: string, user: string): RegExp =>
+    new RegExp(
+      `layer "${layer}" is used in ${user}\\.call but is in no property of ${user}: it would be neither trained nor saved\\. Keep it in a public field`,
+    );
+
+  test('are refused in a private field of a model', async () => {
+    class Hidden extends Model {
+      readonly #first = layers.dense({ units: 3, name: 'first' });
+      readonly last = layers.dense({ units: 1 });
+      override call(inputs: Tensor): Tensor {
+        return this.last.apply(this.#first.apply(inputs));
+      }
+    }
+    await expect(train(new Hidden())).rejects.toThrow(message('first', 'Hidden'));
+  });
+
+  test('are refused where there is no other', async () => {
+    class Only extends Model {
+      readonly #only = layers.dense({ units: 1, name: 'only' });
+      override call(inputs: Tensor): Tensor {
+        return this.#only.apply(inputs);
+      }
+    }
+    const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    await expect(train(new Only())).rejects.toThrow(message('only', 'Only'));
+    warned.mockRestore();
+  });
+
+  test('are refused where they are made in call', async () => {
+    class Made extends Model {
+      readonly last = layers.dense({ units: 1 });
+      override call(inputs: Tensor): Tensor {
+        return this.last.apply(layers.dense({ units: 3, name: 'passing' }).apply(inputs));
+      }
+    }
+    await expect(train(new Made())).rejects.toThrow(message('passing', 'Made'));
+  });
+
+  test('are refused in a layer, also in one that a graph calls', async () => {
+    class Block extends Layer {
+      readonly #inner = sequential([layers.dense({ units: 1 })], { name: 'inner' });
+      override call(inputs: Tensor): Tensor {
+        return this.#inner.apply(inputs);
+      }
+    }
+    const ends = input({ shape: [2] });
+    const hidden = new Block().apply(layers.dense({ units: 2 }).apply(ends));
+    await expect(train(functional({ inputs: ends, outputs: hidden }))).rejects.toThrow(message('inner', 'Block'));
+  });
+
+  test('are all that is refused: lists, maps, nested and shared models, closures over found layers, frozen networks', async () => {
+    const shared = layers.dense({ units: 2, name: 'shared' });
+    const teacher = sequential([layers.dense({ units: 2, inputShape: [2] })]);
+    teacher.trainable = false;
+    class Tied extends Layer {
+      constructor(private readonly inside: (inputs: Tensor) => Tensor) {
+        super();
+      }
+      override call(inputs: Tensor): Tensor {
+        return this.inside(inputs);
+      }
+    }
+    class Held extends Model {
+      readonly list = [layers.dense({ units: 2 })];
+      readonly map = new Map([['a', layers.dense({ units: 2 })]]);
+      readonly record = { deep: [sequential([layers.dense({ units: 2 })])] };
+      readonly shared = shared;
+      readonly tied = new Tied((inputs) => shared.apply(inputs));
+      readonly formula = layers.lambda({ function: (inputs: Tensor) => shared.apply(inputs) });
+      readonly wrapped = layers.dense({ units: 1 });
+      late: Layer | undefined;
+      override call(inputs: Tensor): Tensor {
+        const late = this.late ?? layers.dense({ units: 2 });
+        let h = late.apply(inputs);
+        this.late = late;
+        for (const layer of [this.list[0]!, this.map.get('a')!, this.record.deep[0]!, this.shared]) h = layer.apply(h);
+        return this.wrapped.apply(this.formula.apply(this.tied.apply(h)).add(teacher.apply(inputs)));
+      }
+    }
+    const model = new Held();
+    await train(model);
+    expect(model.weights).toContain(shared.weights[0]);
+    class Named extends Model {
+      readonly #inside = layers.dense({ units: 1, inputShape: [2] });
+      override get trainableWeights(): Variable[] {
+        return this.#inside.trainableWeights;
+      }
+      override call(inputs: Tensor): Tensor {
+        return this.#inside.apply(inputs);
+      }
+    }
+    await train(new Named());
+  });
 });
