@@ -1,5 +1,5 @@
 import { type Config, type OptionTable, optionsFromConfig, type Serialized, setConverter } from '../config.js';
-import { ChainruleError, checkOptions } from '../errors.js';
+import { ChainruleError, checkOptions, shown } from '../errors.js';
 import { type CallOptions, type HistoryNode, type Operation, record } from '../graph/history.js';
 import { RematScope, remat } from '../graph/remat.js';
 import { flatten, mapStructure, type Structure } from '../graph/structure.js';

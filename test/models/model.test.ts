@@ -170,7 +170,7 @@ describe('addWeight', () => {
 
   test.each([
     [['factor'], 'the string "factor" and undefined'],
-    [[[2]], 'a list of 1 and undefined'],
+    [[[2]], '[2] and undefined'],
     [[null], 'null and undefined'],
     [[{ name: 'factor' }], 'the string "factor" and undefined'],
   ])('says what is expected instead of %j', (given, got) => {
