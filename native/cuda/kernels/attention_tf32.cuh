@@ -19,6 +19,7 @@ struct Tf32Tile {
   DEVICE_MEMBER static TileValues product(const TileSource& a, const TileSource& b, float* memory) {
     float *const left = memory, *const right = memory + kAttentionTile * kDepthRow;
     TileValues sum = {};
+#pragma unroll 1  // here and in stage: the addresses of several rounds would not fit into registers
     for (int64_t from = 0; from < a.columns; from += kTileDepth) {
       syncBlock();
       stage<kTileDepth, kDepthRow>(a, from, left);
@@ -84,6 +85,7 @@ struct Tf32Tile {
   template <int size, int stride>
   DEVICE_MEMBER static void stage(const TileSource& source, int64_t from, float* to) {
     constexpr int fours = size / 4;
+#pragma unroll 1
     for (int i = int(threadIdx.x); i < kAttentionTile * fours; i += kAttentionThreads) {
       const int row = i / fours, column = i % fours * 4;
       float* const target = to + row * stride + column;
