@@ -5,13 +5,9 @@
 #include "base/pieces.h"
 #include "cuda/devices.h"
 #include "cuda/ops/move.h"
+#include "cuda/ops/sizes.h"
 
 namespace chainrule::cuda {
-namespace {
-
-bool isAligned(const void* data) { return reinterpret_cast<uintptr_t>(data) % 16 == 0; }
-
-}  // namespace
 
 const DnnDevice* cudnnOf(const LowerContext& node) {
   if (node.in[0].dtype != DType::f32 || node.in[1].dtype != DType::f32) return nullptr;
@@ -34,8 +30,7 @@ std::optional<Lowering> lowerByCudnn(const LowerContext& node, const DnnDevice& 
   lowering.sharedScratch = std::max(here.sharedScratch, size_t(scratch.size));
   lowering.launch = [=, alone = here.launch](const StepArgs& args) {
     // Parts of something may start anywhere.
-    if (!isAligned(args.in<float>(0)) || !isAligned(args.in<float>(1)) || !isAligned(args.out<float>()))
-      return alone(args);
+    if (!startAt16({args.in<float>(0), args.in<float>(1), args.out<float>()})) return alone(args);
     Queue& queue = queueOf(args);
     float* const filter = reinterpret_cast<float*>(args.shared);
     float* const first = const_cast<float*>(args.in<float>(0));

@@ -43,7 +43,7 @@ Lowering narrowForward(const ConvShape& s, bool halves, int64_t filterBytes, Epi
 Lowering narrowFilter(const ConvShape& s, bool halves) {
   Lowering lowering;
   const int64_t rows = s.filterRows(), count = rows * s.cout;
-  const int64_t parts = std::clamp<int64_t>(s.n * s.oh * s.ow / kNarrowPartPixels, 1, 2 * kMultiprocessors);
+  const int64_t parts = partsFor(s.n * s.oh * s.ow, kNarrowPartPixels, 1, 2);
   lowering.sharedScratch = size_t(parts * count * 4);
   lowering.launch = [=](const StepArgs& args) {
     Queue& queue = queueOf(args);

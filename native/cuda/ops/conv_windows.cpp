@@ -5,16 +5,27 @@
 
 namespace chainrule::cuda {
 
-GemmWindow inputWindow(const ConvShape& s) {
+namespace {
+
+// Windows over an image of so many channels, a group's to each, for the pixels of a grid.
+GemmWindow windowsOver(int64_t height, int64_t width, int64_t channels, int64_t groupChannels, int64_t gridHeight,
+                       int64_t gridWidth) {
   GemmWindow w;
-  w.gridHeight = int32_t(s.oh);
-  w.gridWidth = int32_t(s.ow);
-  w.channels = int32_t(s.groupIn());
-  w.height = int32_t(s.h);
-  w.width = int32_t(s.w);
-  w.image = s.h * s.w * s.cin;
-  w.row = s.w * s.cin;
-  w.pixel = s.cin;
+  w.gridHeight = int32_t(gridHeight);
+  w.gridWidth = int32_t(gridWidth);
+  w.channels = int32_t(groupChannels);
+  w.height = int32_t(height);
+  w.width = int32_t(width);
+  w.image = height * width * channels;
+  w.row = width * channels;
+  w.pixel = channels;
+  return w;
+}
+
+}  // namespace
+
+GemmWindow inputWindow(const ConvShape& s) {
+  GemmWindow w = windowsOver(s.h, s.w, s.cin, s.groupIn(), s.oh, s.ow);
   const int64_t taps[2] = {s.kh, s.kw}, step[2] = {s.strideH, s.strideW}, pad[2] = {s.padTop, s.padLeft},
                 dilation[2] = {s.dilationH, s.dilationW};
   for (int axis : {0, 1}) {
@@ -27,20 +38,14 @@ GemmWindow inputWindow(const ConvShape& s) {
 }
 
 GemmWindow outputWindow(const ConvShape& s) {
-  GemmWindow w = inputWindow(s);
-  w.gridHeight = int32_t(s.h);
-  w.gridWidth = int32_t(s.w);
-  w.channels = int32_t(s.groupOut());
-  w.height = int32_t(s.oh);
-  w.width = int32_t(s.ow);
-  w.image = s.oh * s.ow * s.cout;
-  w.row = s.ow * s.cout;
-  w.pixel = s.cout;
+  const GemmWindow in = inputWindow(s);
+  GemmWindow w = windowsOver(s.oh, s.ow, s.cout, s.groupOut(), s.h, s.w);
   for (int axis : {0, 1}) {
-    w.divide[axis] = w.step[axis];
+    w.taps[axis] = in.taps[axis];
+    w.divide[axis] = in.step[axis];
     w.step[axis] = 1;
-    w.add[axis] = -w.add[axis];
-    w.tap[axis] = -w.tap[axis];
+    w.add[axis] = -in.add[axis];
+    w.tap[axis] = -in.tap[axis];
   }
   return w;
 }

@@ -2,6 +2,7 @@
 
 #include "base/conv_shape.h"
 #include "cuda/gemm.h"
+#include "cuda/ops/sizes.h"
 #include "cuda/queue.h"
 
 // What the launches of convolutions share.
@@ -18,8 +19,6 @@ LaunchSize itemsOfConvolution(int64_t count);
 void joinFilterParts(Queue& queue, const float* partial, int64_t parts, int64_t count, float* to);
 
 // Whether four channels can be moved at once.
-inline bool isFours(const void* data, int64_t channels) {
-  return channels % 4 == 0 && reinterpret_cast<uintptr_t>(data) % 16 == 0;
-}
+inline bool isFours(const void* data, int64_t channels) { return channels % 4 == 0 && startAt16({data}); }
 
 }  // namespace chainrule::cuda

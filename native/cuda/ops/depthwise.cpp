@@ -26,13 +26,6 @@ Lowering lowering(const ConvShape& shape) {
   return result;
 }
 
-// Into how many parts the pixels are cut where `blocks` blocks would sum all of them: so that the device is full once.
-int64_t partsOf(const ConvShape& s, int64_t blocks) {
-  constexpr int64_t kLeastPixels = 256, kResident = 4;
-  const int64_t most = std::max<int64_t>(1, s.n * s.oh * s.ow / kLeastPixels);
-  return std::clamp<int64_t>(kResident * kMultiprocessors / std::max<int64_t>(blocks, 1), 1, most);
-}
-
 }  // namespace
 
 Lowering lowerDepthwise(const ConvShape& s, Epilogue epilogue) {
@@ -73,7 +66,8 @@ Lowering lowerDepthwiseFilter(const ConvShape& s) {
   const int64_t count = s.kh * s.kw * s.cout, fours = s.cout / 4;
   const int64_t tiles = hasFours(s) ? ceilDiv(fours, kWarp) : ceilDiv(s.cout, kWarp);
   const int64_t taps = hasFours(s) ? s.kh * ceilDiv(s.kw, kFilterTaps) : s.kh * s.kw;
-  const int64_t parts = partsOf(s, tiles * taps);
+  constexpr int64_t kLeastPixels = 256, kResident = 4;
+  const int64_t parts = partsFor(s.n * s.oh * s.ow, kLeastPixels, tiles * taps, kResident);
   Lowering result = lowering(s);
   result.sharedScratch = size_t(parts * count) * sizeof(float);
   result.launch = [=](const StepArgs& args) {

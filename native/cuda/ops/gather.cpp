@@ -41,8 +41,7 @@ Lowering lowerGather(const LowerContext& c) {
   lowering.launch = [gather](const StepArgs& args) {
     DeviceGather own = gather;
     bind(own, args);
-    const auto aligned = [](const void* memory) { return (reinterpret_cast<uintptr_t>(memory) & 15) == 0; };
-    if (own.rowSize * own.width % 16 == 0 && aligned(own.table) && aligned(own.out)) {
+    if (own.rowSize * own.width % 16 == 0 && startAt16({own.table, own.out})) {
       own.rowSize = own.rowSize * own.width / 16;
       own.width = 16;
     }

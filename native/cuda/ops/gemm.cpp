@@ -95,7 +95,7 @@ bool isAAlongK(const Gemm& gemm, bool windowed) {
 
 // Whether every run of so many elements in the contiguous direction, `count` long, can be read at once.
 bool isWide(const GemmOperand& operand, bool alongK, int64_t count, int64_t run = 4) {
-  if (reinterpret_cast<uintptr_t>(operand.data) % 16 != 0 || count % run != 0) return false;
+  if (!startAt16({operand.data}) || count % run != 0) return false;
   for (int64_t stride : operand.batch) {
     if (stride % run != 0) return false;
   }
@@ -107,8 +107,8 @@ bool isWide(const GemmOperand& operand, bool alongK, int64_t count, int64_t run 
 }
 
 bool isWide(const GemmWindow& window, const GemmOperand& operand, int64_t run) {
-  return reinterpret_cast<uintptr_t>(operand.data) % 16 == 0 && window.channels % run == 0 && window.pixel % run == 0 &&
-         window.row % run == 0 && window.image % run == 0 && operand.batch[kGemmBatchRank - 1] % run == 0;
+  return startAt16({operand.data}) && window.channels % run == 0 && window.pixel % run == 0 && window.row % run == 0 &&
+         window.image % run == 0 && operand.batch[kGemmBatchRank - 1] % run == 0;
 }
 
 }  // namespace

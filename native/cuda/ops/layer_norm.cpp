@@ -58,7 +58,7 @@ Lowering lowerStandardizeGradient(const LowerContext& c) {
 void cutRows(DeviceNormSums& sums) {
   constexpr int64_t atOnce = 4 * kNormThreads / kNormColumns;
   const int64_t tiles = ceilDiv(sums.columns, kNormColumns);
-  const int64_t chunks = std::clamp<int64_t>(2 * kMultiprocessors / tiles, 1, std::max<int64_t>(1, sums.rows / atOnce));
+  const int64_t chunks = partsFor(sums.rows, atOnce, tiles, 2);
   sums.chunkRows = std::max<int64_t>(1, ceilDiv(sums.rows, chunks));
   sums.chunks = ceilDiv(sums.rows, sums.chunkRows);
 }

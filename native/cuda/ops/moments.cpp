@@ -18,8 +18,7 @@ int64_t evenLanes(int64_t items) { return ceilDiv(items, ceilDiv(items, kWarp));
 void cutRows(DeviceMoments& m, int64_t items) {
   m.lanes = int32_t(evenLanes(items));
   const int64_t depth = kMomentThreads / m.lanes, tiles = ceilDiv(items, m.lanes);
-  const int64_t most = std::max<int64_t>(1, m.rows / (depth * kLeastRows));
-  const int64_t chunks = std::clamp<int64_t>(kResident * kMultiprocessors / tiles, 1, most);
+  const int64_t chunks = partsFor(m.rows, depth * kLeastRows, tiles, kResident);
   m.chunkRows = std::max<int64_t>(1, ceilDiv(m.rows, chunks));
   m.chunks = ceilDiv(m.rows, m.chunkRows);
 }
@@ -41,7 +40,7 @@ Lowering lower(const LowerContext& c) {
   lowering.launch = [=, wantsMean = bool(c.used[0]), wantsVariance = bool(c.used[1])](const StepArgs& args) {
     DeviceMoments m = shape;
     m.x = args.in<float>(0);
-    m.aligned = reinterpret_cast<uintptr_t>(m.x) % 16 == 0;
+    m.aligned = startAt16({m.x});
     m.partial = reinterpret_cast<float*>(args.shared);
     if (wantsMean) m.mean = args.out<float>(0);
     if (wantsVariance) m.variance = args.out<float>(1);

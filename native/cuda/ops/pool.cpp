@@ -1,5 +1,6 @@
 #include "cuda/kernels/pool.cuh"
 
+#include "cuda/ops/sizes.h"
 #include "cuda/queue.h"
 
 namespace chainrule::cuda {
@@ -29,8 +30,7 @@ DevicePool poolOf(const Attrs& attrs, const Dims& x, const Dims& y) {
 
 // Four channels at a time where all pointers allow it.
 DevicePool aligned(DevicePool pool, std::initializer_list<const void*> pointers) {
-  pool.four = pool.c % 4 == 0;
-  for (const void* p : pointers) pool.four = pool.four && reinterpret_cast<uintptr_t>(p) % 16 == 0;
+  pool.four = pool.c % 4 == 0 && startAt16(pointers);
   return pool;
 }
 LaunchSize sizeFor(const DevicePool& pool, int32_t h, int32_t w) { return threadsFor(poolItems(pool, h, w)); }

@@ -29,8 +29,7 @@ void launchRows(Queue& queue, DeviceRows rows) {
     return;
   }
   const RowKernels& kernels = kKernels[rows.n % 4 == 0][rows.b != nullptr];
-  const void* const lines[] = {rows.a, rows.b, rows.out, rows.gamma, rows.beta};
-  rows.wide = std::ranges::all_of(lines, [](const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; });
+  rows.wide = startAt16({rows.a, rows.b, rows.out, rows.gamma, rows.beta});
   if (rows.inner > 1) {
     rows.lanes = int32_t(std::min<int64_t>(rows.inner, kWarp));
     // A short line takes few threads, so blocks are no larger than it needs.
